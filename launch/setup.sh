@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# Install what is missing, and nothing else: Debian packages, and a Python environment in .venv.
+#
+# Sourced by launch/demo.sh and tests/run.sh, which call `set_up demo` or `set_up tests`; to set up without running
+# anything: bash launch/setup.sh [demo|tests].
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VENV=$ROOT/.venv
+PYTHON=/usr/bin/python3 # what Debian's pvbatch embeds: compiled packages of .venv must fit it
+[[ -x $PYTHON ]] || PYTHON=$(command -v python3 || echo "$PYTHON")
+TOOL_MISSING=3 # as mpirender's own exit code
+
+set_up() { # PURPOSE: demo or tests
+    local purpose=$1
+    need_system "$purpose"
+    # One at a time: a demo and the tests may be started together on a fresh checkout.
+    {
+        ! has flock || flock 9
+        need_venv
+        need_packages_of_python "$purpose"
+    } 9<"$ROOT"
+}
+
+say() { printf '%s\n' "-- $*"; }
+
+fail() { # EXIT_CODE LINE
+    printf '%s\n' "setup: error: $2" >&2
+    exit "$1"
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+logged() { # WHAT COMMAND…: runs the command; its noise is shown only when it fails
+    local what=$1 log
+    shift
+    log=$(mktemp "${TMPDIR:-/tmp}/mpirender-setup.XXXXXX")
+    if "$@" >"$log" 2>&1 9<&-; then # without the lock, which a daemon that a package starts would keep
+        rm -f "$log"
+        return
+    fi
+    printf '%s\n' "setup: error: $what failed; its last lines, all of them in $log:" >&2
+    tail -n 15 "$log" | sed 's/^/    /' >&2
+    return 1
+}
+
+# --- Programs -------------------------------------------------------------------------------------------------------
+
+need_system() { # PURPOSE
+    local missing
+    if ! has apt-get || ! has dpkg-query; then
+        need_programs "$1" "install them with your system's package manager, or load your site's modules"
+        return
+    fi
+    mapfile -t missing < <(missing_packages "$1")
+    if ((${#missing[@]} > 0)); then
+        install_packages "$1" "${missing[@]}"
+    fi
+}
+
+packages() { # PURPOSE
+    # A ParaView that does not come from Debian stays the one that is used, with its own MPI.
+    if ! has pvbatch || is_installed paraview; then
+        printf '%s\n' paraview python3-paraview openmpi-bin
+    elif ! has mpiexec; then
+        printf '%s\n' openmpi-bin
+    fi
+    printf '%s\n' xvfb libgl1-mesa-dri python3-venv ca-certificates
+    if [[ $1 == tests ]]; then
+        printf '%s\n' tmux procps
+    fi
+}
+
+missing_packages() { # PURPOSE
+    local package
+    for package in $(packages "$1"); do
+        is_installed "$package" || printf '%s\n' "$package"
+    done
+}
+
+is_installed() { # PACKAGE
+    [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+install_packages() { # PURPOSE PACKAGE…
+    local purpose=$1 as_root=()
+    shift
+    if ((EUID != 0)); then
+        if ! has sudo; then
+            need_programs "$purpose" "as root: apt-get install --no-install-recommends $*"
+            return
+        fi
+        as_root=(sudo)
+    fi
+    say "installing $* (Debian packages)"
+    logged "apt-get install $*" apt_get_install "${as_root[@]}" -- "$@" || exit "$TOOL_MISSING"
+}
+
+apt_get_install() { # [sudo] -- PACKAGE…
+    local as_root=(env DEBIAN_FRONTEND=noninteractive)
+    if [[ $1 != -- ]]; then
+        as_root=("$1" "${as_root[@]}")
+        shift
+    fi
+    shift
+    # A source that has nothing to do with these packages may be broken; whether they install is what counts.
+    "${as_root[@]}" apt-get --quiet -o Acquire::Retries=3 update || true
+    "${as_root[@]}" apt-get --quiet --yes -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 \
+        install --no-install-recommends "$@"
+}
+
+need_programs() { # PURPOSE CURE: for systems whose packages cannot be installed from here
+    local program missing=()
+    for program in pvbatch mpiexec Xvfb $([[ $1 == tests ]] && echo tmux pgrep); do
+        has "$program" || missing+=("$program")
+    done
+    "$PYTHON" -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=("python3 with venv")
+    if ((${#missing[@]} > 0)); then
+        fail "$TOOL_MISSING" "missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//'); $2"
+    fi
+}
+
+# --- Python ---------------------------------------------------------------------------------------------------------
+
+need_venv() {
+    if [[ -e $VENV ]] && ! venv_is_sound; then
+        say "making the Python environment anew: the one in $VENV is incomplete or of another Python"
+        rm -rf "$VENV"
+    fi
+    if [[ ! -e $VENV ]]; then
+        say "making a Python environment in $VENV"
+        mkdir "$VENV"
+        touch "$VENV/incomplete" # until everything is in it, so that an interrupted run is noticed by the next
+        logged "$PYTHON -m venv" "$PYTHON" -m venv "$VENV" || exit "$TOOL_MISSING"
+    fi
+}
+
+venv_is_sound() {
+    [[ ! -e $VENV/incomplete ]] &&
+        "$VENV/bin/python" -c 'import pip' >/dev/null 2>&1 &&
+        [[ $(version_of "$VENV/bin/python") == "$(version_of "$PYTHON")" ]]
+}
+
+version_of() { "$1" -c 'import sys; print(sys.base_prefix, *sys.version_info[:2])'; } # PYTHON
+
+need_packages_of_python() { # PURPOSE
+    local wanted=$ROOT stamp=$VENV/installed-for-$1
+    [[ $1 == tests ]] && wanted="${ROOT}[tests]"
+    if [[ $(cat "$stamp" 2>/dev/null) == "$(state_of_project)" ]]; then
+        return
+    fi
+    say "installing mpirender's Python packages, for $1"
+    touch "$VENV/incomplete"
+    logged "pip install" "$VENV/bin/python" -m pip install -q --disable-pip-version-check --retries 5 \
+        -e "$wanted" || exit "$TOOL_MISSING"
+    state_of_project >"$stamp"
+    [[ $1 == tests ]] && state_of_project >"$VENV/installed-for-demo" # the tests need all of it, and more
+    rm -f "$VENV/incomplete"
+}
+
+# The folder belongs to it: a checkout that was moved has scripts with the old one in their first line.
+state_of_project() { cksum <"$ROOT/pyproject.toml" && printf '%s\n' "$ROOT"; }
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    set_up "${1:-demo}"
+fi

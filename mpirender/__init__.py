@@ -1,0 +1,25 @@
+"""Turn a scene and its animation into a movie, with one MPI program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpirender.job import RenderJob
+    from mpirender.supervise import RenderResult, render
+
+__version__ = "0.1.0"
+__all__ = ["RenderJob", "RenderResult", "__version__", "render"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower type
+    """Import what is asked for only then: `import mpirender` stays cheap on a login node and inside pvbatch."""
+    if name == "RenderJob":
+        from mpirender.job import RenderJob
+
+        return RenderJob
+    if name in ("render", "RenderResult"):
+        from mpirender import supervise
+
+        return getattr(supervise, name)
+    raise AttributeError(f"module 'mpirender' has no attribute {name!r}")

@@ -1,0 +1,250 @@
+"""The commands: arguments become a RenderJob, errors become exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import cloup
+from cloup import option, option_group
+
+from mpirender import __version__
+from mpirender.errors import MpirenderError, UsageError
+
+if TYPE_CHECKING:
+    from mpirender.engines import Inspection
+    from mpirender.job import RenderJob
+    from mpirender.progress import Bar, Lines, Silent
+
+SETTINGS = cloup.Context.settings(
+    show_default=True,
+    help_option_names=["-h", "--help"],
+    formatter_settings=cloup.HelpFormatter.settings(max_width=100),
+)
+
+OUTPUT = option_group(
+    "What comes out",
+    option("-o", "--output", metavar="FOLDER", help="Folder of frames and movies. [default: SCENE_renders]"),
+    option(
+        "-s", "--size", "sizes", multiple=True, metavar="SIZE",
+        help="Image resolution in pixels: HD, 4K, 720p, 1440p, 8K …, WxH or NAME=WxH; give it again for more than one. "
+        "[default: HD]",
+    ),
+    option("-f", "--frames", metavar="SET", help="Frames to render, counted from 0: 0-99, 0-999x2, 1,5,10-20. "
+           "[default: all]"),
+    option("-r", "--frame-rate", metavar="RATE", default="25", help="Frames a second of the movie; 30000/1001 works."),
+    option("-m", "--movie", metavar="KIND", default="mp4",
+           help="mp4 (H.264), webm, gif, mkv (lossless, for further cutting) or none."),
+    option("--image-format", metavar="FORMAT", default="png", help="png, jpg or tiff."),
+)  # fmt: skip
+PICTURE = option_group(
+    "What is in the picture",
+    option("--view", metavar="NAME", help="View to render. [default: the one the scene shows first]"),
+    option("--layout", metavar="NAME", help="Layout to render whole, by name or number (from 1), instead of a view."),
+    option("--override-color-palette", metavar="NAME", help="ParaView colour palette, for example WhiteBackground."),
+    option("--font-scaling", metavar="HOW", default="Scale fonts proportionally",
+           help="'Scale fonts proportionally' or 'Do not scale fonts'."),
+    option("--transparent-background", is_flag=True, help="Leave the background transparent (png, tiff; webm, gif). "
+           "An mp4 shows black there."),
+    option("--stereo-mode", metavar="MODE", default="No change", help="ParaView's stereo mode, for example 'Red-Blue'."),
+)  # fmt: skip
+DATA = option_group(
+    "Where the data is",
+    option("--data-dir", metavar="FOLDER", help="Look for the scene's data files in this folder, as ParaView's "
+           "'Search files under specified directory' does; for states from another machine, Windows too."),
+    option("--file", "files", multiple=True, metavar="READER=PATH",
+           help="Read this file instead, by the reader's name in the pipeline; give it again for more than one."),
+)  # fmt: skip
+RUNNING = option_group(
+    "How it runs",
+    option("-n", "--ranks", type=int, metavar="N", help="MPI ranks. [default: one per core you may use]"),
+    option("--schedule", metavar="HOW", default="interleaved",
+           help="interleaved, or contiguous (a block of frames per rank: for filters that integrate over time)."),
+    option("--on-error", metavar="WHAT", default="fail",
+           help="fail a frame during which ParaView reported an error, or warn and keep it."),
+    option("--compression-level", type=int, metavar="LEVEL", default=1,
+           help="zlib level of png files, 0 to 9: their size and writing time, never a pixel."),
+)  # fmt: skip
+PROGRAMS = option_group(
+    "Which programs",
+    option("--pvbatch", metavar="PATH", help="ParaView's pvbatch. [default: MPIRENDER_PVBATCH, else from PATH]"),
+    option("--mpiexec", metavar="PATH", help="The MPI launcher that fits pvbatch's MPI. [default: from PATH]"),
+)
+
+
+@cloup.group(context_settings=SETTINGS, epilog="Exit codes: 0 done, 2 wrong use, 3 a tool is missing, 4 frames missing, "
+             "5 movie failed, 6 launch failed, 130 interrupted.")  # fmt: skip
+@cloup.version_option(__version__, prog_name="mpirender", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Turn a ParaView scene and its animation into a movie, with one MPI program."""
+
+
+@cli.command(context_settings=SETTINGS)
+@cloup.argument("scene", help="A ParaView state (.pvsm).")
+@OUTPUT
+@PICTURE
+@DATA
+@RUNNING
+@PROGRAMS
+@option_group(
+    "What it says",
+    option("--dry-run", is_flag=True, help="Check everything, print the command and who renders what; render nothing."),
+    option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    option("-v", "--verbose", is_flag=True, help="Print the command that starts the ranks, too."),
+)
+def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
+    """Render a scene's animation to frames and a movie.
+
+    Running the same command again renders only what is missing or out of date.
+    """
+    from mpirender import report, supervise
+
+    job = job_of(options)
+    if dry_run:
+        click.echo("\n".join(dry_run_lines(job)))
+        return
+    if verbose:
+        click.echo(command_line(job))
+    with progress(quiet=quiet) as watch:
+        result = supervise.render(job, watch)
+    sheet = report.contact_sheet(job, result)
+    if not quiet:
+        click.echo(report.summary(job, result, sheet))
+
+
+@cli.command(context_settings=SETTINGS)
+@cloup.argument("scene", help="A ParaView state (.pvsm).")
+@DATA
+@option("--pvbatch", metavar="PATH", help="ParaView's pvbatch, asked for its version.")
+@option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Show what is in a scene and what would go wrong, before anything is rendered.
+
+    Ends with 2 when it could not be rendered as it is.
+    """
+    from mpirender import preflight
+    from mpirender.engines import for_scene
+
+    job = job_of(options)
+    inspection = preflight.inspect(job, ask_version=True)
+    read_by = for_scene(job.scene).version(job)
+    if as_json:
+        click.echo(json.dumps({**dataclasses.asdict(inspection), "read_by": read_by}, indent=2))
+    else:
+        click.echo("\n".join(inspection_lines(inspection, read_by)))
+    if inspection.mistakes:
+        sys.exit(UsageError.exit_code)
+
+
+@cli.command(context_settings=SETTINGS)
+@PROGRAMS
+def doctor(**options: Any) -> None:  # noqa: ANN401
+    """Show what is installed, what is missing and the line that installs it; ends with a real two-rank run."""
+    from mpirender import doctor as room
+    from mpirender.errors import ToolMissing
+
+    missing = False
+    for check in room.checks(job_of({"scene": "doctor.pattern", **options})):
+        state = "ok" if check.ok else ("MISSING" if check.required else "absent")
+        click.echo(f"{state:>8}  {check.what:<12}  {check.found}")
+        if not check.ok:
+            missing = missing or check.required
+            click.echo(f"{'':>24}to mend it: {check.cure}")
+    if missing:
+        sys.exit(ToolMissing.exit_code)
+
+
+def job_of(options: dict[str, Any]) -> RenderJob:
+    """Turn the options of a command into a job.
+
+    Raises:
+        UsageError: with every mistake in them.
+    """
+    from mpirender.job import RenderJob
+
+    given = {name: value for name, value in options.items() if value is not None}
+    pairs = [text.partition("=") for text in given.pop("files", ())]
+    mistakes = [f"--file {reader!r}: write READER=PATH" for reader, equals, path in pairs if not (equals and path)]
+    try:
+        job = RenderJob(**given, files=tuple((reader, path) for reader, _, path in pairs))
+    except UsageError as error:
+        raise UsageError([*mistakes, *error.mistakes]) from None
+    if mistakes:
+        raise UsageError(mistakes)
+    return job
+
+
+def progress(*, quiet: bool) -> Bar | Lines | Silent:
+    """Return the kind of progress that fits where the output goes."""
+    from mpirender.progress import Bar, Lines, Silent
+
+    if quiet:
+        return Silent()
+    return Bar(sys.stdout) if sys.stdout.isatty() else Lines(sys.stdout)
+
+
+def command_line(job: RenderJob) -> str:
+    """Return the command that starts the ranks, ready to paste."""
+    from mpirender import launcher
+
+    return launcher.shown(launcher.command(job), launcher.settings_here(job))
+
+
+def dry_run_lines(job: RenderJob) -> list[str]:
+    """Check the job, write it where the command expects it, and say what would be done."""
+    from mpirender import frames as framesets
+    from mpirender import launcher, preflight, report, schedule, supervise
+
+    inspection = preflight.check(job)
+    supervise.prepare_folder(job)
+    frames = framesets.parse(job.frames) if job.frames else range(len(inspection.times))
+    shares = schedule.deal(frames, launcher.ranks_of(job), job.schedule)
+    images = len(frames) * len(job.sizes)
+    return [
+        *(f"warning: {warning}" for warning in inspection.warnings),
+        f"{len(frames)} frames at {', '.join(map(str, job.sizes))}: {images} images on {len(shares)} ranks",
+        *report.schedule_lines(shares),
+        "",
+        command_line(job),
+    ]
+
+
+def inspection_lines(inspection: Inspection, read_by: str) -> list[str]:
+    """Write an inspection for people."""
+    times = inspection.times
+    span = f", times {times[0]:g} to {times[-1]:g}" if times else ""
+    frame_range = f"0-{len(times) - 1}" if times else "none"
+    rows = [
+        ("written by", inspection.written_by),
+        ("read by", read_by or "no program found; see mpirender doctor"),
+        ("frames", f"{frame_range} ({len(times)}, {inspection.play_mode}{span})"),
+        ("views", ", ".join(inspection.views)),
+        *(("layout", f"{layout.name}: {', '.join(layout.views)}") for layout in inspection.layouts),
+        *(("data file", f"{file.path} ({'found' if file.found else 'MISSING'}, {file.reader})")
+          for file in inspection.data_files),
+        *(("warning", warning) for warning in inspection.warnings),
+        *(("MISTAKE", mistake) for mistake in inspection.mistakes),
+    ]  # fmt: skip
+    return [f"{name:>10}  {value}" for name, value in rows if value]
+
+
+def main() -> None:
+    """Run the command line; an error becomes its lines and its exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UsageError.exit_code)
+    except MpirenderError as error:
+        for line in str(error).splitlines():
+            click.echo(f"mpirender: error: {line}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

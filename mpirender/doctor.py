@@ -1,0 +1,82 @@
+"""What is installed, what is missing, and the line that installs it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import mpirender
+from mpirender import engines, launcher, movie, supervise
+from mpirender.engines import Check
+from mpirender.errors import MpirenderError
+from mpirender.job import RenderJob, Size
+
+TRIAL_RANKS = 2
+
+
+def checks(job: RenderJob) -> Iterator[Check]:
+    """Look at everything a run needs, one thing after the other, and launch two ranks for real at the end.
+
+    Args:
+        job: its ``pvbatch`` and ``mpiexec`` are the programs looked at.
+    """
+    yield Check("mpirender", True, f"{mpirender.__version__}, Python {platform.python_version()}")
+    yield mpi4py_check()
+    yield mpiexec_check(job)
+    for name in dict.fromkeys(engines.SUFFIXES.values()):
+        yield from engines.get(name).checks(job)
+    yield ffmpeg_check()
+    yield trial(job)
+
+
+def mpi4py_check() -> Check:
+    """Look for mpi4py without importing it: that would start MPI, which a login node may not have."""
+    try:
+        version = importlib.metadata.version("mpi4py")
+    except importlib.metadata.PackageNotFoundError:
+        return Check("mpi4py", False, "not found", "pip install mpi4py")
+    return Check("mpi4py", True, version)
+
+
+def mpiexec_check(job: RenderJob) -> Check:
+    """Look for mpiexec and ask it whose it is."""
+    try:
+        program = launcher.mpiexec(job)
+        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    except (MpirenderError, OSError, subprocess.TimeoutExpired) as error:
+        return Check("mpiexec", False, str(error).split(";", maxsplit=1)[0], launcher.MPIEXEC_CURE)
+    first = next((line.strip() for line in answer.stdout.splitlines() if line.strip()), "says nothing of itself")
+    return Check("mpiexec", True, f"{program}, {first}")
+
+
+def ffmpeg_check() -> Check:
+    """Look for the ffmpeg that makes the movies."""
+    try:
+        return Check("ffmpeg", True, movie.ffmpeg())
+    except MpirenderError as error:
+        return Check("ffmpeg", False, str(error), "pip install imageio-ffmpeg")
+
+
+def trial(job: RenderJob) -> Check:
+    """Render test pictures and a movie of them on two ranks, through the real mpiexec."""
+    what = f"{TRIAL_RANKS}-rank run"
+    with tempfile.TemporaryDirectory(prefix="mpirender-doctor-") as folder:
+        scene = Path(folder) / "trial.pattern"
+        scene.write_text('{"frames": 8}')
+        try:
+            result = supervise.render(
+                RenderJob(
+                    scene=scene,
+                    output=Path(folder) / "out",
+                    sizes=(Size.parse("320x180"),),
+                    ranks=TRIAL_RANKS,
+                    mpiexec=job.mpiexec,
+                )
+            )
+        except MpirenderError as error:
+            return Check(what, False, str(error).splitlines()[0], "mend what is named above, then run doctor again")
+    return Check(what, True, f"{result.rendered} test pictures and a movie in {result.seconds:.1f} s")

@@ -1,0 +1,160 @@
+"""The test pattern: pictures with the frame number and colour bars, made without any renderer.
+
+It ships so that a launch, a schedule, a disk or an encoder can be tried without ParaView. A scene is a JSON file that
+ends in ``.pattern``: ``{"frames": 24, "seconds": 0.1}`` costs 0.1 s of simulated rendering per image. ``fail`` lists
+frames that report an error, ``kill`` frames at which the rank kills itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpirender import frames as framesets
+from mpirender.engines import Check, Inspection
+from mpirender.errors import UsageError
+from mpirender.job import RenderJob, Size
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BARS = ((191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191))
+# Seven-segment digits: top, upper left, upper right, middle, lower left, lower right, bottom.
+SEGMENTS = (
+    "1110111",
+    "0010010",
+    "1011101",
+    "1011011",
+    "0111010",
+    "1101011",
+    "1101111",
+    "1010010",
+    "1111111",
+    "1111011",
+)
+
+
+def command(job: RenderJob) -> list[str]:
+    """Return the user's own Python: nothing else is needed."""
+    return [sys.executable]
+
+
+def version(job: RenderJob) -> str:
+    """Return the version of the pattern."""
+    return "1"
+
+
+def needs_display() -> bool:
+    """Say no: numpy paints the pictures."""
+    return False
+
+
+def _settings(scene: bytes, name: str) -> dict[str, Any]:
+    try:
+        settings = json.loads(scene or b"{}")
+    except ValueError as error:
+        raise UsageError(f"{name}: not a test pattern: {error}") from None
+    if not isinstance(settings, dict) or not isinstance(settings.get("frames", 24), int):
+        raise UsageError(f'{name}: not a test pattern; write {{"frames": 24, "seconds": 0.1}}')
+    return settings
+
+
+def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
+    """Return the scene as it is; it reads no files."""
+    return scene, []
+
+
+def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
+    """Say how many frames the pattern has."""
+    count = _settings(scene, job.scene.name).get("frames", 24)
+    mistakes = []
+    if count < 1:
+        mistakes.append(f"{job.scene.name}: the scene has no frames")
+    elif job.frames is not None and framesets.parse(job.frames)[-1] >= count:
+        beyond = [frame for frame in framesets.parse(job.frames) if frame >= count]
+        mistakes.append(
+            f"--frames {job.frames}: the scene has frames 0-{count - 1}; {framesets.text(beyond)} not there"
+        )
+    if job.view or job.layout:
+        mistakes.append("a test pattern has no views and no layouts")
+    return Inspection(
+        engine="pattern", written_by="mpirender", times=tuple(map(float, range(count))), mistakes=tuple(mistakes)
+    )
+
+
+def checks(job: RenderJob) -> Sequence[Check]:
+    """Return nothing: the pattern needs nothing that mpirender itself does not."""
+    return ()
+
+
+def open_scene(scene: bytes, job: RenderJob) -> PatternScene:
+    """Return the pattern, ready to paint."""
+    return PatternScene(_settings(scene, job.scene.name), job)
+
+
+class PatternScene:
+    """A test pattern opened in one rank."""
+
+    def __init__(self, settings: dict[str, Any], job: RenderJob) -> None:
+        self.frames: int = settings.get("frames", 24)
+        self.seconds: float = settings.get("seconds", 0.0)
+        self.failing = set(settings.get("fail", ()))
+        self.killing = set(settings.get("kill", ()))
+        self.transparent = job.transparent_background
+        self.compression_level = job.compression_level
+        self.complaints: list[str] = []
+        self.version = "1"
+        self.description = "test pattern, painted by numpy"
+
+    def render(self, frame: int, size: Size, path: Path) -> list[str]:
+        """Paint colour bars, a band that moves with the frames, and the frame number."""
+        import imageio.v3 as iio
+
+        if frame in self.killing:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(self.seconds)
+        picture = paint(frame, self.frames, size, transparent=self.transparent)
+        options: dict[str, Any] = {"compress_level": self.compression_level} if path.suffix == ".png" else {}
+        iio.imwrite(path, picture, **options)
+        return [f"the pattern was told to fail at frame {frame}"] if frame in self.failing else []
+
+
+def paint(frame: int, count: int, size: Size, *, transparent: bool = False) -> NDArray[np.uint8]:
+    """Return the picture, shape (height, width, 3), or 4 with the bars' upper half transparent; 8 bits a channel."""
+    import numpy as np
+
+    bars = np.array(BARS, np.uint8)[np.arange(size.width) * len(BARS) // size.width]
+    picture = np.empty((size.height, size.width, 4), np.uint8)
+    picture[..., :3] = bars
+    picture[..., 3] = 255
+    if transparent:
+        picture[: size.height // 2, :, 3] = 0
+    done = round(size.width * (frame + 1) / count)
+    picture[-max(size.height // 10, 1) :, :done, :] = 255
+    _write_number(picture, frame, height=max(size.height // 3, 7))
+    return picture if transparent else picture[..., :3]
+
+
+def _write_number(picture: NDArray[np.uint8], number: int, *, height: int) -> None:
+    """Draw the number in black seven-segment digits into the middle of the picture."""
+    width, pen = height // 2, max(height // 10, 1)
+    top = (picture.shape[0] - height) // 2
+    digits = f"{number:d}"
+    left = (picture.shape[1] - len(digits) * (width + 2 * pen)) // 2
+    middle = (height - pen) // 2
+    strokes = (
+        (0, 0, width, pen), (0, 0, pen, middle), (width - pen, 0, pen, middle), (0, middle, width, pen),
+        (0, middle, pen, height - middle), (width - pen, middle, pen, height - middle), (0, height - pen, width, pen),
+    )  # fmt: skip
+    for place, digit in enumerate(digits):
+        for lit, (x, y, across, down) in zip(SEGMENTS[int(digit)], strokes):
+            x0 = max(left + place * (width + 2 * pen) + x, 0)
+            if lit == "1":
+                picture[max(top + y, 0) : top + y + down, x0 : x0 + across] = (0, 0, 0, 255)

@@ -1,0 +1,113 @@
+"""ParaView state files (.pvsm): what is in one, what is wrong with it, and its data files put where they are now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from mpirender import frames as framesets
+from mpirender.engines import DataFile, Inspection, surprises
+from mpirender.engines.relocate import file_properties, near, relocate
+from mpirender.engines.statefile import NOT_PICTURES, State
+from mpirender.job import RenderJob
+
+__all__ = ["State", "inspect", "relocate"]
+
+
+def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
+    """Say what is in a state, what might surprise, and why it cannot be rendered as asked.
+
+    Args:
+        content: the bytes of the state file.
+        job: what is asked for; its data folder and files count.
+        read_by: version of the ParaView that would render it, where known.
+
+    Raises:
+        UsageError: it is no state at all.
+    """
+    state = State.parse(content, job.scene.name)
+    _, files, lost = relocate(state, job)
+    mistakes = [*lost, *_of_views(state, job), *_of_animation(state, job)]
+    return Inspection(
+        engine="paraview",
+        written_by=f"ParaView {state.version}".strip(),
+        views=state.views,
+        layouts=state.layouts,
+        play_mode=state.play_mode,
+        times=state.times,
+        data_files=files,
+        warnings=(*surprises.warnings(state, job, read_by), *_replaced_series(state, job, files)),
+        mistakes=tuple(mistakes),
+    )
+
+
+def _replaced_series(state: State, job: RenderJob, files: tuple[DataFile, ...]) -> Iterator[str]:
+    asked = {reader for reader, _ in job.files}
+    now = Counter((file.reader, file.property) for file in files)
+    series = [(prop.reader, len(prop.saved), now[prop.reader, prop.name])
+              for prop in file_properties(state) if prop.reader in asked]  # fmt: skip
+    yield from surprises.replaced_series(series)
+
+
+def _of_views(state: State, job: RenderJob) -> Iterator[str]:
+    if not state.views:
+        yield f"{state.name}: the state holds no view, so there is nothing to see; save it again with a view open"
+    elif job.layout is not None:
+        yield from _of_layout(state, job.layout)
+    elif job.view is not None and job.view not in state.views:
+        yield f"--view {job.view!r} is not in the scene{near(job.view, state.views)}; it has: {', '.join(state.views)}"
+    else:
+        view = job.view or state.views[0]
+        if state.view_types[view] in NOT_PICTURES:
+            pictures = [name for name, kind in state.view_types.items() if kind not in NOT_PICTURES]
+            cure = f"take another: --view {', '.join(pictures)}" if pictures else "save the state with a render view"
+            yield f"view {view!r} is a spreadsheet, of which ParaView makes no picture; {cure}"
+
+
+def _of_layout(state: State, asked: str) -> Iterator[str]:
+    names = [layout.name for layout in state.layouts]
+    by_number = {str(number): layout for number, layout in enumerate(state.layouts, start=1)}
+    layout = next((layout for layout in state.layouts if layout.name == asked), by_number.get(asked))
+    if layout is None:
+        listed = ", ".join(f"{number} {name!r}" for number, name in enumerate(names, start=1))
+        has = f"it has: {listed}" if names else "it has none; use --view"
+        yield f"--layout {asked!r} is not in the scene{near(asked, names)}; {has}"
+    elif not layout.views:
+        yield f"--layout {asked!r}: no view is in this layout; choose another, or use --view"
+
+
+def _of_animation(state: State, job: RenderJob) -> Iterator[str]:
+    """Yield what is wrong with the frames of the scene, or with those asked for.
+
+    The timesteps of data read from another place are known only when ParaView has opened them, so their number is
+    not judged here.
+    """
+    elsewhere = state.play_mode == "Snap To TimeSteps" and (job.data_dir is not None or bool(job.files))
+    again = "in ParaView's Animation View and save the state again"
+    if state.animation is None:
+        yield f"{state.name}: the state holds no animation; open it in ParaView and save it again"
+    elif state.play_mode == "Real Time":
+        yield (
+            f"{state.name} was saved in Real Time mode, whose number of frames depends on the machine's speed; "
+            f"set the mode to Sequence or Snap To TimeSteps {again}"
+        )
+    elif state.play_mode not in ("Sequence", "Snap To TimeSteps"):
+        yield f"{state.name} was saved in {state.play_mode}, which is unknown; set the mode to Sequence {again}"
+    elif state.times:
+        if not elsewhere:
+            yield from _of_frames(len(state.times), job)
+    elif state.play_mode == "Sequence":
+        yield f"{state.name} has no frames; set the number of frames {again}"
+    elif not elsewhere:
+        yield (
+            f"{state.name} is in Snap To TimeSteps mode but its data has no timesteps, so it has no frames; "
+            f"set the mode to Sequence and the number of frames {again}"
+        )
+
+
+def _of_frames(count: int, job: RenderJob) -> Iterator[str]:
+    beyond = [frame for frame in framesets.parse(job.frames) if frame >= count] if job.frames is not None else []
+    if beyond:
+        has = f"the scene has frames 0-{count - 1}" if count > 1 else "the scene has frame 0 only"
+        verb = "is" if len(beyond) == 1 else "are"
+        yield f"--frames {job.frames}: {has}; {framesets.text(beyond)} {verb} not there"

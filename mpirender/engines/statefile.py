@@ -1,0 +1,251 @@
+"""A ParaView state file (.pvsm) read as XML: what is in it, without ParaView, so a login node can tell as well."""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from mpirender.engines import Layout
+from mpirender.errors import UsageError
+
+PLAY_MODES = {0: "Sequence", 1: "Real Time", 2: "Snap To TimeSteps"}
+SAVE_AGAIN = "the file is cut short or damaged; save it again from ParaView"
+# Proxies that ParaView counts as render views (vtkSMRenderViewProxy and what derives from it).
+RENDER_VIEWS = ("RenderView", "RenderViewWithEDL", "MultiSlice", "OrthographicSliceView", "PanoramicProjectionView",
+                "StereoCursorView", "zSpaceView", "PrismView")  # fmt: skip
+NOT_PICTURES = ("SpreadSheetView",)
+ENDS_TOO_EARLY = (3, 5, 20)  # expat's codes: no element found, unclosed token, unclosed CDATA section
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """An object of the scene (a reader, a view, a colour map) and its properties."""
+
+    element: ET.Element
+    name: str  # as the Pipeline Browser shows it; the id when it is registered nowhere
+
+    @property
+    def id(self) -> str:
+        """The number by which properties of other proxies refer to it."""
+        return self.element.get("id", "")
+
+    @property
+    def type(self) -> str:
+        """The class, in ParaView's words (``CSVReader``)."""
+        return self.element.get("type", "")
+
+    @property
+    def group(self) -> str:
+        """The group of classes (``sources``, ``filters``, ``views``)."""
+        return self.element.get("group", "")
+
+    @cached_property
+    def properties(self) -> dict[str, ET.Element]:
+        """The properties by name."""
+        return {prop.get("name", ""): prop for prop in self.element.iterfind("Property")}
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of a property; none where the proxy lacks it."""
+        prop = self.properties.get(name)
+        return [] if prop is None else values(prop)
+
+    def numbers(self, name: str) -> list[float]:
+        """Return the values of a property that are numbers."""
+        return [number for number in map(_number, self.values(name)) if number is not None]
+
+    def number(self, name: str, default: float) -> float:
+        """Return the first value of a property, or the default where there is none."""
+        return next(iter(self.numbers(name)), default)
+
+    def references(self, name: str) -> list[str]:
+        """Return the ids of the proxies that a property names."""
+        prop = self.properties.get(name)
+        return [] if prop is None else [item.get("value", "") for item in prop.iterfind("Proxy")]
+
+
+def values(prop: ET.Element) -> list[str]:
+    """Return the values of a property element."""
+    return [item.get("value", "") for item in prop.iterfind("Element")]
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+@dataclass(frozen=True)
+class State:
+    """A state file, parsed once.
+
+    Args:
+        content: the bytes it was parsed from.
+        name: what messages call it.
+        version: of the ParaView that saved it (``5.11.0``).
+        root: the ServerManagerState element.
+    """
+
+    content: bytes
+    name: str
+    version: str
+    root: ET.Element
+
+    @classmethod
+    def parse(cls, content: bytes, name: str) -> State:
+        """Read a state.
+
+        Raises:
+            UsageError: it is empty, cut short, damaged, or no ParaView state.
+        """
+        top = parse_xml(content, name)
+        root = manager_state(top)
+        if root is None:
+            raise UsageError(f"{name}: not a ParaView state but XML of another kind (<{top.tag}>); {_WANTED}")
+        return cls(content, name, root.get("version", ""), root)
+
+    @cached_property
+    def proxies(self) -> tuple[Proxy, ...]:
+        """Every object of the scene, in the order of the file."""
+        names = self._names
+        return tuple(Proxy(item, names.get(item.get("id", ""), item.get("id", "")))
+                     for item in self.root.iterfind("Proxy"))  # fmt: skip
+
+    @cached_property
+    def by_id(self) -> dict[str, Proxy]:
+        """Every object by its id."""
+        return {proxy.id: proxy for proxy in self.proxies}
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Return names by id: what is listed twice goes by its name as a source."""
+        names: dict[str, str] = {}
+        for collection in sorted(self.root.iterfind("ProxyCollection"), key=lambda item: item.get("name") == "sources"):
+            for item in collection.iterfind("Item"):
+                names[item.get("id", "")] = item.get("name", "")
+        return names
+
+    def registered(self, collection: str) -> list[Proxy]:
+        """Return the proxies of a collection in ParaView's order, which is by name."""
+        items = self.root.iterfind(f"ProxyCollection[@name='{collection}']/Item")
+        listed = sorted((item.get("name", "").encode(), item.get("id", "")) for item in items)
+        return [Proxy(self.by_id[key].element, name.decode()) for name, key in listed if key in self.by_id]
+
+    @cached_property
+    def view_types(self) -> dict[str, str]:
+        """The views and what they are, the one that is rendered unless another is asked for in front.
+
+        That is the first render view, as in LoadState of ParaView's Python; with no render view, the first view.
+        """
+        views = [(view.name, view.type) for view in self.registered("views")]
+        front = next((view for view in views if view[1] in RENDER_VIEWS), None)
+        return dict([front, *views] if front else views)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views, the one that is rendered unless another is asked for in front."""
+        return tuple(self.view_types)
+
+    @cached_property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The layouts, with the views in each from the upper left to the lower right."""
+        names = {view.id: view.name for view in self.registered("views")}
+        return tuple(
+            Layout(layout.name, tuple(names[cell.get("view", "")] for cell in layout.element.iterfind("Layout/Item")
+                                      if cell.get("view") in names))
+            for layout in self.registered("layouts")
+        )  # fmt: skip
+
+    @cached_property
+    def animation(self) -> Proxy | None:
+        """The animation scene."""
+        return next((proxy for proxy in self.proxies if proxy.type == "AnimationScene"), None)
+
+    @property
+    def play_mode(self) -> str:
+        """``Sequence``, ``Snap To TimeSteps``, or ``Real Time`` (before ParaView 6)."""
+        mode = self.animation.number("PlayMode", 0) if self.animation else 0
+        return PLAY_MODES.get(int(mode), f"play mode {mode:g}")
+
+    @cached_property
+    def timesteps(self) -> tuple[float, ...]:
+        """The timesteps of the data as they were when the state was saved, sorted, each once."""
+        named = self.animation.references("TimeKeeper") if self.animation else []
+        keepers = [self.by_id[key] for key in named if key in self.by_id] or self.registered("timekeeper")
+        return tuple(sorted({time for keeper in keepers for time in keeper.numbers("TimestepValues")}))
+
+    @cached_property
+    def times(self) -> tuple[float, ...]:
+        """The scene time of every frame.
+
+        In Snap To TimeSteps mode these are the timesteps that the data had when the state was saved.
+        """
+        scene = self.animation
+        if scene is None or self.play_mode not in ("Sequence", "Snap To TimeSteps"):
+            return ()
+        if self.play_mode == "Snap To TimeSteps":
+            return snapped_times(self.timesteps, int(scene.number("FramesPerTimestep", 1)), scene.number("EndTime", 1))
+        count = int(scene.number("NumberOfFrames", 1))
+        return sequence_times(scene.number("StartTime", 0), scene.number("EndTime", 1), count)
+
+    def cues(self) -> Iterator[tuple[Proxy, int]]:
+        """Yield the enabled tracks of the animation, each with the number of key frames that the file really holds.
+
+        Key frames made by a script are named by their track but left out of the file when nobody registered them.
+        """
+        for key in self.animation.references("Cues") if self.animation else []:
+            cue = self.by_id.get(key)
+            if cue is not None and cue.number("Enabled", 1):
+                yield cue, sum(frame in self.by_id for frame in cue.references("KeyFrames"))
+
+
+def manager_state(top: ET.Element) -> ET.Element | None:
+    """Return the element that holds the proxies; ParaView wraps it into one named after the program."""
+    return top if top.tag == "ServerManagerState" else top.find(".//ServerManagerState")
+
+
+_WANTED = "give the .pvsm file that ParaView writes with File > Save State"
+
+
+def parse_xml(content: bytes, name: str) -> ET.Element:
+    """Return the outermost element.
+
+    Raises:
+        UsageError: this is not well-formed XML; says where it breaks off.
+    """
+    text = content[3:] if content.startswith(codecs.BOM_UTF8) else content
+    if not text.strip(b"\0 \t\r\n"):
+        raise UsageError(f"{name}: the file is empty; save it again from ParaView")
+    if not text.lstrip().startswith(b"<"):
+        python = b"paraview" in text[:2000] and b"import" in text
+        kind = "a Python script" if python else "not XML"
+        raise UsageError(f"{name}: not a ParaView state but {kind}; {_WANTED}")
+    try:
+        return ET.fromstring(content)
+    except ET.ParseError as error:
+        line = error.position[0]
+        if error.code in ENDS_TOO_EARLY:
+            raise UsageError(f"{name}: breaks off at line {line}; {SAVE_AGAIN}") from None
+        reason = re.sub(r": line.*", "", str(error))
+        raise UsageError(f"{name}: line {line} is not XML ({reason}); {SAVE_AGAIN}") from None
+    except (ValueError, LookupError) as error:
+        raise UsageError(f"{name}: not XML that can be read ({error}); {SAVE_AGAIN}") from None
+
+
+def sequence_times(start: float, end: float, count: int) -> tuple[float, ...]:
+    """Return the scene time of every frame in Sequence mode (vtkSequenceAnimationPlayer)."""
+    return tuple(start + frame * (end - start) / max(count - 1, 1) for frame in range(count))
+
+
+def snapped_times(steps: Iterable[float], repeated: int, end: float) -> tuple[float, ...]:
+    """Return the scene time of every frame in Snap To TimeSteps mode (vtkTimestepsAnimationPlayer).
+
+    Each timestep is shown so many times, but those from the scene's end on once: reaching the end ends the animation.
+    """
+    return tuple(time for time in sorted(set(steps)) for _ in range(max(repeated, 1) if time < end else 1))

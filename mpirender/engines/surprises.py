@@ -1,0 +1,199 @@
+"""What in a ParaView state might surprise: frames that depend on each other, tracks that move nothing, versions.
+
+Each function yields warnings of one line that name the objects and the cure. What is not certain is not said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from mpirender.engines.statefile import NOT_PICTURES, Proxy, State
+from mpirender.job import RenderJob
+
+GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP; mode 3 looks at its own frame alone
+KEYED = ("CameraAnimationCue", "KeyFrameAnimationCue")  # tracks that move by key frames alone
+FOLLOW_DATA = 2  # vtkPVCameraCueManipulator's mode
+# Filters that carry particles from frame to frame; a fresh rank replays from the first timestep.
+TRACERS = ("ParticleTracer", "ParticlePath", "StreakLine", "LegacyParticlePath", "LegacyStreakLine",
+           "LegacyParticleTracer", "InSituParticlePath")  # fmt: skip
+# Filters whose output is made of the frames that this process happened to render before.
+TRAILS = ("ParticlePathLines",)
+# Sources without time. One that is not listed may have it, from a plugin perhaps.
+TIMELESS = ("ArrowSource", "AxesSource", "BoundedPlaneSource", "BoundedVolumeSource", "ConeSource", "CubeSource",
+            "CylinderSource", "DiskSource", "EllipseSource", "FastUniformGrid", "GlyphSource2D", "HyperTreeGridSource",
+            "LineSource", "LogoSource", "OutlineSource", "ParametricSource", "PlaneSource", "PointSource",
+            "PolyLineSource", "RTAnalyticSource", "RulerSource", "SphereSource", "SplineSource", "SuperquadricSource",
+            "TextSource", "WaveletSource")  # fmt: skip
+TIMED = re.compile("Time|Temporal|Python|Program|Script|Annotat|Live|Stream|Particle|Harmonics|Date|Catalyst")
+# When a colour legend writes this label at all: the property to look at, and its value.
+LEGEND_LABELS = {
+    "LabelFormat": ("AutomaticLabelFormat", 0), "RangeLabelFormat": ("AddRangeLabels", 1),
+    "DataRangeLabelFormat": ("DrawDataRange", 1),
+}  # fmt: skip
+
+
+def warnings(state: State, job: RenderJob, read_by: str = "") -> Iterator[str]:
+    """Yield everything that might surprise, one line each."""
+    yield from _choice_of_view(state, job)
+    yield from _versions(state.version, read_by)
+    yield from _labels(state, read_by)
+    yield from _growing_colours(state)
+    yield from _filters_with_memory(state)
+    yield from _idle_tracks(state)
+    if not job.files:  # other data may have timesteps
+        yield from _nothing_moves(state)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _choice_of_view(state: State, job: RenderJob) -> Iterator[str]:
+    if job.layout is None and job.view is None and len(state.views) > 1:
+        chosen, *others = state.views
+        layouts = [layout.name for layout in state.layouts if len(layout.views) > 1]
+        whole = f"; for a whole layout --layout NAME ({_listed(layouts)})" if layouts else ""
+        yield (
+            f"the scene has {len(state.views)} views; {chosen!r} is rendered; "
+            f"for another --view NAME ({_listed(others)}){whole}"
+        )
+    tables = [name for name, kind in state.view_types.items() if kind in NOT_PICTURES]
+    if job.layout is not None and tables:
+        shown = [name for layout in state.layouts for name in layout.views if name in tables]
+        if shown:
+            yield f"{_listed(shown)} is a spreadsheet; its part of the layout stays empty; take it out in ParaView"
+
+
+def _versions(written: str, read_by: str) -> Iterator[str]:
+    newer, older = _release(written), _release(read_by)
+    if not newer or not older:
+        return
+    if newer > older:
+        yield (
+            f"the state was saved by ParaView {written} and is rendered by {read_by}, which leaves out what it does "
+            f"not know; take ParaView {newer[0]}.{newer[1]} or newer (--pvbatch PATH)"
+        )
+    elif newer[0] < older[0]:
+        yield (
+            f"the state was saved by ParaView {written} and is rendered by {read_by}; look at one frame first "
+            "(--frames 0), or open it in the newer ParaView and save it again"
+        )
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return major and minor of a version; nothing where it is unknown."""
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else ()
+
+
+def _labels(state: State, read_by: str) -> Iterator[str]:
+    """Name labels in the format of ParaView 6.1 ({:6.3g}), which older ones print as they stand."""
+    release = _release(read_by)
+    if not release or release >= (6, 1):
+        return
+    found = [(proxy, text) for proxy in state.proxies for text in _new_formats(proxy)]
+    if found:
+        where = _listed(next(iter(proxy.values("Title")), "") or proxy.name for proxy, _ in found)
+        yield (
+            f"labels of {where} have the format {found[0][1]} of ParaView 6.1, which {read_by} prints as it stands; "
+            "take ParaView 6.1 or newer (--pvbatch PATH), or set a format such as %-#6.3g and save the state again"
+        )
+
+
+def _new_formats(proxy: Proxy) -> Iterator[str]:
+    if proxy.number("Visibility", 1) == 0:
+        return
+    for name in proxy.properties:
+        text = next(iter(proxy.values(name)), "") if name.endswith("Format") else ""
+        switch, shown = LEGEND_LABELS.get(name, (name, 0))
+        if "{:" in text and "%" not in text and proxy.number(switch, shown) == shown:
+            yield text
+
+
+def _growing_colours(state: State) -> Iterator[str]:
+    """Name colour maps whose range is the union of all frames that this process has rendered."""
+    usual = next((proxy.number("TransferFunctionResetMode", 0) for proxy in state.proxies
+                  if proxy.type == "GeneralSettings"), 0.0)  # fmt: skip
+    used = {key for proxy in state.proxies if proxy.group == "representations" and proxy.number("Visibility", 1)
+            for name in ("LookupTable", "BlockLookupTables") for key in proxy.references(name)}  # fmt: skip
+    growing = [
+        proxy.name.split(".PVLookupTable")[0]
+        for proxy in state.proxies
+        if proxy.type == "PVLookupTable" and proxy.id in used and _rescale_mode(proxy, usual) == GROW_EVERY_TIMESTEP
+    ]
+    if growing:
+        yield (
+            f"the colour map of {_listed(growing)} grows with every timestep, so a frame's colours depend on the "
+            "frames rendered before it; in ParaView rescale it over all timesteps and set its Automatic Rescale Range "
+            "Mode to Never, or render all frames in one go with --ranks 1"
+        )
+
+
+def _rescale_mode(colours: Proxy, usual: float) -> float:
+    """Return a colour map's mode; before ParaView 5.5 it had none but a lock, which never meant growing by timestep."""
+    return colours.number("AutomaticRescaleRangeMode", -1 if "LockScalarRange" in colours.properties else usual)
+
+
+def _filters_with_memory(state: State) -> Iterator[str]:
+    tracers = [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in TRACERS]
+    trails = [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in TRAILS]
+    if tracers:
+        yield (
+            f"{_listed(tracers)} carries particles from frame to frame: every rank replays them from the start, and "
+            "frames may differ a little from those of one process; "
+            "--schedule contiguous replays least, --ranks 1 not at all"
+        )
+    if trails:
+        yield (
+            f"{_listed(trails)} draws trails of the frames that were rendered before by the same process; "
+            "render all frames in one go with --ranks 1"
+        )
+
+
+def _idle_tracks(state: State) -> Iterator[str]:
+    """Name tracks with fewer than two key frames; ParaView moves nothing along these."""
+    for cue, frames in state.cues():
+        if cue.type not in KEYED or frames >= 2:
+            continue
+        why = f"the animation track {cue.name} has {frames or 'no'} key frame{'s' if frames != 1 else ''}"
+        if cue.type == "KeyFrameAnimationCue":
+            what = next(iter(cue.values("AnimatedPropertyName")), "") or "what it animates"
+            yield f"{why}, so {what} stays as it is; give it two or more, or delete it, and save the state again"
+        elif cue.number("Mode", 0) == FOLLOW_DATA:
+            yield f"{why}, an error to ParaView in every frame though it follows the data; take --on-error warn"
+        else:
+            yield f"{why}, so the camera stands still; give it two or more, or delete it, and save the state again"
+
+
+def _nothing_moves(state: State) -> Iterator[str]:
+    """Say that all frames will be equal, where that is certain."""
+    if len(state.times) > 1 and not state.timesteps and not _may_move(state):
+        yield (
+            f"nothing in this scene changes with time: all {len(state.times)} frames will be equal; animate something "
+            "in ParaView's Animation View and save the state again, or render one with --frames 0"
+        )
+
+
+def _may_move(state: State) -> bool:
+    """Say whether a track or an object of the scene could depend on time."""
+    for cue, frames in state.cues():
+        if cue.type != "TimeAnimationCue" and (frames >= 2 or cue.type not in KEYED):
+            return True
+    return any(_may_have_time(proxy) for proxy in state.registered("sources"))
+
+
+def _may_have_time(proxy: Proxy) -> bool:
+    reader = any(prop.find("Domain[@name='files']") is not None for prop in proxy.properties.values())
+    unknown = proxy.group == "sources" and not reader and proxy.type not in TIMELESS
+    return unknown or bool(TIMED.search(proxy.type)) or bool(proxy.values("TimestepValues"))
+
+
+def replaced_series(files: Sequence[tuple[str, int, int]]) -> Iterator[str]:
+    """Name readers whose series of files is replaced by one file: (reader, files before, files now)."""
+    for reader, before, now in files:
+        if before > 1 and now == 1:
+            yield (
+                f"--file puts one file in place of the {before} that {reader!r} reads, so its data stay the same in "
+                "all frames; name a series with a pattern ('FOLDER/NAME_*.SUFFIX')"
+            )

@@ -1,0 +1,58 @@
+"""Every error a user can meet, with the exit code it ends in.
+
+A message says what is wrong, where, and what to do about it, in one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class MpirenderError(Exception):
+    """The base of all errors that are told in one line instead of a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(MpirenderError):
+    """The command or the scene is wrong; holds every mistake found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, mistakes: str | Sequence[str]) -> None:
+        self.mistakes: tuple[str, ...] = (mistakes,) if isinstance(mistakes, str) else tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class ToolMissing(MpirenderError):
+    """A program or library that the run needs is not there or does not fit the others."""
+
+    exit_code = 3
+
+
+class FramesMissing(MpirenderError):
+    """Frames were not rendered, or not whole; no movie was made."""
+
+    exit_code = 4
+
+
+class EncodeFailed(MpirenderError):
+    """The frames are complete but the movie could not be made or did not pass its check."""
+
+    exit_code = 5
+
+
+class LaunchFailed(MpirenderError):
+    """The MPI program could not be started or died before it could say why."""
+
+    exit_code = 6
+
+
+class Interrupted(MpirenderError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, Interrupted)
+BY_EXIT_CODE: dict[int, type[MpirenderError]] = {kind.exit_code: kind for kind in KINDS}

@@ -1,0 +1,36 @@
+"""Frame sets in the render farms' syntax, and the names of image files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fileseq import FrameSet
+from fileseq.exceptions import ParseException
+
+
+def parse(text: str) -> tuple[int, ...]:
+    """Return the frames of a frame set such as ``0-99x2,120``, sorted, each once.
+
+    Raises:
+        ValueError: the text is no frame set, is empty, or names a frame below 0.
+    """
+    try:
+        frames = tuple(sorted(set(FrameSet(text)))) if text.strip() else ()
+    except ParseException:
+        raise ValueError(f"{text!r} is not a frame set; write it like 0-99, 0-99x2 or 1,5,10-20") from None
+    if not frames:
+        raise ValueError(f"{text!r} names no frame; write it like 0-99, 0-99x2 or 1,5,10-20")
+    if frames[0] < 0:
+        raise ValueError(f"{text!r} names frame {frames[0]}; frames count from 0")
+    return frames
+
+
+def text(frames: Iterable[int]) -> str:
+    """Write frames as the shortest frame set: ``12-15,40``; an empty string for none."""
+    frames = sorted(set(frames))
+    return FrameSet.framesToFrameRange(frames, sort=False, compress=False) if frames else ""
+
+
+def file_name(frame: int, image_format: str) -> str:
+    """Return the image file's name; six digits keep names in frame order up to a million frames."""
+    return f"frame_{frame:06d}.{image_format}"

@@ -1,0 +1,205 @@
+"""Live progress from the journals' records: a bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+
+from mpirender.journal import Record
+
+FIRST_LINE_SECONDS = 5.0
+RAREST_LINE_SECONDS = 300.0
+PHASES = {"load": "loading the scene", "gather": "checking frames", "encode": "making the movie", "end": "done"}
+
+
+class Counts:
+    """What the records add up to."""
+
+    def __init__(self) -> None:
+        self.ranks = 0
+        self.total = 0
+        self.kept = 0
+        self.done = 0
+        self.failed = 0
+        self.phase = "starting the ranks"
+        self.first_take: float | None = None
+        self.seconds: dict[int, list[float]] = defaultdict(list)
+        self.warnings: list[str] = []
+        self._warned: set[str] = set()
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Count these records in."""
+        for record in records:
+            event = record["event"]
+            if event == "start":
+                self.ranks = record["ranks"]
+            elif event == "plan":
+                self.total, self.kept = record["total"], record["total"] - record["left"]
+                self._warn(record["warnings"])
+                self.phase = "rendering"
+            elif event == "take":
+                self.first_take = self.first_take or record["time"]
+            elif event == "done":
+                self.done += 1
+                self.seconds[record["rank"]].append(record["seconds"])
+                self._warn([f"frame {record['frame']}: {text}" for text in record["complaints"]])
+            elif event == "fail":
+                self.failed += 1
+            elif event == "complaint":
+                self._warn([record["text"]])
+            elif event == "phase":
+                self._enter(record["phase"])
+
+    def _warn(self, texts: Sequence[str]) -> None:
+        """Keep each warning once; one that only differs in the frame is the same."""
+        for text in texts:
+            about = text.split(": ", 1)[-1] if text.startswith("frame ") else text
+            if about not in self._warned:
+                self._warned.add(about)
+                self.warnings.append(text)
+
+    def _enter(self, phase: str) -> None:
+        """Name the phase; what follows rendering counts only when all images are dealt with: ranks get there singly."""
+        if phase in ("gather", "encode", "end") and self.dealt_with < self.total:
+            return
+        self.phase = PHASES.get(phase, self.phase)
+
+    @property
+    def dealt_with(self) -> int:
+        """Number of images that are there or have failed."""
+        return self.kept + self.done + self.failed
+
+    def rate(self) -> float:
+        """Return images a second since the first frame was taken up, 0 before the first is done."""
+        if not self.done or self.first_take is None:
+            return 0.0
+        return self.done / max(time.time() - self.first_take, 1e-3)
+
+    def left_seconds(self) -> float | None:
+        """Return the time until the last image at the present rate, None while it is not known."""
+        rate = self.rate()
+        return (self.total - self.dealt_with) / rate if rate else None
+
+    def slowest(self) -> tuple[int, float] | None:
+        """Return the rank whose images take longest and their mean seconds, None with fewer than two ranks at work."""
+        means = {rank: sum(times) / len(times) for rank, times in self.seconds.items()}
+        if len(means) < 2:
+            return None
+        rank = max(means, key=lambda rank: means[rank])
+        return rank, means[rank]
+
+    def text(self) -> str:
+        """Say in a few words how fast it goes and when it ends."""
+        if self.phase != "rendering":
+            return self.phase
+        parts = [f"{self.rate():.2f} images/s" if self.done else "rendering the first frames"]
+        left = self.left_seconds()
+        if left is not None:
+            parts.append(f"{duration(left)} left")
+        slowest = self.slowest()
+        if slowest:
+            parts.append(f"slowest rank {slowest[0]}: {slowest[1]:.2f} s/image")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Write a time span as people say it: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class Bar:
+    """One bar for the whole run, on a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        console = Console(file=stream)
+        self.counts = Counts()
+        self._progress = Progress(
+            TaskProgressColumn(), BarColumn(bar_width=None), MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False), console=console, transient=True,
+        )  # fmt: skip
+        self._task = self._progress.add_task("starting the ranks", total=None)
+        self._told = 0
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, records: Sequence[Record]) -> None:
+        """Count the records in and draw."""
+        self.counts.add(records)
+        for warning in self.counts.warnings[self._told :]:
+            self._progress.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+        self._told = len(self.counts.warnings)
+        self._progress.update(
+            self._task, total=self.counts.total or None, completed=self.counts.dealt_with,
+            description=self.counts.text(),
+        )  # fmt: skip
+
+
+class Lines:
+    """A line every few seconds at first and rarer later, for batch logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.counts = Counts()
+        self._stream = stream
+        self._started = time.monotonic()
+        self._next = FIRST_LINE_SECONDS
+        self._phase = ""
+        self._told = 0
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __call__(self, records: Sequence[Record]) -> None:
+        """Count the records in; write a line when the phase changes or it is time for one."""
+        self.counts.add(records)
+        for warning in self.counts.warnings[self._told :]:
+            self._write(f"warning: {warning}")
+        self._told = len(self.counts.warnings)
+        elapsed = time.monotonic() - self._started
+        changed = self.counts.phase != self._phase
+        if changed or elapsed >= self._next:
+            self._phase = self.counts.phase
+            if not changed:
+                self._next = elapsed + min(max(elapsed / 2, FIRST_LINE_SECONDS), RAREST_LINE_SECONDS)
+            done = f"{self.counts.dealt_with}/{self.counts.total} images, " if self.counts.total else ""
+            self._write(f"{duration(elapsed):>9}  {done}{self.counts.text()}")
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+class Silent:
+    """Says nothing but warnings at the end; for --quiet."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __call__(self, records: Sequence[Record]) -> None:
+        """Count the records in."""
+        self.counts.add(records)

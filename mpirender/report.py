@@ -1,0 +1,95 @@
+"""What a person looks at after a run: the summary and the contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpirender import frames as framesets
+from mpirender.job import RenderJob
+from mpirender.progress import duration
+from mpirender.supervise import RenderResult
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+CONTACT_SHEET = "contact_sheet.png"
+PICTURES = 12
+COLUMNS = 4
+THUMBNAIL = 480  # pixels across
+GAP = 12
+LABEL = 26
+PAPER = (24, 26, 31)
+INK = (214, 218, 226)
+
+
+def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
+    """Say where everything is, how long it took and what a frame cost."""
+    count = len(next(iter(result.frames.values())))
+    lines = [f"{'done in':>10}  {duration(result.seconds)}"]
+    cost = f", {result.seconds_per_image:.2f} s each on a rank, ranks {result.busy:.0%} busy" if result.rendered else ""
+    kept = f", {result.kept} kept from before" if result.kept else ""
+    lines.append(f"{'images':>10}  {result.rendered} rendered{kept}{cost}")
+    for size in job.sizes:
+        lines.append(f"{'frames':>10}  {job.output / size.name}{_of(count)}")
+    lines += [f"{'movie':>10}  {movie} ({float(count / job.rate):.1f} s)" for movie in result.movies]
+    if result.complained:
+        lines.append(
+            f"{'beware':>10}  errors were reported during {result.complained} images; --on-error warn kept them"
+        )
+    if sheet is not None:
+        lines.append(f"{'look at':>10}  {sheet}")
+    return "\n".join(lines)
+
+
+def _of(count: int) -> str:
+    return f" ({count} image{'' if count == 1 else 's'})"
+
+
+def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
+    """Put small pictures of frames spread evenly over the movie on one sheet; return its path."""
+    from PIL import Image as Images
+
+    smallest = min(job.sizes, key=lambda size: size.width * size.height)
+    images = spread(result.frames[smallest.name], PICTURES)
+    width = min(THUMBNAIL, smallest.width)
+    height = max(round(smallest.height * width / smallest.width), 1)
+    columns = min(COLUMNS, len(images))
+    rows = -(-len(images) // columns)
+    sheet = Images.new(
+        "RGB", (columns * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP), PAPER
+    )  # fmt: skip
+    for place, image in enumerate(images):
+        row, column = divmod(place, columns)
+        corner = (GAP + column * (width + GAP), GAP + row * (height + LABEL + GAP))
+        _paste(sheet, image, corner, (width, height))
+    path = job.output / CONTACT_SHEET
+    part = path.with_name(f".part-{path.name}")
+    sheet.save(part)
+    part.replace(path)
+    return path
+
+
+def spread(images: Sequence[Path], count: int) -> list[Path]:
+    """Choose so many images evenly spread from first to last, all when there are no more."""
+    if len(images) <= count:
+        return list(images)
+    return [images[round(place * (len(images) - 1) / (count - 1))] for place in range(count)]
+
+
+def _paste(sheet: Image, path: Path, corner: tuple[int, int], size: tuple[int, int]) -> None:
+    """Paste one picture with its frame number below; what is transparent shows the paper."""
+    from PIL import Image as Images
+    from PIL import ImageDraw, ImageFont
+
+    with Images.open(path) as opened:
+        picture = opened.convert("RGBA").resize(size, Images.Resampling.LANCZOS)
+    sheet.paste(picture, corner, picture)
+    text = f"frame {int(path.stem.rsplit('_', 1)[1])}"
+    ImageDraw.Draw(sheet).text((corner[0], corner[1] + size[1] + 5), text, fill=INK, font=ImageFont.load_default())
+
+
+def schedule_lines(shares: Sequence[Sequence[int]]) -> list[str]:
+    """Write who renders which frame, a line per rank."""
+    return [f"rank {rank}: {framesets.text(share) or 'nothing'}" for rank, share in enumerate(shares)]

@@ -1,0 +1,122 @@
+"""What the tests share: the command line as users run it, real ParaView scenes, and ParaView's own frames of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from mpirender import display
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parent
+SIZE = "480x270"
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_report_header() -> list[str]:
+    """Show which real tools the tests run against."""
+    return [f"{tool}: {shutil.which(tool) or 'NOT FOUND'}" for tool in ("pvbatch", "mpiexec", "Xvfb", "tmux")]
+
+
+@pytest.fixture(autouse=True)
+def without_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test lean on the display of whoever runs it."""
+    monkeypatch.delenv("DISPLAY", raising=False)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run mpirender as a user does, in a folder of its own; the result has returncode, stdout and stderr."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mpirender.cli", *map(str, arguments)]
+        settings = {"cwd": tmp_path, "timeout": 300, **options}
+        return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+
+    return run
+
+
+@pytest.fixture
+def pattern(tmp_path: Path) -> Callable[..., Path]:
+    """Write a test pattern scene and return its path."""
+
+    def write(content: str = '{"frames": 6}', name: str = "test.pattern") -> Path:
+        path = tmp_path / name
+        path.write_text(content)
+        return path
+
+    return write
+
+
+def need(tool: str) -> str:
+    """Return the path of a tool; fail loudly where it is missing: these tests are nothing without it."""
+    path = shutil.which(tool)
+    if path is None:
+        pytest.fail(f"{tool} is not installed; bash tests/run.sh installs it", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def x_server() -> Iterator[str]:
+    """Give ParaView's own SaveAnimation an X server, as people do by hand."""
+    need("Xvfb")
+    server, number = display.start()
+    yield f":{number}"
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture(scope="session")
+def pvbatch(x_server: str) -> Run:
+    """Run a script in ParaView's own pvbatch, on one process with a display."""
+
+    def run(script: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [need("pvbatch"), "--no-mpi", str(script), *map(str, arguments)]
+        environment = {**os.environ, "DISPLAY": x_server}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def scenes(pvbatch: Run, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Make real ParaView states once, and ParaView's own SaveAnimation frames of each.
+
+    ``scenes.state(name)`` is the state, ``scenes.frames(name)`` the folder of ParaView's frames at :data:`SIZE`.
+    """
+    folder = tmp_path_factory.mktemp("scenes")
+    pvbatch(HERE / "make_scenes.py", folder)
+    for state in sorted(folder.glob("*.pvsm")):
+        pvbatch(HERE / "save_animation.py", state, folder / state.stem, SIZE)
+    return SimpleNamespace(
+        folder=folder,
+        state=lambda name: folder / f"{name}.pvsm",
+        frames=lambda name: folder / name,
+    )
+
+
+def pixels(path: Path) -> np.ndarray:
+    """Return the decoded picture."""
+    return np.asarray(iio.imread(path))
+
+
+def assert_same_pictures(folder: Path, reference: Path) -> None:
+    """Compare all pictures of two folders, in order of their names, pixel for pixel."""
+    found, expected = sorted(folder.glob("*.png")), sorted(reference.glob("*.png"))
+    assert len(found) == len(expected) > 0
+    different = [
+        image.name for image, other in zip(found, expected) if not np.array_equal(pixels(image), pixels(other))
+    ]
+    assert not different, f"{len(different)} of {len(found)} frames differ: {different}"

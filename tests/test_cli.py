@@ -1,0 +1,262 @@
+"""The command line as a user meets it: help, mistakes, dry run, progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Run, need
+
+from mpirender.progress import Counts, Lines, duration
+
+Pattern = Callable[..., Path]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("render", "--help"), ("inspect", "-h"), ("doctor", "--help")])
+def test_help_is_there_and_says_what_the_defaults_are(run: Run, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: ")
+    if arguments[0] == "render":
+        for word in ("--size", "pixels", "[default: 25]", "--frames", "--data-dir", "--transparent-background"):
+            assert word in done.stdout
+
+
+def test_help_imports_neither_mpi4py_nor_paraview_nor_anything_slow(run: Run) -> None:
+    script = "import sys; from mpirender.cli import cli; cli.main(['render', '--help'], standalone_mode=False); " \
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    modules = done.stdout.splitlines()[-1].split()
+    assert not {"mpi4py", "paraview", "vtkmodules", "numpy", "imageio", "PIL", "rich", "fileseq"} & set(modules)
+
+
+def test_help_answers_at_once() -> None:
+    """A second measured as CPU time of the best of three, so that a busy machine does not fail it."""
+    command = [sys.executable, "-m", "mpirender.cli", "--help"]
+    seconds = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run(command, check=True, capture_output=True)
+        after = os.times()
+        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    assert min(seconds) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("gone.pvsm",), r"gone\.pvsm: no such file"),
+        ((".",), r"not a scene mpirender knows|is a folder"),
+        (("folder.pvsm",), r"folder\.pvsm: is a folder"),
+        (("notes.txt",), r"notes\.txt: not a scene mpirender knows; give a ParaView state"),
+        (("test.pattern", "--size", "huge"), r"--size 'huge' is not a size; write WIDTHxHEIGHT"),
+        (("test.pattern", "--size", "0x5"), r"--size '0x5': each side must be 1 to 16384 pixels"),
+        (("test.pattern", "--frames", "a-b"), r"--frames 'a-b' is not a frame set; write it like 0-99"),
+        (("test.pattern", "--frames", ""), r"--frames '' names no frame"),
+        (("test.pattern", "--frames", "0-99"), r"--frames 0-99: the scene has frames 0-5; 6-99 not there"),
+        (("test.pattern", "--frame-rate", "fast"), r"--frame-rate 'fast' must be a number"),
+        (("test.pattern", "--ranks", "0"), r"--ranks 0 must be at least 1"),
+        (("test.pattern", "--movie", "avi"), r"--movie 'avi' must be one of: mp4, webm, gif, mkv, none"),
+        (("test.pattern", "--file", "reader"), r"--file 'reader': write READER=PATH"),
+        (("test.pattern", "--output", "notes.txt/out"), r"--output .*notes\.txt is a file, not a folder"),
+        (("test.pattern", "--output", "/proc/out"), r"--output /proc/out: (you may not|cannot) write in /proc"),
+        (("empty.pattern",), r"empty\.pattern: the scene has no frames"),
+        (("broken.pattern",), r"broken\.pattern: not a test pattern"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_code_2_and_nothing_is_made(
+    run: Run, pattern: Pattern, tmp_path: Path, arguments: tuple[str, ...], line: str
+) -> None:
+    pattern()
+    pattern('{"frames": 0}', "empty.pattern")
+    pattern("{", "broken.pattern")
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "folder.pvsm").mkdir()
+    before = sorted(tmp_path.iterdir())
+    done = run("render", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.search(line, done.stderr), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_all_mistakes_of_the_options_are_told_at_once(run: Run) -> None:
+    done = run("render", "x.pvsm", "--size", "a", "--size", "b", "--frames", "?", "--movie", "avi", "--file", "x")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 5
+    assert all(line.startswith("mpirender: error: ") for line in done.stderr.splitlines())
+
+
+def test_mistakes_of_scene_output_and_tools_are_told_at_once(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("render", pattern(), "--frames", "99", "--output", "file/out", "--mpiexec", "/no/mpiexec")
+    assert done.returncode == 2
+    assert [word in done.stderr for word in ("--frames 99", "--output", "/no/mpiexec is not found")] == [True] * 3
+
+
+def test_an_unknown_option_names_the_near_one(run: Run) -> None:
+    done = run("render", "x.pvsm", "--frame-rat", "5")
+    assert done.returncode == 2
+    assert "--frame-rate" in done.stderr
+
+
+def test_no_mpiexec_ends_with_3_and_the_line_that_installs_it(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    done = run("render", pattern(), env={**os.environ, "PATH": str(tmp_path)})
+    assert done.returncode == 3
+    assert "mpiexec is not found" in done.stderr
+    assert "apt-get install openmpi-bin" in done.stderr
+
+
+def test_a_launcher_that_starts_nothing_ends_with_6(run: Run, pattern: Pattern) -> None:
+    done = run("render", pattern(), "--mpiexec", "/bin/false")
+    assert done.returncode == 6
+    assert "the ranks did not start (exit code 1)" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_read_only_and_a_full_output_are_told_before_anything_is_rendered(
+    run: Run, pattern: Pattern, tmp_path: Path
+) -> None:
+    output = tmp_path / "disk"
+    output.mkdir()
+    for options, line in (("size=1m", "MB are free there"), ("ro", "Read-only file system")):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(output)], check=True)
+        try:
+            done = run("render", pattern(), "--output", output)
+        finally:
+            subprocess.run(["umount", str(output)], check=True)
+        assert done.returncode == 2
+        assert line in done.stderr
+
+
+def test_quiet_says_nothing_and_verbose_shows_the_command(run: Run, pattern: Pattern) -> None:
+    quiet = run("render", pattern('{"frames": 2}'), "--size", "80x50", "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert "-m mpirender.rank" in run("render", pattern('{"frames": 2}'), "--size", "80x50", "--verbose").stdout
+
+
+def test_the_summary_says_where_everything_is_and_what_it_cost(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    done = run("render", pattern('{"frames": 5}'), "--size", "80x50", "--frame-rate", 10)
+    output = tmp_path / "test_renders"
+    for text in (
+        f"{output / '80x50'} (5 images)", f"{output / 'test_80x50.mp4'} (0.5 s)", f"{output / 'contact_sheet.png'}",
+        "5 rendered", "s each on a rank", "busy",
+    ):  # fmt: skip
+        assert text in done.stdout
+
+
+def test_inspect_prints_and_gives_json(run: Run, pattern: Pattern) -> None:
+    shown = run("inspect", pattern())
+    assert shown.returncode == 0
+    assert "0-5 (6, Sequence, times 0 to 5)" in shown.stdout
+    given = json.loads(run("inspect", pattern(), "--json").stdout)
+    assert given["times"] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_terminal_gets_one_bar_and_a_clean_screen(pattern: Pattern, tmp_path: Path) -> None:
+    """Run in a real terminal and read its screen, half way and at the end."""
+    tmux = [need("tmux"), "-L", f"mpirender-{os.getpid()}"]
+    scene = pattern('{"frames": 30, "seconds": 0.2}')
+    command = f"{sys.executable} -m mpirender.cli render {scene} --size 80x50 --ranks 2; echo ended with $?; sleep 60"
+    subprocess.run([*tmux, "new-session", "-d", "-x", "110", "-y", "30", command], check=True, cwd=tmp_path)
+    try:
+        half = wait_for_screen(tmux, r"\d+/30 .*images/s, \d+ s left, slowest rank \d: 0\.\d\d s/image")
+        assert half.count("/30") == 1
+        end = wait_for_screen(tmux, "ended with 0")
+        assert "━" not in end
+        assert "30 rendered" in end
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False)
+
+
+def test_ctrl_c_in_a_terminal_ends_cleanly_and_the_next_run_goes_on(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    tmux = [need("tmux"), "-L", f"mpirender-c-{os.getpid()}"]
+    scene = pattern('{"frames": 30, "seconds": 0.3}')
+    command = f"{sys.executable} -m mpirender.cli render {scene} --size 80x50 --ranks 2; echo ended with $?; sleep 60"
+    subprocess.run(
+        [*tmux, "new-session", "-d", "-x", "110", "-y", "30", f"bash -c '{command}'"], check=True, cwd=tmp_path
+    )
+    try:
+        wait_for_screen(tmux, r"[4-9]/30 ")
+        subprocess.run([*tmux, "send-keys", "C-c"], check=True)
+        screen = wait_for_screen(tmux, "interrupted; run the same command again")
+        assert "Traceback" not in screen
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False)
+    left = subprocess.run(["pgrep", "-f", f"mpirender.rank {tmp_path}"], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
+    again = run("render", scene, "--size", "80x50", "--ranks", 2)
+    assert again.returncode == 0
+    assert int(re.search(r"(\d+) kept from before", again.stdout)[1]) >= 4
+
+
+def wait_for_screen(tmux: list[str], wanted: str, seconds: float = 60) -> str:
+    """Wait until the terminal shows what is wanted; return the screen."""
+    end = time.monotonic() + seconds
+    screen = ""
+    while time.monotonic() < end:
+        screen = subprocess.run([*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=True).stdout
+        if re.search(wanted, screen):
+            return screen
+        time.sleep(0.1)
+    pytest.fail(f"the terminal never showed {wanted!r}; it shows:\n{screen}")
+
+
+def test_a_log_gets_lines_that_come_rarer_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("mpirender.progress.time.monotonic", lambda: clock[0])
+    with (tmp_path / "log").open("w") as stream:
+        lines = Lines(stream)
+        for second in range(4000):
+            clock[0] = float(second)
+            lines([])
+    times = len((tmp_path / "log").read_text().splitlines())
+    assert 10 < times < 40
+
+
+def test_progress_names_the_slowest_rank_and_the_failures() -> None:
+    counts = Counts()
+    base = {"host": "h", "time": time.time() - 10, "complaints": []}
+    counts.add([{"event": "start", "rank": 0, "ranks": 2, **base}])
+    counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 8, "warnings": ["beware"], **base}])
+    counts.add([{"event": "take", "rank": 0, "frame": 0, **base}])
+    counts.add([{"event": "done", "rank": 0, "seconds": 1.0, "frame": 0, **base}])
+    counts.add([{"event": "done", "rank": 1, "seconds": 3.0, "frame": 1, **base}, {"event": "fail", "rank": 1, **base}])
+    assert counts.text() == "0.20 images/s, 25 s left, slowest rank 1: 3.00 s/image, 1 failed"
+    assert counts.dealt_with == 5
+    assert counts.warnings == ["beware"]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")])
+def test_durations_are_written_as_people_say_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_doctor_ends_with_a_real_two_rank_run(run: Run) -> None:
+    done = run("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert "ok  2-rank run" in last
+    assert "8 test pictures and a movie" in last
+
+
+def test_doctor_names_what_is_missing_and_the_line_that_installs_it(run: Run, tmp_path: Path) -> None:
+    done = run("doctor", env={**os.environ, "PATH": str(tmp_path)})
+    assert done.returncode == 3
+    assert re.search(r"MISSING  mpiexec +.*\n +to mend it: .*apt-get install openmpi-bin", done.stdout)
+    assert re.search(r"MISSING  pvbatch +.*\n +to mend it: .*apt-get install paraview", done.stdout)
+
+
+def test_the_package_imports_without_mpi_and_without_paraview() -> None:
+    script = "import sys, mpirender; print(mpirender.__version__, *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "mpi4py" not in done.stdout
+    assert "numpy" not in done.stdout

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from mpirender import frames
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0-3", (0, 1, 2, 3)), ("1-100x25,120", (1, 26, 51, 76, 120)), ("5", (5,)), ("3,1,2,1-3", (1, 2, 3))],
+)
+def test_a_frame_set_gives_its_frames_in_order_each_once(text: str, expected: tuple[int, ...]) -> None:
+    assert frames.parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", " ", "a", "1-", "0--3", "1..5", "-5--1"])
+def test_what_is_no_frame_set_is_answered_with_how_to_write_one(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write it like 0-99|frames count from 0"):
+        frames.parse(text)
+
+
+@pytest.mark.parametrize(("given", "text"), [([], ""), ([40, 12, 13, 15, 14], "12-15,40"), ([7], "7")])
+def test_frames_are_written_as_a_short_frame_set(given: list[int], text: str) -> None:
+    assert frames.text(given) == text
+
+
+def test_file_names_sort_in_frame_order() -> None:
+    names = [frames.file_name(frame, "png") for frame in (0, 9, 10, 999, 1000, 99999)]
+    assert names == sorted(names)

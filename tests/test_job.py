@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from mpirender.errors import UsageError
+from mpirender.job import RenderJob, Size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("HD", Size("HD", 1920, 1080)),
+        ("4k", Size("4K", 3840, 2160)),
+        ("640x361", Size("640x361", 640, 361)),
+        ("small=320x180", Size("small", 320, 180)),
+    ],
+)
+def test_a_size_is_a_name_or_pixels_or_both(text: str, size: Size) -> None:
+    assert Size.parse(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "huge", "0x100", "100x0", "100", "99999x10", "a/b=10x10", "..=1x1", "-1x5"])
+def test_a_bad_size_says_what_is_expected(text: str) -> None:
+    with pytest.raises(ValueError, match=r"WIDTHxHEIGHT|1 to 16384"):
+        Size.parse(text)
+
+
+def test_a_job_reads_what_it_wrote(tmp_path: Path) -> None:
+    job = RenderJob(
+        scene=tmp_path / "a b.pvsm", sizes=("HD", "x=10x20"), frames="0-9x2", frame_rate="30000/1001",
+        files={"reader": "/data/x.vtu"}, data_dir=tmp_path, transparent_background=True, ranks=3,
+    )  # fmt: skip
+    assert RenderJob.from_json(job.to_json()) == job
+    assert job.rate == Fraction(30000, 1001)
+
+
+def test_strings_are_taken_as_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = RenderJob(scene="orbit.pvsm")
+    assert job.scene == tmp_path / "orbit.pvsm"
+    assert job.output == tmp_path / "orbit_renders"
+    assert job.sizes == (Size("HD", 1920, 1080),)
+    assert job.movie_path(job.sizes[0]) == tmp_path / "orbit_renders" / "orbit_HD.mp4"
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        RenderJob(
+            scene="x.pvsm", sizes=("huge",), frames="a", frame_rate="0", movie="avi", image_format="bmp", ranks=0,
+            view="a", layout="b", compression_level=10, schedule="random", stereo_mode="x", on_error="y",
+            override_color_palette="z", font_scaling="q",
+        )  # fmt: skip
+    named = ["--size", "--frames", "--frame-rate", "--movie", "--image-format", "--ranks", "--view", "--compression"]
+    named += ["--schedule", "--stereo-mode", "--on-error", "--override-color-palette", "--font-scaling"]
+    for option in named:
+        assert any(option in mistake for mistake in caught.value.mistakes), option
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "abc", "1/0", "nan", "inf", "5000", ""])
+def test_a_frame_rate_must_be_one(rate: str) -> None:
+    with pytest.raises(UsageError, match="--frame-rate"):
+        RenderJob(scene="x.pvsm", frame_rate=rate)
+
+
+def test_two_sizes_of_one_name_are_refused_and_a_repeated_one_is_taken_once() -> None:
+    with pytest.raises(UsageError, match="given twice"):
+        RenderJob(scene="x.pvsm", sizes=("a=10x10", "a=20x20"))
+    assert len(RenderJob(scene="x.pvsm", sizes=("HD", "hd")).sizes) == 1
+
+
+def test_only_options_that_change_pixels_are_in_the_fingerprint() -> None:
+    plain = RenderJob(scene="x.pvsm")
+    same = RenderJob(scene="x.pvsm", ranks=7, movie="gif", schedule="contiguous", compression_level=9, frame_rate="10")
+    other = RenderJob(scene="x.pvsm", override_color_palette="WhiteBackground")
+    assert plain.pixel_options() == same.pixel_options() != other.pixel_options()

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mpirender import journal
+from mpirender.journal import Image, Journal, Tail
+
+
+def note(folder: Path, event: str = "take", rank: int = 0, **fields: object) -> None:
+    with Journal(folder, rank, "host") as log:
+        log.write(event, **fields)
+
+
+def test_records_come_back_in_the_order_of_their_times(tmp_path: Path) -> None:
+    with Journal(tmp_path, 0, "a") as first, Journal(tmp_path, 1, "b") as second:
+        written = [first.write("take", frame=0), second.write("take", frame=1), first.write("done", frame=0)]
+    assert journal.read(tmp_path) == written
+
+
+def test_a_line_cut_short_by_a_crash_is_skipped_and_the_next_run_goes_on_behind_it(tmp_path: Path) -> None:
+    note(tmp_path, frame=0)
+    with (tmp_path / "rank-0000.jsonl").open("ab") as file:
+        file.write(b'{"event": "done", "fra')
+    note(tmp_path, frame=1)
+    assert [record["frame"] for record in journal.read(tmp_path)] == [0, 1]
+
+
+def test_the_tail_sees_only_what_is_new_and_whole(tmp_path: Path) -> None:
+    note(tmp_path, frame=0)
+    tail = Tail(tmp_path)
+    assert tail.read() == []
+    note(tmp_path, frame=1)
+    with (tmp_path / "rank-0000.jsonl").open("ab") as file:
+        file.write(b'{"event": "take", "frame": 2, "time": 9e9')
+        file.flush()
+        assert [record["frame"] for record in tail.read()] == [1]
+        file.write(b"}\n")
+    assert [record["frame"] for record in tail.read()] == [2]
+    note(tmp_path, rank=7, frame=3)
+    assert [record["frame"] for record in tail.read()] == [3]
+
+
+def test_the_last_word_on_an_image_counts_and_other_fingerprints_do_not(tmp_path: Path) -> None:
+    note(tmp_path, "fail", frame=0, size="HD", fingerprint="x", reason="r")
+    note(tmp_path, "done", frame=0, size="HD", fingerprint="x")
+    note(tmp_path, "done", frame=1, size="HD", fingerprint="y")
+    last = journal.newest(journal.read(tmp_path), "x")
+    assert {image: record["event"] for image, record in last.items()} == {Image(0, "HD"): "done"}
+
+
+def test_a_file_put_in_place_is_known_again(tmp_path: Path) -> None:
+    written, place = tmp_path / ".part-a", tmp_path / "a"
+    written.write_bytes(b"picture")
+    record = journal.put_in_place(written, place)
+    assert not written.exists()
+    assert journal.whole(place, record)
+
+
+@pytest.mark.parametrize("damage", [b"", b"pictur", b"pictuRe", b"picture "])
+def test_a_damaged_file_is_not_whole(tmp_path: Path, damage: bytes) -> None:
+    written, place = tmp_path / ".part-a", tmp_path / "a"
+    written.write_bytes(b"picture")
+    record = journal.put_in_place(written, place)
+    place.write_bytes(damage)
+    assert not journal.whole(place, record)
+    place.unlink()
+    assert not journal.whole(place, record)

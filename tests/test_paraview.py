@@ -1,0 +1,322 @@
+"""Real ParaView under real mpiexec: a frame is ParaView's frame, and wrong scenes are told."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import HERE, SIZE, Run, assert_same_pictures, pixels
+
+from mpirender import journal, movie
+
+pytestmark = pytest.mark.slow
+
+ORBIT_FRAMES = 7
+
+
+@pytest.mark.parametrize("name", ["orbit", "annotated", "series"])
+@pytest.mark.parametrize("schedule", ["interleaved", "contiguous"])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+def test_a_frame_is_paraviews_frame_whatever_the_ranks_and_the_schedule(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path, name: str, schedule: str, ranks: int
+) -> None:
+    done = run(
+        "render", scenes.state(name), "--size", SIZE, "--ranks", ranks, "--schedule", schedule, "--movie", "none",
+        "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames(name))
+
+
+def test_frames_stay_paraviews_when_a_run_goes_on_after_losing_some(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    command = ("render", scenes.state("annotated"), "--size", SIZE, "--output", tmp_path / "out", "--movie", "none")
+    assert run(*command, "--frames", "1,4").returncode == 0
+    (tmp_path / "out" / SIZE / "frame_000004.png").unlink()
+    again = run(*command, "--ranks", 2)
+    assert "5 rendered, 1 kept from before" in again.stdout
+    assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames("annotated"))
+
+
+def test_a_layout_and_a_view_of_it_are_as_paraview_saves_them(
+    run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
+) -> None:
+    state = scenes.state("two_views")
+    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", "800x450", "Both")
+    done = run(
+        "render", state, "--layout", "Both", "--size", "800x450", "--movie", "none", "--output", tmp_path / "out"
+    )
+    assert done.returncode == 0, done.stderr
+    assert_same_pictures(tmp_path / "out" / "800x450", tmp_path / "reference")
+    by_number = run("render", state, "--layout", "1", "--size", "800x450", "--frames", "0", "--movie", "none")
+    assert by_number.returncode == 0, by_number.stderr
+
+
+def test_without_a_choice_the_first_view_is_rendered_and_the_user_is_told(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    done = run("render", scenes.state("two_views"), "--size", SIZE, "--movie", "none", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"warning: .*--view.*--layout", done.stdout)
+    assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames("two_views"))
+
+
+def test_a_view_is_chosen_by_its_name(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+    for view in ("RenderView1", "RenderView2"):
+        done = run(
+            "render", scenes.state("two_views"), "--view", view, "--size", "320x450", "--frames", 1, "--movie", "none",
+            "--output", tmp_path / view,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    first, second = (pixels(tmp_path / f"RenderView{n}" / "320x450" / "frame_000001.png") for n in (1, 2))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "paraview"),
+    [
+        ("--override-color-palette", "WhiteBackground", "OverrideColorPalette='WhiteBackground'"),
+        ("--font-scaling", "Do not scale fonts", "FontScaling='Do not scale fonts'"),
+        ("--transparent-background", None, "TransparentBackground=1"),
+        ("--stereo-mode", "Red-Blue", "StereoMode='Red-Blue'"),
+    ],
+)
+def test_paraviews_own_screenshot_options_give_paraviews_pictures(
+    run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, option: str, value: str | None, paraview: str
+) -> None:
+    state = scenes.state("annotated")
+    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", "960x540", paraview)
+    given = (option,) if value is None else (option, value)
+    done = run(
+        "render", state, *given, "--size", "960x540", "--movie", "none", "--output", tmp_path / "out", "--ranks", 2
+    )
+    assert done.returncode == 0, done.stderr
+    assert_same_pictures(tmp_path / "out" / "960x540", tmp_path / "reference")
+
+
+def test_several_sizes_are_each_paraviews_and_each_frame_is_rendered_once_a_size(
+    run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
+) -> None:
+    sizes = (SIZE, "640x400", "1600x900")
+    for size in sizes[1:]:
+        pvbatch(HERE / "save_animation.py", scenes.state("annotated"), tmp_path / size, size)
+    done = run(
+        "render", scenes.state("annotated"), *(word for size in sizes for word in ("--size", size)), "--ranks", 2,
+        "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for size in sizes:
+        reference = scenes.frames("annotated") if size == SIZE else tmp_path / size
+        assert_same_pictures(tmp_path / "out" / size, reference)
+        assert movie.read_back(tmp_path / "out" / f"annotated_{size}.mp4").frames == 6
+    records = journal.read(tmp_path / "out" / ".mpirender")
+    assert sum(record["event"] == "done" for record in records) == 6 * 3
+
+
+def test_labels_of_axes_do_not_jump_between_frames_of_different_ranks(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    """In the series only the shape and the step number change: everything around them is equal in all frames."""
+    done = run(
+        "render", scenes.state("series"), "--size", SIZE, "--ranks", 3, "--movie", "none", "--output", tmp_path / "out"
+    )
+    assert done.returncode == 0, done.stderr
+    pictures = [pixels(path) for path in sorted((tmp_path / "out" / SIZE).glob("*.png"))]
+    borders = {picture[240:].tobytes() for picture in pictures}
+    assert len(borders) == 1
+
+
+def test_data_that_moved_is_found_with_data_dir_and_with_file(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    state = tmp_path / "moved.pvsm"
+    content = scenes.state("series").read_text().replace(f"{scenes.folder}/data/", "Y:\\Users\\me\\data\\")
+    state.write_text(content)
+    shutil.copytree(scenes.folder / "data", tmp_path / "elsewhere" / "data")
+
+    lost = run("render", state, "--size", SIZE)
+    assert lost.returncode == 2
+    assert "reader 'shape'" in lost.stderr
+    assert "--data-dir" in lost.stderr
+    assert len(lost.stderr.splitlines()) == 1
+
+    given = {
+        "dir": ("--data-dir", tmp_path / "elsewhere"),
+        "file": ("--file", f"shape={tmp_path}/elsewhere/data/shape_*.vtp"),
+    }
+    for name, option in given.items():
+        done = run("render", state, *option, "--size", SIZE, "--output", tmp_path / name, "--movie", "none")
+        assert done.returncode == 0, done.stderr
+        assert_same_pictures(tmp_path / name / SIZE, scenes.frames("series"))
+
+
+def test_a_changed_data_file_makes_its_frames_stale(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(scenes.folder / "data", folder / "data")
+    command = ("render", scenes.state("series"), "--data-dir", folder, "--size", SIZE, "--movie", "none")
+    assert "6 rendered" in run(*command).stdout
+    assert "0 rendered, 6 kept" in run(*command).stdout
+    os.utime(folder / "data" / "shape_3.vtp", ns=(1, 1))
+    assert "6 rendered," in run(*command).stdout
+
+
+def test_an_error_of_paraview_while_loading_stops_before_anything_is_rendered(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(scenes.folder / "data", folder / "data")
+    (folder / "data" / "shape_0.vtp").write_text("<VTKFile")
+    command = ("render", scenes.state("series"), "--data-dir", folder, "--size", SIZE, "--movie", "none")
+    done = run(*command)
+    assert done.returncode == 2
+    assert "error while loading" in done.stderr
+    assert "--on-error warn" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_error_of_paraview_in_mid_animation_fails_exactly_that_frame(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(scenes.folder / "data", folder / "data")
+    (folder / "data" / "shape_4.vtp").write_text("<VTKFile")
+    command = ("render", scenes.state("series"), "--data-dir", folder, "--size", SIZE, "--movie", "none")
+    done = run(*command)
+    assert done.returncode == 4
+    assert f"{SIZE} frames 4: rank " in done.stderr
+    assert "1 of 6 images missing" in done.stderr
+    kept = run(*command, "--on-error", "warn")
+    assert kept.returncode == 0
+    assert "errors were reported during 1 images" in kept.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--view", "Nowhere"), r"--view '?Nowhere'?.*RenderView1"),
+        (("--layout", "Nowhere"), r"--layout '?Nowhere'?.*Main"),
+        (("--frames", "0-2000"), r"--frames 0-2000: .*0-6"),
+        (("--size", "641x359"), r"--size 641x359: ParaView cannot render this size from a view of 400x400.*640x359"),
+        (("--data-dir", "/nowhere"), r"--data-dir .*/nowhere"),
+        (("--file", "nothing=/etc/hosts"), r"--file .*nothing"),
+    ],
+)
+def test_what_the_scene_does_not_have_gets_one_line(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path, arguments: tuple[str, ...], line: str
+) -> None:
+    done = run("render", scenes.state("orbit"), "--output", tmp_path / "out", *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert re.search(line, done.stderr), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list((tmp_path / "out").glob("*/frame*"))
+
+
+def test_all_mistakes_of_scene_and_options_are_told_at_once(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+    done = run(
+        "render", scenes.state("orbit"), "--view", "Nowhere", "--frames", "9999", "--data-dir", "/nowhere",
+        "--pvbatch", "/no/pvbatch",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert [word in done.stderr for word in ("Nowhere", "9999", "/nowhere", "/no/pvbatch")] == [True] * 4
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut", "other", "binary"])
+def test_a_broken_state_gets_one_line(run: Run, scenes: SimpleNamespace, tmp_path: Path, kind: str) -> None:
+    content = scenes.state("orbit").read_bytes()
+    broken = {"empty": b"", "cut": content[:5000], "other": b"<html></html>", "binary": bytes(range(256)) * 40}[kind]
+    state = tmp_path / "broken.pvsm"
+    state.write_bytes(broken)
+    done = run("render", state)
+    assert done.returncode == 2
+    assert "broken.pvsm" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.pvsm"]
+
+
+def test_a_state_in_real_time_mode_gets_a_clear_answer(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+    state = tmp_path / "real_time.pvsm"
+    content = scenes.state("orbit").read_text()
+    changed = re.sub(r'(name="PlayMode"[^>]*>\s*<Element index="0" value=)"0"', r'\1"1"', content)
+    assert changed != content
+    state.write_text(changed)
+    done = run("render", state)
+    assert done.returncode == 2
+    assert "Real Time" in done.stderr
+    assert "Sequence" in done.stderr
+
+
+def test_without_pvbatch_it_ends_with_3_and_the_line_that_installs_it(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    path = only("mpiexec", tmp_path / "bin")
+    done = run("render", scenes.state("orbit"), env={**os.environ, "PATH": path})
+    assert done.returncode == 3
+    assert "pvbatch is not found" in done.stderr
+    assert "apt-get install paraview" in done.stderr
+
+
+def test_without_xvfb_a_paraview_that_needs_it_ends_with_3(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+    path = only("mpiexec", tmp_path / "bin")
+    environment = {**os.environ, "PATH": path}
+    done = run("render", scenes.state("orbit"), "--pvbatch", shutil.which("pvbatch"), env=environment)
+    assert done.returncode == 3, done.stderr
+    assert "Xvfb is not installed" in done.stderr
+    assert "apt-get install xvfb" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_pvbatch_that_is_none_ends_with_6(run: Run, scenes: SimpleNamespace) -> None:
+    done = run("render", scenes.state("orbit"), "--pvbatch", "/bin/false")
+    assert done.returncode == 6
+    assert "the ranks did not start" in done.stderr
+
+
+def only(tool: str, folder: Path) -> str:
+    """Return a PATH on which there is nothing but this tool (and what it needs to start)."""
+    folder.mkdir()
+    for name in (tool, "orted", "env", "sh"):
+        found = shutil.which(name)
+        if found:
+            (folder / name).symlink_to(Path(found).resolve() if name != tool else found)
+    return str(folder)
+
+
+def test_no_x_server_and_no_rank_is_left_behind(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+    def running() -> set[str]:
+        found = subprocess.run(["pgrep", "-x", "Xvfb"], capture_output=True, text=True, check=False)
+        return set(found.stdout.split())
+
+    before = running()
+    assert run("render", scenes.state("orbit"), "--size", SIZE, "--ranks", 3, "--frames", "0-2").returncode == 0
+    assert running() <= before
+
+
+def test_a_frame_repeated_for_each_timestep_is_repeated(
+    run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
+) -> None:
+    """In Snap To TimeSteps mode ParaView plays each timestep FramesPerTimestep times."""
+    state = tmp_path / "repeated.pvsm"
+    content = scenes.state("series").read_text()
+    changed = re.sub(r'(name="FramesPerTimestep"[^>]*>\s*<Element index="0" value=)"1"', r'\1"2"', content)
+    assert changed != content
+    state.write_text(changed)
+    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", SIZE)
+    done = run("render", state, "--size", SIZE, "--movie", "none", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
+
+
+def test_inspect_shows_what_is_in_a_state(run: Run, scenes: SimpleNamespace) -> None:
+    shown = run("inspect", scenes.state("series"))
+    assert shown.returncode == 0, shown.stderr
+    assert "0-5 (6, Snap To TimeSteps, times 0 to 5)" in shown.stdout
+    assert shown.stdout.count("found, shape") == 6
+    assert re.search(r"written by  ParaView \d+\.\d+", shown.stdout)
+    assert re.search(r"read by  \d+\.\d+", shown.stdout)
