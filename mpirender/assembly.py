@@ -18,14 +18,16 @@ MANIFEST = "manifest.json"
 
 
 def assemble(
-    comm: Any, log: Journal, job: RenderJob, frames: Sequence[int], done: Mapping[Image, Record],  # noqa: ANN401
+    comm: Any,  # noqa: ANN401 - an mpi4py communicator; mpi4py may be missing
+    log: Journal,
+    job: RenderJob,
+    frames: Sequence[int],
     outcomes: Mapping[Image, Record],
-) -> None:  # fmt: skip
+) -> None:
     """Gather what every rank made, and if it is complete let the ranks make the movies, one per size.
 
     Args:
-        done: images that earlier runs completed, known to all ranks.
-        outcomes: the records of what this rank made.
+        outcomes: the records of what this rank made; on rank 0 also of what earlier runs completed.
 
     Raises:
         FramesMissing: on rank 0, naming each frame with rank, host and reason.
@@ -34,10 +36,8 @@ def assemble(
     wait_for_all(comm)
     gathered = comm.gather(outcomes, root=0)
     missing = ""
-    records: dict[Image, Record] = dict(done)
     if comm.rank == 0:
-        for part in gathered:
-            records.update(part)
+        records = {image: record for part in gathered for image, record in part.items()}
         missing = name_missing(job, frames, records)
         write_manifest(job, frames, records, missing)
     missing = comm.bcast(missing, root=0)
@@ -88,7 +88,10 @@ def name_missing(job: RenderJob, frames: Sequence[int], records: Mapping[Image, 
     lines = [f"{size} frames {framesets.text(missing)}: {reason}" for (size, reason), missing in reasons.items()]
     count = sum(map(len, reasons.values()))
     total = len(frames) * len(job.sizes)
-    return "\n".join([*lines, f"{count} of {total} images missing, so no movie was made; the ranks' logs are {log}"])
+    older = [path.name for path in map(job.movie_path, job.sizes) if path.exists()]
+    beware = f" ({', '.join(older)} is of an earlier run)" if older else ""
+    lines.append(f"{count} of {total} images missing, so no movie was made{beware}; the ranks' logs are {log}")
+    return "\n".join(lines)
 
 
 def reason_missing(job: RenderJob, size: Size, frame: int, record: Record | None) -> str:

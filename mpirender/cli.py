@@ -49,7 +49,7 @@ PICTURE = option_group(
            help="'Scale fonts proportionally' or 'Do not scale fonts'."),
     option("--transparent-background", is_flag=True, help="Leave the background transparent (png, tiff; webm, gif). "
            "An mp4 shows black there."),
-    option("--stereo-mode", metavar="MODE", default="No change", help="ParaView's stereo mode, for example 'Red-Blue'."),
+    option("--stereo-mode", metavar="MODE", default="No change", help="ParaView's stereo mode, such as 'Red-Blue'."),
 )  # fmt: skip
 DATA = option_group(
     "Where the data is",
@@ -75,8 +75,13 @@ PROGRAMS = option_group(
 )
 
 
-@cloup.group(context_settings=SETTINGS, epilog="Exit codes: 0 done, 2 wrong use, 3 a tool is missing, 4 frames missing, "
-             "5 movie failed, 6 launch failed, 130 interrupted.")  # fmt: skip
+EXIT_CODES = (
+    "Exit codes: 0 done, 2 wrong use, 3 a tool is missing, 4 frames missing, 5 movie failed, 6 launch failed, "
+    "130 interrupted."
+)
+
+
+@cloup.group(context_settings=SETTINGS, epilog=EXIT_CODES)
 @cloup.version_option(__version__, prog_name="mpirender", message="%(prog)s %(version)s")
 def cli() -> None:
     """Turn a ParaView scene and its animation into a movie, with one MPI program."""

@@ -87,7 +87,7 @@ def run(comm: Any, job: RenderJob) -> None:  # noqa: ANN401 - an mpi4py communic
         mine = schedule.deal(list(tasks), comm.size, job.schedule)[comm.rank]
         outcomes = render(log, scene, job, {frame: tasks[frame] for frame in mine}, fingerprint)
         log.write("phase", phase="gather")
-        assembly.assemble(comm, log, job, frames, done, outcomes)
+        assembly.assemble(comm, log, job, frames, {**done, **outcomes} if comm.rank == 0 else outcomes)
         log.write("phase", phase="end")
 
 

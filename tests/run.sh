@@ -17,5 +17,5 @@ for option in "$@"; do
 done
 set_up tests
 cd "$ROOT"
-# .venv/bin stays out of PATH: the MPICH in it would hide the mpiexec that fits pvbatch.
+# .venv/bin stays out of PATH: an mpiexec that some package puts there would hide the one that fits pvbatch.
 exec "$VENV/bin/python" -m pytest "${options[@]}"

@@ -60,9 +60,9 @@ def test_a_gap_is_told_by_rank_0_and_no_rank_waits_for_ever(comm, shared: Path) 
         outcomes = make(job, log, comm.rank)
         if comm.rank == 0:
             with pytest.raises(FramesMissing, match=rf"80x50 frames {comm.size}: no rank reported it"):
-                assembly.assemble(comm, log, job, range(comm.size + 1), {}, outcomes)
+                assembly.assemble(comm, log, job, range(comm.size + 1), outcomes)
         else:
-            assembly.assemble(comm, log, job, range(comm.size + 1), {}, outcomes)
+            assembly.assemble(comm, log, job, range(comm.size + 1), outcomes)
 
 
 def test_a_frame_that_vanished_after_it_was_written_is_missing(comm, shared: Path) -> None:
@@ -75,9 +75,9 @@ def test_a_frame_that_vanished_after_it_was_written_is_missing(comm, shared: Pat
             job.image(job.sizes[0], 1).unlink()
         if comm.rank == 0:
             with pytest.raises(FramesMissing, match="frames 1: rank 1 on host wrote it but it is gone"):
-                assembly.assemble(comm, log, job, range(comm.size), {}, outcomes)
+                assembly.assemble(comm, log, job, range(comm.size), outcomes)
         else:
-            assembly.assemble(comm, log, job, range(comm.size), {}, outcomes)
+            assembly.assemble(comm, log, job, range(comm.size), outcomes)
 
 
 def test_the_ranks_of_a_node_share_one_x_server_which_ends_after_them(comm) -> None:

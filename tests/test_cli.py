@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run, need
 
+from conftest import Run, need
 from mpirender.progress import Counts, Lines, duration
 
 Pattern = Callable[..., Path]
@@ -30,8 +30,10 @@ def test_help_is_there_and_says_what_the_defaults_are(run: Run, arguments: tuple
 
 
 def test_help_imports_neither_mpi4py_nor_paraview_nor_anything_slow(run: Run) -> None:
-    script = "import sys; from mpirender.cli import cli; cli.main(['render', '--help'], standalone_mode=False); " \
-        "print(*sorted({name.split('.')[0] for name in sys.modules}))"  # fmt: skip
+    script = (
+        "import sys; from mpirender.cli import cli; cli.main(['render', '--help'], standalone_mode=False); "
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     modules = done.stdout.splitlines()[-1].split()
     assert not {"mpi4py", "paraview", "vtkmodules", "numpy", "imageio", "PIL", "rich", "fileseq"} & set(modules)

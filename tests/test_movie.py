@@ -448,7 +448,7 @@ def fake_ffmpeg(tmp_path, monkeypatch, last_line, code):
         ("ffmpeg: error while loading shared libraries: libx264.so", 127, "code 127.*loading shared libraries"),
     ],
 )
-def test_a_failure_of_ffmpeg_is_told_in_its_own_words(tmp_path, images, monkeypatch, line, code, told):  # noqa: PLR0917
+def test_a_failure_of_ffmpeg_is_told_in_its_own_words(tmp_path, images, monkeypatch, line, code, told):
     fake_ffmpeg(tmp_path, monkeypatch, line, code)
     with pytest.raises(EncodeFailed, match=f"m.mp4.*{told}"):
         movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))

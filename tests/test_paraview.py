@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import HERE, SIZE, Run, assert_same_pictures, pixels
 
+from conftest import HERE, SIZE, Run, assert_same_pictures, pixels
 from mpirender import journal, movie
 
 pytestmark = pytest.mark.slow

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY, Run, need, pixels
 
 import mpirender
+from conftest import REPOSITORY, Run, need, pixels
 from mpirender import frames as framesets
 from mpirender import journal, launcher, movie
 from mpirender.errors import FramesMissing

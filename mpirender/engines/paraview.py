@@ -83,7 +83,7 @@ def checks(job: RenderJob) -> Sequence[Check]:
 def needs_display() -> bool:
     """Say whether this ParaView opens windows through GLX, which aborts the process when there is no X server."""
     try:
-        import vtkmodules.vtkRenderingOpenGL2
+        import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - loads the kind of window there is
         from vtkmodules.vtkRenderingCore import vtkRenderWindow
     except ImportError as error:
         raise ToolMissing(f"this pvbatch cannot render from Python ({error}); {CURE}") from None
@@ -179,11 +179,8 @@ class ParaViewScene:
     def __init__(self, simple: Any, target: Any, job: RenderJob, errors: ErrorLog) -> None:  # noqa: ANN401
         self._errors = errors
         self._views = _views_of(simple, target)
-        if target.IsA("vtkSMViewLayoutProxy"):
-            simple.RenderAllViews()
-        else:
-            simple.SetActiveView(target)
-            simple.Render(target)
+        # Not simple.Render: the first call of that resets the camera, and the one saved in the state would be lost.
+        self._render_views()
         self.complaints = errors.take()
         animation = simple.GetAnimationScene()
         self._lags = _changes(animation) and any(map(_draws_bounds, self._views))
@@ -208,16 +205,19 @@ class ParaViewScene:
         self._shown = frame
         return self._errors.take()
 
+    def _render_views(self) -> None:
+        for view in self._views:
+            view.SMProxy.StillRender()
+
     def _show(self, frame: int) -> None:
         """Make sure that the last frame rendered is this one, the one that comes before in the animation.
 
         ParaView draws an axes grid around what the render before it showed. In SaveAnimation that is the frame before
-        (the first frame itself at the start), so a rank that jumps must render that frame first to get the same picture.
+        (the first frame itself at the start), so a rank that jumps must render that one first to get the same picture.
         """
         if self._shown != frame:
             self._animation.SetSceneTime(self.times[frame])
-            for view in self._views:
-                view.SMProxy.StillRender()
+            self._render_views()
             self._errors.take()  # what is wrong with that frame is reported where it is rendered for itself
 
 
