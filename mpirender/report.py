@@ -87,7 +87,7 @@ def _paste(sheet: Image, path: Path, corner: tuple[int, int], size: tuple[int, i
         picture = opened.convert("RGBA").resize(size, Images.Resampling.LANCZOS)
     sheet.paste(picture, corner, picture)
     text = f"frame {int(path.stem.rsplit('_', 1)[1])}"
-    ImageDraw.Draw(sheet).text((corner[0], corner[1] + size[1] + 5), text, fill=INK, font=ImageFont.load_default())
+    ImageDraw.Draw(sheet).text((corner[0], corner[1] + size[1] + 5), text, fill=INK, font=ImageFont.load_default(16))
 
 
 def schedule_lines(shares: Sequence[Sequence[int]]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Comparisons of mpirender with what people use today, on the machine they are run on."""

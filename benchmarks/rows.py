@@ -1,0 +1,127 @@
+"""The ways to render the same frames that are compared: one function each, and the table of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpirender import engines, launcher, supervise
+from mpirender import frames as framesets
+from mpirender.errors import LaunchFailed
+from mpirender.job import RenderJob
+
+SCRIPT = Path(__file__).with_name("in_paraview.py")
+
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What all rows render.
+
+    Args:
+        job: scene, sizes, number of ranks; the other rows read it too, so that all get the same.
+        frames: the frames, counted from 0, in order.
+        needs_display: whether this ParaView opens its windows through an X server.
+    """
+
+    job: RenderJob
+    frames: tuple[int, ...]
+    needs_display: bool = False
+
+    @property
+    def sizes(self) -> list[str]:
+        """The sizes as ``NAME=WxH``."""
+        return [f"{size.name}={size.width}x{size.height}" for size in self.job.sizes]
+
+    def in_paraview(self, action: str, *arguments: object) -> list[str]:
+        """Return the command line of an action of :data:`SCRIPT`."""
+        program = engines.for_scene(self.job.scene).command(self.job)
+        return [*program, str(SCRIPT), action, *map(str, arguments)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to render the frames.
+
+    Args:
+        render: renders the case into a folder, each size in a folder of its name; all its processes have ended after.
+        given_display: whether a running X server is handed to it, its start not timed, or it sees to that itself.
+        must_match: whether a pixel that is not SaveAnimation's is a failure.
+    """
+
+    name: str
+    what: str
+    render: Callable[[Case, Path, Environment], None]
+    given_display: bool = True
+    must_match: bool = False
+
+
+def process_per_frame(case: Case, folder: Path, environment: Environment) -> None:
+    """Render with a process per frame, as many at a time as there are ranks, sharing the cores as ranks do."""
+    threads = str(max(launcher.cores() // launcher.ranks_of(case.job), 1))
+    shared = {**environment, **dict.fromkeys(launcher.THREAD_LIMITS, threads)}
+
+    def one(frame: int) -> None:
+        call(case.in_paraview("one-frame", case.job.scene, frame, folder, *case.sizes), shared, log_of(folder))
+
+    with ThreadPoolExecutor(launcher.ranks_of(case.job)) as pool:
+        list(pool.map(one, case.frames))
+
+
+def save_animation(case: Case, folder: Path, environment: Environment) -> None:
+    """Render with ParaView's SaveAnimation in one process whose rasteriser takes all cores."""
+    window = case.frames[0], case.frames[-1]
+    call(case.in_paraview("save-animation", case.job.scene, *window, folder, *case.sizes), environment, log_of(folder))
+
+
+def mpirender(case: Case, folder: Path, environment: Environment) -> None:
+    """Render with the command that users type."""
+    command = [
+        sys.executable, "-m", "mpirender.cli", "render", str(case.job.scene), "--output", str(folder),
+        "--frames", framesets.text(case.frames), "--ranks", str(launcher.ranks_of(case.job)), "--movie", "none",
+        *(f"--size={size}" for size in case.sizes),
+    ]  # fmt: skip
+    call(command, environment, log_of(folder))
+
+
+REFERENCE = "save-animation"
+ROWS = (
+    Row("process-per-frame", "one process per frame, SaveScreenshot (the usual job array)", process_per_frame),
+    Row(REFERENCE, "ParaView's SaveAnimation, one process, all cores", save_animation),
+    Row("mpirender", "mpirender render --movie none", mpirender, given_display=False, must_match=True),
+)
+
+
+def log_of(folder: Path) -> Path:
+    """Return the file for what the processes of a row print."""
+    return folder.with_name(f"{folder.name}.log")
+
+
+def call(command: Sequence[str], environment: Environment, log: Path) -> None:
+    """Run a command, its output appended to a log.
+
+    Raises:
+        LaunchFailed: it ended with another exit code than 0.
+    """
+    with log.open("ab") as output:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode != 0:
+        raise LaunchFailed(f"{log.stem}: {supervise.ending(done.returncode)}; its output is in {log}")
+
+
+def plain_environment() -> dict[str, str]:
+    """Return the environment without what would decide on threads and display; each row sees to its own."""
+    return {name: value for name, value in os.environ.items() if name not in (*launcher.THREAD_LIMITS, "DISPLAY")}
+
+
+def images(case: Case, folder: Path) -> list[Path]:
+    """Return where a row has put its images."""
+    return [folder / size.name / framesets.file_name(frame, "png") for size in case.job.sizes for frame in case.frames]

@@ -1,0 +1,106 @@
+"""README and the other documents are true: links, options, exit codes, and the commands they show."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from conftest import REPOSITORY, Run
+from mpirender import errors
+from mpirender.cli import render
+from mpirender.job import SIZE_NAMES
+
+README = (REPOSITORY / "README.md").read_text()
+DOCUMENTS = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("benchmarks/*.md")]
+
+
+def shown_commands(program: str) -> list[str]:
+    """Return the lines of README's code blocks that start with this program."""
+    lines = [line for block in README.split("```")[1::2] for line in block.splitlines()]
+    return [line for line in lines if line.split(" ")[0] == program]
+
+
+@pytest.fixture
+def folder(scenes: SimpleNamespace, tmp_path: Path) -> Path:
+    """Give README's scenes their names: an orbit of 1000 frames, and a state whose data has moved."""
+    orbit = scenes.state("orbit").read_text()
+    longer = re.sub(r'(name="NumberOfFrames"[^>]*>\s*<Element index="0" value=)"\d+"', r'\1"1000"', orbit)
+    assert longer != orbit
+    (tmp_path / "orbit.pvsm").write_text(longer)
+    series = scenes.state("series").read_text().replace(f"{scenes.folder}/data/", "C:\\somewhere\\")
+    (tmp_path / "moved.pvsm").write_text(series)
+    shutil.copytree(scenes.folder / "data", tmp_path / "data")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", shown_commands("mpirender"))
+def test_the_commands_of_readme_are_accepted(run: Run, folder: Path, command: str) -> None:
+    """Rendering is checked as far as --dry-run goes: scene, data, options and programs."""
+    words = shlex.split(command, comments=True)[1:]
+    dry = ["--dry-run"] if words[0] == "render" and "--dry-run" not in words else []
+    done = run(*words, *dry, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.slow
+def test_the_python_of_readme_runs(folder: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "orbit_720p.mp4" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_folder_that_readme_shows_is_what_a_run_leaves(run: Run, folder: Path) -> None:
+    assert run("render", "orbit.pvsm", "--frames", "0-1", cwd=folder).returncode == 0
+    for name in ("HD/frame_000000.png", "orbit_HD.mp4", "contact_sheet.png", ".mpirender"):
+        assert (folder / "orbit_renders" / name).exists()
+        assert name.split("/")[0] in README
+
+
+@pytest.mark.slow
+def test_the_mpiexec_line_of_readme_is_the_one_that_is_run(run: Run, folder: Path) -> None:
+    (line,) = shown_commands("mpiexec")
+    shown = run("render", "orbit.pvsm", "--ranks", 8, "--dry-run", cwd=folder).stdout.splitlines()[-1]
+    words = [word for word in shlex.split(shown)[1:] if not re.match(r"[A-Z_0-9a-z]+=", word)]
+    assert [Path(word).name for word in words] == [Path(word).name for word in line.split()]
+    assert words[-1] == str(folder / line.split()[-1])
+
+
+def test_readme_names_only_options_that_exist() -> None:
+    known = {name for parameter in render.params for name in parameter.opts}
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--no-mpi", "--fast", "--json", "--help"}
+    assert used <= known
+
+
+def test_readme_names_every_exit_code() -> None:
+    table = {int(code) for code in re.findall(r"^\| (\d+) \|", README, flags=re.MULTILINE)}
+    assert table == {0, *errors.BY_EXIT_CODE}
+
+
+def test_the_sizes_that_help_names_exist(run: Run) -> None:
+    text = " ".join(run("render", "--help").stdout.split())
+    named = re.search(r"Image resolution in pixels: (.*?) …", text)[1].split(", ")
+    assert set(named) <= set(SIZE_NAMES)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        if "://" not in link:
+            assert (document.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("name", ["demo.sh", "run.sh"])
+def test_the_two_commands_of_readme_exist(name: str) -> None:
+    (path,) = re.findall(rf"bash (\S+/{re.escape(name)})", README)
+    assert (REPOSITORY / path).is_file()
