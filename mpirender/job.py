@@ -202,8 +202,9 @@ class RenderJob:
 
 
 def _pairs(files: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return reader and absolute path; a path may be a pattern, which is expanded when the scene is read."""
     items = files.items() if isinstance(files, Mapping) else files
-    return tuple((str(reader), str(path)) for reader, path in items)
+    return tuple((str(reader), str(Path(path).expanduser().absolute())) for reader, path in items)
 
 
 def _sizes(given: Sequence[Size | str], mistakes: list[str]) -> tuple[Size, ...]:

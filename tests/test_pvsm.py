@@ -310,9 +310,9 @@ def test_a_pattern_replaces_a_series_in_the_order_of_its_numbers(job, tmp_path):
 
 
 def test_wrong_choices_of_files_are_told_together(job, tmp_path):
-    files = {"data.vt": "a.vtu", "data.vtu": "/gone/b.vtu"}
+    files = {"data.vt": "/gone/a.vtu", "data.vtu": "/gone/b.vtu"}
     assert relocated(state(reader("/gone/a.vtu")), job(files=files))[2] == [
-        "--file data.vt=a.vtu: the scene has no reader of that name, did you mean 'data.vtu'?; it has: data.vtu",
+        "--file data.vt=/gone/a.vtu: the scene has no reader of that name, did you mean 'data.vtu'?; it has: data.vtu",
         "--file data.vtu=/gone/b.vtu: no such file",
     ]
     pattern = relocated(state(reader("/gone/a", "/gone/b")), job(files={"data.vtu": "/gone/*.x"}))[2]
@@ -679,3 +679,16 @@ def test_a_state_of_megabytes_is_inspected_in_well_under_a_second(made, tmp_path
     start = time.process_time()
     pvsm.inspect(big, RenderJob(tmp_path / "s.pvsm"))
     assert time.process_time() - start < 1
+
+
+def test_an_axes_grid_around_data_that_changes_costs_less_in_contiguous_blocks(job):
+    grid = proxy(3, "views", "RenderView", prop("AxesGrid", proxies=[9])) + collection("views", p3="RenderView1")
+    grid += proxy(9, "annotations", "GridAxes3DActor", prop("Visibility", 1))
+    changing = state(scene=animation(mode=2, steps=(1, 2)), view=grid)
+    assert any("axes grid of RenderView1" in line for line in warned(changing, job()))
+    assert not any("axes grid" in line for line in warned(changing, job(schedule="contiguous")))
+    assert not any("axes grid" in line for line in warned(state(view=grid), job()))
+
+
+def warned(content, asked):
+    return pvsm.inspect(content, asked).warnings

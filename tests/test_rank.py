@@ -201,6 +201,7 @@ def test_pictures_differ_between_frames_and_show_their_number(run: Run, pattern:
     assert all(np.any(np.all(picture == 0, axis=2)) for picture in pictures)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_in_a_line_and_leaves_no_half_written_frame(
     run: Run, pattern: Pattern, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from mpirender.job import RenderJob
 
 GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP; mode 3 looks at its own frame alone
 KEYED = ("CameraAnimationCue", "KeyFrameAnimationCue")  # tracks that move by key frames alone
+STILL_DATA = ("CameraAnimationCue", "TimeAnimationCue")  # tracks that leave the data as it is
 FOLLOW_DATA = 2  # vtkPVCameraCueManipulator's mode
 # Filters that carry particles from frame to frame; a fresh rank replays from the first timestep.
 TRACERS = ("ParticleTracer", "ParticlePath", "StreakLine", "LegacyParticlePath", "LegacyStreakLine",
@@ -40,6 +41,7 @@ def warnings(state: State, job: RenderJob, read_by: str = "") -> Iterator[str]:
     yield from _labels(state, read_by)
     yield from _growing_colours(state)
     yield from _filters_with_memory(state)
+    yield from _axes_grids(state, job)
     yield from _idle_tracks(state)
     if not job.files:  # other data may have timesteps
         yield from _nothing_moves(state)
@@ -148,6 +150,21 @@ def _filters_with_memory(state: State) -> Iterator[str]:
         yield (
             f"{_listed(trails)} draws trails of the frames that were rendered before by the same process; "
             "render all frames in one go with --ranks 1"
+        )
+
+
+def _axes_grids(state: State, job: RenderJob) -> Iterator[str]:
+    """Say what an axes grid around data that changes costs where frames are dealt out one by one."""
+    gridded = [
+        view.name
+        for view in state.registered("views")
+        if any(state.by_id[key].number("Visibility", 0) for key in view.references("AxesGrid") if key in state.by_id)
+    ]
+    changing = state.timesteps or any(cue.type not in STILL_DATA for cue, _ in state.cues())
+    if gridded and changing and job.schedule == "interleaved":
+        yield (
+            f"ParaView draws the axes grid of {_listed(gridded)} around the data of the frame before, so each frame's "
+            "predecessor has to be rendered, too; --schedule contiguous saves most of that"
         )
 
 
