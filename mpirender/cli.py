@@ -134,8 +134,9 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     from mpirender.engines import for_scene
 
     job = job_of(options)
-    inspection = preflight.inspect(job, ask_version=True)
+    preflight.inspect(job)  # a wrong file is told at once; the version takes a second
     read_by = for_scene(job.scene).version(job)
+    inspection = preflight.inspect(job, read_by)
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(inspection), "read_by": read_by}, indent=2))
     else:

@@ -20,6 +20,7 @@ from mpirender.errors import ToolMissing
 
 START_SECONDS = 60.0  # a loaded node may take its time; a broken server ends at once
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 
 @contextlib.contextmanager
@@ -76,7 +77,7 @@ def start() -> tuple[subprocess.Popen[bytes], int]:
         server = subprocess.Popen(
             [program, "-displayfd", str(announce), "-noreset", "-nolisten", "tcp", "-screen", "0", "1280x1024x24"],
             pass_fds=[announce], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=end_with_parent,  # noqa: PLW1509 - a rank has one thread here; nothing else sets the signal
+            preexec_fn=_end_with_rank,  # noqa: PLW1509 - it calls the kernel alone
         )  # fmt: skip
         os.close(announce)
         number = _first_line(ready)
@@ -103,6 +104,10 @@ def _first_line(pipe: int) -> str:
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent dies: no stray server after kill -9 of a rank."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    """Ask the kernel to end this process when its parent dies, so that kill -9 of the parent leaves nothing behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def _end_with_rank() -> None:
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the ranks; they end the server

@@ -40,18 +40,17 @@ def check(job: RenderJob) -> Inspection:
     return inspection
 
 
-def inspect(job: RenderJob, *, ask_version: bool = False) -> Inspection:
+def inspect(job: RenderJob, read_by: str = "") -> Inspection:
     """Say what is in the scene of a job.
 
     Args:
-        ask_version: ask the program that would render for its version, which takes it a second.
+        read_by: version of the program that would render it, where known.
 
     Raises:
         UsageError: the scene cannot be read.
     """
     content = read_scene(job.scene)
-    engine = engines.for_scene(job.scene)
-    return engine.inspect(content, job, engine.version(job) if ask_version else "")
+    return engines.for_scene(job.scene).inspect(content, job, read_by)
 
 
 def read_scene(scene: Path) -> bytes:

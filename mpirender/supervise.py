@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mpirender import frames as framesets
 from mpirender import journal, launcher, preflight
+from mpirender.display import end_with_parent
 from mpirender.errors import BY_EXIT_CODE, FramesMissing, Interrupted, LaunchFailed, MpirenderError, UsageError
 from mpirender.job import RenderJob
 from mpirender.journal import Record, Tail
@@ -108,6 +109,7 @@ def ranks(job: RenderJob) -> Iterator[subprocess.Popen[bytes]]:
             process = subprocess.Popen(
                 launcher.command(job), env={**os.environ, **added}, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - it calls the kernel alone
             )  # fmt: skip
         except OSError as error:
             raise LaunchFailed(f"{launcher.mpiexec(job)} cannot be started: {error.strerror}") from None

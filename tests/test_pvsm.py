@@ -685,10 +685,6 @@ def test_an_axes_grid_around_data_that_changes_costs_less_in_contiguous_blocks(j
     grid = proxy(3, "views", "RenderView", prop("AxesGrid", proxies=[9])) + collection("views", p3="RenderView1")
     grid += proxy(9, "annotations", "GridAxes3DActor", prop("Visibility", 1))
     changing = state(scene=animation(mode=2, steps=(1, 2)), view=grid)
-    assert any("axes grid of RenderView1" in line for line in warned(changing, job()))
-    assert not any("axes grid" in line for line in warned(changing, job(schedule="contiguous")))
-    assert not any("axes grid" in line for line in warned(state(view=grid), job()))
-
-
-def warned(content, asked):
-    return pvsm.inspect(content, asked).warnings
+    assert any("axes grid of RenderView1" in line for line in warnings(changing, job()))
+    assert not any("axes grid" in line for line in warnings(changing, job(schedule="contiguous")))
+    assert not any("axes grid" in line for line in warnings(state(view=grid), job()))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,6 +148,23 @@ def test_a_killed_rank_is_reported_nothing_stays_behind_and_the_next_run_goes_on
     assert not list((tmp_path / "test_renders").glob("*.mp4"))
     left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
     assert left.stdout == ""
+
+
+def test_when_the_command_itself_is_killed_no_rank_goes_on(pattern: Pattern, tmp_path: Path) -> None:
+    scene = pattern('{"frames": 100, "seconds": 0.2}')
+    command = [sys.executable, "-m", "mpirender.cli", "render", str(scene), *SMALL, "--quiet"]
+    with subprocess.Popen(command, cwd=tmp_path) as process:
+        wait_for(lambda: len(done_frames(tmp_path / "test_renders")) > 2)
+        process.kill()
+    wait_for(lambda: not subprocess.run(["pgrep", "-f", str(tmp_path)], stdout=subprocess.PIPE, check=False).stdout)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until it is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("schedule", ["interleaved", "contiguous"])
