@@ -10,30 +10,22 @@ them. Pixels are compared with those of ParaView's own SaveAnimation.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import datetime
 import json
-import os
 import platform
-import resource
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
-import numpy as np
-
-from benchmarks.rows import REFERENCE, ROWS, Case, Row, call, images, log_of, plain_environment
+from benchmarks.measure import Run, make_folders, make_reference, measure, shared_display
+from benchmarks.rows import ROWS, Case, Row, call, plain_environment
 from benchmarks.summary import different, summary
-from mpirender import __version__, display, engines, launcher, preflight
+from mpirender import __version__, engines, launcher, preflight
 from mpirender import frames as framesets
-from mpirender.errors import LaunchFailed, MpirenderError, UsageError
+from mpirender.errors import MpirenderError, UsageError
 from mpirender.job import RenderJob
 
 RAW = "raw.json"
@@ -43,117 +35,53 @@ SIZES = ("HD", "4K")
 PIXELS_DIFFER = 1  # exit code
 
 
-@dataclass(frozen=True)
-class Run:
-    """What was measured of one row in one repeat.
-
-    Args:
-        wall: seconds of wall clock.
-        cpu: seconds of CPU of all its processes.
-        load: load average of the machine just before.
-        different: number of images that are not SaveAnimation's, None when that is not known.
-    """
-
-    row: str
-    repeat: int
-    wall: float
-    cpu: float
-    load: float
-    images: int
-    different: int | None = None
-
-
-@contextlib.contextmanager
-def shared_display(wanted: bool) -> Iterator[dict[str, str]]:
-    """Give the environment with an X server for the time of the block, or without one where none is wanted."""
-    if not wanted:
-        yield plain_environment()
-        return
-    server, number = display.start()
-    try:
-        yield {**plain_environment(), "DISPLAY": f":{number}"}
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def measure(row: Row, case: Case, folder: Path, repeat: int) -> Run:
-    """Render with one row into a new folder, and measure.
-
-    Raises:
-        LaunchFailed: it failed, or did not make every image.
-    """
-    make_folders(case, folder)
-    load, cpu = os.getloadavg()[0], cpu_of_children()
-    with shared_display(case.needs_display and row.given_display) as environment:
-        started = time.perf_counter()
-        row.render(case, folder, environment)
-        wall = time.perf_counter() - started
-    cpu = cpu_of_children() - cpu  # after the X server has ended too, since it works for the row
-    count = sum(path.exists() for path in images(case, folder))
-    if count != len(case.frames) * len(case.job.sizes):
-        raise LaunchFailed(f"{row.name}: only {count} images were made; its output is in {log_of(folder)}")
-    return Run(row.name, repeat, wall, cpu, load, count)
-
-
-def make_folders(case: Case, folder: Path) -> None:
-    """Make the folder of a row, with one for each size."""
-    for size in case.job.sizes:
-        (folder / size.name).mkdir(parents=True)
-
-
-def cpu_of_children() -> float:
-    """Return the CPU seconds of all processes that were started from here and have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def count_different(case: Case, folder: Path, reference: Path) -> int:
-    """Return how many images of a folder are not pixel for pixel those of the reference."""
-    with ThreadPoolExecutor(launcher.cores()) as pool:
-        return sum(pool.map(differ, images(case, folder), images(case, reference)))
-
-
-def differ(image: Path, other: Path) -> bool:
-    """Say whether two images differ in any decoded pixel."""
-    return not np.array_equal(iio.imread(image), iio.imread(other))
-
-
-def compare(case: Case, rows: Sequence[Row], repeats: int, tell: Callable[[str], None]) -> Iterator[Run]:
+def compare(case: Case, rows: Sequence[Row], repeats: int) -> Iterator[Run]:
     """Measure every row so many times, the rows taking turns."""
+    expected = make_reference(case)
+    print("rendered the frames to compare with", flush=True)
     for repeat in range(1, repeats + 1):
-        folders = {row.name: case.job.output / f"repeat-{repeat}" / row.name for row in rows}
-        runs = []
         for row in rows:
-            runs.append(measure(row, case, folders[row.name], repeat))
-            tell(f"repeat {repeat} of {repeats}: {row.name:<17}  {runs[-1].wall:6.1f} s")
-        for run in runs:
-            known = REFERENCE in folders and run.row != REFERENCE
-            different = count_different(case, folders[run.row], folders[REFERENCE]) if known else None
-            yield dataclasses.replace(run, different=different)
+            run = measure(row, case, expected, repeat)
+            print(f"repeat {repeat} of {repeats}  {row.name:<17}{run.wall:8.1f} s", flush=True)
+            yield run
         if repeat < repeats:  # those of the last stay, to be looked at
             shutil.rmtree(case.job.output / f"repeat-{repeat}")
 
 
-def prepare(arguments: argparse.Namespace, rows: Sequence[Row]) -> Case:
-    """Check the arguments, make the scene if none is given, and render one frame that is not timed.
+def prepare(arguments: argparse.Namespace) -> Case:
+    """Check the arguments, make the scene if none is given, and return what is to be rendered.
 
     Raises:
         MpirenderError: something is wrong with the arguments, or a tool is missing.
     """
     output = Path(arguments.output)
-    if output.is_dir() and any(output.iterdir()):
-        raise UsageError(f"--output {output}: is not empty; name a new folder")
-    output.mkdir(parents=True, exist_ok=True)
     job = RenderJob(
         scene=Path(arguments.state or output / OWN_SCENE), output=output, sizes=tuple(arguments.size),
         frames=arguments.frames, ranks=arguments.ranks, movie="none",
     )  # fmt: skip
     case = Case(job, framesets.parse(arguments.frames))
-    span = case.frames[-1] - case.frames[0] + 1
-    if span != len(case.frames) and any(row.name == REFERENCE for row in rows):
-        raise UsageError(f"--frames {arguments.frames}: {REFERENCE} renders only frames in a row, such as 0-23")
+    mistakes = []
+    if output.is_dir() and any(output.iterdir()):
+        mistakes.append(f"--output {output}: is not empty; name a new folder")
+    if case.frames[-1] - case.frames[0] + 1 != len(case.frames):
+        mistakes.append(f"--frames {arguments.frames}: SaveAnimation renders only frames in a row, such as 0-23")
+    if mistakes:
+        raise UsageError(mistakes)
+    if arguments.state is not None:
+        check_scene(case)
+    output.mkdir(parents=True, exist_ok=True)
     return warmed_up(case, make_scene=arguments.state is None)
+
+
+def check_scene(case: Case) -> None:
+    """Make sure that the scene can be rendered and has these frames.
+
+    Raises:
+        MpirenderError: it cannot, or has not, or a tool is missing.
+    """
+    count = len(preflight.check(case.job).times)
+    if case.frames[-1] >= count:
+        raise UsageError(f"--frames {case.job.frames}: {case.job.scene.name} has frames 0-{count - 1}")
 
 
 def warmed_up(case: Case, *, make_scene: bool) -> Case:
@@ -161,14 +89,12 @@ def warmed_up(case: Case, *, make_scene: bool) -> Case:
     log = case.job.output / "prepare.log"
     call(case.in_paraview("window-class"), plain_environment(), log)
     case = dataclasses.replace(case, needs_display="vtkXOpenGLRenderWindow" in log.read_text(errors="replace"))
+    folder = case.job.output / "prepare"
+    make_folders(case, folder)
     with shared_display(case.needs_display) as environment:
         if make_scene:
             call(case.in_paraview("make-orbit", case.job.scene, case.frames[-1] + 1), environment, log)
-        times = preflight.check(case.job).times
-        if case.frames[-1] >= len(times):
-            raise UsageError(f"--frames {case.job.frames}: {case.job.scene.name} has frames 0-{len(times) - 1}")
-        folder = case.job.output / "prepare"
-        make_folders(case, folder)
+            check_scene(case)
         call(case.in_paraview("one-frame", case.job.scene, case.frames[0], folder, case.sizes[0]), environment, log)
     shutil.rmtree(folder)
     return case
@@ -179,7 +105,7 @@ def machine(case: Case) -> dict[str, Any]:
     return {
         "cpu": cpu_model(Path("/proc/cpuinfo")),
         "cores": launcher.cores(),
-        "paraview": engines.for_scene(case.job.scene).version(case.job),
+        "paraview": engines.get("paraview").version(case.job),
         "mpirender": __version__,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
@@ -195,7 +121,7 @@ def cpu_model(information: Path) -> str:
 def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the comparison; return the raw results, which are in their file by then."""
     rows = [row for row in ROWS if row.name in arguments.rows]
-    case = prepare(arguments, rows)
+    case = prepare(arguments)
     raw: dict[str, Any] = {
         "arguments": {
             "state": case.job.scene.name, "frames": framesets.text(case.frames), "sizes": case.sizes,
@@ -204,9 +130,26 @@ def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:
         "machine": machine(case),
         "runs": [],
     }  # fmt: skip
-    for run in compare(case, rows, arguments.repeats, print):
+    for run in compare(case, rows, arguments.repeats):
         raw["runs"].append(dataclasses.asdict(run))
         (case.job.output / RAW).write_text(json.dumps(raw, indent=2) + "\n")
+    return raw
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the raw results of an earlier run.
+
+    Raises:
+        UsageError: the file holds none.
+    """
+    try:
+        raw = json.loads(path.read_text())
+    except OSError as error:
+        raise UsageError(f"--summarise {path}: {error.strerror}") from None
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict) or not {"arguments", "machine", "runs"} <= raw.keys():
+        raise UsageError(f"--summarise {path}: does not hold the results of a comparison; they are in its {RAW}")
     return raw
 
 
@@ -251,16 +194,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told = parser().parse_args(arguments)
     told.size = told.size or list(SIZES)
     try:
-        raw = json.loads(told.summarise.read_text()) if told.summarise else benchmark(told)
-    except (OSError, json.JSONDecodeError) as error:
-        raise SystemExit(f"{told.summarise}: {error}") from None
+        raw = read(told.summarise) if told.summarise else benchmark(told)
     except MpirenderError as error:
-        print("\n".join(f"compare: error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        complain(str(error).splitlines())
         return error.exit_code
     print(summary(raw))
     wrong = mismatches(raw)
-    print(*(f"compare: error: {line}" for line in wrong), sep="\n", end="\n" if wrong else "", file=sys.stderr)
+    complain(wrong)
     return PIXELS_DIFFER if wrong else 0
+
+
+def complain(mistakes: Sequence[str]) -> None:
+    """Say each mistake in a line of its own."""
+    for line in mistakes:
+        print(f"compare: error: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ The two ways of today are written as their usual scripts have them; sizes are gi
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,13 @@ def save_animation(state: str, first: str, last: str, folder: str, *sizes: str) 
     scene = simple.GetAnimationScene()
     view = shown_view()
     window = [int(first), int(last)]
+    # Labels of axes settle a render late, so the first frame is made to follow the one before it, as it does in
+    # the middle of the animation. Not simple.Render: its first call resets the camera that the state was saved with.
+    scene.AnimationTime = time_of(scene, max(window[0] - 1, 0))
+    view.SMProxy.StillRender()
     for name, resolution in named(sizes):
-        # What was rendered just before shows in the first frame: labels of axes settle a render late. Each size starts
-        # from the frame before the window, as it would in the middle of the animation. Not simple.Render: the first
-        # call of that resets the camera, and the one saved in the state would be lost.
-        scene.AnimationTime = time_of(scene, max(window[0] - 1, 0))
-        view.SMProxy.StillRender()
-        path = Path(folder, name, "frame.png")
-        simple.SaveAnimation(
-            str(path), view, ImageResolution=resolution, FrameWindow=window, SuffixFormat="_%06d"
-        )  # fmt: skip
+        path = str(Path(folder, name, "frame.png"))
+        simple.SaveAnimation(path, view, ImageResolution=resolution, FrameWindow=window, SuffixFormat="_%06d")
 
 
 def make_orbit(path: str, frames: str) -> None:
@@ -90,7 +88,7 @@ def named(sizes: tuple[str, ...]) -> list[tuple[str, list[int]]]:
     return [(name, [int(side) for side in resolution.split("x")]) for name, resolution in pairs]
 
 
-ACTIONS = {
+ACTIONS: dict[str, Callable[..., None]] = {
     "window-class": window_class,
     "one-frame": one_frame,
     "save-animation": save_animation,

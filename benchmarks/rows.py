@@ -41,7 +41,7 @@ class Case:
 
     def in_paraview(self, action: str, *arguments: object) -> list[str]:
         """Return the command line of an action of :data:`SCRIPT`."""
-        program = engines.for_scene(self.job.scene).command(self.job)
+        program = engines.get("paraview").command(self.job)
         return [*program, str(SCRIPT), action, *map(str, arguments)]
 
 
@@ -76,8 +76,22 @@ def process_per_frame(case: Case, folder: Path, environment: Environment) -> Non
 
 def save_animation(case: Case, folder: Path, environment: Environment) -> None:
     """Render with ParaView's SaveAnimation in one process whose rasteriser takes all cores."""
+    animate(case, case.sizes, folder, environment)
+
+
+def reference(case: Case, folder: Path, environment: Environment) -> None:
+    """Render the frames that count as ParaView's: SaveAnimation, in a process of its own for each size.
+
+    In one process a size can leave traces in the labels of the next.
+    """
+    for size in case.sizes:
+        animate(case, [size], folder, environment)
+
+
+def animate(case: Case, sizes: Sequence[str], folder: Path, environment: Environment) -> None:
+    """Run SaveAnimation for these sizes in one process."""
     window = case.frames[0], case.frames[-1]
-    call(case.in_paraview("save-animation", case.job.scene, *window, folder, *case.sizes), environment, log_of(folder))
+    call(case.in_paraview("save-animation", case.job.scene, *window, folder, *sizes), environment, log_of(folder))
 
 
 def mpirender(case: Case, folder: Path, environment: Environment) -> None:
@@ -90,10 +104,9 @@ def mpirender(case: Case, folder: Path, environment: Environment) -> None:
     call(command, environment, log_of(folder))
 
 
-REFERENCE = "save-animation"
 ROWS = (
     Row("process-per-frame", "one process per frame, SaveScreenshot (the usual job array)", process_per_frame),
-    Row(REFERENCE, "ParaView's SaveAnimation, one process, all cores", save_animation),
+    Row("save-animation", "ParaView's SaveAnimation, one process, all cores", save_animation),
     Row("mpirender", "mpirender render --movie none", mpirender, given_display=False, must_match=True),
 )
 

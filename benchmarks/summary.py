@@ -13,23 +13,24 @@ NUMBERS = ("wall s", "from - to", "CPU s", "images", "wall", "CPU", "differ")
 def summary(raw: Raw) -> str:
     """Write what was compared, the table, and how to read it."""
     told, here = raw["arguments"], raw["machine"]
-    repeats = told["repeats"]
-    frames = f"frames {told['frames']} of {told['state']} at {' and '.join(told['sizes'])}"
+    names = [name for name in told["rows"] if runs_of(raw, name)]  # a comparison may have been cut short
+    repeats = max((run["repeat"] for run in raw["runs"]), default=0)
+    medians = f"median of {repeats} runs" if repeats > 1 else "one run"
+    frames = f"frames {told['frames']} of {told['state']} at {' and '.join(map(plain, told['sizes']))}"
+    programs = f"ParaView {here['paraview']}, mpirender {here['mpirender']}"
     lines = [
-        f"{frames}; {told['ranks']} ranks; {'one run' if repeats == 1 else f'medians of {repeats} runs'} of each row",
-        f"{here['cpu']}, {here['cores']} cores; ParaView {here['paraview']}; mpirender {here['mpirender']}; "
-        f"{here['date']}",
+        f"{frames}; {told['ranks']} ranks; {medians} of each row",
+        f"{here['cpu']}, {here['cores']} cores; {programs}; {here['date']}",
         "",
-        *aligned([("", *NUMBERS), *(row_of(raw, name) for name in told["rows"])]),
+        *aligned([("", *NUMBERS), *(row_of(raw, name, names[0]) for name in names)]),
         "",
-        f"wall, CPU: of {told['rows'][0]}'s; differ: images whose pixels are not those of ParaView's SaveAnimation",
+        f"wall, CPU: share of {told['rows'][0]}'s; differ: images that are not pixel for pixel SaveAnimation's",
     ]
     return "\n".join(lines)
 
 
-def row_of(raw: Raw, name: str) -> tuple[str, ...]:
-    """Return the cells of a row; seconds are medians over the repeats."""
-    first = raw["arguments"]["rows"][0]
+def row_of(raw: Raw, name: str, first: str) -> tuple[str, ...]:
+    """Return the cells of a row; seconds are medians over the repeats, ratios are to the first row."""
     walls, wall, cpu = seconds(raw, name, "wall"), median(raw, name, "wall"), median(raw, name, "cpu")
     return (
         name,
@@ -39,7 +40,7 @@ def row_of(raw: Raw, name: str) -> tuple[str, ...]:
         str(min(run["images"] for run in runs_of(raw, name))),
         share(wall, median(raw, first, "wall")),
         share(cpu, median(raw, first, "cpu")),
-        "-" if different(raw, name) is None else str(different(raw, name)),
+        str(different(raw, name)),
     )
 
 
@@ -58,10 +59,14 @@ def median(raw: Raw, name: str, kind: str) -> float:
     return statistics.median(seconds(raw, name, kind))
 
 
-def different(raw: Raw, name: str) -> int | None:
-    """Return the largest number of a run's images that are not SaveAnimation's, None where it is not known."""
-    known = [run["different"] for run in runs_of(raw, name) if run["different"] is not None]
-    return max(known) if known else None
+def different(raw: Raw, name: str) -> int:
+    """Return the largest number of a run's images that are not ParaView's, pixel for pixel."""
+    return max((run["different"] for run in runs_of(raw, name)), default=0)
+
+
+def plain(size: str) -> str:
+    """Write ``4K=3840x2160`` as ``4K``, and ``160x90=160x90`` once."""
+    return size.rpartition("=")[0]
 
 
 def share(part: float, whole: float) -> str:

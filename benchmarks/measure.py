@@ -1,0 +1,117 @@
+"""Run one row and measure it: wall clock, CPU, number of images, and their pixels."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+
+from benchmarks.rows import Case, Row, images, log_of, plain_environment, reference
+from mpirender import display, launcher
+from mpirender.errors import LaunchFailed
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was measured of one row in one repeat.
+
+    Args:
+        wall: seconds of wall clock.
+        cpu: seconds of CPU of all its processes.
+        load: load average of the machine just before.
+        different: number of images that are not pixel for pixel ParaView's.
+    """
+
+    row: str
+    repeat: int
+    wall: float
+    cpu: float
+    load: float
+    images: int
+    different: int
+
+
+@contextlib.contextmanager
+def shared_display(wanted: bool) -> Iterator[dict[str, str]]:
+    """Give the environment with an X server for the time of the block, or without one where none is wanted."""
+    if not wanted:
+        yield plain_environment()
+        return
+    server, number = display.start()
+    try:
+        yield {**plain_environment(), "DISPLAY": f":{number}"}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def measure(row: Row, case: Case, expected: Path, repeat: int) -> Run:
+    """Render with one row, measure, and compare the pixels with those expected.
+
+    Raises:
+        LaunchFailed: it failed, or did not make every image.
+    """
+    folder = case.job.output / f"repeat-{repeat}" / row.name
+    make_folders(case, folder)
+    load, cpu = os.getloadavg()[0], cpu_of_children()
+    with shared_display(case.needs_display and row.given_display) as environment:
+        started = time.perf_counter()
+        row.render(case, folder, environment)
+        wall = time.perf_counter() - started
+    cpu = cpu_of_children() - cpu  # after the X server has ended too, since it works for the row
+    made = whole(case, folder)
+    return Run(row.name, repeat, wall, cpu, load, made, count_different(case, folder, expected))
+
+
+def whole(case: Case, folder: Path) -> int:
+    """Return the number of images in a folder.
+
+    Raises:
+        LaunchFailed: some are missing.
+    """
+    paths = images(case, folder)
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise LaunchFailed(f"{folder.name}: {len(missing)} images of {len(paths)} were not made; see {log_of(folder)}")
+    return len(paths)
+
+
+def make_folders(case: Case, folder: Path) -> None:
+    """Make the folder of a row, with one for each size."""
+    for size in case.job.sizes:
+        (folder / size.name).mkdir(parents=True)
+
+
+def cpu_of_children() -> float:
+    """Return the CPU seconds of all processes that were started from here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def count_different(case: Case, folder: Path, reference: Path) -> int:
+    """Return how many images of a folder are not pixel for pixel those of the reference."""
+    with ThreadPoolExecutor(launcher.cores()) as pool:
+        return sum(pool.map(differ, images(case, folder), images(case, reference)))
+
+
+def differ(image: Path, other: Path) -> bool:
+    """Say whether two images differ in any decoded pixel."""
+    return not np.array_equal(iio.imread(image), iio.imread(other))
+
+
+def make_reference(case: Case) -> Path:
+    """Render the frames that the rows are compared with; return their folder."""
+    folder = case.job.output / "reference"
+    make_folders(case, folder)
+    with shared_display(case.needs_display) as environment:
+        reference(case, folder, environment)
+    whole(case, folder)
+    return folder
