@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import HERE, SIZE, Run, assert_same_pictures, pixels
-from mpirender import journal, movie
+from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, pixels
+from mpirender import journal, launcher, movie
 
 pytestmark = pytest.mark.slow
 
@@ -320,3 +320,43 @@ def test_inspect_shows_what_is_in_a_state(run: Run, scenes: SimpleNamespace) -> 
     assert shown.stdout.count("found, shape") == 6
     assert re.search(r"written by  ParaView \d+\.\d+", shown.stdout)
     assert re.search(r"read by  \d+\.\d+", shown.stdout)
+
+
+def test_sizes_far_apart_do_not_change_each_others_pictures(
+    run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
+) -> None:
+    """The corner of the orientation axes is rounded to pixels from what the image before left; also after a restart."""
+    sizes = ("160x90", "3840x2160")
+    for size in sizes:
+        pvbatch(HERE / "save_animation.py", scenes.state("orbit"), tmp_path / size, size)
+    command = ("render", scenes.state("orbit"), "--size", sizes[0], "--size", sizes[1], "--movie", "none", "--ranks", 1)
+    output = tmp_path / "out"
+    assert run(*command, "--output", output).returncode == 0
+    for frame, size in ((1, "160x90"), (3, "3840x2160"), (5, "3840x2160"), (6, "160x90")):
+        (output / size / f"frame_{frame:06d}.png").unlink()
+    assert "4 rendered, 10 kept" in run(*command, "--output", output).stdout
+    for size in sizes:
+        assert_same_pictures(output / size, tmp_path / size)
+
+
+def test_memory_of_a_rank_does_not_grow_with_the_frames(scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path) -> None:
+    script = tmp_path / "many.py"
+    script.write_text(
+        f"""
+import resource, sys
+sys.path += {[str(REPOSITORY), *launcher.package_folders(launcher.PACKAGES_OF_RANKS)]!r}
+from pathlib import Path
+from mpirender.engines import paraview
+from mpirender.job import RenderJob
+job = RenderJob(scene={str(scenes.state("orbit"))!r}, sizes=("640x360",))
+scene = paraview.open_scene(paraview.prepare(job.scene.read_bytes(), job)[0], job)
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+for turn in range(300):
+    assert scene.render(turn % scene.frames, job.sizes[0], Path({str(tmp_path)!r}) / "a.png") == []
+    if turn == 50:
+        early = peak()
+print("grown by", peak() - early)
+"""
+    )
+    grown = float(pvbatch(script).stdout.rpartition("grown by ")[2])
+    assert grown < 10, f"{grown:.0f} MB over 250 frames; a leaked image would make 170"

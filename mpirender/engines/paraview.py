@@ -9,11 +9,15 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Check, Inspection, pvsm, statefile
+from mpirender.engines import Check, Inspection, png, pvsm, statefile
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job import RenderJob, Size
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CURE = (
     "load your site's ParaView module, install it (Debian, Ubuntu: apt-get install paraview python3-paraview), "
@@ -185,12 +189,15 @@ class ParaViewScene:
         animation = simple.GetAnimationScene()
         self._lags = _changes(animation) and any(map(_draws_bounds, self._views))
         self._shown: int | None = None
+        self._first_corners = self._get_corners()
+        self._corners: dict[Size, list[tuple[float, ...]]] = {}
         self.times = frame_times(animation)  # after the first render: readers know their timesteps by then
         self.frames = len(self.times)
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view; WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
         self._options = _screenshot_options(target, job)
+        self._compression_level = job.compression_level
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
         window = next((view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")), None)
         self.description = f"ParaView {self.version}, {_renderer(window)}"
@@ -201,9 +208,20 @@ class ParaViewScene:
             self._show(max(frame - 1, 0))
         self._animation.SetSceneTime(self.times[frame])
         self._options.ImageResolution = [size.width, size.height]
-        self._options.WriteImage(str(path))
+        self._set_corners(self._corners.get(size, self._first_corners))
+        self._write(path)
+        self._corners[size] = self._get_corners()
         self._shown = frame
         return self._errors.take()
+
+    def _write(self, path: Path) -> None:
+        """Capture the picture as ParaView's SaveScreenshot does, and write it."""
+        if path.suffix != ".png":
+            self._options.WriteImage(str(path))
+            return
+        image = self._options.SMProxy.CaptureImage()
+        if image is not None:  # else ParaView has reported why
+            png.write(path, _pixels(image), self._compression_level)
 
     def _render_views(self) -> None:
         for view in self._views:
@@ -219,6 +237,22 @@ class ParaViewScene:
             self._animation.SetSceneTime(self.times[frame])
             self._render_views()
             self._errors.take()  # what is wrong with that frame is reported where it is rendered for itself
+
+    def _get_corners(self) -> list[tuple[float, ...]]:
+        """Return the viewport of every renderer, 0 to 1; that of the orientation axes is a corner of the view.
+
+        ParaView makes that corner square in whole pixels, starting from what the render before left
+        (vtkPVAxesWidget::SquareRenderer). With several sizes in turn it would drift, so each size keeps its own.
+        """
+        return [tuple(renderer.GetViewport()) for renderer in self._renderers()]
+
+    def _set_corners(self, corners: Sequence[tuple[float, ...]]) -> None:
+        for renderer, corner in zip(self._renderers(), corners):
+            renderer.SetViewport(*corner)
+
+    def _renderers(self) -> list[Any]:
+        windows = [view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")]
+        return [renderer for window in windows for renderer in window.GetRenderers()]
 
 
 def _views_of(simple: Any, target: Any) -> list[Any]:  # noqa: ANN401
@@ -271,9 +305,17 @@ def _screenshot_options(target: Any, job: RenderJob) -> Any:  # noqa: ANN401
     options.TransparentBackground = int(job.transparent_background)
     if job.override_color_palette:
         options.OverrideColorPalette = job.override_color_palette
-    if job.image_format == "png":
-        options.Format.CompressionLevel = str(job.compression_level)
     return options
+
+
+def _pixels(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+    """Return the picture in a vtkImageData: rows from the top, shape (height, width, channels)."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    width, height, _ = image.GetDimensions()
+    rows = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)
+    upright: NDArray[np.uint8] = rows[::-1]
+    return upright
 
 
 def _renderer(window: Any) -> str:  # noqa: ANN401

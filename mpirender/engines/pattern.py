@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender import frames as framesets
-from mpirender.engines import Check, Inspection
+from mpirender.engines import Check, Inspection, png
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob, Size
 
@@ -115,14 +115,16 @@ class PatternScene:
 
     def render(self, frame: int, size: Size, path: Path) -> list[str]:
         """Paint colour bars, a band that moves with the frames, and the frame number."""
-        import imageio.v3 as iio
-
         if frame in self.killing:
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.seconds)
         picture = paint(frame, self.frames, size, transparent=self.transparent)
-        options: dict[str, Any] = {"compress_level": self.compression_level} if path.suffix == ".png" else {}
-        iio.imwrite(path, picture, **options)
+        if path.suffix == ".png":
+            png.write(path, picture, self.compression_level)
+        else:
+            import imageio.v3 as iio
+
+            iio.imwrite(path, picture)
         return [f"the pattern was told to fail at frame {frame}"] if frame in self.failing else []
 
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import pixels
+from mpirender.engines import png
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (33, 50)])
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_what_is_written_is_read_back(tmp_path: Path, shape: tuple[int, int], channels: int, level: int) -> None:
+    picture = np.random.default_rng(7).integers(0, 256, (*shape, channels), dtype=np.uint8)
+    png.write(tmp_path / "a.png", picture, level)
+    assert np.array_equal(pixels(tmp_path / "a.png").reshape(picture.shape), picture)
+
+
+def test_a_picture_that_is_stored_upside_down_is_written_upright(tmp_path: Path) -> None:
+    picture = np.arange(60, dtype=np.uint8).reshape(5, 4, 3)
+    png.write(tmp_path / "a.png", picture[::-1], 1)
+    assert np.array_equal(pixels(tmp_path / "a.png"), picture[::-1])
+
+
+def test_a_flat_picture_is_small_at_every_level_but_0(tmp_path: Path) -> None:
+    picture = np.full((500, 500, 3), 90, np.uint8)
+    sizes = []
+    for level in (0, 1, 9):
+        png.write(tmp_path / "a.png", picture, level)
+        sizes.append((tmp_path / "a.png").stat().st_size)
+    assert sizes[0] > picture.size
+    assert sizes[1] < 10_000
+    assert sizes[2] <= sizes[1]
