@@ -71,7 +71,7 @@ def test_only_the_paraview_engine_imports_paraview() -> None:
     found = [
         path.name for path in MODULES for name in imported(path) if name.split(".")[0] in ("paraview", "vtkmodules")
     ]
-    assert set(found) == {"paraview.py"}
+    assert set(found) == {"paraview.py", "pvscene.py"}
 
 
 def test_no_room_asks_which_engine_it_is() -> None:
