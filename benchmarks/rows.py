@@ -63,15 +63,19 @@ class Row:
 
 
 def process_per_frame(case: Case, folder: Path, environment: Environment) -> None:
-    """Render with a process per frame, as many at a time as there are ranks, sharing the cores as ranks do."""
-    threads = str(max(launcher.cores() // launcher.ranks_of(case.job), 1))
-    shared = {**environment, **dict.fromkeys(launcher.THREAD_LIMITS, threads)}
+    """Render with a process per frame, as many at a time as there are ranks, as the usual script does."""
 
     def one(frame: int) -> None:
-        call(case.in_paraview("one-frame", case.job.scene, frame, folder, *case.sizes), shared, log_of(folder))
+        call(case.in_paraview("one-frame", case.job.scene, frame, folder, *case.sizes), environment, log_of(folder))
 
     with ThreadPoolExecutor(launcher.ranks_of(case.job)) as pool:
         list(pool.map(one, case.frames))
+
+
+def process_per_frame_limited(case: Case, folder: Path, environment: Environment) -> None:
+    """Render with a process per frame whose threads are limited so that the processes share the cores as ranks do."""
+    threads = str(max(launcher.cores() // launcher.ranks_of(case.job), 1))
+    process_per_frame(case, folder, {**environment, **dict.fromkeys(launcher.THREAD_LIMITS, threads)})
 
 
 def save_animation(case: Case, folder: Path, environment: Environment) -> None:
@@ -106,6 +110,7 @@ def mpirender(case: Case, folder: Path, environment: Environment) -> None:
 
 ROWS = (
     Row("process-per-frame", "one process per frame, SaveScreenshot (the usual job array)", process_per_frame),
+    Row("process-limited", "the same, threads limited to the cores of a process", process_per_frame_limited),
     Row("save-animation", "ParaView's SaveAnimation, one process, all cores", save_animation),
     Row("mpirender", "mpirender render --movie none", mpirender, given_display=False, must_match=True),
 )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpirender import frames as framesets
 from mpirender.job import RenderJob
+from mpirender.launcher import cores
 from mpirender.progress import duration
 from mpirender.supervise import RenderResult
 
@@ -60,13 +63,14 @@ def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
     sheet = Images.new(
         "RGB", (columns * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP), PAPER
     )  # fmt: skip
-    for place, image in enumerate(images):
+    with ThreadPoolExecutor(cores()) as pool:  # decoding and scaling let go of the interpreter lock
+        pictures = list(pool.map(partial(_small, size=(width, height)), images))
+    for place, (image, picture) in enumerate(zip(images, pictures)):
         row, column = divmod(place, columns)
-        corner = (GAP + column * (width + GAP), GAP + row * (height + LABEL + GAP))
-        _paste(sheet, image, corner, (width, height))
+        _paste(sheet, picture, image, (GAP + column * (width + GAP), GAP + row * (height + LABEL + GAP)))
     path = job.output / CONTACT_SHEET
     part = path.with_name(f".part-{path.name}")
-    sheet.save(part)
+    sheet.save(part, compress_level=1)
     part.replace(path)
     return path
 
@@ -78,16 +82,24 @@ def spread(images: Sequence[Path], count: int) -> list[Path]:
     return [images[round(place * (len(images) - 1) / (count - 1))] for place in range(count)]
 
 
-def _paste(sheet: Image, path: Path, corner: tuple[int, int], size: tuple[int, int]) -> None:
-    """Paste one picture with its frame number below; what is transparent shows the paper."""
+def _small(path: Path, size: tuple[int, int]) -> Image:
+    """Return a picture scaled to this many pixels."""
     from PIL import Image as Images
-    from PIL import ImageDraw, ImageFont
 
     with Images.open(path) as opened:
-        picture = opened.convert("RGBA").resize(size, Images.Resampling.LANCZOS)
-    sheet.paste(picture, corner, picture)
+        mode = "RGBA" if "A" in opened.getbands() else "RGB"
+        picture: Image = opened.convert(mode).resize(size, Images.Resampling.LANCZOS, reducing_gap=2.0)
+    return picture
+
+
+def _paste(sheet: Image, picture: Image, path: Path, corner: tuple[int, int]) -> None:
+    """Paste one picture with its frame number below; what is transparent shows the paper."""
+    from PIL import ImageDraw, ImageFont
+
+    sheet.paste(picture, corner, picture if picture.mode == "RGBA" else None)
     text = f"frame {int(path.stem.rsplit('_', 1)[1])}"
-    ImageDraw.Draw(sheet).text((corner[0], corner[1] + size[1] + 5), text, fill=INK, font=ImageFont.load_default(16))
+    place = (corner[0], corner[1] + picture.height + 5)
+    ImageDraw.Draw(sheet).text(place, text, fill=INK, font=ImageFont.load_default(16))
 
 
 def schedule_lines(shares: Sequence[Sequence[int]]) -> list[str]:

@@ -18,7 +18,7 @@ from mpirender.errors import BY_EXIT_CODE, FramesMissing, Interrupted, LaunchFai
 from mpirender.job import RenderJob
 from mpirender.journal import Record, Tail
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 END_SECONDS = 20.0  # for ranks to end after they were told to
 MARK = "mpirender: error: "
 LAUNCH_LOG = "launch.log"
@@ -55,7 +55,7 @@ def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda re
     """Render a job: check it, start its ranks, wait until frames and movies are there.
 
     Args:
-        watch: called about ten times a second with the records that the ranks have written since.
+        watch: called many times a second with the records that the ranks have written since.
 
     Raises:
         MpirenderError: one of its kinds, saying what is wrong and what to do.
