@@ -107,7 +107,7 @@ def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  
     """
     from mpirender import report, supervise
 
-    job = job_of(options)
+    job = checked_job_of(options)
     if dry_run:
         click.echo("\n".join(dry_run_lines(job)))
         return
@@ -181,6 +181,30 @@ def job_of(options: dict[str, Any]) -> RenderJob:
     if mistakes:
         raise UsageError(mistakes)
     return job
+
+
+def checked_job_of(options: dict[str, Any]) -> RenderJob:
+    """Turn the options into a job; where they are wrong, say what is wrong with the scene in the same breath.
+
+    Raises:
+        UsageError: with every mistake in the options, and then in the scene, the output folder and the tools.
+    """
+    from mpirender import preflight
+
+    try:
+        return job_of(options)
+    except UsageError as error:
+        mistakes = list(error.mistakes)
+    names = ["scene", "output", "data_dir", "pvbatch", "mpiexec", "view"]
+    names += [] if options["view"] else ["layout"]
+    names += [] if any(mistake.startswith("--frames") for mistake in mistakes) else ["frames"]
+    sound = {name: options[name] for name in names}
+    sound["files"] = [pair for pair in options["files"] if all(pair.partition("="))]
+    try:
+        preflight.check(job_of(sound))
+    except MpirenderError as error:
+        mistakes += str(error).splitlines()
+    raise UsageError(mistakes)
 
 
 def progress(*, quiet: bool) -> Bar | Lines | Silent:

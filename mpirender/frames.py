@@ -31,6 +31,14 @@ def text(frames: Iterable[int]) -> str:
     return FrameSet.framesToFrameRange(frames, sort=False, compress=False) if frames else ""
 
 
+def out_of_range(asked: str, count: int) -> str:
+    """Say which frames of a frame set a scene of so many frames does not have, empty when it has them all."""
+    beyond = [frame for frame in parse(asked) if frame >= count]
+    has = f"the scene has frames 0-{count - 1}" if count > 1 else "the scene has frame 0 only"
+    verb = "is" if len(beyond) == 1 else "are"
+    return f"--frames {asked}: {has}; {text(beyond)} {verb} not there" if beyond else ""
+
+
 def file_name(frame: int, image_format: str) -> str:
     """Return the image file's name; six digits keep names in frame order up to a million frames."""
     return f"frame_{frame:06d}.{image_format}"

@@ -158,13 +158,11 @@ def wanted(job: RenderJob, count: int) -> list[int]:
     """
     if count < 1:
         raise UsageError(f"{job.scene.name}: the scene has no frames")
-    frames = list(framesets.parse(job.frames)) if job.frames is not None else list(range(count))
-    beyond = [frame for frame in frames if frame >= count]
-    if beyond:
-        raise UsageError(
-            f"--frames {job.frames}: the scene has frames 0-{count - 1}; {framesets.text(beyond)} not among them"
-        )
-    return frames
+    if job.frames is None:
+        return list(range(count))
+    if beyond := framesets.out_of_range(job.frames, count):
+        raise UsageError(beyond)
+    return list(framesets.parse(job.frames))
 
 
 def left(job: RenderJob, frames: Sequence[int], done: Mapping[Image, Record]) -> dict[int, list[Size]]:
@@ -174,12 +172,19 @@ def left(job: RenderJob, frames: Sequence[int], done: Mapping[Image, Record]) ->
 
 
 def completed(comm: Any, job: RenderJob, frames: Sequence[int], fingerprint: str) -> dict[Image, Record]:  # noqa: ANN401
-    """Return the images that an earlier run completed and that are still whole; each rank checks its part of them."""
+    """Return the images that an earlier run completed and that are still whole; each rank checks its part of them.
+
+    One that was kept in spite of an error counts only for a job that keeps such images, too.
+    """
     claimed: list[tuple[Image, Record]] = []
     if comm.rank == 0:
         asked = {Image(frame, size.name) for frame in frames for size in job.sizes}
         last = journal.newest(journal.read(job.folder), fingerprint)
-        claimed = [(image, last[image]) for image in last if image in asked and last[image]["event"] == "done"]
+        claimed = [
+            (image, record)
+            for image, record in last.items()
+            if image in asked and record["event"] == "done" and (job.on_error == "warn" or not record.get("complaints"))
+        ]
     part = comm.scatter([claimed[rank :: comm.size] for rank in range(comm.size)], root=0)
     sizes = {size.name: size for size in job.sizes}
     whole = {

@@ -62,7 +62,7 @@ def test_help_answers_at_once() -> None:
         (("test.pattern", "--size", "0x5"), r"--size '0x5': each side must be 1 to 16384 pixels"),
         (("test.pattern", "--frames", "a-b"), r"--frames 'a-b' is not a frame set; write it like 0-99"),
         (("test.pattern", "--frames", ""), r"--frames '' names no frame"),
-        (("test.pattern", "--frames", "0-99"), r"--frames 0-99: the scene has frames 0-5; 6-99 not there"),
+        (("test.pattern", "--frames", "0-99"), r"--frames 0-99: the scene has frames 0-5; 6-99 are not there"),
         (("test.pattern", "--frame-rate", "fast"), r"--frame-rate 'fast' must be a number"),
         (("test.pattern", "--ranks", "0"), r"--ranks 0 must be at least 1"),
         (("test.pattern", "--movie", "avi"), r"--movie 'avi' must be one of: mp4, webm, gif, mkv, none"),
@@ -93,7 +93,8 @@ def test_a_mistake_gets_one_line_and_exit_code_2_and_nothing_is_made(
 def test_all_mistakes_of_the_options_are_told_at_once(run: Run) -> None:
     done = run("render", "x.pvsm", "--size", "a", "--size", "b", "--frames", "?", "--movie", "avi", "--file", "x")
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 5
+    assert len(done.stderr.splitlines()) == 6
+    assert "x.pvsm: no such file" in done.stderr
     assert all(line.startswith("mpirender: error: ") for line in done.stderr.splitlines())
 
 
@@ -102,6 +103,14 @@ def test_mistakes_of_scene_output_and_tools_are_told_at_once(run: Run, pattern: 
     done = run("render", pattern(), "--frames", "99", "--output", "file/out", "--mpiexec", "/no/mpiexec")
     assert done.returncode == 2
     assert [word in done.stderr for word in ("--frames 99", "--output", "/no/mpiexec is not found")] == [True] * 3
+
+
+def test_mistakes_of_options_and_scene_are_told_at_once(run: Run, pattern: Pattern) -> None:
+    done = run("render", pattern(), "--size", "huge", "--frames", "99", "--view", "X", "--mpiexec", "/no/mpiexec")
+    assert done.returncode == 2
+    words = ("--size 'huge'", "--frames 99", "no views", "/no/mpiexec is not found")
+    assert [word in done.stderr for word in words] == [True] * 4
+    assert len(done.stderr.splitlines()) == 4
 
 
 def test_an_unknown_option_names_the_near_one(run: Run) -> None:

@@ -136,6 +136,9 @@ def test_with_on_error_warn_such_frames_are_kept_and_told(run: Run, pattern: Pat
     assert done.returncode == 0, done.stderr
     assert "warning: frame 3: the pattern was told to fail at frame 3" in done.stdout
     assert "errors were reported during 2 images" in done.stdout
+    strict = run("render", pattern('{"frames": 8, "fail": [3, 5]}'), *SMALL)
+    assert strict.returncode == 4, "what was kept in spite of an error must not pass for sound"
+    assert "2 of 8 images missing" in strict.stderr
     assert movie.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 8
 
 

@@ -77,11 +77,8 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     mistakes = []
     if count < 1:
         mistakes.append(f"{job.scene.name}: the scene has no frames")
-    elif job.frames is not None and framesets.parse(job.frames)[-1] >= count:
-        beyond = [frame for frame in framesets.parse(job.frames) if frame >= count]
-        mistakes.append(
-            f"--frames {job.frames}: the scene has frames 0-{count - 1}; {framesets.text(beyond)} not there"
-        )
+    elif job.frames is not None:
+        mistakes += filter(None, [framesets.out_of_range(job.frames, count)])
     if job.view or job.layout:
         mistakes.append("a test pattern has no views and no layouts")
     return Inspection(

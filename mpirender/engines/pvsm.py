@@ -95,7 +95,8 @@ def _of_animation(state: State, job: RenderJob) -> Iterator[str]:
         yield f"{state.name} was saved in {state.play_mode}, which is unknown; set the mode to Sequence {again}"
     elif state.times:
         if not elsewhere:
-            yield from _of_frames(len(state.times), job)
+            beyond = framesets.out_of_range(job.frames, len(state.times)) if job.frames is not None else ""
+            yield from filter(None, [beyond])
     elif state.play_mode == "Sequence":
         yield f"{state.name} has no frames; set the number of frames {again}"
     elif not elsewhere:
@@ -103,11 +104,3 @@ def _of_animation(state: State, job: RenderJob) -> Iterator[str]:
             f"{state.name} is in Snap To TimeSteps mode but its data has no timesteps, so it has no frames; "
             f"set the mode to Sequence and the number of frames {again}"
         )
-
-
-def _of_frames(count: int, job: RenderJob) -> Iterator[str]:
-    beyond = [frame for frame in framesets.parse(job.frames) if frame >= count] if job.frames is not None else []
-    if beyond:
-        has = f"the scene has frames 0-{count - 1}" if count > 1 else "the scene has frame 0 only"
-        verb = "is" if len(beyond) == 1 else "are"
-        yield f"--frames {job.frames}: {has}; {framesets.text(beyond)} {verb} not there"
