@@ -86,6 +86,10 @@ class Scene(Protocol):
         """Write the image of a frame to path; return what the engine reported as errors meanwhile."""
         ...
 
+    def notes(self) -> list[str]:
+        """Return what the engine warned of since the last call, each text once."""
+        ...
+
 
 class Engine(Protocol):
     """What a module must offer to be an engine."""

@@ -1,6 +1,7 @@
 """The ParaView engine: states (.pvsm) rendered in pvbatch.
 
-This module and :mod:`mpirender.engines.pvscene` are the only ones that import paraview, inside functions.
+This module, :mod:`mpirender.engines.pvscene` and :mod:`mpirender.engines.pverrors` are the only ones that import
+paraview, inside functions.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mpirender.engines import Check, Inspection, pvsm
-from mpirender.engines.pvscene import ErrorLog, ParaViewScene
+from mpirender.engines.pverrors import ErrorLog
+from mpirender.engines.pvscene import ParaViewScene
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job import RenderJob, Size
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender.engines import png, statefile
+from mpirender.engines.pverrors import ErrorLog
 from mpirender.job import RenderJob, Size
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# Errors of animation tracks. ParaView reports them at every frame anew, and no data are involved.
+OF_TRACKS = re.compile(r"vtkPV\w*(Cue|KeyFrame)\w*: ")
 
 
 class ParaViewScene:
@@ -25,6 +28,7 @@ class ParaViewScene:
         # Not simple.Render: the first call of that resets the camera, and the one saved in the state would be lost.
         self._render_views()
         self.complaints = errors.take()
+        self._suspect = _doubtful(self.complaints)
         animation = simple.GetAnimationScene()
         self._lags = _changes(animation) and any(map(_draws_bounds, self._views))
         self._shown: int | None = None
@@ -43,15 +47,23 @@ class ParaViewScene:
 
     def render(self, frame: int, size: Size, path: Path) -> list[str]:
         """Write the image of a frame to path as SaveAnimation would; return the errors ParaView printed meanwhile."""
-        if self._lags:
-            self._show(max(frame - 1, 0))
+        if self._suspect or self._errors.take():
+            self._start_afresh()
+        self._suspect = True  # until this frame has ended well: it may also end with an exception
+        before = self._show(max(frame - 1, 0)) if self._lags else []
         self._animation.SetSceneTime(self.times[frame])
         self._options.ImageResolution = [size.width, size.height]
         self._set_corners(self._corners.get(size, self._first_corners))
         self._write(path)
         self._corners[size] = self._get_corners()
         self._shown = frame
-        return self._errors.take()
+        errors = self._errors.take() + before
+        self._suspect = _doubtful(errors)
+        return errors
+
+    def notes(self) -> list[str]:
+        """Return what ParaView warned of since the last call, each text once per process."""
+        return self._errors.notes()
 
     def _write(self, path: Path) -> None:
         """Capture the picture as ParaView's SaveScreenshot does, and write it."""
@@ -66,16 +78,42 @@ class ParaViewScene:
         for view in self._views:
             view.SMProxy.StillRender()
 
-    def _show(self, frame: int) -> None:
+    def _show(self, frame: int) -> list[str]:
         """Make sure that the last frame rendered is this one, the one that comes before in the animation.
 
         ParaView draws an axes grid around what the render before it showed. In SaveAnimation that is the frame before
         (the first frame itself at the start), so a rank that jumps must render that one first to get the same picture.
+        Return its errors: what is drawn around wrong data is wrong, too.
         """
-        if self._shown != frame:
-            self._animation.SetSceneTime(self.times[frame])
-            self._render_views()
-            self._errors.take()  # what is wrong with that frame is reported where it is rendered for itself
+        if self._shown == frame:
+            return []
+        self._animation.SetSceneTime(self.times[frame])
+        self._render_views()
+        return [f"{text} (in frame {frame}, around whose data the axes are drawn)" for text in self._errors.take()]
+
+    def _start_afresh(self) -> None:
+        """Have all data read and computed anew by the next render.
+
+        VTK reports an error once, when a pipeline runs, and goes on with what there is. As long as nothing changes the
+        pipeline does not run again: the next frame of the same timestep would get the same wrong data without a word.
+        Touching the readers (Modified) is not enough, since some (PVD, for one) keep inner readers that remember that
+        a file is bad. Neither is touching the proxies: a representation whose pipeline has failed stays marked as
+        being out of date, so that neither it nor its view hears of what happens to its sources from then on.
+        Hence ParaView's own Reload Files, for filters as well, and both are told. (A reader looks into the first file
+        of a series to begin with. If that is the bad one, this process can render none of the series from now on.)
+        """
+        from paraview import servermanager
+
+        manager = servermanager.ProxyManager()
+        for source in manager.GetProxiesInGroup("sources").values():
+            source.SMProxy.RecreateVTKObjects()
+        for shown in manager.GetProxiesInGroup("representations").values():
+            representation = shown.SMProxy.GetClientSideObject()
+            if hasattr(representation, "MarkModified"):  # not the widgets
+                representation.MarkModified()
+        for view in manager.GetProxiesInGroup("views").values():
+            view.SMProxy.MarkDirty(None)
+        self._shown = None
 
     def _get_corners(self) -> list[tuple[float, ...]]:
         """Return the viewport of every renderer, 0 to 1; that of the orientation axes is a corner of the view.
@@ -92,6 +130,11 @@ class ParaViewScene:
     def _renderers(self) -> list[Any]:
         windows = [view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")]
         return [renderer for window in windows for renderer in window.GetRenderers()]
+
+
+def _doubtful(errors: Sequence[str]) -> bool:
+    """Say whether data may be wrong after these errors."""
+    return not all(map(OF_TRACKS.match, errors))
 
 
 def _views_of(simple: Any, target: Any) -> list[Any]:  # noqa: ANN401
@@ -163,36 +206,3 @@ def _renderer(window: Any) -> str:  # noqa: ANN401
         return "no render window"
     match = re.search(r"OpenGL renderer string:\s*(.*)", window.ReportCapabilities() or "")
     return f"{window.GetClassName()}, {match[1].strip() if match else 'unknown renderer'}"
-
-
-class ErrorLog:
-    """Collects what VTK and ParaView report as errors; they print them and go on, so nothing is raised."""
-
-    def __init__(self) -> None:
-        from vtkmodules.util.misc import calldata_type
-        from vtkmodules.util.vtkConstants import VTK_STRING
-        from vtkmodules.vtkCommonCore import vtkOutputWindow
-
-        self._texts: list[str] = []
-
-        @calldata_type(VTK_STRING)  # type: ignore[untyped-decorator]
-        def remember(_window: object, _event: str, text: str) -> None:
-            self._texts.append(_shorten(text))
-
-        self._remember: Callable[[object, str, str], None] = remember
-        vtkOutputWindow.GetInstance().AddObserver("ErrorEvent", remember)
-
-    def take(self) -> list[str]:
-        """Return the errors since the last call, each text once."""
-        texts = list(dict.fromkeys(self._texts))
-        self._texts.clear()
-        return texts
-
-
-def _shorten(text: str) -> str:
-    """Turn VTK's report of an error into one line: class and message, without source line and address."""
-    with contextlib.suppress(ValueError):
-        if text.startswith("ERROR: In "):
-            text = text[text.index("\n") + 1 :]
-    line = next((line for line in text.splitlines() if line.strip()), "unknown error")
-    return re.sub(r"\s*\(0x[0-9a-f]+\)", "", line).strip()
