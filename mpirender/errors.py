@@ -5,7 +5,11 @@ A message says what is wrong, where, and what to do about it, in one line.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
+from pathlib import Path
+
+NO_SPACE = "no space left"
 
 
 class MpirenderError(Exception):
@@ -36,6 +40,15 @@ class FramesMissing(MpirenderError):
     exit_code = 4
 
 
+class NoSpace(FramesMissing):
+    """The disk or the quota is full; what was written until then stays, and nothing half-written."""
+
+    def __init__(self, place: Path | str) -> None:
+        """Name the folder, or say it all in a text."""
+        full = f"{place}: {NO_SPACE} on the disk, or in your quota; make room and run the same command again"
+        super().__init__(full if isinstance(place, Path) else place)
+
+
 class EncodeFailed(MpirenderError):
     """The frames are complete but the movie could not be made or did not pass its check."""
 
@@ -48,11 +61,27 @@ class LaunchFailed(MpirenderError):
     exit_code = 6
 
 
+class Stopped(MpirenderError):
+    """A signal ended the run early; the same command again goes on (EX_TEMPFAIL of sysexits.h)."""
+
+    exit_code = 75
+
+
+class TakenOver(Stopped):
+    """Another run took this one for dead and goes on in its place."""
+
+
 class Interrupted(MpirenderError):
     """The user pressed Ctrl-C."""
 
     exit_code = 130
 
 
-KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, Interrupted)
+KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, Stopped, Interrupted)
+# NoSpace shares its code with the kind it is one of.
 BY_EXIT_CODE: dict[int, type[MpirenderError]] = {kind.exit_code: kind for kind in KINDS}
+
+
+def out_of_space(error: BaseException) -> bool:
+    """Say whether an error comes from a full disk or quota."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

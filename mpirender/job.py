@@ -30,6 +30,8 @@ SIZE_NAMES = {
 }
 LARGEST = 16384  # H.264 and most OpenGL drivers stop here
 MOVIES = ("mp4", "webm", "gif", "mkv", "none")
+# The codecs of each kind, the usual one first; images are the png or jpg files themselves.
+CODECS = {"mp4": ("h264", "h265", "av1"), "webm": ("vp9", "av1"), "gif": ("gif",), "mkv": ("images", "ffv1")}
 IMAGE_FORMATS = ("png", "jpg", "tiff")
 SCHEDULES = ("interleaved", "contiguous")
 ON_ERROR = ("fail", "warn")
@@ -74,9 +76,28 @@ class Size:
             raise ValueError(f"{text!r}: each side must be 1 to {LARGEST} pixels")
         return cls(match[1] or f"{width}x{height}", width, height)
 
+    @property
+    def argument(self) -> str:
+        """What :meth:`parse` reads it from."""
+        plain = f"{self.width}x{self.height}"
+        if SIZE_NAMES.get(self.name) == (self.width, self.height):
+            return self.name
+        return plain if self.name == plain else f"{self.name}={plain}"
+
     def __str__(self) -> str:
         plain = f"{self.width}x{self.height}"
         return plain if self.name == plain else f"{self.name} ({plain})"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of a run: a frame at a size, by its name."""
+
+    frame: int
+    size: str
+
+    def __str__(self) -> str:
+        return f"{self.size} frame {self.frame}"
 
 
 @dataclass(frozen=True)
@@ -98,6 +119,10 @@ class RenderJob:
         compression_level: zlib level of PNG files, 0 to 9; changes their size, never a pixel.
         on_error: ``fail`` a frame during which the engine reported an error, or ``warn`` and keep it.
         ranks: number of MPI ranks; None takes every core this process may use.
+        max_restarts: how often the ranks are started again after one of them has died.
+        frame_timeout: seconds after which an image counts as hanging; None for 20 times the slowest so far, at least
+            10 minutes (4 hours before the first is done).
+        grace_period: seconds that images in flight get to end after a signal.
 
     Raises:
         UsageError: with every mistake found.
@@ -122,6 +147,9 @@ class RenderJob:
     schedule: str = "interleaved"
     on_error: str = "fail"
     ranks: int | None = None
+    max_restarts: int = 10
+    frame_timeout: float | None = None
+    grace_period: float = 25.0
     pvbatch: str | None = None
     mpiexec: str | None = None
 
@@ -154,6 +182,12 @@ class RenderJob:
             mistakes.append(f"--frame-rate {self.frame_rate!r} must be a number of frames a second from 0.01 to 1000")
         if self.ranks is not None and not 1 <= self.ranks <= 1_000_000:
             mistakes.append(f"--ranks {self.ranks} must be at least 1")
+        if self.max_restarts < 0:
+            mistakes.append(f"--max-restarts {self.max_restarts} must be at least 0")
+        if self.frame_timeout is not None and not self.frame_timeout > 0:
+            mistakes.append(f"--frame-timeout {self.frame_timeout:g} must be more than 0 seconds")
+        if not self.grace_period >= 0:
+            mistakes.append(f"--grace-period {self.grace_period:g} must be at least 0 seconds")
         if not 0 <= self.compression_level <= 9:
             mistakes.append(f"--compression-level {self.compression_level} must be 0 to 9")
         if self.view is not None and self.layout is not None:
@@ -174,7 +208,11 @@ class RenderJob:
 
     def image(self, size: Size, frame: int) -> Path:
         """Return where the image of a frame has its place."""
-        return self.output / size.name / framesets.file_name(frame, self.image_format)
+        return self.place(Image(frame, size.name))
+
+    def place(self, image: Image) -> Path:
+        """Return where an image has its place."""
+        return self.output / image.size / framesets.file_name(image.frame, self.image_format)
 
     def movie_path(self, size: Size) -> Path:
         """Return where the movie of a size has its place."""
@@ -183,6 +221,17 @@ class RenderJob:
     def to_json(self) -> str:
         """Write the job for :meth:`from_json`."""
         return json.dumps(dataclasses.asdict(self), indent=2, default=str)
+
+    def arguments(self) -> list[str]:
+        """Return the arguments of ``mpirender render`` that make this job, those at their defaults left out."""
+        words = [str(self.scene), "--output", str(self.output)]
+        words += [word for size in self.sizes for word in ("--size", size.argument)]
+        words += [word for reader, path in self.files for word in ("--file", f"{reader}={path}")]
+        for field in dataclasses.fields(self):
+            value, option = getattr(self, field.name), "--" + field.name.replace("_", "-")
+            if field.name not in ("scene", "output", "sizes", "files") and value != field.default:
+                words += [option] if value is True else [option, str(value)]
+        return words
 
     @classmethod
     def from_json(cls, text: str) -> RenderJob:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,10 +15,12 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from mpirender import movie
-from mpirender.errors import EncodeFailed, ToolMissing
+from mpirender import ffmpeg, movie
+from mpirender.errors import EncodeFailed, NoSpace, ToolMissing
+from mpirender.job import CODECS
 
 KINDS = ("mp4", "webm", "gif", "mkv")
+OTHERS = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs[1:]]  # beside the usual one of each
 EVEN, ODD = (64, 48), (63, 47)
 COLOURS = {
     "red": (255, 0, 0),
@@ -155,9 +160,109 @@ def test_jpg_and_tiff_images_make_the_same_picture(tmp_path, kind, suffix):
 
 
 def test_threads_are_limited_where_asked():
-    task = movie.Encoding("ffmpeg", "%06d.png", Path("/m.mp4"), EVEN, Fraction(25), threads=3)
-    command = movie.encode_command(task)
+    task = ffmpeg.Encoding("ffmpeg", "%06d.png", Path("/m.mp4"), EVEN, Fraction(25), threads=3)
+    command = ffmpeg.encode_command(task)
     assert [command[at + 1] for at, word in enumerate(command) if word == "-threads"] == ["3", "3"]
+
+
+# --- every other codec
+
+
+def task(codec, size, rate=25, suffix=".png", **more):
+    return ffmpeg.Encoding("ffmpeg", f"%06d{suffix}", Path("/m.mp4"), size, Fraction(rate), codec, "", **more)
+
+
+@pytest.mark.parametrize("size", [EVEN, ODD, (130, 98)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(("kind", "codec"), OTHERS)
+def test_every_codec_holds_every_frame_in_order_at_its_size_and_rate(tmp_path, kind, codec, size):
+    paths = write(tmp_path, [picture(size, grey) for grey in GREYS], step=3)
+    info = movie.encode(paths, tmp_path / f"orbit.{kind}", rate=Fraction(30000, 1001), codec=codec)
+    grown = size if codec == "ffv1" else tuple(side + side % 2 for side in size)
+    assert (info.frames, info.width, info.height) == (len(GREYS), *grown)
+    assert info.frame_rate == pytest.approx(30000 / 1001)
+    assert info.codec == {"h265": "hevc"}.get(codec, codec)
+    assert movie.read_back(info.path) == info
+    frames = decoded(info.path)
+    assert frames[:, size[1] - 1, size[0] // 2].mean(axis=1) == pytest.approx(GREYS, abs=4)
+    for frame in frames:
+        assert_colours(frame, 0 if codec == "ffv1" else 9)
+
+
+@pytest.mark.parametrize(("kind", "codec"), OTHERS)
+@pytest.mark.parametrize("rate", [Fraction(120), Fraction(1000), Fraction(1)])
+def test_every_codec_goes_fast_and_slowly(tmp_path, images, kind, codec, rate):
+    info = movie.encode(images, tmp_path / f"m.{kind}", rate=rate, codec=codec)
+    assert (info.frames, info.frame_rate) == (len(images), pytest.approx(float(rate)))
+
+
+@pytest.mark.parametrize(("kind", "codec"), OTHERS)
+@pytest.mark.parametrize("suffix", ["jpg", "tiff"])
+def test_every_codec_takes_jpg_and_tiff(tmp_path, kind, codec, suffix):
+    paths = write(tmp_path, [picture(grey=grey) for grey in GREYS[:3]], suffix)
+    info = movie.encode(paths, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec)
+    assert_colours(decoded(info.path)[0], 9)
+
+
+def test_h265_bears_the_name_by_which_apple_knows_it(tmp_path, images):
+    data = movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="h265").path.read_bytes()
+    assert b"hvc1" in data
+    assert b"hev1" not in data
+
+
+def test_ffv1_is_the_images_pixel_for_pixel(tmp_path):
+    noise = np.random.default_rng(7)
+    for channels, pixel_format in ((3, "rgb24"), (4, "rgba")):
+        pictures = [noise.integers(0, 256, (47, 63, channels), np.uint8) for _ in range(5)]
+        paths = write(tmp_path / pixel_format, pictures)
+        info = movie.encode(paths, tmp_path / f"{pixel_format}.mkv", rate=Fraction(25), codec="ffv1")
+        assert np.array_equal(decoded(info.path, pixel_format), np.stack(pictures))
+
+
+def test_a_codec_of_another_kind_is_refused_with_those_there_are(tmp_path, images):
+    with pytest.raises(EncodeFailed, match=r"m\.mp4: 'vp9' is no codec for it; choose h264 or h265 or av1"):
+        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="vp9")
+
+
+def test_transparency_is_not_lost_by_the_choice_of_a_codec(tmp_path, images):
+    with pytest.raises(EncodeFailed, match="av1 holds no transparency"):
+        movie.encode(images, tmp_path / "m.webm", rate=Fraction(25), codec="av1", transparent=True)
+
+
+def test_av1_is_made_by_the_quick_encoder_where_that_takes_the_pictures():
+    both = {"libsvtav1", "libaom-av1"}
+    assert ffmpeg.with_encoder(task("av1", (1920, 1080)), both).encoder == "libsvtav1"
+    assert ffmpeg.with_encoder(task("av1", (1920, 1080)), {"libaom-av1"}).encoder == "libaom-av1"
+    assert ffmpeg.with_encoder(task("av1", (1920, 60)), both).encoder == "libaom-av1"
+    assert ffmpeg.with_encoder(task("av1", (1920, 1080), 300), both).encoder == "libaom-av1"
+    assert ffmpeg.with_encoder(task("av1", (63, 63), "1/4"), both).encoder == "libsvtav1"
+
+
+def test_what_no_encoder_takes_is_told_with_the_encoder(tmp_path):
+    paths = write(tmp_path, [picture((8, 8))] * 2)
+    with pytest.raises(EncodeFailed, match=r"h265 is not possible for 8x8 pixels at 25 .*libx265; use another codec"):
+        movie.encode(paths, tmp_path / "m.mp4", rate=Fraction(25), codec="h265")
+
+
+def test_an_encoder_that_this_ffmpeg_lacks_is_told_with_the_cure(tmp_path, images, monkeypatch):
+    fake = tmp_path / "ffmpeg"
+    fake.write_text(
+        f"#!{sys.executable}\nimport os, sys\n"
+        f"if '-encoders' in sys.argv:\n    print(' V....D libx264   H.264')\n"
+        f"else:\n    os.execv({movie.ffmpeg()!r}, sys.argv)\n"
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(fake))
+    lacking = r"ffmpeg has no encoder for av1 \(libsvtav1 or libaom-av1\); .*pip install imageio-ffmpeg.*another codec"
+    with pytest.raises(ToolMissing, match=lacking):
+        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="av1")
+    assert movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25)).frames == len(images)
+
+
+@pytest.mark.parametrize(("codec", "encoder"), [("h265", "libx265"), ("av1", "libsvtav1")])
+def test_threads_are_limited_by_the_encoders_own_options_too(codec, encoder):
+    command = ffmpeg.encode_command(ffmpeg.with_encoder(task(codec, (640, 480), threads=3), {encoder}))
+    assert {"pools=3", "lp=3"} & set(command)
+    assert not {"pools=0", "lp=0"} & set(ffmpeg.encode_command(ffmpeg.with_encoder(task(codec, EVEN), ())))
 
 
 # --- colours
@@ -176,18 +281,18 @@ def test_colours_come_back_as_they_went_in(tmp_path, images, kind):
         assert_colours(frame, 0 if kind == "mkv" else 9)
 
 
-@pytest.mark.parametrize("kind", ["mp4", "webm"])
+@pytest.mark.parametrize(("kind", "codec"), [("mp4", "h264"), ("webm", "vp9"), *OTHERS[:-1]])
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff"])
-def test_colours_are_stored_as_bt709_and_say_so(tmp_path, kind, suffix):
+def test_colours_are_stored_as_bt709_and_say_so(tmp_path, kind, codec, suffix):
     path = tmp_path / f"m.{kind}"
-    movie.encode(write(tmp_path, [picture()] * 3, suffix), path, rate=Fraction(25))
+    movie.encode(write(tmp_path, [picture()] * 3, suffix), path, rate=Fraction(25), codec=codec)
     luma, blue, red = yuv_planes(path, *EVEN)
     for column, (name, colour) in enumerate(COLOURS.items()):
         r, g, b = (value / 255 for value in colour)
         y = 0.2126 * r + 0.7152 * g + 0.0722 * b  # ITU-R BT.709, table 3
         expected = (16 + 219 * y, 128 + 224 * (b - y) / 1.8556, 128 + 224 * (r - y) / 1.5748)
         x = column * 12 + 6
-        assert (luma[10, x], blue[5, x // 2], red[5, x // 2]) == pytest.approx(expected, abs=3), name
+        assert (luma[10, x], blue[5, x // 2], red[5, x // 2]) == pytest.approx(expected, abs=4), name
     told = subprocess.run([movie.ffmpeg(), "-i", path], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert b"yuv420p(tv, bt709" in told.stderr
 
@@ -339,22 +444,28 @@ def test_an_image_cut_short_is_named_and_the_older_movie_stays(tmp_path, kind, s
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [target.name]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_flipped_byte_in_an_image_is_noticed(tmp_path, images, kind):
+@pytest.mark.parametrize(("kind", "codec"), [*((kind, "") for kind in KINDS), *OTHERS])
+def test_a_flipped_byte_in_an_image_is_noticed(tmp_path, images, kind, codec):
     data = bytearray(images[4].read_bytes())
     data[data.index(b"IDAT") + 20] ^= 0x55
     images[4].write_bytes(data)
     with pytest.raises(EncodeFailed, match=r"frame_000012\.png is damaged"):
-        movie.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25))
+        movie.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "codec"), [*((kind, "") for kind in KINDS), *OTHERS])
 @pytest.mark.parametrize("other", [picture((32, 24)), picture(channels=4)], ids=["size", "channels"])
-def test_an_image_unlike_the_first_is_named_instead_of_scaled(tmp_path, images, kind, other):
+def test_an_image_unlike_the_first_is_named_instead_of_scaled(tmp_path, images, kind, codec, other):
     iio.imwrite(images[5], other)
     with pytest.raises(EncodeFailed, match=r"frame_000015\.png is (32x24 rgb24|64x48 rgba), unlike frame_000000\.png"):
-        movie.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25))
+        movie.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec)
     assert not (tmp_path / f"m.{kind}").exists()
+
+
+def test_a_tiff_unlike_the_first_is_not_scaled_into_an_mkv(tmp_path):
+    paths = write(tmp_path, [picture(), picture((32, 24))], "tiff")
+    with pytest.raises(EncodeFailed, match=r"frame_000001\.tiff is 32x24"):
+        movie.encode(paths, tmp_path / "m.mkv", rate=Fraction(25))
 
 
 @pytest.mark.parametrize("what", ["empty", "text", "first cut short"])
@@ -441,7 +552,6 @@ def fake_ffmpeg(tmp_path, monkeypatch, last_line, code):
 @pytest.mark.parametrize(
     ("line", "code", "told"),
     [
-        ("[mp4 @ 0x1] [error] av_interleaved_write_frame(): No space left on device", 228, "No space left on device"),
         ("[vost#0:0 @ 0x1] [enc @ 0x2] [error] Unknown encoder 'libx264'", 8, "ffmpeg failed: Unknown encoder"),
         ("[error] something odd", 0, "ffmpeg failed: something odd"),
         ("", 137, "ended with code 137"),
@@ -453,6 +563,80 @@ def test_a_failure_of_ffmpeg_is_told_in_its_own_words(tmp_path, images, monkeypa
     with pytest.raises(EncodeFailed, match=f"m.mp4.*{told}"):
         movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
     assert not (tmp_path / "m.mp4").exists()
+
+
+@contextmanager
+def disk(place, *options):
+    """Mount a disk of its own for the time of the block."""
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", place], check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.mark.parametrize(("kind", "codec"), [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs])
+def test_a_full_disk_is_told_and_leaves_the_older_movie_and_nothing_else(tmp_path, kind, codec):
+    noise = np.random.default_rng(7)
+    paths = write(tmp_path / "HD", [noise.integers(0, 256, (80, 96, 3), np.uint8) for _ in range(40)])
+    with disk(tmp_path / "small", "size=64k") as small:
+        target = small / f"m.{kind}"
+        target.write_bytes(b"older")
+        with pytest.raises(NoSpace) as caught:
+            movie.encode(paths, target, rate=Fraction(25), codec=codec)
+        assert target.read_bytes() == b"older"
+        assert list(small.iterdir()) == [target]
+    told = f"{small}: no space left on the disk, or in your quota; no frame is lost, make room and run the same command"
+    assert str(caught.value) == f"{told} again"
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("limit", ["nr_inodes=6", "nr_inodes=12,size=4k"], ids=["links", "palette"])
+def test_a_full_disk_for_temporary_files_is_told_with_its_name(tmp_path, images, limit, monkeypatch):
+    with disk(tmp_path / "temporary", limit) as small:
+        (small / "filler").write_bytes(b"x" * 4096)
+        monkeypatch.setattr("tempfile.tempdir", str(small))
+        with pytest.raises(NoSpace, match=re.escape(str(small))):
+            movie.encode(images, tmp_path / "m.gif", rate=Fraction(25))
+        assert list(small.iterdir()) == [small / "filler"]
+    assert not list(tmp_path.glob("*.gif"))
+
+
+@pytest.mark.parametrize("words", ["No space left on device", "Disk quota exceeded"])
+def test_a_full_quota_is_told_like_a_full_disk(tmp_path, images, monkeypatch, words):
+    fake_ffmpeg(tmp_path, monkeypatch, f"[mp4 @ 0x1] [error] av_interleaved_write_frame(): {words}", 228)
+    with pytest.raises(NoSpace, match=re.escape(f"{tmp_path}: no space left")):
+        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
+
+
+def test_ffmpeg_does_not_outlive_a_process_that_is_killed(tmp_path):
+    (path,) = write(tmp_path, [np.zeros((720, 1280, 3), np.uint8)])
+    program = "import sys; from fractions import Fraction; from pathlib import Path; from mpirender import movie; "
+    program += "movie.encode([Path(sys.argv[1])] * 20000, Path(sys.argv[2]), rate=Fraction(25))"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # what a killed process cannot tidy up
+    with subprocess.Popen([sys.executable, "-c", program, path, tmp_path / "m.mp4"], env=environment) as process:
+        wait_for((tmp_path / ".part-m.mp4").exists)
+        child = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
+        assert lives(int(child))
+        process.kill()
+    wait_for(lambda: not lives(int(child)), seconds=5)
+
+
+def lives(pid):
+    """Say whether there is such a process; a zombie whose new parent has not looked yet is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)
