@@ -49,8 +49,7 @@ def shared_display(wanted: bool) -> Iterator[dict[str, str]]:
     try:
         yield {**plain_environment(), "DISPLAY": f":{number}"}
     finally:
-        server.terminate()
-        server.wait()
+        display.end(server)
 
 
 def measure(row: Row, case: Case, expected: Path, repeat: int) -> Run:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpirender import engines, launcher, supervise
+from mpirender import engines, launcher
 from mpirender import frames as framesets
 from mpirender.errors import LaunchFailed
 from mpirender.job import RenderJob
@@ -132,7 +132,7 @@ def call(command: Sequence[str], environment: Environment, log: Path) -> None:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
         )
     if done.returncode != 0:
-        raise LaunchFailed(f"{log.stem}: {supervise.ending(done.returncode)}; its output is in {log}")
+        raise LaunchFailed(f"{log.stem}: {launcher.ending(done.returncode)}; its output is in {log}")
 
 
 def plain_environment() -> dict[str, str]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpirender.job import RenderJob
-    from mpirender.supervise import RenderResult, render
+    from mpirender.result import RenderResult
+    from mpirender.supervise import render
 
 __version__ = "0.1.0"
 __all__ = ["RenderJob", "RenderResult", "__version__", "render"]
@@ -18,8 +19,12 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower t
         from mpirender.job import RenderJob
 
         return RenderJob
-    if name in ("render", "RenderResult"):
-        from mpirender import supervise
+    if name == "RenderResult":
+        from mpirender.result import RenderResult
 
-        return getattr(supervise, name)
+        return RenderResult
+    if name == "render":
+        from mpirender.supervise import render
+
+        return render
     raise AttributeError(f"module 'mpirender' has no attribute {name!r}")

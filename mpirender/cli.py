@@ -65,6 +65,13 @@ RUNNING = option_group(
            help="interleaved, or contiguous (a block of frames per rank: for filters that integrate over time)."),
     option("--on-error", metavar="WHAT", default="fail",
            help="fail a frame during which ParaView reported an error, or warn and keep it."),
+    option("--max-restarts", type=int, metavar="N", default=10,
+           help="Start the ranks again this often when one dies. An image that kills its rank twice is set aside."),
+    option("--frame-timeout", type=float, metavar="SECONDS",
+           help="End a rank that takes longer for an image, as if it had died. [default: 20 times the slowest image so "
+           "far, at least 10 minutes; 4 hours before the first is done]"),
+    option("--grace-period", type=float, metavar="SECONDS", default=25,
+           help="What images in flight get to end after a signal: SIGTERM, SIGUSR1, Ctrl-C."),
     option("--compression-level", type=int, metavar="LEVEL", default=1,
            help="zlib level of png files, 0 to 9: their size and writing time, never a pixel."),
 )  # fmt: skip
@@ -77,7 +84,7 @@ PROGRAMS = option_group(
 
 EXIT_CODES = (
     "Exit codes: 0 done, 2 wrong use, 3 a tool is missing, 4 frames missing, 5 movie failed, 6 launch failed, "
-    "130 interrupted."
+    "75 stopped early on a signal (run again), 130 interrupted."
 )
 
 
@@ -115,7 +122,11 @@ def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  
         click.echo(command_line(job))
     with progress(quiet=quiet) as watch:
         result = supervise.render(job, watch)
-    sheet = report.contact_sheet(job, result)
+    sheet = None
+    try:
+        sheet = report.contact_sheet(job, result)
+    except OSError as error:  # frames and movies are there
+        click.echo(f"warning: no contact sheet was made: {error.strerror or error}", err=True)
     if not quiet:
         click.echo(report.summary(job, result, sheet))
 
@@ -229,7 +240,7 @@ def dry_run_lines(job: RenderJob) -> list[str]:
     from mpirender import launcher, preflight, report, schedule, supervise
 
     inspection = preflight.check(job)
-    supervise.prepare_folder(job)
+    supervise.write_down(job)
     frames = framesets.parse(job.frames) if job.frames else range(len(inspection.times))
     shares = schedule.deal(frames, launcher.ranks_of(job), job.schedule)
     images = len(frames) * len(job.sizes)

@@ -7,7 +7,6 @@ and ends with the rank that started it, however that rank ends.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import shutil
@@ -16,11 +15,12 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
+from mpirender import stopping
 from mpirender.errors import ToolMissing
+from mpirender.processes import end_with_parent
 
+END = signal.SIGINT
 START_SECONDS = 60.0  # a loaded node may take its time; a broken server ends at once
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
 
 
 @contextlib.contextmanager
@@ -48,8 +48,7 @@ def private_display(comm: Any) -> Iterator[None]:  # noqa: ANN401 - an mpi4py co
         yield
     finally:
         if server is not None:
-            server.terminate()
-            server.wait()
+            end(server)
 
 
 def type_shared() -> int:
@@ -77,7 +76,7 @@ def start() -> tuple[subprocess.Popen[bytes], int]:
         server = subprocess.Popen(
             [program, "-displayfd", str(announce), "-noreset", "-nolisten", "tcp", "-screen", "0", "1280x1024x24"],
             pass_fds=[announce], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=_end_with_rank,  # noqa: PLW1509 - it calls the kernel alone
+            start_new_session=True, preexec_fn=_end_with_rank,  # noqa: PLW1509 - it calls the kernel alone
         )  # fmt: skip
         os.close(announce)
         number = _first_line(ready)
@@ -88,6 +87,12 @@ def start() -> tuple[subprocess.Popen[bytes], int]:
         server.wait()
         raise ToolMissing(f"the X server {program} does not start; try it by hand: Xvfb -displayfd 1")
     return server, int(number)
+
+
+def end(server: subprocess.Popen[bytes]) -> None:
+    """End an X server."""
+    server.send_signal(END)
+    server.wait()
 
 
 def _first_line(pipe: int) -> str:
@@ -103,11 +108,11 @@ def _first_line(pipe: int) -> str:
     return line.decode().strip()
 
 
-def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent dies, so that kill -9 of the parent leaves nothing behind."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-
-
 def _end_with_rank() -> None:
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the ranks; they end the server
+    """Leave the server only the signal with which its rank ends it.
+
+    Others, which Slurm sends to every process of a step, are for the ranks: with the server the images in flight would
+    be lost. It cannot be told to ignore them, since it sets handlers of its own, but it does not unblock them.
+    """
+    end_with_parent(END)
+    signal.pthread_sigmask(signal.SIG_BLOCK, set(stopping.SIGNALS) - {END})

@@ -1,56 +1,78 @@
-"""Per-rank append-only journals: what happened to each frame, and from that what is complete and what is left.
+"""Append-only journals: what happened to each frame, and from that what is complete and what is left.
 
-Each rank appends JSON objects, one a line, to its own file; nothing is ever rewritten. Progress, resume and the report
-read these files and nothing else. A line that a crash cut short is skipped.
+Each rank appends JSON objects, one a line, to its own ``rank-NNNN.jsonl``, and the supervisor to ``run.jsonl``; nothing
+is ever rewritten. Progress, status, resume, crash attribution and the report read these files and nothing else. A line
+that a crash cut short is skipped.
 
-Records (every one has ``event``, ``rank``, ``host`` and ``time``, seconds since the epoch):
+Every record has ``event``, ``host`` and ``time`` (seconds since the epoch), those of ranks also ``rank``. A rank writes
 
 ``start``
-    the rank is up: ``ranks``, ``pid``, ``run`` (an id shared by the ranks of a launch).
+    it is up: ``ranks``, ``pid``, ``run`` (the id of the run; a run that restarts keeps it), ``life``.
 ``plan``
-    rank 0, once a run: ``frames`` (a frame set), ``sizes``, ``total`` and ``left`` images, ``fingerprint``.
+    rank 0, once a start: ``frames`` (a frame set), ``sizes`` (their names), ``total`` and ``left`` images, ``left_of``
+    each size, ``fingerprint`` with its ``parts``, ``warnings``.
 ``phase``
-    ``phase`` is load, render, gather, encode or end.
+    ``phase`` is load, opened (with the ``description`` of program and renderer), render, gather, encode or end.
 ``take``
-    a frame was taken up.
+    an image was taken up: ``frame``, ``size``.
 ``done``
-    an image is in its place: ``frame``, ``size``, ``bytes``, ``digest``, ``seconds``, ``fingerprint``.
+    it is in its place: ``frame``, ``size``, ``pixels`` (width and height), ``bytes``, ``digest``, ``seconds``,
+    ``memory`` (the rank's peak, bytes), ``renderer``, ``fingerprint``, ``attempt`` (2 for the second chance of one that
+    failed), ``complaints`` (errors the engine reported, kept with ``--on-error warn``).
 ``fail``
-    it is not: ``frame``, ``size``, ``reason``.
+    it is not: ``frame``, ``size``, ``fingerprint``, ``reason``, ``attempt``; ``set_aside`` if it was not tried.
+``complaint``
+    the engine reported an error while loading: ``text``.
+``stop``
+    a signal asked this rank to stop: ``signal``.
+``warning``
+    ``text``.
+``error``
+    this rank ends with an error: ``code`` (the exit code).
+``movie``
+    a movie was made, or not: ``size``, ``problem``, ``seconds``.
+
+and the supervisor
+
+``launch``
+    ranks are started: ``run``, ``life`` (1 at first, one more with each restart), ``ranks``, ``pid``, ``set_aside``
+    (lists of frame, size and reason) and ``suspects`` (lists of frame and size).
+``death``
+    they ended before their work did: ``life``, ``reason``, ``flight`` (lists of rank, frame and size: the images that
+    were being rendered) and ``blamed`` (lists of frame and size: those that are suspected of it).
+``warning``
+    ``text``.
+``stop``
+    a signal asked the run to stop: ``signal``, ``grace`` (seconds that images in flight get).
+``finish``
+    the run has ended: ``code`` (the exit code), ``message``, ``seconds``.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from mpirender.job import Image, Size
 
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Image:
-    """One image of the run: a frame at a size."""
-
-    frame: int
-    size: str
-
-
 class Journal:
-    """The journal that one rank writes; the only writer of its file."""
+    """The journal that one rank writes, or the supervisor (rank None); the only writer of its file."""
 
-    def __init__(self, folder: Path, rank: int, host: str) -> None:
-        self.rank = rank
-        self.host = host
+    def __init__(self, folder: Path, rank: int | None, host: str) -> None:
+        self._always = {"host": host} if rank is None else {"rank": rank, "host": host}
         # Unbuffered and append-only: each record is one write, so a kill can cut short at most the last line.
-        self._file = (folder / f"rank-{rank:04d}.jsonl").open("ab", buffering=0)
-        if self._file.tell():
-            self._file.write(b"\n")  # ends a line that a crash cut short; blank lines are skipped when read
+        path = folder / ("run.jsonl" if rank is None else f"rank-{rank:04d}.jsonl")
+        self._file = path.open("ab", buffering=0)
+        self._cut = self._file.tell() > 0  # perhaps in the middle of a line; blank lines are skipped when read
 
     def __enter__(self) -> Journal:
         return self
@@ -59,9 +81,17 @@ class Journal:
         self._file.close()
 
     def write(self, event: str, **fields: Any) -> Record:  # noqa: ANN401 - any JSON value
-        """Append one record and return it."""
-        record = {"event": event, "rank": self.rank, "host": self.host, "time": time.time(), **fields}
-        self._file.write(json.dumps(record).encode() + b"\n")
+        """Append one record and return it.
+
+        Raises:
+            OSError: it cannot be written; what is there of it is skipped when read.
+        """
+        record = {"event": event, **self._always, "time": time.time(), **fields}
+        line = b"\n" * self._cut + json.dumps(record).encode() + b"\n"
+        self._cut = True
+        if self._file.write(line) != len(line):  # what a full disk does to the last write that fits in part
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file.name))
+        self._cut = False
         return record
 
 
@@ -77,21 +107,32 @@ def parse(lines: Iterable[bytes]) -> Iterator[Record]:
 
 
 def read(folder: Path) -> list[Record]:
-    """Return all records of all ranks in the order of their times."""
+    """Return all records in the order of their times."""
     records: list[Record] = []
-    for path in sorted(folder.glob("rank-*.jsonl")):
+    for path in sorted(folder.glob("*.jsonl")):
         with path.open("rb") as file:
             records += parse(file)
     return sorted(records, key=lambda record: float(record["time"]))
 
 
-def newest(records: Iterable[Record], fingerprint: str) -> dict[Image, Record]:
-    """Return the last word on each image: its ``done`` or ``fail`` record, those of other fingerprints left out."""
+def newest(records: Iterable[Record], fingerprint: str, sizes: Sequence[Size] | None = None) -> dict[Image, Record]:
+    """Return the last word on each image: its ``done`` or ``fail`` record, those of other fingerprints left out.
+
+    Args:
+        sizes: leave out images of other sizes, also where a size of the same name had other sides then.
+    """
     last: dict[Image, Record] = {}
     for record in records:
         if record["event"] in ("done", "fail") and record.get("fingerprint") == fingerprint:
             last[Image(record["frame"], record["size"])] = record
-    return last
+    if sizes is None:
+        return last
+    sides = {size.name: [size.width, size.height] for size in sizes}
+    return {
+        image: record
+        for image, record in last.items()
+        if image.size in sides and record.get("pixels", sides[image.size]) == sides[image.size]
+    }
 
 
 def digest(content: bytes) -> str:
@@ -121,16 +162,16 @@ def put_in_place(written: Path, place: Path) -> Record:
 
 
 class Tail:
-    """Reads what the ranks append to their journals from now on."""
+    """Reads what is appended to the journals from now on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._ends = {path: path.stat().st_size for path in folder.glob("rank-*.jsonl")}
+        self._ends = {path: path.stat().st_size for path in folder.glob("*.jsonl")}
 
     def read(self) -> list[Record]:
         """Return the records that were completed since the last call, in the order of their times."""
         records: list[Record] = []
-        for path in self.folder.glob("rank-*.jsonl"):
+        for path in self.folder.glob("*.jsonl"):
             with path.open("rb") as file:
                 file.seek(self._ends.get(path, 0))
                 lines, _, _ = file.read().rpartition(b"\n")

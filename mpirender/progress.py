@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,7 +16,10 @@ from mpirender.journal import Record
 
 FIRST_LINE_SECONDS = 5.0
 RAREST_LINE_SECONDS = 300.0
-PHASES = {"load": "loading the scene", "gather": "checking frames", "encode": "making the movie", "end": "done"}
+ECHO = 6  # columns
+STARTING = "starting the ranks"
+RENDERING = "rendering"
+PHASES = {"load": "loading the scene", "gather": "checking frames", "encode": "making the movie", "end": "finishing"}
 
 
 class Counts:
@@ -25,35 +30,52 @@ class Counts:
         self.total = 0
         self.kept = 0
         self.done = 0
-        self.failed = 0
-        self.phase = "starting the ranks"
+        self.phase = STARTING
         self.first_take: float | None = None
         self.seconds: dict[int, list[float]] = defaultdict(list)
         self.warnings: list[str] = []
+        self._outcomes: dict[tuple[int, str], str] = {}
         self._warned: set[str] = set()
 
     def add(self, records: Sequence[Record]) -> None:
         """Count these records in."""
         for record in records:
             event = record["event"]
-            if event == "start":
-                self.ranks = record["ranks"]
-            elif event == "plan":
-                self.total, self.kept = record["total"], record["total"] - record["left"]
-                self._warn(record["warnings"])
-                self.phase = "rendering"
-            elif event == "take":
-                self.first_take = self.first_take or record["time"]
-            elif event == "done":
+            if event in ("done", "fail"):
+                self._outcomes[record["frame"], record["size"]] = event
+            if event == "done":
                 self.done += 1
                 self.seconds[record["rank"]].append(record["seconds"])
                 self._warn([f"frame {record['frame']}: {text}" for text in record["complaints"]])
-            elif event == "fail":
-                self.failed += 1
-            elif event == "complaint":
-                self._warn([record["text"]])
+            elif event == "take":
+                self.first_take = self.first_take or record["time"]
             elif event == "phase":
                 self._enter(record["phase"])
+            elif event in ("complaint", "warning"):
+                self._warn([record["text"]])
+            else:
+                self._turn(event, record)
+
+    def _turn(self, event: str, record: Record) -> None:
+        """Count in what changes the course of the run."""
+        if event == "start":
+            self.ranks = record["ranks"]
+        elif event == "plan":
+            self.total, self.kept = record["total"], record["total"] - record["left"]
+            self._warn(record["warnings"])
+            self.phase = RENDERING
+        elif event == "death":  # what was done before it counts as kept, as in the plan of the next start
+            self.kept += sum(outcome == "done" for outcome in self._outcomes.values())
+            self._outcomes.clear()
+            lost = len(record["flight"])
+            again = f"; {lost} image{'s were' if lost > 1 else ' was'} in flight" if lost else ""
+            self.warnings.append(f"{record['reason']}{again}; starting again")
+            self.phase = "starting the ranks again"
+        elif event == "stop" and "rank" not in record:
+            on, again = f" on {record['signal']}", ""
+            if record["signal"] == "SIGINT":
+                on, again = "", "; Ctrl-C again ends at once"
+            self.phase = f"stopping{on}: images in flight get {duration(record['grace'])} to end{again}"
 
     def _warn(self, texts: Sequence[str]) -> None:
         """Keep each warning once; one that only differs in the frame is the same."""
@@ -72,7 +94,12 @@ class Counts:
     @property
     def dealt_with(self) -> int:
         """Number of images that are there or have failed."""
-        return self.kept + self.done + self.failed
+        return self.kept + len(self._outcomes)
+
+    @property
+    def failed(self) -> int:
+        """Number of images that have failed."""
+        return sum(event == "fail" for event in self._outcomes.values())
 
     def rate(self) -> float:
         """Return images a second since the first frame was taken up, 0 before the first is done."""
@@ -95,7 +122,7 @@ class Counts:
 
     def text(self) -> str:
         """Say in a few words how fast it goes and when it ends."""
-        if self.phase != "rendering":
+        if self.phase != RENDERING:
             return self.phase
         parts = [f"{self.rate():.2f} images/s" if self.done else "rendering the first frames"]
         left = self.left_seconds()
@@ -123,18 +150,25 @@ class Bar:
     """One bar for the whole run, on a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         console = Console(file=stream)
         self.counts = Counts()
         self._progress = Progress(
             TaskProgressColumn(), BarColumn(bar_width=None), MofNCompleteColumn(),
             TextColumn("{task.description}", markup=False), console=console, transient=True,
         )  # fmt: skip
-        self._task = self._progress.add_task("starting the ranks", total=None)
+        self._task = self._progress.add_task(STARTING, total=None)
         self._told = 0
 
     def __enter__(self) -> Bar:
+        self._leave_room()
         self._progress.start()
         return self
+
+    def _leave_room(self) -> None:
+        """Keep the bar from the last columns: what the terminal echoes at its end (^C) must not begin a new line."""
+        with contextlib.suppress(OSError):
+            self._progress.console.width = max(os.get_terminal_size(self._stream.fileno()).columns - ECHO, 1)
 
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
@@ -142,6 +176,7 @@ class Bar:
     def __call__(self, records: Sequence[Record]) -> None:
         """Count the records in and draw."""
         self.counts.add(records)
+        self._leave_room()
         for warning in self.counts.warnings[self._told :]:
             self._progress.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
         self._told = len(self.counts.warnings)

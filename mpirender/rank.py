@@ -9,14 +9,14 @@ checks that every frame is there and whole; then the movies are made.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
+import itertools
 import os
 import socket
 import sys
-import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,12 +25,25 @@ if __name__ == "__main__":
     own = str(Path(__file__).resolve().parents[1])
     sys.path.extend(path for path in [own, *os.environ.get("MPIRENDER_PATH", "").split(os.pathsep)] if path)
 
-from mpirender import assembly, engines, journal, schedule
+from mpirender import assembly, engines, journal, lock, resume, schedule, stopping
 from mpirender import frames as framesets
 from mpirender.display import private_display
-from mpirender.errors import EncodeFailed, FramesMissing, MpirenderError, ToolMissing, UsageError
-from mpirender.job import RenderJob, Size
-from mpirender.journal import Image, Journal, Record
+from mpirender.errors import (
+    EncodeFailed,
+    FramesMissing,
+    MpirenderError,
+    NoSpace,
+    Stopped,
+    TakenOver,
+    ToolMissing,
+    UsageError,
+    out_of_space,
+)
+from mpirender.images import Painter
+from mpirender.job import Image, RenderJob
+from mpirender.journal import Journal, Record
+from mpirender.orders import Orders
+from mpirender.stopping import StopRequest
 
 # How launchers tell a process the size of the world it was started in: Open MPI; MPICH and its kin.
 WORLD_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -38,37 +51,46 @@ WORLD_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 
 def main() -> None:
     """Run this rank; on an error say it in one line and end all ranks."""
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+    if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
         sys.exit("usage: mpiexec -n RANKS pvbatch --no-mpi -m mpirender.rank OUTPUT/.mpirender/job.json")
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         tell(f"mpi4py cannot be used here ({' '.join(str(error).split())}); install one that fits this Python and MPI")
         sys.exit(ToolMissing.exit_code)
-    comm, job_file = MPI.COMM_WORLD, Path(sys.argv[1])
+    comm, job_file, run_id = MPI.COMM_WORLD, Path(sys.argv[1]), "".join(sys.argv[2:])
     try:
         check_world(comm.size, MPI.Get_library_version())
         job = RenderJob.from_json(comm.bcast(read_job(job_file) if comm.rank == 0 else "", root=0))
-        with log_of_rank(job.folder, comm.rank):
-            run(comm, job)
-    except (FramesMissing, EncodeFailed) as error:  # raised by rank 0 after the others are done: nothing is cut off
-        tell(str(error))
-        leave(error.exit_code)
-    except MpirenderError as error:
-        tell(str(error))
-        comm.Abort(error.exit_code)
+        with log_of_rank(job.folder, comm.rank), stopping.on_signals() as stop:
+            run(comm, job, stop, run_id)
     except BaseException as error:  # whatever it is: the other ranks must not wait for this one
-        traceback.print_exc()
-        tell(f"rank {comm.rank} of {comm.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
-        comm.Abort(1)
+        end_all(comm, job_file, error)
     leave(0)
 
 
-def run(comm: Any, job: RenderJob) -> None:  # noqa: ANN401 - an mpi4py communicator; mpi4py may be missing
+def end_all(comm: Any, job_file: Path, error: BaseException) -> NoReturn:  # noqa: ANN401
+    """Say what is wrong and end all ranks, with the exit code of the error."""
+    told = NoSpace(job_file.parent.parent) if out_of_space(error) else error
+    if not isinstance(told, MpirenderError):
+        traceback.print_exception(type(error), error, error.__traceback__)
+        tell(f"rank {comm.rank} of {comm.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
+        comm.Abort(1)
+        raise AssertionError("Abort does not return")
+    tell(str(told))
+    # These are raised by rank 0 when the others are done; there is nothing to cut off.
+    if isinstance(told, (FramesMissing, EncodeFailed, Stopped)) and not isinstance(told, (NoSpace, TakenOver)):
+        leave(told.exit_code)
+    comm.Abort(told.exit_code)
+    raise AssertionError("Abort does not return")
+
+
+def run(comm: Any, job: RenderJob, stop: StopRequest, run_id: str) -> None:  # noqa: ANN401 - an mpi4py communicator
     """Render this rank's share and make the movies, together with the other ranks of comm."""
     with contextlib.ExitStack() as stack:
+        orders, beat = take_orders(comm, job, run_id, stack)
         log = stack.enter_context(Journal(job.folder, comm.rank, socket.gethostname()))
-        log.write("start", ranks=comm.size, pid=os.getpid())
+        log.write("start", ranks=comm.size, pid=os.getpid(), run=orders.run, life=orders.life)
         engine = engines.for_scene(job.scene)
         content, data = comm.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
         if engine.needs_display():
@@ -77,18 +99,75 @@ def run(comm: Any, job: RenderJob) -> None:  # noqa: ANN401 - an mpi4py communic
         scene = engine.open_scene(content, job)
         log.write("phase", phase="opened", description=scene.description)
         check_complaints(log, job, scene)
-        fingerprint = comm.bcast(identity(job, content, data, scene.description), root=0)
-        frames = wanted(job, scene.frames)
-        done = completed(comm, job, frames, fingerprint)
-        tasks = left(job, frames, done)
+        parts = comm.bcast(resume.identity(job, content, data, scene.description), root=0)
+        mark = resume.fingerprint(parts)
+        images = resume.wanted(job, scene.frames)
+        records = journal.read(job.folder) if comm.rank == 0 else []
+        done = resume.completed(comm, job, images, records, mark)
         if comm.rank == 0:
-            warnings = engine.inspect(content, job, scene.version).warnings
-            log.write("plan", **plan(job, frames, done), fingerprint=fingerprint, warnings=warnings)
-        mine = schedule.deal(list(tasks), comm.size, job.schedule)[comm.rank]
-        outcomes = render(log, scene, job, {frame: tasks[frame] for frame in mine}, fingerprint)
+            stale = resume.stale(records, images, mark, parts) if orders.life == 1 else ""
+            warnings = [*filter(None, [stale]), *engine.inspect(content, job, scene.version).warnings]
+            log.write("plan", **plan(job, images, done, mark), parts=parts, warnings=warnings)
+        left = [image for image in images if image not in done and image not in orders.set_aside]
+        painter = Painter(log, scene, job, mark)
+        log.write("phase", phase="render")
+
+        def go_on() -> bool:
+            beat()
+            return not stop.asked
+
+        outcomes = painter.render(schedule.share(left, orders.suspects, comm.rank, comm.size, job.schedule), go_on)
+        again = second_chance(comm, outcomes)
+        outcomes.update(painter.render(again, go_on, attempt=2))
+        if comm.rank == 0:
+            outcomes.update({**done, **painter.fail(orders.set_aside)})
+        if stop.asked:
+            log.write("stop", signal=stop.name)
         log.write("phase", phase="gather")
-        assembly.assemble(comm, log, job, frames, {**done, **outcomes} if comm.rank == 0 else outcomes)
+        with recorded(log):
+            assembly.assemble(comm, log, job, images, outcomes, stopped=stop.name)
         log.write("phase", phase="end")
+
+
+@contextlib.contextmanager
+def recorded(log: Journal) -> Iterator[None]:
+    """Record the exit code of an error: launchers do not always pass it on."""
+    try:
+        yield
+    except MpirenderError as error:
+        log.write("error", code=error.exit_code)
+        raise
+
+
+def take_orders(
+    comm: Any,  # noqa: ANN401
+    job: RenderJob,
+    run_id: str,
+    stack: contextlib.ExitStack,
+) -> tuple[Orders, Callable[[], None]]:
+    """Return what the supervisor wants, and what to call between images.
+
+    Without a supervisor rank 0 takes the lock of the folder itself, and keeps it fresh between its images.
+    """
+    beat: Callable[[], None] = lambda: None  # noqa: E731
+    orders = None
+    if comm.rank == 0 and run_id:
+        orders = Orders.read(job.folder, run_id)
+    elif comm.rank == 0:
+        orders = Orders(uuid.uuid4().hex[:12])
+        beat = stack.enter_context(lock.held(job.folder, orders.run)).beat
+    return comm.bcast(orders, root=0), beat
+
+
+def second_chance(comm: Any, outcomes: Mapping[Image, Record]) -> list[Image]:  # noqa: ANN401
+    """Return the images to try again here: those that failed on another rank, dealt out to the ranks behind it."""
+    assembly.wait_for_all(comm)
+    failed = [image for image, record in outcomes.items() if record["event"] == "fail"]
+    mine: list[Image] = []
+    for rank, part in enumerate(comm.allgather(failed)):
+        behind = [(rank + step) % comm.size for step in range(1, comm.size)] or [rank]
+        mine += [image for image, chosen in zip(part, itertools.cycle(behind)) if chosen == comm.rank]
+    return mine
 
 
 def read_job(job_file: Path) -> str:
@@ -141,97 +220,16 @@ def check_complaints(log: Journal, job: RenderJob, scene: engines.Scene) -> None
         )
 
 
-def identity(job: RenderJob, content: bytes, data: Sequence[tuple[str, int, int]], renderer: str) -> str:
-    """Return the fingerprint of what decides the pixels: scene, data files, options, engine and renderer."""
-    parts = [journal.digest(content), data, job.pixel_options(), renderer]
-    return hashlib.blake2b(json.dumps(parts, default=str).encode(), digest_size=16).hexdigest()
-
-
-def wanted(job: RenderJob, count: int) -> list[int]:
-    """Return the frames to be in the movie.
-
-    Args:
-        count: number of frames the opened scene has.
-
-    Raises:
-        UsageError: the scene has no frames, or not all that were asked for.
-    """
-    if count < 1:
-        raise UsageError(f"{job.scene.name}: the scene has no frames")
-    if job.frames is None:
-        return list(range(count))
-    if beyond := framesets.out_of_range(job.frames, count):
-        raise UsageError(beyond)
-    return list(framesets.parse(job.frames))
-
-
-def left(job: RenderJob, frames: Sequence[int], done: Mapping[Image, Record]) -> dict[int, list[Size]]:
-    """Return the frames that are not complete, with the sizes that are missing of each."""
-    missing = {frame: [size for size in job.sizes if Image(frame, size.name) not in done] for frame in frames}
-    return {frame: sizes for frame, sizes in missing.items() if sizes}
-
-
-def completed(comm: Any, job: RenderJob, frames: Sequence[int], fingerprint: str) -> dict[Image, Record]:  # noqa: ANN401
-    """Return the images that an earlier run completed and that are still whole; each rank checks its part of them.
-
-    One that was kept in spite of an error counts only for a job that keeps such images, too.
-    """
-    claimed: list[tuple[Image, Record]] = []
-    if comm.rank == 0:
-        asked = {Image(frame, size.name) for frame in frames for size in job.sizes}
-        last = journal.newest(journal.read(job.folder), fingerprint)
-        claimed = [
-            (image, record)
-            for image, record in last.items()
-            if image in asked and record["event"] == "done" and (job.on_error == "warn" or not record.get("complaints"))
-        ]
-    part = comm.scatter([claimed[rank :: comm.size] for rank in range(comm.size)], root=0)
-    sizes = {size.name: size for size in job.sizes}
-    whole = {
-        image: record for image, record in part if journal.whole(job.image(sizes[image.size], image.frame), record)
-    }
-    return {image: record for checked in comm.allgather(whole) for image, record in checked.items()}
-
-
-def plan(job: RenderJob, frames: Sequence[int], done: Mapping[Image, Record]) -> dict[str, Any]:
+def plan(job: RenderJob, images: Sequence[Image], done: Collection[Image], mark: str) -> dict[str, Any]:
     """Return what is recorded of the work before it starts."""
-    total = len(frames) * len(job.sizes)
-    return {"frames": framesets.text(frames), "total": total, "left": total - len(done)}
-
-
-def render(
-    log: Journal, scene: engines.Scene, job: RenderJob, tasks: Mapping[int, Sequence[Size]], fingerprint: str
-) -> dict[Image, Record]:
-    """Render these frames, each once per size; return the record of every image, done or failed."""
-    for size in job.sizes:
-        (job.output / size.name).mkdir(parents=True, exist_ok=True)
-    log.write("phase", phase="render")
-    outcomes: dict[Image, Record] = {}
-    for frame, sizes in tasks.items():
-        log.write("take", frame=frame)
-        for size in sizes:
-            event, facts = make_image(scene, job, frame, size)
-            about = {"frame": frame, "size": size.name, "fingerprint": fingerprint}
-            outcomes[Image(frame, size.name)] = log.write(event, **about, **facts)
-    return outcomes
-
-
-def make_image(scene: engines.Scene, job: RenderJob, frame: int, size: Size) -> tuple[str, dict[str, Any]]:
-    """Render one image and put it in its place; return the event and the facts to record."""
-    place = job.image(size, frame)
-    written = place.with_name(f".part-{place.name}")
-    started = time.perf_counter()
-    complaints: list[str] = []
-    try:
-        complaints = scene.render(frame, size, written)
-        if complaints and job.on_error == "fail":
-            written.unlink(missing_ok=True)
-            return "fail", {"reason": complaints[0]}
-        facts = journal.put_in_place(written, place)
-    except Exception as error:  # a frame that cannot be rendered must not cost the others
-        written.unlink(missing_ok=True)
-        return "fail", {"reason": complaints[0] if complaints else f"{type(error).__name__}: {error}"}
-    return "done", {**facts, "seconds": time.perf_counter() - started, "complaints": complaints}
+    return {
+        "frames": framesets.text(image.frame for image in images),
+        "sizes": [size.name for size in job.sizes],
+        "total": len(images),
+        "left": len(images) - len(done),
+        "left_of": Counter(image.size for image in images if image not in done),
+        "fingerprint": mark,
+    }
 
 
 @contextlib.contextmanager
@@ -247,11 +245,13 @@ def log_of_rank(folder: Path, rank: int) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        traceback.print_exc()  # into the log: the terminal gets one line
+        with contextlib.suppress(OSError):  # the disk may be full
+            traceback.print_exc()  # into the log: the terminal gets one line
         raise
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
         for fd, copy in zip((1, 2), saved):
             os.dup2(copy, fd)
             os.close(copy)

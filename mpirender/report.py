@@ -12,7 +12,7 @@ from mpirender import frames as framesets
 from mpirender.job import RenderJob
 from mpirender.launcher import cores
 from mpirender.progress import duration
-from mpirender.supervise import RenderResult
+from mpirender.result import RenderResult
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,6 +37,9 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     for size in job.sizes:
         lines.append(f"{'frames':>10}  {job.output / size.name}{_of(count)}")
     lines += [f"{'movie':>10}  {movie} ({float(count / job.rate):.1f} s)" for movie in result.movies]
+    if result.restarts:
+        times = "once" if result.restarts == 1 else f"{result.restarts} times"
+        lines.append(f"{'restarts':>10}  {times}, since ranks died; every frame is there and whole")
     if result.complained:
         lines.append(
             f"{'beware':>10}  errors were reported during {result.complained} images; --on-error warn kept them"
@@ -70,8 +73,11 @@ def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
         _paste(sheet, picture, image, (GAP + column * (width + GAP), GAP + row * (height + LABEL + GAP)))
     path = job.output / CONTACT_SHEET
     part = path.with_name(f".part-{path.name}")
-    sheet.save(part, compress_level=1)
-    part.replace(path)
+    try:
+        sheet.save(part, compress_level=1)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return path
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain, repeat
+
+from mpirender.job import Image
 
 
 def deal(frames: Sequence[int], ranks: int, schedule: str) -> list[list[int]]:
@@ -28,3 +30,18 @@ def deal(frames: Sequence[int], ranks: int, schedule: str) -> list[list[int]]:
         remaining = iter(frames)
         return [[next(remaining) for _ in range(size)] for size in sizes]
     raise ValueError(f"unknown schedule {schedule!r}")
+
+
+def share(images: Sequence[Image], suspects: Collection[Image], rank: int, ranks: int, schedule: str) -> list[Image]:
+    """Return the images that a rank renders, in order: all sizes of a frame on one rank, suspects at the very end.
+
+    Suspects are images that may have killed their rank. They all go to the last rank, whose share is never the
+    largest: one at a time, so that the next death tells which of them it was.
+
+    Args:
+        images: the images to render, in order.
+    """
+    calm = [image for image in images if image not in suspects]
+    frames = set(deal(list(dict.fromkeys(image.frame for image in calm)), ranks, schedule)[rank])
+    mine = [image for image in calm if image.frame in frames]
+    return mine + [image for image in images if image in suspects] * (rank == ranks - 1)

@@ -1,185 +1,228 @@
-"""Start the ranks, watch their journals, and turn the way they end into a result or an error."""
+"""Start the ranks, watch their journals, start them again when they die, and turn the end into a result or an error."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
+import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import uuid
+from collections.abc import Callable, Sequence
 
-from mpirender import frames as framesets
-from mpirender import journal, launcher, preflight
-from mpirender.display import end_with_parent
-from mpirender.errors import BY_EXIT_CODE, FramesMissing, Interrupted, LaunchFailed, MpirenderError, UsageError
+from mpirender import launcher, lock, preflight, space, stopping
+from mpirender.errors import (
+    BY_EXIT_CODE,
+    NO_SPACE,
+    FramesMissing,
+    Interrupted,
+    MpirenderError,
+    NoSpace,
+    Stopped,
+    TakenOver,
+    UsageError,
+    out_of_space,
+)
+from mpirender.fate import End, Fate
+from mpirender.flight import Flight, time_limit
 from mpirender.job import RenderJob
-from mpirender.journal import Record, Tail
+from mpirender.journal import Journal, Record, Tail
+from mpirender.launch import Launch, sweep
+from mpirender.lock import Lock
+from mpirender.result import RenderResult, counts, result_of
+from mpirender.stopping import StopRequest
 
 POLL_SECONDS = 0.05
-END_SECONDS = 20.0  # for ranks to end after they were told to
+POLL_SECONDS_A_RANK = 0.005  # looking into very many journals, on a file system for many, must not become a load
+AT_ONCE_SECONDS = 3.0  # what mpiexec gets to end the ranks when time is up
+LATE_SECONDS = 3.0  # a rank that stops on a signal may be one of those that mpiexec ends because another has died
 MARK = "mpirender: error: "
-LAUNCH_LOG = "launch.log"
-
-
-@dataclass(frozen=True)
-class RenderResult:
-    """What a run has made.
-
-    Args:
-        frames: the images of each size, by its name, in frame order.
-        movies: the movies, one per size, in the order of the sizes.
-        rendered: number of images rendered by this run.
-        kept: number of images that an earlier run had completed.
-        seconds: wall-clock time of the run.
-        seconds_per_image: mean time to render and write an image on one rank; 0 when none was rendered.
-        complained: number of images kept although the engine reported an error (``on_error="warn"``).
-        busy: fraction of the ranks' time, from first to last frame, that was spent on frames; 0 to 1.
-        warnings: what the run warned of.
-    """
-
-    frames: dict[str, list[Path]]
-    movies: list[Path]
-    rendered: int
-    kept: int
-    seconds: float
-    seconds_per_image: float
-    busy: float
-    complained: int
-    warnings: tuple[str, ...]
 
 
 def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda records: None) -> RenderResult:
-    """Render a job: check it, start its ranks, wait until frames and movies are there.
+    """Render a job: check it, start its ranks, and again when they die, until frames and movies are there.
 
     Args:
-        watch: called many times a second with the records that the ranks have written since.
+        watch: called many times a second with the records that were written since.
 
     Raises:
         MpirenderError: one of its kinds, saying what is wrong and what to do.
     """
-    preflight.check(job)
     started = time.monotonic()
-    prepare_folder(job)
-    tail = Tail(job.folder)
-    records: list[Record] = []
+    run_id = uuid.uuid4().hex[:12]
     try:
-        with ranks(job) as process:
-            while process.poll() is None:
-                records += tell(tail.read(), watch)
-                time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; run the same command again and it goes on with what is left") from None
-    records += tell(tail.read(), watch)
-    if process.returncode != 0:
-        raise error_of(job, process.returncode)
-    return result_of(job, records, time.monotonic() - started)
+        with contextlib.ExitStack() as stack:
+            stop = stack.enter_context(stopping.on_signals())
+            preflight.check(job)
+            job.folder.mkdir(parents=True, exist_ok=True)
+            held = stack.enter_context(lock.held(job.folder, run_id))
+            write_job(job)
+            sweep(job)  # what a run that was killed has left
+            tidy(job)
+            log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
+            run = Run(job, Fate(job, run_id), log, watch)
+            run.go_on_until_done(stop, held)
+    except OSError as error:
+        raise unwritable(job, error) from None
+    return result_of(job, run.records, time.monotonic() - started)
 
 
-def tell(records: list[Record], watch: Callable[[Sequence[Record]], None]) -> list[Record]:
-    """Pass records on to the watcher, also when there are none: it shows the time."""
-    watch(records)
-    return records
+class Run:
+    """One run of the command: as many starts of the ranks as it takes."""
+
+    def __init__(self, job: RenderJob, fate: Fate, log: Journal, watch: Callable[[Sequence[Record]], None]) -> None:
+        self.job = job
+        self.fate = fate
+        self.log = log
+        self.watch = watch
+        self.records: list[Record] = []
+        self._tail = Tail(job.folder)
+        self._estimate = space.Estimate(job)
+        self._warned = False
+
+    def go_on_until_done(self, stop: StopRequest, held: Lock) -> None:
+        """Start the ranks, and start them again after a death, until their work is done.
+
+        Raises:
+            MpirenderError: they have said what is wrong, were asked to stop, or die too often.
+        """
+        started = time.monotonic()
+        try:
+            while not self._lived(stop, held):
+                pass
+        except TakenOver:  # the journal is the other run's now
+            raise
+        except MpirenderError as error:
+            self._finish(error, started)
+            raise
+        except OSError as error:
+            self._finish(unwritable(self.job, error), started)
+            raise
+        self._finish(None, started)
+
+    def _finish(self, error: MpirenderError | None, started: float) -> None:
+        """Write down how the run has ended."""
+        code, message = (0, "") if error is None else (error.exit_code, str(error))
+        with contextlib.suppress(OSError):  # a full disk
+            self.log.write("finish", code=code, message=message, seconds=time.monotonic() - started)
+        self._look()
+
+    def _lived(self, stop: StopRequest, held: Lock) -> bool:
+        """Start the ranks once; return whether their work is done, otherwise it is worth starting them again."""
+        if stop.asked:
+            raise self._stopped(stop)
+        self.log.write("launch", ranks=launcher.ranks_of(self.job), pid=os.getpid(), **self.fate.orders().record())
+        flight = Flight()
+        end = self._live(flight, stop, held)
+        # MPICH ends with 0 also if a rank does so in the midst of its work, or if one alone ends with another code.
+        if end.code == 0 and flight.finished:
+            return True
+        error = told(end.said, end.code or flight.code)
+        if stop.asked or end.stopped or isinstance(error, Stopped):
+            raise self._stopped(stop)
+        if isinstance(error, FramesMissing) and not isinstance(error, NoSpace):
+            raise FramesMissing("\n".join([str(error), *self.fate.advice()]))
+        if error is not None:
+            raise error
+        self.log.write("death", **self.fate.bury(flight, end))
+        self._look()
+        self.fate.rise(flight, end)
+        return False
+
+    def _live(self, flight: Flight, stop: StopRequest, held: Lock) -> End:
+        """Run the ranks once, to their end."""
+        ending: float | None = None  # since when they are to end
+        hung: tuple[int, ...] = ()
+        over = False
+        pause = max(POLL_SECONDS, POLL_SECONDS_A_RANK * launcher.ranks_of(self.job))
+        with Launch(self.job, self.fate.run_id) as launch:
+            while launch.code is None and not (hung or over):
+                held.beat()
+                self._look(flight)
+                if ending is None and (stop.asked or flight.stopped(LATE_SECONDS)):
+                    ending = time.monotonic()
+                    launch.ask_to_stop()
+                    self.log.write("stop", signal=stop.name or flight.signal, grace=self.job.grace_period)
+                over = ending is not None and time.monotonic() - ending > self.job.grace_period
+                over = over or stop.interrupted > 1
+                hung = () if over else flight.hanging(time_limit(self.job.frame_timeout, flight.slowest))
+                time.sleep(pause)
+            if hung or over:
+                launch.end(AT_ONCE_SECONDS)
+        self._look(flight)
+        tidy(self.job)
+        code = launch.code
+        assert code is not None  # it has ended with the block
+        return End(code, tuple(launch.said), hung, stopped=over)
+
+    def _look(self, flight: Flight | None = None) -> None:
+        """Read what is new in the journals, and pass it on."""
+        new = self._tail.read()
+        self.records += new
+        self.watch(new)
+        if flight is None or not new:
+            return
+        flight.add(new)
+        self._estimate.add(new)
+        if not self._warned and (shortage := self._estimate.shortage()):
+            self.log.write("warning", text=shortage)
+            self._warned = True
+
+    def _stopped(self, stop: StopRequest) -> MpirenderError:
+        """Return the error for a run that a signal has ended."""
+        done, total = counts(self.records)
+        again = "run the same command again and it goes on with what is left"
+        again = f"{done} of {total} images are done; {again}" if total else again
+        if stop.interrupted:
+            return Interrupted(f"interrupted; {again}")
+        signals = [record["signal"] for record in self.records if record["event"] == "stop"]
+        return Stopped(f"stopped on {stop.name or next(iter(signals), 'a signal')}; {again}")
 
 
-def prepare_folder(job: RenderJob) -> None:
-    """Make the folder of the run and write the job for the ranks.
+def write_down(job: RenderJob) -> None:
+    """Make the folder of the run and write the job for ranks that are started by hand.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: it cannot be written, or a run lives there.
     """
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        part = job.folder / ".part-job.json"
+        with lock.held(job.folder, lock.DRY_RUN):
+            write_job(job)
+    except OSError as error:
+        raise unwritable(job, error) from None
+
+
+def write_job(job: RenderJob) -> None:
+    """Write the job for the ranks; the lock must be held."""
+    part = job.folder / ".part-job.json"
+    try:
         part.write_text(job.to_json())
         part.replace(job.folder / "job.json")
-    except OSError as error:
-        raise UsageError(f"--output {job.output}: cannot be written ({error.strerror})") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def ranks(job: RenderJob) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the ranks for the time of the block; none is left behind after it."""
-    added = launcher.settings_here(job)
-    with (job.folder / LAUNCH_LOG).open("wb") as log:
-        try:
-            # In a session of their own, so that Ctrl-C reaches them through this process, once and in order.
-            process = subprocess.Popen(
-                launcher.command(job), env={**os.environ, **added}, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 - it calls the kernel alone
-            )  # fmt: skip
-        except OSError as error:
-            raise LaunchFailed(f"{launcher.mpiexec(job)} cannot be started: {error.strerror}") from None
-        try:
-            yield process
-        finally:
-            end(process)
+def unwritable(job: RenderJob, error: OSError) -> MpirenderError:
+    """Return the error for an output folder that cannot be written to."""
+    if out_of_space(error):
+        return NoSpace(job.output)
+    return UsageError(f"--output {job.output}: cannot be written ({error.strerror or error})")
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End mpiexec and all its ranks if they still run; mpiexec passes SIGTERM on to ranks on every node."""
-    if process.poll() is None:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(END_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def tidy(job: RenderJob) -> None:
+    """Remove what ranks that died had begun to write."""
+    for folder in (job.output, job.folder, *(job.output / size.name for size in job.sizes)):
+        for part in folder.glob(".part-*"):
+            with contextlib.suppress(OSError):
+                part.unlink()
 
 
-def error_of(job: RenderJob, code: int) -> MpirenderError:
-    """Turn the end of the ranks into an error, from what they said in the launch log."""
-    log = job.folder / LAUNCH_LOG
-    lines = log.read_text(errors="replace").splitlines()
-    said = list(dict.fromkeys(line[line.index(MARK) + len(MARK) :] for line in lines if MARK in line))
+def told(said: Sequence[str], code: int) -> MpirenderError | None:
+    """Return the error that the ranks themselves have told, None if they died without a word."""
+    lines = list(dict.fromkeys(line[line.index(MARK) + len(MARK) :] for line in said if MARK in line))
     kind = BY_EXIT_CODE.get(code)
-    if kind is not None and said:
-        return kind(said) if issubclass(kind, UsageError) else kind("\n".join(said))
-    if said or any(record["event"] == "done" for record in journal.read(job.folder)):
-        reason = said[0] if said else f"a rank died ({ending(code)})"
-        return FramesMissing(f"{reason}; run the same command again to go on, or look into {job.folder}/rank-*.log")
-    tail = "; ".join(line.strip() for line in lines if line.strip(" -"))[-300:]
-    return LaunchFailed(f"the ranks did not start ({ending(code)}): {tail or 'no output'}; the log is {log}")
-
-
-def ending(code: int) -> str:
-    """Say how a process ended: by which signal or with which exit code."""
-    number = -code if code < 0 else code - 128
-    with contextlib.suppress(ValueError):
-        return f"signal {signal.Signals(number).name}"
-    return f"exit code {code}"
-
-
-def result_of(job: RenderJob, records: Sequence[Record], seconds: float) -> RenderResult:
-    """Sum up a finished run from its records."""
-    plan = next(record for record in records if record["event"] == "plan")
-    frames = framesets.parse(plan["frames"])
-    done = [record for record in records if record["event"] == "done"]
-    spent = sum(record["seconds"] for record in done)
-    complaints = [record["text"] for record in records if record["event"] == "complaint"]
-    complaints += [text for record in done for text in record["complaints"]]
-    return RenderResult(
-        frames={size.name: [job.image(size, frame) for frame in frames] for size in job.sizes},
-        movies=[job.movie_path(size) for size in job.sizes] if job.movie != "none" else [],
-        rendered=len(done),
-        kept=plan["total"] - plan["left"],
-        seconds=seconds,
-        seconds_per_image=spent / len(done) if done else 0.0,
-        busy=busy(records),
-        complained=sum(bool(record["complaints"]) for record in done),
-        warnings=(*plan["warnings"], *dict.fromkeys(complaints)),
-    )
-
-
-def busy(records: Sequence[Record]) -> float:
-    """Return the share of the ranks' time between first and last frame that was spent on frames, 0 to 1."""
-    done = [record for record in records if record["event"] == "done"]
-    takes = [record["time"] for record in records if record["event"] == "take"]
-    if not done or not takes:
-        return 0.0
-    window = max(record["time"] for record in done) - min(takes)
-    count = next(record["ranks"] for record in records if record["event"] == "start")
-    return min(sum(record["seconds"] for record in done) / (count * window), 1.0) if window > 0 else 1.0
+    if kind is None or not lines:
+        return None
+    if kind is FramesMissing and (full := [line for line in lines if NO_SPACE in line]):
+        return NoSpace(full[0])
+    return kind(lines) if issubclass(kind, UsageError) else kind("\n".join(lines))

@@ -72,8 +72,7 @@ def x_server() -> Iterator[str]:
     need("Xvfb")
     server, number = display.start()
     yield f":{number}"
-    server.terminate()
-    server.wait()
+    display.end(server)
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,10 @@ from conftest import REPOSITORY
 PACKAGE = REPOSITORY / "mpirender"
 # From the bottom up: a room may import those before it.
 ROOMS = (
-    "errors", "frames", "job", "engines", "schedule", "journal", "movie", "display", "assembly", "rank",
-    "launcher", "preflight", "supervise", "progress", "report", "doctor", "cli",
+    "errors", "frames", "job", "engines", "schedule", "journal", "orders", "lock", "processes", "ffmpeg", "movie",
+    "stopping", "display", "resume", "images", "assembly", "rank",
+    "launcher", "launch", "preflight", "space", "flight", "fate", "result", "supervise", "progress", "report",
+    "doctor", "cli",
 )  # fmt: skip
 INSIDE = ROOMS[: ROOMS.index("rank") + 1]  # these run inside pvbatch
 # numpy, imageio and vtk are imported by single engines, each inside a function.
@@ -71,7 +73,7 @@ def test_only_the_paraview_engine_imports_paraview() -> None:
     found = [
         path.name for path in MODULES for name in imported(path) if name.split(".")[0] in ("paraview", "vtkmodules")
     ]
-    assert set(found) == {"paraview.py", "pvscene.py"}
+    assert set(found) == {"paraview.py", "pvscene.py", "pverrors.py"}
 
 
 def test_no_room_asks_which_engine_it_is() -> None:

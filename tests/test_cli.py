@@ -198,8 +198,10 @@ def test_ctrl_c_in_a_terminal_ends_cleanly_and_the_next_run_goes_on(run: Run, pa
     try:
         wait_for_screen(tmux, r"[4-9]/30 ")
         subprocess.run([*tmux, "send-keys", "C-c"], check=True)
-        screen = wait_for_screen(tmux, "interrupted; run the same command again")
+        screen = wait_for_screen(tmux, "ended with 130")
+        assert re.search(r"interrupted; \d+ of 30 images are done; run the same command again", screen)
         assert "Traceback" not in screen
+        assert "━" not in screen
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)
     left = subprocess.run(["pgrep", "-f", f"mpirender.rank {tmp_path}"], capture_output=True, text=True, check=False)
@@ -235,15 +237,31 @@ def test_a_log_gets_lines_that_come_rarer_with_time(tmp_path: Path, monkeypatch:
 
 def test_progress_names_the_slowest_rank_and_the_failures() -> None:
     counts = Counts()
-    base = {"host": "h", "time": time.time() - 10, "complaints": []}
+    base = {"host": "h", "time": time.time() - 10, "complaints": [], "size": "HD"}
     counts.add([{"event": "start", "rank": 0, "ranks": 2, **base}])
     counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 8, "warnings": ["beware"], **base}])
     counts.add([{"event": "take", "rank": 0, "frame": 0, **base}])
     counts.add([{"event": "done", "rank": 0, "seconds": 1.0, "frame": 0, **base}])
-    counts.add([{"event": "done", "rank": 1, "seconds": 3.0, "frame": 1, **base}, {"event": "fail", "rank": 1, **base}])
+    counts.add([{"event": "done", "rank": 1, "seconds": 3.0, "frame": 1, **base}])
+    counts.add([{"event": "fail", "rank": 1, "frame": 2, **base}])
     assert counts.text() == "0.20 images/s, 25 s left, slowest rank 1: 3.00 s/image, 1 failed"
     assert counts.dealt_with == 5
     assert counts.warnings == ["beware"]
+
+
+def test_progress_goes_on_counting_after_a_restart_and_a_second_chance() -> None:
+    counts = Counts()
+    base = {"host": "h", "time": time.time(), "complaints": [], "size": "HD", "seconds": 1.0}
+    counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 10, "warnings": [], **base}])
+    counts.add([{"event": "done", "rank": 0, "frame": 0, **base}, {"event": "fail", "rank": 0, "frame": 1, **base}])
+    counts.add([{"event": "done", "rank": 1, "frame": 1, **base}])
+    assert (counts.dealt_with, counts.failed) == (2, 0)
+    counts.add([{"event": "death", "reason": "rank 1 on h died", "flight": [[1, 2, "HD"]], **base}])
+    assert counts.warnings == ["rank 1 on h died; 1 image was in flight; starting again"]
+    assert counts.text() == "starting the ranks again"
+    counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 8, "warnings": [], **base}])
+    counts.add([{"event": "done", "rank": 0, "frame": 2, **base}])
+    assert (counts.dealt_with, counts.failed) == (3, 0)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")])

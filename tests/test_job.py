@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mpirender.cli import job_of, render
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob, Size
 
@@ -51,10 +52,11 @@ def test_all_mistakes_are_told_at_once() -> None:
         RenderJob(
             scene="x.pvsm", sizes=("huge",), frames="a", frame_rate="0", movie="avi", image_format="bmp", ranks=0,
             view="a", layout="b", compression_level=10, schedule="random", stereo_mode="x", on_error="y",
-            override_color_palette="z", font_scaling="q",
+            override_color_palette="z", font_scaling="q", max_restarts=-1, frame_timeout=0, grace_period=-1,
         )  # fmt: skip
     named = ["--size", "--frames", "--frame-rate", "--movie", "--image-format", "--ranks", "--view", "--compression"]
     named += ["--schedule", "--stereo-mode", "--on-error", "--override-color-palette", "--font-scaling"]
+    named += ["--max-restarts", "--frame-timeout", "--grace-period"]
     for option in named:
         assert any(option in mistake for mistake in caught.value.mistakes), option
 
@@ -76,3 +78,15 @@ def test_only_options_that_change_pixels_are_in_the_fingerprint() -> None:
     same = RenderJob(scene="x.pvsm", ranks=7, movie="gif", schedule="contiguous", compression_level=9, frame_rate="10")
     other = RenderJob(scene="x.pvsm", override_color_palette="WhiteBackground")
     assert plain.pixel_options() == same.pixel_options() != other.pixel_options()
+
+
+def test_a_job_tells_the_arguments_that_make_it(tmp_path: Path) -> None:
+    """Read back by the command line itself."""
+    job = RenderJob(
+        scene=tmp_path / "a b.pvsm", sizes=("HD", "x=10x20", "30x40", "HD2=1920x1080"), frames="0-9x2",
+        frame_rate="30000/1001", files={"reader": "/data/x y.vtu"}, data_dir=tmp_path, transparent_background=True,
+        ranks=3, view="RenderView2", stereo_mode="Red-Blue", on_error="warn", frame_timeout=5, max_restarts=0,
+    )  # fmt: skip
+    context = render.make_context("render", job.arguments())
+    options = {name: value for name, value in context.params.items() if name not in ("dry_run", "quiet", "verbose")}
+    assert job_of(options) == job

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from mpirender import journal
-from mpirender.journal import Image, Journal, Tail
+from mpirender.job import Image, Size
+from mpirender.journal import Journal, Tail
 
 
 def note(folder: Path, event: str = "take", rank: int = 0, **fields: object) -> None:
@@ -48,6 +51,40 @@ def test_the_last_word_on_an_image_counts_and_other_fingerprints_do_not(tmp_path
     note(tmp_path, "done", frame=1, size="HD", fingerprint="y")
     last = journal.newest(journal.read(tmp_path), "x")
     assert {image: record["event"] for image, record in last.items()} == {Image(0, "HD"): "done"}
+
+
+def test_an_image_of_a_size_that_had_other_sides_then_is_left_out(tmp_path: Path) -> None:
+    note(tmp_path, "done", frame=0, size="a", fingerprint="x", pixels=[160, 90])
+    note(tmp_path, "done", frame=1, size="b", fingerprint="x", pixels=[80, 50])
+    found = journal.newest(journal.read(tmp_path), "x", [Size("a", 160, 90), Size("b", 160, 90)])
+    assert list(found) == [Image(0, "a")]
+
+
+def test_the_supervisor_writes_a_journal_of_its_own_that_is_read_along(tmp_path: Path) -> None:
+    with Journal(tmp_path, None, "host") as log:
+        written = log.write("launch", life=1)
+    assert "rank" not in written
+    assert journal.read(tmp_path) == [written]
+    assert (tmp_path / "run.jsonl").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_record_that_a_full_disk_cuts_short_is_an_error_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(disk)], check=True)
+    try:
+        with Journal(disk, 0, "host") as log:
+            with pytest.raises(OSError, match="No space left"):
+                for number in range(1000):
+                    log.write("take", frame=number)
+            kept = len(journal.read(disk))
+            assert kept > 10
+            subprocess.run(["mount", "-o", "remount,size=1m", str(disk)], check=True)
+            log.write("done", frame=5)
+        assert [record["event"] for record in journal.read(disk)] == ["take"] * kept + ["done"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_file_put_in_place_is_known_again(tmp_path: Path) -> None:

@@ -604,8 +604,7 @@ def made(tmp_path_factory):
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300, env=environment, check=False)
     finally:
-        server.terminate()
-        server.wait()
+        display.end(server)
     assert (top / "told.json").exists(), done.stdout + done.stderr
     return top
 

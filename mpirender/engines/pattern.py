@@ -1,8 +1,9 @@
 """The test pattern: pictures with the frame number and colour bars, made without any renderer.
 
 It ships so that a launch, a schedule, a disk or an encoder can be tried without ParaView. A scene is a JSON file that
-ends in ``.pattern``: ``{"frames": 24, "seconds": 0.1}`` costs 0.1 s of simulated rendering per image. ``fail`` lists
-frames that report an error, ``kill`` frames at which the rank kills itself.
+ends in ``.pattern``: ``{"frames": 24, "seconds": 0.1}`` costs 0.1 s of simulated rendering per image. Lists of frames
+make trouble: ``fail`` reports an error, ``flaky`` does so at the first try only, ``hang`` never ends, and ``kill`` ends
+the rank, ``how``: by a signal (``SIGKILL``, ``SIGSEGV``) or with an exit code (``3``).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+HANG_SECONDS = 1e6
 BARS = ((191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191))
 # Seven-segment digits: top, upper left, upper right, middle, lower left, lower right, bottom.
 SEGMENTS = (
@@ -103,7 +105,11 @@ class PatternScene:
         self.frames: int = settings.get("frames", 24)
         self.seconds: float = settings.get("seconds", 0.0)
         self.failing = set(settings.get("fail", ()))
+        self.flaky = set(settings.get("flaky", ()))
+        self.folder = job.folder
         self.killing = set(settings.get("kill", ()))
+        self.how = str(settings.get("how", "SIGKILL"))
+        self.hanging = set(settings.get("hang", ()))
         self.transparent = job.transparent_background
         self.compression_level = job.compression_level
         self.complaints: list[str] = []
@@ -113,16 +119,33 @@ class PatternScene:
     def render(self, frame: int, size: Size, path: Path) -> list[str]:
         """Paint colour bars, a band that moves with the frames, and the frame number."""
         if frame in self.killing:
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(self.seconds)
+            self._die()
+        time.sleep(HANG_SECONDS if frame in self.hanging else self.seconds)
         picture = paint(frame, self.frames, size, transparent=self.transparent)
         if path.suffix == ".png":
             png.write(path, picture, self.compression_level)
         else:
             import imageio.v3 as iio
 
-            iio.imwrite(path, picture)
-        return [f"the pattern was told to fail at frame {frame}"] if frame in self.failing else []
+            iio.imwrite(path, picture, plugin="pillow")  # the others hide that a disk is full
+        if frame in self.failing or (frame in self.flaky and self._is_first_try(frame)):
+            return [f"the pattern was told to fail at frame {frame}"]
+        return []
+
+    def _die(self) -> None:
+        if self.how.isdigit():
+            os._exit(int(self.how))
+        os.kill(os.getpid(), signal.Signals[self.how])
+
+    def _is_first_try(self, frame: int) -> bool:
+        tried = self.folder / f"flaky-{frame}"
+        first = not tried.exists()
+        tried.touch()
+        return first
+
+    def notes(self) -> list[str]:
+        """Return nothing: numpy does not warn."""
+        return []
 
 
 def paint(frame: int, count: int, size: Size, *, transparent: bool = False) -> NDArray[np.uint8]:

@@ -1,0 +1,155 @@
+"""What becomes of a run whose ranks die: which image is blamed, what is set aside, and when to give up."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from mpirender import launcher
+from mpirender.errors import FramesMissing, LaunchFailed
+from mpirender.flight import Flight
+from mpirender.job import Image, RenderJob
+from mpirender.launch import LAUNCH_LOG
+from mpirender.orders import Orders
+
+DEADLY = 2  # deaths for which an image is blamed, then it is set aside
+FRUITLESS = 3  # starts in a row that end without an image done or blamed: it is not the images then
+LOG_LINES = 5
+BACKTRACE = re.compile(r"\[\S+:\d+\] (\[ ?\d+\]|\*\*\*)")  # Open MPI's, which tells a scientist nothing
+TOLD = 3  # images set aside for which it is said how to try them
+
+
+@dataclass(frozen=True)
+class End:
+    """How a start of the ranks ended.
+
+    Args:
+        code: exit code of mpiexec, negative for a signal.
+        said: what it and the ranks printed.
+        hung: ranks that were ended since they took too long for an image.
+        stopped: whether they were ended since the grace period after a signal was over.
+    """
+
+    code: int
+    said: tuple[str, ...] = ()
+    hung: tuple[int, ...] = ()
+    stopped: bool = False
+
+
+class Fate:
+    """The deaths of one run."""
+
+    def __init__(self, job: RenderJob, run_id: str) -> None:
+        self.job = job
+        self.run_id = run_id
+        self.life = 1
+        self.set_aside: dict[Image, str] = {}
+        self.reason = ""
+        self._blamed: Counter[Image] = Counter()
+        self._log_tails: dict[Image, list[str]] = {}
+        self._fruitless = 0
+        self._started = False
+
+    def orders(self) -> Orders:
+        """Return what the ranks are to know at their next start."""
+        suspects = frozenset(image for image in self._blamed if image not in self.set_aside)
+        return Orders(self.run_id, self.life, dict(self.set_aside), suspects)
+
+    def bury(self, flight: Flight, end: End) -> dict[str, Any]:
+        """Find out what the ranks died of; return what to record of it.
+
+        Args:
+            flight: what they were doing.
+        """
+        rank, self.reason = self._cause(flight, end)
+        blamed = self._blame(flight, end, rank)
+        for image in blamed:
+            self._remember(image, rank)
+        self._fruitless = 0 if flight.done or blamed else self._fruitless + 1
+        return {
+            "life": self.life,
+            "reason": self.reason,
+            "flight": [[flown, image.frame, image.size] for flown, image in sorted(flight.images.items())],
+            "blamed": [[image.frame, image.size] for image in blamed],
+        }
+
+    def rise(self, flight: Flight, end: End) -> None:
+        """Prepare the next start.
+
+        Raises:
+            LaunchFailed: the ranks never started.
+            FramesMissing: they die too often, or without getting anywhere.
+        """
+        log = self.job.folder / LAUNCH_LOG
+        self._started = self._started or bool(flight.pids)
+        # What a signal has killed is worth another try; what ended by itself would do so again.
+        if not self._started and ("signal" not in self.reason or self._fruitless >= FRUITLESS):
+            tail = "; ".join(line.strip() for line in end.said if line.strip(" -"))[-300:]
+            ending = launcher.ending(end.code)
+            raise LaunchFailed(f"the ranks did not start ({ending}): {tail or 'no output'}; the log is {log}")
+        look = f"look into {self.job.folder}/rank-*.log and {log}"
+        if self._fruitless >= FRUITLESS:
+            raise FramesMissing(f"the ranks die again and again without an image done: {self.reason}; {look}")
+        if self.life > self.job.max_restarts:
+            times = f"after {self.life - 1} restarts (--max-restarts {self.job.max_restarts})"
+            again = f"{self.reason}, {times}; {look}, then run the same command again to go on"
+            raise FramesMissing("\n".join([again, *self.advice()]))
+        self.life += 1
+
+    def advice(self) -> list[str]:
+        """Say of each image set aside how to try it alone, and what its rank's log ended with."""
+        lines = []
+        for image in list(self.set_aside)[:TOLD]:
+            lines.append(f"to try {image} alone: {self.alone(image)}")
+            lines += [f"    its rank's log: {line}" for line in self._log_tails[image]]
+        return lines
+
+    def alone(self, image: Image) -> str:
+        """Return the command that renders one image on one rank."""
+        sizes = tuple(size for size in self.job.sizes if size.name == image.size)
+        job = dataclasses.replace(self.job, frames=str(image.frame), sizes=sizes, ranks=1, movie="none", max_restarts=0)
+        return shlex.join(["mpirender", "render", *job.arguments()])
+
+    def _cause(self, flight: Flight, end: End) -> tuple[int | None, str]:
+        """Return the rank that ended first, as far as is known, and words for what happened."""
+        if end.hung:
+            rank: int | None = end.hung[0]
+            how = f"took too long for {flight.images[end.hung[0]]} and was ended (--frame-timeout)"
+        elif end.code < 0:
+            return None, f"mpiexec was ended by {launcher.ending(end.code)}"
+        else:
+            death = launcher.first_death(end.said)
+            rank = flight.rank_of(death.pid) if death.pid is not None else death.rank
+            how = f"died ({death.how or launcher.ending(end.code)})"
+        return rank, f"a rank {how}" if rank is None else f"rank {rank} on {flight.hosts.get(rank, '?')} {how}"
+
+    def _blame(self, flight: Flight, end: End, rank: int | None) -> list[Image]:
+        """Return the images suspected of a death: that of the rank that died, where it is known.
+
+        Where it is not, all images in flight are suspects, but those that were so before rather than the others.
+        """
+        if end.hung:
+            return [flight.images[one] for one in end.hung]
+        if end.code < 0:  # mpiexec itself was killed
+            return []
+        if rank is not None:
+            return [flight.images[rank]] if rank in flight.images else []
+        flown = set(flight.images.values())
+        return sorted(flown & set(self._blamed) or flown, key=lambda image: (image.frame, image.size))
+
+    def _remember(self, image: Image, rank: int | None) -> None:
+        self._blamed[image] += 1
+        self._log_tails[image] = [] if rank is None else self._log_tail(rank)
+        if self._blamed[image] >= DEADLY:
+            self.set_aside[image] = f"set aside after {self._blamed[image]} deaths at it; the last: {self.reason}"
+
+    def _log_tail(self, rank: int) -> list[str]:
+        try:
+            text = (self.job.folder / f"rank-{rank:04d}.log").read_text(errors="replace")
+        except OSError:
+            return []
+        return [line for line in text.splitlines() if line.strip() and not BACKTRACE.match(line)][-LOG_LINES:]

@@ -1,0 +1,196 @@
+"""One run at a time in a folder: a lock that names its owner, and that a dead owner does not keep.
+
+Where the owner's process can be seen, the kernel says whether it lives. From anywhere else its heartbeat tells: it
+touches the lock file every few seconds, and is dead when it has not done so for a minute, by the file system's clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mpirender.errors import TakenOver, UsageError
+
+LOCK = "lock"
+ENCODE, DRY_RUN = "encode", "dry run"  # what holds a lock without being a run
+BEAT_SECONDS = 5.0
+DEAD_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who writes into a folder.
+
+    Args:
+        host: name of its machine, for people.
+        space: what numbers its processes: boot of the kernel and pid namespace.
+        pid: its process.
+        born: when the process was started, in clock ticks since boot: a pid is given out again.
+        run: id of the run, or what else it is doing.
+        since: when it took the lock, seconds since the epoch.
+    """
+
+    host: str
+    space: str
+    pid: int
+    born: int
+    run: str
+    since: float
+
+    @classmethod
+    def this_process(cls, run: str) -> Owner:
+        """Return what this process writes into its lock."""
+        return cls(socket.gethostname(), _space(), os.getpid(), _born(os.getpid()), run, time.time())
+
+
+class Lock:
+    """The lock of a folder, held by this process."""
+
+    def __init__(self, folder: Path, run: str) -> None:
+        self.path = folder / LOCK
+        self.me = Owner.this_process(run)
+        self._beaten = time.monotonic()
+
+    def acquire(self) -> None:
+        """Take the lock, also from an owner that is dead.
+
+        Raises:
+            UsageError: another run lives; it is named with host and pid.
+        """
+        for _ in range(3):
+            with contextlib.suppress(FileExistsError):
+                self._create()
+                return
+            content = _content(self.path)
+            other = living_owner(self.path.parent)
+            if other is not None:
+                raise UsageError(busy(self.path.parent, other))
+            self._clear_away(content)
+        raise UsageError(f"{self.path.parent}: several runs want to write here at once; start one of them again")
+
+    def beat(self) -> None:
+        """Show that this process lives; call it often, it does something every few seconds only.
+
+        Raises:
+            TakenOver: another run has taken the lock over, since this one gave no sign of life for too long.
+        """
+        if time.monotonic() - self._beaten < BEAT_SECONDS:
+            return
+        self._beaten = time.monotonic()
+        owner = read(self.path.parent)
+        if owner is not None and owner != self.me:
+            raise TakenOver(
+                f"this run gave no sign of life for {DEAD_SECONDS:.0f} s and another one has taken over "
+                f"(pid {owner.pid} on {owner.host}); it goes on with what is left"
+            )
+        with contextlib.suppress(OSError):  # a file system that is away for a moment
+            if owner is None:
+                self._create()
+            os.utime(self.path)
+
+    def release(self) -> None:
+        """Give the lock back, unless another run has taken it over."""
+        if read(self.path.parent) == self.me:
+            self.path.unlink(missing_ok=True)
+
+    def _create(self) -> None:
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            os.write(file, json.dumps(asdict(self.me)).encode())
+        except OSError:  # a full disk
+            self.path.unlink()
+            raise
+        finally:
+            os.close(file)
+
+    def _clear_away(self, content: bytes) -> None:
+        """Remove a dead owner's lock; a lock that another run has put there meanwhile stays."""
+        aside = self.path.with_name(f".part-{LOCK}-{uuid.uuid4().hex}")
+        with contextlib.suppress(FileNotFoundError):
+            self.path.replace(aside)
+            if _content(aside) != content:
+                with contextlib.suppress(OSError):
+                    os.link(aside, self.path)
+            aside.unlink()
+
+
+@contextlib.contextmanager
+def held(folder: Path, run: str) -> Iterator[Lock]:
+    """Hold the lock of a folder for the time of the block.
+
+    Raises:
+        UsageError: another run lives.
+    """
+    lock = Lock(folder, run)
+    lock.acquire()
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def read(folder: Path) -> Owner | None:
+    """Return whom the lock names, dead or alive; None where there is no lock, or none that can be read."""
+    try:
+        return Owner(**json.loads(_content(folder / LOCK)))
+    except (ValueError, TypeError):
+        return None
+
+
+def living_owner(folder: Path) -> Owner | None:
+    """Return the owner of the lock if it lives; one that has not written its name yet has none to show."""
+    owner = read(folder)
+    if owner is not None and owner.space == _space():
+        return owner if _born(owner.pid) == owner.born else None
+    try:
+        silent = _now(folder) - (folder / LOCK).stat().st_mtime
+    except OSError:
+        return None
+    if silent > DEAD_SECONDS:
+        return None
+    return owner or Owner("a host that has not told its name yet", "", 0, 0, "", time.time())
+
+
+def busy(folder: Path, owner: Owner) -> str:
+    """Say that another run writes into the folder."""
+    since = time.strftime("%H:%M on %Y-%m-%d", time.localtime(owner.since))
+    return (
+        f"{folder.parent}: another run writes here: pid {owner.pid} on {owner.host}, since {since}; wait for it "
+        f"(mpirender status {folder.parent}), end it (kill {owner.pid} on {owner.host}), or choose another --output"
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _now(folder: Path) -> float:
+    """Return the time by the clock that stamps the folder's files, which need not be this machine's."""
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+        os.utime(file.fileno())
+        return os.fstat(file.fileno()).st_mtime
+    return time.time()
+
+
+def _space() -> str:
+    boot = _content(Path("/proc/sys/kernel/random/boot_id")).decode().strip()
+    with contextlib.suppress(OSError):
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    return boot
+
+
+def _born(pid: int) -> int:
+    """Return when a process was started, in clock ticks since boot; 0 when there is no such process, or a zombie."""
+    fields = _content(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()  # the name before it may hold anything
+    return int(fields[19]) if len(fields) > 19 and fields[0] not in (b"Z", b"X") else 0

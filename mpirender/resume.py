@@ -1,0 +1,102 @@
+"""What earlier runs have completed, and what is left: an image counts if record, file and fingerprint agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mpirender import frames as framesets
+from mpirender import journal
+from mpirender.errors import UsageError
+from mpirender.job import Image, RenderJob
+from mpirender.journal import Record
+
+DataFiles = Sequence[tuple[str, int, int]]
+PARTS = {"scene": "scene file", "data": "data files", "options": "options", "renderer": "program or renderer"}
+
+
+def identity(job: RenderJob, content: bytes, data: DataFiles, renderer: str) -> dict[str, Any]:
+    """Return what decides the pixels: scene, data files, options, engine and renderer.
+
+    Args:
+        data: name, bytes and modification time (ns) of each data file.
+    """
+    return {
+        "scene": journal.digest(content),
+        "data": journal.digest(json.dumps(data).encode()),
+        "options": job.pixel_options(),
+        "renderer": renderer,
+    }
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """Return the fingerprint of an identity."""
+    return journal.digest(json.dumps(parts, sort_keys=True, default=str).encode())
+
+
+def wanted(job: RenderJob, count: int) -> list[Image]:
+    """Return the images to be in the movies, frame by frame.
+
+    Args:
+        count: number of frames the opened scene has.
+
+    Raises:
+        UsageError: the scene has no frames, or not all that were asked for.
+    """
+    if count < 1:
+        raise UsageError(f"{job.scene.name}: the scene has no frames")
+    if job.frames is not None and (beyond := framesets.out_of_range(job.frames, count)):
+        raise UsageError(beyond)
+    frames = range(count) if job.frames is None else framesets.parse(job.frames)
+    return [Image(frame, size.name) for frame in frames for size in job.sizes]
+
+
+def completed(
+    comm: Any,  # noqa: ANN401 - an mpi4py communicator; mpi4py may be missing
+    job: RenderJob,
+    images: Sequence[Image],
+    records: Sequence[Record],
+    mark: str,
+) -> dict[Image, Record]:
+    """Return those of the images that an earlier run completed and that are still whole; each rank checks its part.
+
+    One that was kept in spite of an error counts only for a job that keeps such images, too.
+
+    Args:
+        records: what the journals hold; needed on rank 0 alone.
+        mark: the fingerprint that the images must have.
+    """
+    claimed: list[tuple[Image, Record]] = []
+    if comm.rank == 0:
+        last = journal.newest(records, mark, job.sizes)
+        claimed = [(image, last[image]) for image in images if image in last and _counts(job, last[image])]
+    part = comm.scatter([claimed[rank :: comm.size] for rank in range(comm.size)], root=0)
+    whole = {image: record for image, record in part if journal.whole(job.place(image), record)}
+    return {image: record for checked in comm.allgather(whole) for image, record in checked.items()}
+
+
+def _counts(job: RenderJob, record: Record) -> bool:
+    return record["event"] == "done" and (job.on_error == "warn" or not record.get("complaints"))
+
+
+def stale(records: Sequence[Record], images: Sequence[Image], mark: str, parts: Mapping[str, Any]) -> str:
+    """Say how many of the images are there with another fingerprint, and in what it differs; empty for none.
+
+    Args:
+        mark: the fingerprint of this run.
+        parts: the identity behind it.
+    """
+    asked = set(images)
+    last = {
+        Image(record["frame"], record["size"]): record["fingerprint"] for record in records if record["event"] == "done"
+    }
+    others = [image for image, found in last.items() if image in asked and found != mark]
+    if not others:
+        return ""
+    plans = [record for record in records if record["event"] == "plan" and record["fingerprint"] != mark]
+    before = plans[-1].get("parts", {}) if plans else {}
+    changed = [words for name, words in PARTS.items() if name in before and before[name] != parts[name]]
+    of = f"made with other {' and '.join(changed)}" if changed else "of another run"
+    count = f"{len(others)} images here are" if len(others) > 1 else "1 image here is"
+    return f"{count} {of}; rendered again"

@@ -1,0 +1,139 @@
+"""One writer: who holds a folder, from when to when, and what a dead owner leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mpirender import lock
+from mpirender.errors import TakenOver, UsageError
+from mpirender.lock import DEAD_SECONDS, Lock, Owner
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "out" / ".mpirender"
+    place.mkdir(parents=True)
+    return place
+
+
+def left_by(folder: Path, *, silent: float = 0, **changed: object) -> Owner:
+    """Leave a lock of another process, that was touched so many seconds ago."""
+    owner = dataclasses.replace(Owner.this_process("other"), **changed)
+    path = folder / lock.LOCK
+    path.write_text(json.dumps(dataclasses.asdict(owner)))
+    os.utime(path, (time.time() - silent, time.time() - silent))
+    return owner
+
+
+def test_a_lock_that_is_held_is_refused_and_names_its_owner(folder: Path) -> None:
+    with lock.held(folder, "first"), pytest.raises(UsageError, match=rf"pid {os.getpid()} on {os.uname().nodename}"):
+        Lock(folder, "second").acquire()
+    with lock.held(folder, "second") as held:
+        assert lock.read(folder) == held.me
+    assert not (folder / lock.LOCK).exists()
+
+
+def test_it_is_given_back_when_the_run_fails(folder: Path) -> None:
+    with pytest.raises(ZeroDivisionError), lock.held(folder, "first"):
+        raise ZeroDivisionError
+    assert lock.living_owner(folder) is None
+
+
+def test_the_lock_of_a_process_that_was_killed_is_taken_over_at_once(folder: Path) -> None:
+    script = "import sys, time; from pathlib import Path; from mpirender.lock import Lock; "
+    script += "Lock(Path(sys.argv[1]), 'x').acquire(); print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert lock.living_owner(folder).pid == process.pid
+        with pytest.raises(UsageError):
+            Lock(folder, "second").acquire()
+        process.kill()
+        process.wait()
+    with lock.held(folder, "second"):
+        assert lock.living_owner(folder).run == "second"
+
+
+def test_a_process_id_that_was_given_out_again_is_not_taken_for_the_owner(folder: Path) -> None:
+    left_by(folder, born=1)
+    assert lock.living_owner(folder) is None
+
+
+def test_an_owner_on_another_machine_lives_as_long_as_its_heart_beats(folder: Path) -> None:
+    left_by(folder, space="another kernel", host="n7", silent=DEAD_SECONDS - 20)
+    with pytest.raises(UsageError, match="on n7"):
+        Lock(folder, "second").acquire()
+    left_by(folder, space="another kernel", host="n7", silent=DEAD_SECONDS + 5)
+    with lock.held(folder, "second"):
+        assert lock.read(folder).run == "second"
+
+
+def test_a_lock_without_a_name_is_busy_for_a_while_and_then_dead(folder: Path) -> None:
+    (folder / lock.LOCK).write_bytes(b"")
+    with pytest.raises(UsageError, match="another run writes here"):
+        Lock(folder, "second").acquire()
+    os.utime(folder / lock.LOCK, (0, 0))
+    with lock.held(folder, "second"):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_on_a_full_disk_no_empty_lock_is_left_that_would_keep_the_next_run_waiting(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(disk)], check=True)
+    try:
+        (disk / "filler").write_bytes(b"0" * 4096)
+        with pytest.raises(OSError, match="No space left"):
+            Lock(disk, "first").acquire()
+        assert not (disk / lock.LOCK).exists()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_the_heart_beats_every_few_seconds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with lock.held(folder, "first") as held:
+        os.utime(folder / lock.LOCK, (0, 0))
+        held.beat()
+        assert (folder / lock.LOCK).stat().st_mtime == 0, "not more often than needed"
+        monkeypatch.setattr(lock, "BEAT_SECONDS", 0)
+        held.beat()
+        assert time.time() - (folder / lock.LOCK).stat().st_mtime < 5
+        (folder / lock.LOCK).unlink()
+        held.beat()
+        assert lock.read(folder) == held.me, "a lock that someone has deleted is made again"
+
+
+def test_an_owner_that_was_taken_for_dead_notices_and_leaves_the_others_lock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0)
+    with pytest.raises(TakenOver, match="another one has taken over"), lock.held(folder, "first") as held:
+        other = left_by(folder, pid=1)
+        held.beat()
+    assert lock.read(folder) == other
+
+
+def test_of_many_that_want_a_dead_owners_lock_exactly_one_gets_it(folder: Path) -> None:
+    left_by(folder, born=1)
+    script = "import sys, time; from pathlib import Path; from mpirender.lock import Lock\n"
+    script += "time.sleep(max(float(sys.argv[2]) - time.time(), 0)); Lock(Path(sys.argv[1]), 'x').acquire()\n"
+    script += "print('got it', flush=True); sys.stdin.readline()"
+    command = [sys.executable, "-c", script, str(folder), str(time.time() + 1.5)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    many = [subprocess.Popen(command, **pipes) for _ in range(8)]
+    time.sleep(3)
+    ended = [process for process in many if process.poll() is not None]
+    for process in many:
+        process.kill()
+    said = [process.communicate() for process in many]
+    assert sum("got it" in out for out, _ in said) == 1
+    assert len(ended) == 7
+    assert sum("Error: " in err for _, err in said) == 7
