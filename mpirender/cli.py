@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -80,6 +81,24 @@ PROGRAMS = option_group(
     option("--pvbatch", metavar="PATH", help="ParaView's pvbatch. [default: MPIRENDER_PVBATCH, else from PATH]"),
     option("--mpiexec", metavar="PATH", help="The MPI launcher that fits pvbatch's MPI. [default: from PATH]"),
 )
+
+MOVIE = option_group(
+    "The movie",
+    option("-r", "--frame-rate", metavar="RATE", help="Frames a second; 30000/1001 works. [default: the run's]"),
+    option("-m", "--movie", metavar="KIND", help="mp4, webm, gif or mkv. [default: the run's; mp4 where it made none]"),
+    option("--codec", metavar="CODEC", help="mp4: h264, h265, av1; webm: vp9, av1; mkv: images (the files themselves), "
+           "ffv1. [default: the first of them]"),
+    option("--name", metavar="SUFFIX",
+           help="Write SCENE_SIZE_SUFFIX beside the movie that is there, instead of in its place."),
+)  # fmt: skip
+FRAMES = option_group(
+    "Its frames",
+    option("-s", "--size", "sizes", multiple=True, metavar="NAME",
+           help="Only this size; give it again for more than one. [default: all of the run]"),
+    option("-f", "--frames", metavar="SET", help="Frames to show, such as 0-99. [default: those of the run]"),
+    option("--allow-missing", metavar="HOW", help="What to do with missing or damaged frames: skip leaves them out, "
+           "hold shows the one before meanwhile. [default: make no movie]"),
+)  # fmt: skip
 
 
 EXIT_CODES = (
@@ -172,6 +191,41 @@ def doctor(**options: Any) -> None:  # noqa: ANN401
             click.echo(f"{'':>24}to mend it: {check.cure}")
     if missing:
         sys.exit(ToolMissing.exit_code)
+
+
+@cli.command(context_settings=SETTINGS)
+@cloup.argument("output", help="The folder that render writes to.")
+@option("-w", "--watch", is_flag=True, help="Show it again every two seconds, until the run has ended.")
+@option("--json", "as_json", is_flag=True, help="Print JSON instead of text; with --watch a line whenever it changes.")
+def status(output: str, watch: bool, as_json: bool) -> None:
+    """Show what a run is doing or has done, from any machine that sees its output folder.
+
+    Frames done, failed and left, the end as estimated, and what each rank does. It only reads.
+    """
+    from mpirender.status import follow
+
+    follower = follow.Follower(Path(output))
+    if watch:
+        follow.watch(follower, sys.stdout, json_lines=as_json)
+    else:
+        click.echo((follow.as_json if as_json else follow.as_text)(follower.look()), nl=False)
+
+
+@cli.command(context_settings=SETTINGS)
+@cloup.argument("output", help="The folder that render writes to.")
+@MOVIE
+@FRAMES
+@option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
+    """Make the movies of a run again from its frames, with another rate, kind or codec.
+
+    A movie that is there stays until the new one is whole. Needs neither ParaView nor MPI.
+    """
+    from mpirender import encode as room
+
+    made = room.encode(room.Wish(Path(output), **options), room.silent if quiet else room.telling(sys.stdout))
+    if not quiet:
+        click.echo(room.summary(made))
 
 
 def job_of(options: dict[str, Any]) -> RenderJob:

@@ -16,8 +16,8 @@ PACKAGE = REPOSITORY / "mpirender"
 ROOMS = (
     "errors", "frames", "job", "engines", "schedule", "journal", "orders", "lock", "processes", "ffmpeg", "movie",
     "stopping", "display", "resume", "images", "assembly", "rank",
-    "launcher", "launch", "preflight", "space", "flight", "fate", "result", "supervise", "progress", "report",
-    "doctor", "cli",
+    "launcher", "launch", "preflight", "space", "flight", "fate", "result", "supervise", "progress", "report", "status",
+    "guard", "stock", "encode", "doctor", "cli",
 )  # fmt: skip
 INSIDE = ROOMS[: ROOMS.index("rank") + 1]  # these run inside pvbatch
 # numpy, imageio and vtk are imported by single engines, each inside a function.

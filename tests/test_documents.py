@@ -14,7 +14,7 @@ import pytest
 
 from conftest import REPOSITORY, Run
 from mpirender import errors
-from mpirender.cli import render
+from mpirender.cli import cli
 from mpirender.job import SIZE_NAMES
 
 README = (REPOSITORY / "README.md").read_text()
@@ -40,8 +40,12 @@ def folder(scenes: SimpleNamespace, tmp_path: Path) -> Path:
     return tmp_path
 
 
+ALL = shown_commands("mpirender")
+OF_A_RUN = [command for command in ALL if command.split()[1] in ("status", "encode")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", shown_commands("mpirender"))
+@pytest.mark.parametrize("command", [command for command in ALL if command not in OF_A_RUN])
 def test_the_commands_of_readme_are_accepted(run: Run, folder: Path, command: str) -> None:
     """Rendering is checked as far as --dry-run goes: scene, data, options and programs."""
     words = shlex.split(command, comments=True)[1:]
@@ -49,6 +53,15 @@ def test_the_commands_of_readme_are_accepted(run: Run, folder: Path, command: st
     done = run(*words, *dry, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@pytest.mark.slow
+def test_the_commands_of_readme_about_a_run_work_on_one(run: Run, folder: Path) -> None:
+    assert run("render", "orbit.pvsm", "--frames", "0-2", "--size", "480p", cwd=folder).returncode == 0
+    for command in OF_A_RUN:
+        done = run(*shlex.split(command, comments=True)[1:], cwd=folder)
+        assert done.returncode == 0, command + done.stderr
+        assert done.stdout
 
 
 @pytest.mark.slow
@@ -77,8 +90,8 @@ def test_the_mpiexec_line_of_readme_is_the_one_that_is_run(run: Run, folder: Pat
 
 
 def test_readme_names_only_options_that_exist() -> None:
-    known = {name for parameter in render.params for name in parameter.opts}
-    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--no-mpi", "--fast", "--json", "--help"}
+    known = {name for command in cli.commands.values() for parameter in command.params for name in parameter.opts}
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--no-mpi", "--fast", "--help"}
     assert used <= known
 
 

@@ -1,0 +1,273 @@
+"""Make the movies of a run again, from the frames that are there: at another rate, of another kind or codec."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from mpirender import frames as framesets
+from mpirender import guard, journal, movie
+from mpirender.errors import FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
+from mpirender.job import CODECS, FOLDER, RenderJob, Size
+from mpirender.space import amount
+from mpirender.stock import Stock, named, newest_plan, take_stock, verb
+
+USUAL_KIND = "mp4"
+GAPS = ("skip", "hold")
+ALLOW = "--allow-missing skip leaves them out, --allow-missing hold shows the frame before them meanwhile"
+Busy = Callable[[str], contextlib.AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for, as on the command line; None stands for what the run had.
+
+    Args:
+        output: the folder that render wrote to.
+        codec: one of :data:`mpirender.job.CODECS` for the kind of movie, by default the first.
+        sizes: names of some of the run's sizes; empty for all.
+        frames: a frame set; by default those of the run.
+        allow_missing: what becomes of frames that are not there: ``skip`` or ``hold``; None refuses them.
+        name: comes behind the usual name of the movies, so that they stand beside those there are.
+    """
+
+    output: Path
+    frame_rate: str | None = None
+    movie: str | None = None
+    codec: str | None = None
+    sizes: tuple[str, ...] = ()
+    frames: str | None = None
+    allow_missing: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A movie that was made; ``rate`` is in frames a second, ``gaps`` what became of missing frames."""
+
+    stock: Stock
+    info: movie.MovieInfo
+    rate: Fraction
+    codec: str
+    gaps: tuple[str, ...]
+
+
+def silent(_text: str) -> contextlib.AbstractContextManager[object]:
+    """Say nothing of what is being done; for --quiet."""
+    return contextlib.nullcontext()
+
+
+def telling(stream: TextIO) -> Busy:
+    """Return what says what is being done: with a spinner on a terminal, elsewhere in a line."""
+    if stream.isatty():
+        console = Console(file=stream)
+        return lambda text: console.status(Text(text))
+
+    def line(text: str) -> contextlib.AbstractContextManager[object]:
+        stream.write(f"{text}\n")
+        stream.flush()
+        return contextlib.nullcontext()
+
+    return line
+
+
+def encode(wish: Wish, busy: Busy = silent) -> list[Made]:
+    """Make the movies, one per size; older ones of the same name stay until the new one is whole.
+
+    Args:
+        busy: called with what is being done, for a context that lasts as long.
+
+    Raises:
+        UsageError: no run was ever asked for in this folder, or the wish has mistakes, or a run lives there.
+        FramesMissing: frames are missing; no movie was made.
+        NoSpace: the disk is full.
+        EncodeFailed: a movie could not be made.
+        ToolMissing: there is no ffmpeg, or it lacks the encoder.
+        Stopped: a signal came.
+    """
+    rendered = read_job(wish.output.absolute())
+    job, codec = understand(wish, rendered)
+    try:
+        with guard.alone_in(job.folder) as check:
+            with busy("checking the frames"):
+                stocks = stocks_of(wish, job, rendered)
+            made = []
+            for stock in stocks:
+                made.append(make(wish, job, codec, stock, busy))
+                check()
+            return made
+    except OSError as error:
+        if out_of_space(error):
+            raise NoSpace(job.output) from None
+        raise UsageError(f"{wish.output}: cannot be read and written ({error.strerror or error})") from None
+
+
+def read_job(output: Path) -> RenderJob:
+    """Return the job of a folder, which may have been moved since.
+
+    Raises:
+        UsageError: it has none, or none that can be read.
+    """
+    try:
+        job = RenderJob.from_json((output / FOLDER / "job.json").read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        hint = "give the folder that render wrote to (--output; SCENE_renders by default)"
+        raise UsageError(f"{output}: no run of mpirender here; {hint}") from None
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, TypeError, KeyError, MpirenderError):
+        raise UsageError(
+            f"{output / FOLDER / 'job.json'}: damaged, or of another version; mpirender render writes it anew"
+        ) from None
+    return replace(job, output=output)
+
+
+def understand(wish: Wish, rendered: RenderJob) -> tuple[RenderJob, str]:
+    """Return the job with what is asked for put in, and the codec.
+
+    Raises:
+        UsageError: with every mistake in the wish.
+    """
+    job, mistakes = rendered, wrong_words(wish, rendered)
+    for name in ("frame_rate", "frames"):
+        try:
+            job = job if getattr(wish, name) is None else replace(job, **{name: getattr(wish, name)})
+        except UsageError as error:
+            mistakes += error.mistakes
+    kind = wish.movie or (rendered.movie if rendered.movie in CODECS else USUAL_KIND)
+    mistakes += wrong_kind(kind, wish.codec, job)
+    if mistakes:
+        raise UsageError(mistakes)
+    asked = {name.lower() for name in wish.sizes}
+    sizes = tuple(size for size in job.sizes if not asked or size.name.lower() in asked)
+    return replace(job, movie=kind, sizes=sizes), wish.codec or CODECS[kind][0]
+
+
+def wrong_words(wish: Wish, rendered: RenderJob) -> list[str]:
+    """Say what is wrong with names that are to be chosen from a few."""
+    there = [size.name for size in rendered.sizes]
+    known = {name.lower() for name in there}
+    mistakes = [
+        f"--size {name!r} is not in {wish.output}; there are: {', '.join(there)}"
+        for name in wish.sizes
+        if name.lower() not in known
+    ]
+    if wish.allow_missing not in (None, *GAPS):
+        mistakes.append(f"--allow-missing {wish.allow_missing!r} must be one of: {', '.join(GAPS)}")
+    if wish.name is not None and not re.fullmatch(r"[\w.+-]+", wish.name):
+        mistakes.append(f"--name {wish.name!r} becomes part of a file name; use letters, digits and . _ + -")
+    return mistakes
+
+
+def wrong_kind(kind: str, codec: str | None, job: RenderJob) -> list[str]:
+    """Say what is wrong with the kind of movie, or what does not go with it."""
+    if kind not in CODECS:
+        return [f"--movie {kind!r} must be one of: {', '.join(CODECS)}"]
+    mistakes = []
+    if codec is not None and codec not in CODECS[kind]:
+        mistakes.append(f"--codec {codec!r} must be one of: {', '.join(CODECS[kind])} for {kind}")
+    if (kind, codec) == ("webm", "av1") and job.transparent_background:
+        mistakes.append("--codec av1 holds no transparency, which these frames have; use vp9, or --movie mp4 on black")
+    if kind == "gif" and job.rate > movie.GIF_FASTEST:
+        mistakes.append(
+            f"--frame-rate {job.frame_rate} is too fast for gif players; they show at most {movie.GIF_FASTEST} a second"
+        )
+    return mistakes
+
+
+def stocks_of(wish: Wish, job: RenderJob, rendered: RenderJob) -> list[Stock]:
+    """Look which frames are there, at each size.
+
+    Raises:
+        FramesMissing: some are missing and that is not allowed, or all of a size are.
+        UsageError: the scene does not have them.
+    """
+    records = journal.read(job.folder)
+    plan = newest_plan(records)
+    if plan is None:
+        raise FramesMissing(f"{wish.output}: nothing was rendered here yet; run: {render_command(rendered)}")
+    asked = framesets.parse(wish.frames or plan["frames"])
+    if wish.frames and rendered.frames is None:
+        beyond = framesets.out_of_range(wish.frames, len(framesets.parse(plan["frames"])))
+        if beyond:
+            raise UsageError(beyond)
+    stocks = take_stock(job, asked, records, plan["fingerprint"])
+    if not all(stock.sound if wish.allow_missing else not stock.missing for stock in stocks):
+        raise FramesMissing("\n".join(told_missing(wish, job, rendered, stocks)))
+    return stocks
+
+
+def told_missing(wish: Wish, job: RenderJob, rendered: RenderJob, stocks: Sequence[Stock]) -> list[str]:
+    """Name what is missing, a line for each size and reason, and what can be done about it."""
+    lines = [
+        f"{stock.size.name} {named(frames)}: {reason}" for stock in stocks for reason, frames in stock.missing.items()
+    ]
+    older = [path.name for path in (place(job, stock.size, wish.name) for stock in stocks) if path.exists()]
+    stays = f" ({', '.join(older)}: as before)" if older else ""
+    missing = [frame for stock in stocks for frames in stock.missing.values() for frame in frames]
+    count = sum(len(stock.asked) for stock in stocks)
+    empty = [stock.size.name for stock in stocks if not stock.sound]
+    of = f"no frame at all of {', '.join(empty)} is there" if empty else f"{len(missing)} of {count} images are missing"
+    lines += [f"{of}, so no movie was made{stays}", f"render them: {render_command(rendered, missing)}"]
+    return lines if empty else [*lines, f"or encode without them: {ALLOW}"]
+
+
+def render_command(rendered: RenderJob, missing: Collection[int] = ()) -> str:
+    """Return the command that renders what is missing, with the frames that the run was not asked for added."""
+    if rendered.frames is not None and not set(missing) <= set(framesets.parse(rendered.frames)):
+        wider = framesets.text([*framesets.parse(rendered.frames), *missing])
+        rendered = replace(rendered, frames=wider)
+    return shlex.join(["mpirender", "render", *rendered.arguments()])
+
+
+def place(job: RenderJob, size: Size, name: str | None) -> Path:
+    """Return where the movie of a size has its place."""
+    usual = job.movie_path(size)
+    return usual if name is None else usual.with_name(f"{usual.stem}_{name}{usual.suffix}")
+
+
+def make(wish: Wish, job: RenderJob, codec: str, stock: Stock, busy: Busy) -> Made:
+    """Make the movie of a size."""
+    images = [job.image(stock.size, frame) for frame in stock.shown(wish.allow_missing)]
+    target = place(job, stock.size, wish.name)
+    with busy(f"encoding {target.name}: {len(images)} frames, {float(job.rate):g} a second, {codec}"):
+        info = movie.encode(images, target, rate=job.rate, codec=codec, transparent=job.transparent_background)
+    return Made(stock, info, job.rate, codec, tuple(told_gaps(stock, wish.allow_missing)))
+
+
+def told_gaps(stock: Stock, gaps: str | None) -> list[str]:
+    """Say what became of frames that are missing."""
+    lines = []
+    first = min(stock.sound)
+    for reason, frames in stock.missing.items():
+        early = [frame for frame in frames if frame < first] if gaps == "hold" else []
+        late = [frame for frame in frames if frame not in early]
+        if early:
+            lines.append(f"{named(early)} {verb(early)} missing, frame {first} is shown instead ({reason})")
+        if late:
+            instead = ", the picture before is held" if gaps == "hold" else " and skipped"
+            lines.append(f"{named(late)} {verb(late)} missing{instead} ({reason})")
+    return [f"{stock.size.name}: {line}" for line in lines]
+
+
+def summary(made: Sequence[Made]) -> str:
+    """Say what was made, and of what."""
+    lines = []
+    for one in made:
+        info, rate = one.info, float(one.rate)
+        facts = f"{info.frames} frame{'s' if info.frames > 1 else ''}, {info.frames / rate:.1f} s at {rate:g} a second"
+        lines.append(f"{'movie':>10}  {info.path} ({facts}, {one.codec}, {amount(info.bytes)})")
+        lines += [f"{'beware':>10}  {gap}" for gap in one.gaps]
+        if one.stock.complained:
+            of = f"{one.stock.size.name}: errors were reported during {one.stock.complained} of these images"
+            lines.append(f"{'beware':>10}  {of}; --on-error warn kept them")
+    return "\n".join(lines)

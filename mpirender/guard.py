@@ -1,0 +1,84 @@
+"""Work in the folder of a run from one process: alone there, and leaving nothing half-done when a signal ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from mpirender import lock
+from mpirender.errors import MpirenderError, Stopped
+from mpirender.lock import Lock
+from mpirender.stopping import SIGNALS
+
+BEAT_SECONDS = 1.0
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[Callable[[], None]]:
+    """Hold the lock of a folder for the time of the block, which signals end by an exception.
+
+    It gives what to call now and then: it raises what went wrong with the lock.
+
+    Raises:
+        UsageError: a run lives there.
+        Stopped: a signal came.
+    """
+    with ended_by_signals(), lock.held(folder, lock.ENCODE) as held, kept_fresh(held) as check:
+        yield check
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let signals raise :class:`Stopped` for the time of the block, so that nothing half-written stays.
+
+    Ctrl-C raises by itself. Outside the main thread Python cannot handle signals, and whoever owns that thread does.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        for other in handled:  # one is enough; another would cut short what the first one tidies up
+            signal.signal(other, signal.SIG_IGN)
+        raise Stopped(f"stopped on {signal.Signals(number).name}; run the same command again")
+
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in SIGNALS if main and number != signal.SIGINT}
+    handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in handled:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, before[number] or signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def kept_fresh(held: Lock) -> Iterator[Callable[[], None]]:
+    """Let the lock beat for the time of the block, for others take it over when it does not.
+
+    It gives what to call now and then: it raises what went wrong with the lock.
+    """
+    ended = threading.Event()
+    problems: list[MpirenderError] = []
+
+    def beat() -> None:
+        try:
+            while not ended.wait(BEAT_SECONDS):
+                held.beat()
+        except MpirenderError as error:
+            problems.append(error)
+
+    def check() -> None:
+        if problems:
+            raise problems[0]
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield check
+    finally:
+        ended.set()
+        thread.join()

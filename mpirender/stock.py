@@ -1,0 +1,115 @@
+"""Which frames of a run count, and why others do not: the newest run's records and the files must agree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mpirender import frames as framesets
+from mpirender import journal
+from mpirender.job import Image, RenderJob, Size
+from mpirender.journal import Record
+from mpirender.launcher import cores
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What is there of a size: the frames asked for, those that count, and the others by the reason why they do not.
+
+    ``complained`` of those that count were kept although the engine reported an error.
+    """
+
+    size: Size
+    asked: tuple[int, ...]
+    sound: frozenset[int]
+    missing: Mapping[str, list[int]]
+    complained: int
+
+    def shown(self, gaps: str | None) -> list[int]:
+        """Return the frames in the order in which the movie shows them.
+
+        Args:
+            gaps: ``hold`` shows the frame before each that is missing, at the start the first that is there; else they
+                are left out.
+        """
+        if gaps != "hold":
+            return [frame for frame in self.asked if frame in self.sound]
+        shown: list[int] = []
+        last = min(self.sound)
+        for frame in self.asked:
+            last = frame if frame in self.sound else last
+            shown.append(last)
+        return shown
+
+
+def newest_plan(records: Sequence[Record]) -> Record | None:
+    """Return what the newest run planned, None if none got so far that it knew its frames."""
+    return next((record for record in reversed(records) if record["event"] == "plan"), None)
+
+
+def take_stock(job: RenderJob, asked: tuple[int, ...], records: Sequence[Record], mark: str) -> list[Stock]:
+    """Look which frames count, at each size: recorded as done, and the files are still what they were.
+
+    Args:
+        mark: the fingerprint of the newest run.
+    """
+    last = journal.newest(records, mark, job.sizes)
+    others = {
+        Image(record["frame"], record["size"])
+        for record in records
+        if record["event"] == "done" and record.get("fingerprint") != mark
+    }
+    images = [Image(frame, size.name) for size in job.sizes for frame in asked]
+    with ThreadPoolExecutor(cores()) as pool:  # reading and hashing let go of the interpreter lock
+        reasons = dict(
+            zip(images, pool.map(lambda image: why_missing(job, image, last.get(image), image in others), images))
+        )
+    return [stock_of(size, asked, reasons, last) for size in job.sizes]
+
+
+def stock_of(
+    size: Size, asked: tuple[int, ...], reasons: Mapping[Image, str], last: Mapping[Image, Record]
+) -> Stock:  # fmt: skip
+    """Sum up a size, given why each image is missing (empty for those that are there) and its last record."""
+    missing: dict[str, list[int]] = defaultdict(list)
+    for frame in asked:
+        if reason := reasons[Image(frame, size.name)]:
+            missing[reason].append(frame)
+    sound = frozenset(asked).difference(*missing.values())
+    complained = sum(bool(last[Image(frame, size.name)].get("complaints")) for frame in sound)
+    return Stock(size, asked, sound, missing, complained)
+
+
+def why_missing(job: RenderJob, image: Image, record: Record | None, otherwise: bool) -> str:
+    """Say why an image does not count, empty when it does.
+
+    Args:
+        record: the newest run's last word on it.
+        otherwise: whether it was rendered with another fingerprint.
+    """
+    if record is None:
+        return "rendered from another scene, other data or with other options" if otherwise else "never rendered"
+    if record["event"] != "done":
+        return one_line(f"failed: {record['reason']}")
+    if record.get("complaints") and job.on_error != "warn":
+        return one_line(f"kept in spite of an error by an earlier run: {record['complaints'][0]}")
+    if journal.whole(job.place(image), record):
+        return ""
+    return "damaged since it was rendered" if job.place(image).exists() else "gone since it was rendered"
+
+
+def one_line(text: str) -> str:
+    """Write what an engine said in a line."""
+    return " ".join(text.split())
+
+
+def named(frames: Sequence[int]) -> str:
+    """Name frames."""
+    return f"frame{'s' if len(frames) > 1 else ''} {framesets.text(frames)}"
+
+
+def verb(frames: Sequence[int]) -> str:
+    """Return the verb that goes with frames."""
+    return "are" if len(frames) > 1 else "is"

@@ -1,0 +1,234 @@
+"""Kill a ParaView run at random moments, anywhere, until its movie is there; then look for any trace of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from conftest import SIZE, Run, assert_same_pictures
+from mpirender import journal, movie
+from mpirender.journal import Tail
+
+KILLS = 40
+FRAMES = 40
+RANKS = 2
+POISON = 5
+HANG = 5
+SEED = 20261121
+WHAT = ("rank", "rank", "mpiexec", "command", "group", "everything")
+
+
+def kill_session(pid: int, number: int) -> None:
+    """Signal a process group and the groups of all that its processes have started, at once."""
+    started = children(pid)
+    for group in [pid, *started, *(rank for mpiexec in started for rank in children(mpiexec))]:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, number)
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
+    return [int(line) for line in found.split()]
+
+
+@dataclass
+class Saboteur:
+    """Runs the command again and again, and kills something now and then."""
+
+    scene: Path
+    output: Path
+    random: random.Random
+    kills: Counter[str] = field(default_factory=Counter)
+    commands: int = 0
+
+    def run_to_the_end(self) -> None:
+        """Run the command until it ends well; what ended otherwise is run again, as a person would."""
+        code = None
+        while code != 0:
+            assert self.commands < 200, "it never ends well"
+            code = self.run_once()
+
+    def run_once(self) -> int:
+        self.commands += 1
+        words = ["render", self.scene, "--size", SIZE, "--ranks", RANKS, "--output", self.output, "--quiet"]
+        command = [sys.executable, "-m", "mpirender.cli", *map(str, words)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+            while process.poll() is None:
+                if self.wait_for_a_moment(process):
+                    self.kill_something(process.pid)
+            said = process.stderr.read()
+        assert process.returncode in (0, 4, -signal.SIGKILL), said
+        assert "Traceback" not in said
+        return process.returncode
+
+    def wait_for_a_moment(self, process: subprocess.Popen[str]) -> bool:
+        """Wait for some time while the ranks start, or for some frames and a part of one; false if it ends before."""
+        frames = self.random.randint(0, 6) if self.random.random() < 0.8 else -1
+        tail, seen = Tail(self.output / ".mpirender"), 0
+        while frames >= 0 and seen <= frames and process.poll() is None:
+            seen += sum(record["event"] == "take" for record in tail.read())
+            time.sleep(0.02)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(self.random.uniform(0, 0.2 if frames >= 0 else 5))
+        return process.poll() is None
+
+    def kill_something(self, pid: int) -> None:
+        what = self.random.choice(WHAT)
+        mpiexecs = children(pid)
+        ranks = [rank for mpiexec in mpiexecs for rank in children(mpiexec)]
+        victims = {"rank": ranks, "mpiexec": mpiexecs, "command": [pid], "group": [pid], "everything": [pid]}[what]
+        if not victims:
+            return  # it is only just starting
+        {"group": os.killpg, "everything": kill_session}.get(what, os.kill)(self.random.choice(victims), signal.SIGKILL)
+        self.kills[what] += 1
+
+
+def unfinished_takes(folder: Path) -> Counter[int]:
+    """Return how often each frame was in flight when its rank ended, from the ranks' own journals."""
+    lost: Counter[int] = Counter()
+    for path in folder.glob("rank-*.jsonl"):
+        flying = None
+        for record in journal.parse(path.read_bytes().splitlines()):
+            if record["event"] in ("take", "start") and flying is not None:
+                lost[flying] += 1
+            if record["event"] in ("take", "start"):
+                flying = record.get("frame")
+            elif record["event"] in ("done", "fail") and record["frame"] == flying:
+                flying = None
+        if flying is not None:
+            lost[flying] += 1
+    return lost
+
+
+def x_servers() -> set[str]:
+    return set(subprocess.run(["pgrep", "Xvfb"], capture_output=True, text=True, check=False).stdout.split())
+
+
+@pytest.fixture(scope="module")
+def scene(scenes: SimpleNamespace) -> Path:
+    """Make an orbit long enough to be killed often."""
+    text, changed = re.subn(
+        r'(name="NumberOfFrames"[^>]*>\s*<Element index="0" value=)"\d+"',
+        rf'\1"{FRAMES}"',
+        scenes.state("orbit").read_text(),
+    )
+    assert changed == 1
+    path = scenes.folder / "long" / "orbit.pvsm"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.slow
+def test_whatever_is_killed_whenever_the_frames_are_the_same_and_none_is_lost_or_rendered_without_need(
+    scene: Path, pvbatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pvbatch(Path(__file__).parent / "save_animation.py", scene, tmp_path / "reference", SIZE)
+    before = x_servers()
+    chance = random.Random(SEED)
+    figures: Counter[str] = Counter()
+    kills: Counter[str] = Counter()
+    while kills.total() < KILLS:
+        output = tmp_path / f"round{figures['rounds']}"
+        saboteur = Saboteur(scene, output, chance)
+        saboteur.run_to_the_end()
+        look_for_traces(output, tmp_path / "reference", figures)
+        kills += saboteur.kills
+        figures.update(rounds=1, commands=saboteur.commands)
+    end = time.monotonic() + 10
+    while x_servers() - before and time.monotonic() < end:
+        time.sleep(0.1)
+    assert x_servers() <= before
+    assert subprocess.run(["pgrep", "-fa", str(tmp_path)], stdout=subprocess.PIPE, text=True, check=False).stdout == ""
+    with capsys.disabled():
+        told = ", ".join(f"{name} {count}" for name, count in figures.items())
+        print(f"\nfaults: {kills.total()} kills ({', '.join(f'{n} {what}' for what, n in kills.items())}): {told}")
+
+
+def look_for_traces(output: Path, reference: Path, figures: Counter[str]) -> None:
+    """Compare a movie that survived with an undisturbed one, and add up what the journals tell."""
+    folder = output / ".mpirender"
+    assert_same_pictures(output / SIZE, reference)
+    assert movie.read_back(output / f"orbit_{SIZE}.mp4").frames == FRAMES
+    records = journal.read(folder)
+    done = Counter(record["frame"] for record in records if record["event"] == "done")
+    takes = Counter(record["frame"] for record in records if record["event"] == "take")
+    lost = unfinished_takes(folder)
+    assert done == Counter(range(FRAMES)), "every frame is done exactly once"
+    assert takes - done == lost, "a frame is taken up again only if it was in flight when its rank ended"
+    assert list(output.rglob(".part-*")) == []
+    assert not (folder / "lock").exists()
+    figures.update(
+        restarts=sum(record["event"] == "death" for record in records),
+        frames_rendered_twice=sum(done.values()) - len(done),
+        frames_in_flight_lost=lost.total(),
+        frames_lost=FRAMES - len(done),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["the command", "every process of the run"])
+def test_paraview_ends_its_frames_in_flight_on_a_signal(scene: Path, tmp_path: Path, to: str) -> None:
+    """Slurm signals every process of a step: the X server, too, without which the ranks would die."""
+    output = tmp_path / "out"
+    words = ["render", scene, "--size", "HD", "--ranks", RANKS, "--output", output, "--quiet"]
+    command = [sys.executable, "-m", "mpirender.cli", *map(str, words)]
+    before = x_servers()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        tail, seen = Tail(output / ".mpirender"), 0
+        while seen < 6 and process.poll() is None:
+            seen += sum(record["event"] == "take" for record in tail.read())
+            time.sleep(0.01)
+        ranks = [rank for mpiexec in children(process.pid) for rank in children(mpiexec)]
+        servers = [int(server) for server in x_servers() - before]
+        for pid in [*ranks, *servers] if to != "the command" else []:
+            os.kill(pid, signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+        assert process.wait(60) == 75, said
+    assert len(servers) == 1
+    records = journal.read(output / ".mpirender")
+    takes = sorted(record["frame"] for record in records if record["event"] == "take")
+    assert takes == sorted(record["frame"] for record in records if record["event"] == "done"), "none is cut off"
+    assert x_servers() <= before
+    assert subprocess.run(["pgrep", "-fa", str(output)], stdout=subprocess.PIPE, text=True, check=False).stdout == ""
+
+
+@pytest.mark.slow
+def test_a_paraview_filter_that_kills_its_process_at_a_frame_is_found(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    done = run("render", scenes.folder / "deadly" / "poison.pvsm", "--size", SIZE, "--ranks", RANKS)
+    assert done.returncode == 4
+    assert re.search(
+        rf"{SIZE} frames {POISON}: set aside after 2 deaths at it; the last: rank \d on \S+ died", done.stderr
+    )
+    assert f"to try {SIZE} frame {POISON} alone: mpirender render" in done.stderr
+    assert done_frames(tmp_path / "poison_renders") == [frame for frame in range(8) if frame != POISON]
+
+
+@pytest.mark.slow
+def test_a_paraview_filter_that_hangs_at_a_frame_is_found(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+    scene = scenes.folder / "deadly" / "hang.pvsm"
+    done = run("render", scene, "--size", SIZE, "--ranks", RANKS, "--frame-timeout", 10)
+    assert done.returncode == 4
+    assert f"{SIZE} frames {HANG}: set aside after 2 deaths at it" in done.stderr
+    assert f"took too long for {SIZE} frame {HANG}" in done.stderr
+    assert done_frames(tmp_path / "hang_renders") == [frame for frame in range(8) if frame != HANG]
+    assert subprocess.run(["pgrep", "-fa", str(tmp_path)], stdout=subprocess.PIPE, text=True, check=False).stdout == ""
+
+
+def done_frames(output: Path) -> list[int]:
+    return sorted(record["frame"] for record in journal.read(output / ".mpirender") if record["event"] == "done")
