@@ -275,4 +275,7 @@ def leave(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    # Not this module's own main: ParaView runs the scripts of a state in __main__, after "from numpy import *".
+    from mpirender.rank import main as run_rank
+
+    run_rank()

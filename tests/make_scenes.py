@@ -1,13 +1,42 @@
-"""Make the scenes of the tests; runs in pvbatch: ``pvbatch --no-mpi make_scenes.py FOLDER``."""
+"""Make the scenes of the tests; runs in pvbatch: ``pvbatch --no-mpi make_scenes.py FOLDER``.
+
+Those that cannot be rendered to their end lie in folders of their own: ``deadly/poison.pvsm`` kills its process at
+frame 5 of 8, ``deadly/hang.pvsm`` never ends frame 5 of 8, ``broken/raises.pvsm`` raises an exception at frame 3 of 8,
+and ``broken/holed.pvsm`` (12 frames) reads ``broken/data/step_0.vtp`` to ``step_3.vtp``, each in three frames. It waits
+for ``broken/data/go`` at the first frame after the timestep 0, so that a test can take a file away meanwhile.
+"""
 
 import sys
 from pathlib import Path
 
 from paraview import servermanager, simple
-from vtkmodules.vtkFiltersSources import vtkSuperquadricSource
+from vtkmodules.vtkFiltersSources import vtkSphereSource, vtkSuperquadricSource
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 FOLDER = Path(sys.argv[1])
+# What a programmable source of eight timesteps tells its pipeline, and the shape it makes at each.
+TIMESTEPS = """
+information, executive = self.GetOutputInformation(0), self.GetExecutive()
+for time in range(8):
+    information.Append(executive.TIME_STEPS(), time)
+for time in (0, 7):
+    information.Append(executive.TIME_RANGE(), time)
+"""
+SHAPE = """
+from vtkmodules.vtkFiltersSources import vtkSuperquadricSource
+time = round(self.GetOutputInformation(0).Get(self.GetExecutive().UPDATE_TIME_STEP()))
+{trouble}
+source = vtkSuperquadricSource()
+source.SetThetaRoundness(0.2 + 0.2 * time)
+source.Update()
+self.GetOutput().ShallowCopy(source.GetOutput())
+"""
+GATE = """
+import os, time
+later = self.GetOutputInformation(0).Get(self.GetExecutive().UPDATE_TIME_STEP()) > 0
+while later and not os.path.exists({marker!r}):
+    time.sleep(0.05)
+"""
 
 
 def orbit(view, frames):
@@ -31,7 +60,8 @@ def play(mode, frames=10):
     scene.NumberOfFrames = frames
 
 
-def save(name):
+def save_state(name):  # not save: a programmable source has all of numpy imported into this module
+    (FOLDER / name).parent.mkdir(exist_ok=True)
     simple.SaveState(str(FOLDER / f"{name}.pvsm"))
     simple.ResetSession()
 
@@ -46,9 +76,11 @@ def new_view(width=640, height=400):
 
 def make_orbit():
     view = new_view(400, 400)
-    simple.Show(simple.Cone(Resolution=24), view)
+    cone = simple.Cone(Resolution=24)
+    simple.Show(cone, view)
+    simple.CreateExtractor("VTP", cone)  # draws nothing
     orbit(view, 7)
-    save("orbit")
+    save_state("orbit")
 
 
 def make_annotated():
@@ -82,7 +114,7 @@ def make_annotated():
     view.CameraPosition = [14, 16, 34]  # a camera of the user's own, nearer than a reset would put it
     view.CameraFocalPoint = [0, 1, 0]
     play("Sequence", 6)
-    save("annotated")
+    save_state("annotated")
 
 
 def make_series():
@@ -106,7 +138,7 @@ def make_series():
     simple.ResetCamera(view)
     simple.GetAnimationScene().UpdateAnimationUsingDataTimeSteps()
     play("Snap To TimeSteps")
-    save("series")
+    save_state("series")
 
 
 def make_two_views():
@@ -122,8 +154,72 @@ def make_two_views():
         simple.Show(shape, view)
         simple.ResetCamera(view)
     orbit(right, 4)
-    save("two_views")
+    save_state("two_views")
 
 
-for make in (make_orbit, make_annotated, make_series, make_two_views):
+def write_steps(folder, radii):
+    """Write a sphere for each timestep; return the paths."""
+    folder.mkdir(parents=True)
+    paths = [str(folder / f"step_{step}.vtp") for step in range(len(radii))]
+    for path, radius in zip(paths, radii):
+        source = vtkSphereSource()
+        source.SetRadius(radius)
+        writer = vtkXMLPolyDataWriter()
+        writer.SetFileName(path)
+        writer.SetInputConnection(source.GetOutputPort())
+        writer.Write()
+    return paths
+
+
+def make_pulse():
+    """Axes around data that grow and shrink, each timestep three times; saved while another timestep was shown."""
+    view = new_view()
+    reader = simple.XMLPolyDataReader(FileName=write_steps(FOLDER / "pulse_data", (2, 4, 1, 3)))
+    simple.Show(reader, view)
+    view.AxesGrid.Visibility = 1
+    view.CameraPosition, view.CameraFocalPoint = [10, 12, 20], [0, 0, 0]
+    scene = simple.GetAnimationScene()
+    scene.UpdateAnimationUsingDataTimeSteps()
+    play("Snap To TimeSteps")
+    scene.FramesPerTimestep = 3
+    scene.AnimationTime = 3
+    save_state("pulse")
+
+
+def make_scripted(name, trouble, at):
+    """A shape made by a script that gets into trouble at one of eight timesteps."""
+    view = new_view()
+    script = SHAPE.format(trouble=f"if time == {at}:\n    {trouble}")
+    source = simple.ProgrammableSource(
+        registrationName="Shape", OutputDataSetType="vtkPolyData", Script=script, ScriptRequestInformation=TIMESTEPS
+    )
+    simple.Show(source, view)
+    view.CameraPosition, view.CameraFocalPoint = [1, 1, 2], [0, 0, 0]
+    simple.GetAnimationScene().UpdateAnimationUsingDataTimeSteps()
+    play("Snap To TimeSteps")
+    save_state(name)
+
+
+def make_holed():
+    """Four timesteps of a PVD file, three frames each, behind a gate; the camera moves all the time."""
+    data = FOLDER / "broken" / "data"
+    paths = write_steps(data, (0.5, 0.7, 0.9, 1.1))
+    steps = (f'<DataSet timestep="{step}" file="{Path(path).name}"/>' for step, path in enumerate(paths))
+    (data / "steps.pvd").write_text(f'<VTKFile type="Collection"><Collection>{"".join(steps)}</Collection></VTKFile>')
+    view = new_view()
+    gate = simple.ProgrammableSource(
+        OutputDataSetType="vtkPolyData", Script=GATE.format(marker=str(data / "go")), ScriptRequestInformation=TIMESTEPS
+    )
+    simple.Show(gate, view)
+    simple.Show(simple.PVDReader(FileName=str(data / "steps.pvd")), view)
+    orbit(view, 12)
+    scene = simple.GetAnimationScene()
+    scene.StartTime, scene.EndTime = -0.6, 2.7  # the PVD reader takes the timestep at or after a time
+    save_state("broken/holed")
+
+
+for make in (make_orbit, make_annotated, make_series, make_two_views, make_pulse, make_holed):
     make()
+make_scripted("deadly/poison", "import os; os.kill(os.getpid(), 9)", at=5)
+make_scripted("deadly/hang", "import time as clock; clock.sleep(1e6)", at=5)
+make_scripted("broken/raises", "raise ValueError('no shape today')", at=3)

@@ -64,7 +64,8 @@ class Saboteur:
         self.commands += 1
         words = ["render", self.scene, "--size", SIZE, "--ranks", RANKS, "--output", self.output, "--quiet"]
         command = [sys.executable, "-m", "mpirender.cli", *map(str, words)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        pipes = {"stderr": subprocess.PIPE, "text": True, "env": marked(self.output.parent)}
+        with subprocess.Popen(command, start_new_session=True, **pipes) as process:
             while process.poll() is None:
                 if self.wait_for_a_moment(process):
                     self.kill_something(process.pid)
@@ -112,8 +113,19 @@ def unfinished_takes(folder: Path) -> Counter[int]:
     return lost
 
 
-def x_servers() -> set[str]:
-    return set(subprocess.run(["pgrep", "Xvfb"], capture_output=True, text=True, check=False).stdout.split())
+def marked(mark: Path) -> dict[str, str]:
+    """Return an environment by which everything that a run starts is known again."""
+    return {**os.environ, "MARK_OF_TEST": str(mark)}
+
+
+def x_servers(mark: Path) -> list[int]:
+    """Return the X servers that a run with this mark has started."""
+    found = []
+    for pid in subprocess.run(["pgrep", "Xvfb"], capture_output=True, text=True, check=False).stdout.split():
+        with contextlib.suppress(OSError):
+            if f"MARK_OF_TEST={mark}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                found.append(int(pid))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +148,6 @@ def test_whatever_is_killed_whenever_the_frames_are_the_same_and_none_is_lost_or
     scene: Path, pvbatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pvbatch(Path(__file__).parent / "save_animation.py", scene, tmp_path / "reference", SIZE)
-    before = x_servers()
     chance = random.Random(SEED)
     figures: Counter[str] = Counter()
     kills: Counter[str] = Counter()
@@ -148,9 +159,9 @@ def test_whatever_is_killed_whenever_the_frames_are_the_same_and_none_is_lost_or
         kills += saboteur.kills
         figures.update(rounds=1, commands=saboteur.commands)
     end = time.monotonic() + 10
-    while x_servers() - before and time.monotonic() < end:
+    while x_servers(tmp_path) and time.monotonic() < end:
         time.sleep(0.1)
-    assert x_servers() <= before
+    assert x_servers(tmp_path) == []
     assert subprocess.run(["pgrep", "-fa", str(tmp_path)], stdout=subprocess.PIPE, text=True, check=False).stdout == ""
     with capsys.disabled():
         told = ", ".join(f"{name} {count}" for name, count in figures.items())
@@ -185,14 +196,14 @@ def test_paraview_ends_its_frames_in_flight_on_a_signal(scene: Path, tmp_path: P
     output = tmp_path / "out"
     words = ["render", scene, "--size", "HD", "--ranks", RANKS, "--output", output, "--quiet"]
     command = [sys.executable, "-m", "mpirender.cli", *map(str, words)]
-    before = x_servers()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    pipes = {"stderr": subprocess.PIPE, "text": True, "env": marked(tmp_path)}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
         tail, seen = Tail(output / ".mpirender"), 0
         while seen < 6 and process.poll() is None:
             seen += sum(record["event"] == "take" for record in tail.read())
             time.sleep(0.01)
         ranks = [rank for mpiexec in children(process.pid) for rank in children(mpiexec)]
-        servers = [int(server) for server in x_servers() - before]
+        servers = x_servers(tmp_path)
         for pid in [*ranks, *servers] if to != "the command" else []:
             os.kill(pid, signal.SIGTERM)
         process.send_signal(signal.SIGTERM)
@@ -202,7 +213,7 @@ def test_paraview_ends_its_frames_in_flight_on_a_signal(scene: Path, tmp_path: P
     records = journal.read(output / ".mpirender")
     takes = sorted(record["frame"] for record in records if record["event"] == "take")
     assert takes == sorted(record["frame"] for record in records if record["event"] == "done"), "none is cut off"
-    assert x_servers() <= before
+    assert x_servers(tmp_path) == []
     assert subprocess.run(["pgrep", "-fa", str(output)], stdout=subprocess.PIPE, text=True, check=False).stdout == ""
 
 

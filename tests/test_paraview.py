@@ -6,6 +6,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,6 +35,18 @@ def test_a_frame_is_paraviews_frame_whatever_the_ranks_and_the_schedule(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames(name))
+
+
+@pytest.mark.parametrize("schedule", ["interleaved", "contiguous"])
+def test_axes_around_data_that_grow_and_shrink_are_paraviews_too(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path, schedule: str
+) -> None:
+    done = run(
+        "render", scenes.state("pulse"), "--size", SIZE, "--ranks", 2, "--schedule", schedule, "--movie", "none",
+        "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames("pulse"))
 
 
 def test_frames_stay_paraviews_when_a_run_goes_on_after_losing_some(
@@ -181,9 +196,10 @@ def test_an_error_of_paraview_while_loading_stops_before_anything_is_rendered(
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_error_of_paraview_in_mid_animation_fails_exactly_that_frame(
+def test_an_error_of_paraview_in_mid_animation_fails_the_frames_it_shows_in(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
+    """The axes of a frame are drawn around the data of the frame before as well."""
     folder = tmp_path / "broken"
     shutil.copytree(scenes.folder / "data", folder / "data")
     (folder / "data" / "shape_4.vtp").write_text("<VTKFile")
@@ -191,10 +207,163 @@ def test_an_error_of_paraview_in_mid_animation_fails_exactly_that_frame(
     done = run(*command)
     assert done.returncode == 4
     assert f"{SIZE} frames 4: rank " in done.stderr
-    assert "1 of 6 images missing" in done.stderr
+    assert re.search(rf"{SIZE} frames 5: rank .*\(at time 4, around whose data axes are drawn\)", done.stderr)
+    assert "2 of 6 images missing" in done.stderr
     kept = run(*command, "--on-error", "warn")
     assert kept.returncode == 0
-    assert "errors were reported during 1 images" in kept.stdout
+    assert "errors were reported during 2 images" in kept.stdout
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("damage", ["removed", "overwritten"])
+def test_a_file_lost_while_rendering_fails_the_frames_that_use_it_and_no_other(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path, ranks: int, damage: str
+) -> None:
+    """VTK reports a file that cannot be read only once, when it tries to; three frames use this one."""
+    state = holed(scenes, tmp_path / "copy", open_gate=False)
+    output, lost = tmp_path / "out", tmp_path / "copy" / "data" / "step_2.vtp"
+    with rendering(state, "--ranks", ranks, "--output", output, cwd=tmp_path) as process:
+        wait_for_first_frames(output, ranks, process)
+        lost.unlink()
+        if damage == "overwritten":
+            lost.write_text("<VTKFile")
+        (lost.parent / "go").touch()
+        _, told = process.communicate(timeout=200)
+    assert process.returncode == 4, told
+    reasons = [line for line in told.splitlines() if f"{SIZE} frames" in line]
+    assert reasons
+    assert damage == "overwritten" or all(str(lost) in line for line in reasons), told
+    assert frames_in(output) == [0, 1, 2, 3, 4, 5, 9, 10, 11]
+    whole = tmp_path / "whole"
+    assert run("render", holed(scenes, whole), "--size", SIZE, "--output", tmp_path / "undisturbed").returncode == 0
+    for frame in frames_in(output):
+        name = f"{SIZE}/frame_{frame:06d}.png"
+        assert np.array_equal(pixels(output / name), pixels(tmp_path / "undisturbed" / name)), frame
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_script_that_raises_fails_its_frame_with_the_exception(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path, ranks: int
+) -> None:
+    state, output = scenes.folder / "broken" / "raises.pvsm", tmp_path / "out"
+    done = run("render", state, "--size", SIZE, "--ranks", ranks, "--output", output)
+    assert done.returncode == 4
+    assert re.search(rf"{SIZE} frames 3: rank .*: Shape: ValueError: no shape today", done.stderr)
+    assert frames_in(output) == [0, 1, 2, 4, 5, 6, 7]
+    logs = "".join(path.read_text() for path in (output / ".mpirender").glob("rank-*.log"))
+    assert "Traceback (most recent call last):\n" in logs
+
+
+def test_a_frame_fails_as_long_as_its_data_are_lost_and_is_right_as_soon_as_they_are_back(
+    scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
+) -> None:
+    state = holed(scenes, tmp_path)
+    script = engine_script(
+        tmp_path,
+        state,
+        f"""
+from pathlib import Path
+def shown(frame):
+    picture = Path({str(tmp_path)!r}) / "shown.png"
+    errors = scene.render(frame, job.sizes[0], picture)
+    return errors or picture.read_bytes()
+whole = [shown(frame) for frame in range(scene.frames)]
+lost, away = Path({str(tmp_path)!r}) / "data" / "step_2.vtp", Path({str(tmp_path)!r}) / "away"
+lost.rename(away)
+for frame in (7, 7, 8, 8, 6, 7):
+    assert str(lost) in shown(frame)[0]
+assert shown(5) == whole[5]
+assert str(lost) in shown(8)[0]
+away.rename(lost)
+assert [shown(frame) for frame in range(scene.frames)] == whole
+print("as it should be")
+""",
+    )
+    assert "as it should be" in pvbatch(script).stdout
+
+
+def test_what_is_no_error_is_a_warning(scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path) -> None:
+    """Warnings of Python and VTK, and what ParaView says of extractors that it does not know, which draw nothing."""
+    state = tmp_path / "extractor.pvsm"
+    content = scenes.state("orbit").read_text()
+    state.write_text(content.replace('group="extract_writers" type="VTP"', 'group="extract_writers" type="Newer"'))
+    assert state.read_text() != content
+    script = engine_script(
+        tmp_path,
+        state,
+        f"""
+import logging, sys, warnings
+from pathlib import Path
+from paraview import simple
+from vtkmodules.vtkCommonCore import vtkOutputWindow
+assert scene.complaints == []
+notes = scene.notes()
+assert any("group=extract_writers and proxy=Newer" in text for text in notes), notes
+for turn in range(2):
+    warnings.warn("too loud", stacklevel=1)
+    logging.warning("too quiet")
+    print("so so", file=sys.stderr)
+    vtkOutputWindow.GetInstance().DisplayWarningText("Warning: In here, line 1\\nvtkThing (0x12ab): too old\\n")
+assert scene.render(0, job.sizes[0], Path({str(tmp_path)!r}) / "a.png") == []
+notes = scene.notes()
+assert [text.rpartition(":")[2].strip() for text in notes] == ["too loud", "too quiet", "too old"], notes
+assert "vtkThing: too old" in notes
+assert scene.notes() == []
+print("as it should be")
+""",
+    )
+    assert "as it should be" in pvbatch(script).stdout
+
+
+def holed(scenes: SimpleNamespace, folder: Path, *, open_gate: bool = True) -> Path:
+    """Return the holed scene with data of its own in a folder."""
+    shutil.copytree(scenes.folder / "broken" / "data", folder / "data")
+    if open_gate:
+        (folder / "data" / "go").touch()
+    state = folder / "holed.pvsm"
+    state.write_text(
+        (scenes.folder / "broken" / "holed.pvsm").read_text().replace(f"{scenes.folder}/broken", f"{folder}")
+    )
+    return state
+
+
+def rendering(state: Path, *options: object, cwd: Path) -> subprocess.Popen[str]:
+    """Start the command and do not wait for it."""
+    command = [sys.executable, "-m", "mpirender.cli", "render", state, "--size", SIZE, *options]
+    return subprocess.Popen(
+        list(map(str, command)), cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for_first_frames(output: Path, ranks: int, process: subprocess.Popen[str]) -> None:
+    """Return when every rank has loaded the scene and taken up a frame."""
+    end = time.monotonic() + 100
+    while time.monotonic() < end and process.poll() is None:
+        taken = [record for record in journal.read(output / ".mpirender") if record["event"] == "take"]
+        if len({record["rank"] for record in taken}) == ranks:
+            return
+        time.sleep(0.1)
+    raise AssertionError("no rank renders anything")
+
+
+def frames_in(output: Path) -> Sequence[int]:
+    return sorted(int(path.stem.removeprefix("frame_")) for path in (output / SIZE).glob("frame_*.png"))
+
+
+def engine_script(folder: Path, state: Path, body: str) -> Path:
+    """Write a script for pvbatch that opens a state as a rank does and goes on with body: scene and job are set."""
+    script = folder / "script.py"
+    script.write_text(
+        f"""
+import sys
+sys.path += {[str(REPOSITORY), *launcher.package_folders(launcher.PACKAGES_OF_RANKS)]!r}
+from mpirender.engines import paraview
+from mpirender.job import RenderJob
+job = RenderJob(scene={str(state)!r}, sizes=("640x360",))
+scene = paraview.open_scene(paraview.prepare(job.scene.read_bytes(), job)[0], job)
+{body}"""
+    )
+    return script
 
 
 @pytest.mark.parametrize(
@@ -340,23 +509,19 @@ def test_sizes_far_apart_do_not_change_each_others_pictures(
 
 
 def test_memory_of_a_rank_does_not_grow_with_the_frames(scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path) -> None:
-    script = tmp_path / "many.py"
-    script.write_text(
+    script = engine_script(
+        tmp_path,
+        scenes.state("orbit"),
         f"""
-import resource, sys
-sys.path += {[str(REPOSITORY), *launcher.package_folders(launcher.PACKAGES_OF_RANKS)]!r}
+import resource
 from pathlib import Path
-from mpirender.engines import paraview
-from mpirender.job import RenderJob
-job = RenderJob(scene={str(scenes.state("orbit"))!r}, sizes=("640x360",))
-scene = paraview.open_scene(paraview.prepare(job.scene.read_bytes(), job)[0], job)
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 for turn in range(300):
     assert scene.render(turn % scene.frames, job.sizes[0], Path({str(tmp_path)!r}) / "a.png") == []
     if turn == 50:
         early = peak()
 print("grown by", peak() - early)
-"""
+""",
     )
     grown = float(pvbatch(script).stdout.rpartition("grown by ")[2])
     assert grown < 10, f"{grown:.0f} MB over 250 frames; a leaked image would make 170"

@@ -126,13 +126,15 @@ class Stderr(io.TextIOBase):
         self._log.flush()
 
     def _look_at(self, line: str) -> None:
+        if not line or line[0].isspace():  # lines of source code, in a traceback or below a warning
+            return
         if line.startswith("Traceback (most recent call last)"):
             self._in_traceback = True
-        elif self._in_traceback and line and not line[0].isspace():  # the lines between are indented
+        elif self._in_traceback:
             self._in_traceback = False
             self._report(line)
-        elif not self._in_traceback and re.search("warning", line, re.IGNORECASE):
-            self._note(line.strip())
+        elif re.search("warning", line, re.IGNORECASE):
+            self._note(line)
 
 
 def _shorten(text: str) -> str:

@@ -31,11 +31,12 @@ class ParaViewScene:
         self._suspect = _doubtful(self.complaints)
         animation = simple.GetAnimationScene()
         self._lags = _changes(animation) and any(map(_draws_bounds, self._views))
-        self._shown: int | None = None
+        self._shown: float | None = None
         self._first_corners = self._get_corners()
         self._corners: dict[Size, list[tuple[float, ...]]] = {}
         self.times = frame_times(animation)  # after the first render: readers know their timesteps by then
         self.frames = len(self.times)
+        self._times_before = (animation.AnimationTime, *self.times)  # SaveAnimation starts from what was loaded
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view; WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
@@ -50,13 +51,13 @@ class ParaViewScene:
         if self._suspect or self._errors.take():
             self._start_afresh()
         self._suspect = True  # until this frame has ended well: it may also end with an exception
-        before = self._show(max(frame - 1, 0)) if self._lags else []
+        before = self._show_before(frame) if self._lags else []
         self._animation.SetSceneTime(self.times[frame])
         self._options.ImageResolution = [size.width, size.height]
         self._set_corners(self._corners.get(size, self._first_corners))
         self._write(path)
         self._corners[size] = self._get_corners()
-        self._shown = frame
+        self._shown = self.times[frame]
         errors = self._errors.take() + before
         self._suspect = _doubtful(errors)
         return errors
@@ -78,18 +79,22 @@ class ParaViewScene:
         for view in self._views:
             view.SMProxy.StillRender()
 
-    def _show(self, frame: int) -> list[str]:
-        """Make sure that the last frame rendered is this one, the one that comes before in the animation.
+    def _show_before(self, frame: int) -> list[str]:
+        """Make sure that the last thing rendered is what comes before a frame in the animation; return its errors.
 
-        ParaView draws an axes grid around what the render before it showed. In SaveAnimation that is the frame before
-        (the first frame itself at the start), so a rank that jumps must render that one first to get the same picture.
-        Return its errors: what is drawn around wrong data is wrong, too.
+        ParaView draws an axes grid around the new data and those still on display (vtkPVRenderView::Update). In
+        SaveAnimation these are of the frame before, so a rank that jumps must render that one first to get the same
+        picture. What is drawn around wrong data is wrong, too.
         """
-        if self._shown == frame:
-            return []
-        self._animation.SetSceneTime(self.times[frame])
-        self._render_views()
-        return [f"{text} (in frame {frame}, around whose data the axes are drawn)" for text in self._errors.take()]
+        time, errors = self._times_before[frame], []
+        if self._shown != time:
+            self._animation.SetSceneTime(time)
+            self._render_views()
+            where = "" if time == self.times[frame] else f" (at time {time:g}, around whose data axes are drawn)"
+            errors = [text + where for text in self._errors.take()]
+        for view in self._views:  # SaveAnimation updates them for every frame, also where the time stays the same
+            view.SMProxy.MarkDirty(None)
+        return errors
 
     def _start_afresh(self) -> None:
         """Have all data read and computed anew by the next render.
