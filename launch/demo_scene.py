@@ -105,7 +105,8 @@ def arrange_legend(legend: Proxy) -> None:
     legend.TitleColor = legend.LabelColor = WHITE
     legend.TitleFontSize, legend.LabelFontSize = 30, 28
     legend.AutomaticLabelFormat = 0
-    legend.LabelFormat, legend.RangeLabelFormat = "%g", "%g"
+    plain = "{:g}" if simple.GetParaViewVersion() >= (6, 1) else "%g"
+    legend.LabelFormat, legend.RangeLabelFormat = plain, plain
 
 
 def show_beads(lines: Proxy, view: Proxy) -> Proxy:

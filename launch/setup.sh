@@ -67,7 +67,7 @@ packages() { # PURPOSE
     fi
     printf '%s\n' xvfb libgl1-mesa-dri python3-venv ca-certificates
     if [[ $1 == tests ]]; then
-        printf '%s\n' tmux procps
+        printf '%s\n' tmux procps slurmctld slurmd slurm-client munge iproute2 shellcheck strace debootstrap
     fi
 }
 
@@ -111,7 +111,7 @@ apt_get_install() { # [sudo] -- PACKAGE…
 
 need_programs() { # PURPOSE CURE: for systems whose packages cannot be installed from here
     local program missing=()
-    for program in pvbatch mpiexec Xvfb $([[ $1 == tests ]] && echo tmux pgrep); do
+    for program in pvbatch mpiexec Xvfb $([[ $1 == tests ]] && echo tmux pgrep slurmctld slurmd sbatch munged ip shellcheck strace debootstrap); do
         has "$program" || missing+=("$program")
     done
     "$PYTHON" -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=("python3 with venv")

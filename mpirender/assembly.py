@@ -5,16 +5,31 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mpirender import frames as framesets
-from mpirender import journal, movie
-from mpirender.errors import EncodeFailed, FramesMissing, MpirenderError, NoSpace, Stopped
-from mpirender.job import FOLDER, Image, RenderJob, Size
+from mpirender import journal
+from mpirender.cuts import Cores, Piece, plan, spread, threads_of
+from mpirender.errors import EncodeFailed, FramesMissing, MpirenderError, NoSpace, Stopped, ToolMissing
+from mpirender.job import CODECS, FOLDER, Image, RenderJob
 from mpirender.journal import Journal, Record
+from mpirender.movie import ImageDamaged
+from mpirender.segments import Film
 
 MANIFEST = "manifest.json"
+FINAL = (NoSpace, ToolMissing, ImageDamaged)  # what one encoder would meet as well
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of a piece of a movie, and how many seconds it took; ``made`` is a segment, or a whole movie."""
+
+    piece: Piece
+    made: Any
+    problem: MpirenderError | None
+    seconds: float
 
 
 def assemble(
@@ -75,28 +90,107 @@ def shortfall(
 
 
 def make_movies(comm: Any, log: Journal, job: RenderJob, frames: Sequence[int]) -> None:  # noqa: ANN401
-    """Encode the movies, those of different sizes on different ranks."""
+    """Make the movies: every rank encodes a segment of each, rank 0 joins them; a short one is made by one rank.
+
+    Raises:
+        EncodeFailed: on rank 0, naming each movie.
+        NoSpace: on rank 0, the disk is full.
+    """
     log.write("phase", phase="encode")
-    problems: list[MpirenderError] = []
-    for size in job.sizes[comm.rank :: comm.size]:
-        started = time.perf_counter()
-        problem = encode(job, size, frames)
-        problems += [] if problem is None else [problem]
-        log.write("movie", size=size.name, problem=str(problem or ""), seconds=time.perf_counter() - started)
+    started = time.perf_counter()
+    codec, transparent = CODECS[job.movie][0], job.transparent_background
+    cores = comm.allgather(Cores.here())
+    pieces = plan([size.name for size in job.sizes], len(frames), spread(cores), codec, transparent=transparent)
+    threads = threads_of(cores, pieces).get(comm.rank, len(cores[comm.rank].allowed))
+    films = {
+        size.name: Film(
+            [job.image(size, frame) for frame in frames], job.movie_path(size), job.rate, threads, codec, transparent
+        )
+        for size in job.sizes
+    }
+    without = share_palettes(comm, films, pieces)
+    mine = [piece for piece in pieces if piece.rank == comm.rank]
+    tried = encode_pieces(log, films, [piece for piece in mine if piece.size not in without])
     wait_for_all(comm)
-    gathered = [problem for part in comm.allgather(problems) for problem in part]
-    if gathered and comm.rank == 0:
-        raise next((one for one in gathered if isinstance(one, NoSpace)), EncodeFailed("\n".join(map(str, gathered))))
+    gathered = comm.gather(tried, root=0)
+    problems = []
+    if comm.rank == 0:
+        alone = {size: replace(film, threads=len(cores[0].allowed)) for size, film in films.items()}
+        problems = finish(log, alone, [*without.values(), *(one for part in gathered for one in part)], started)
+    wait_for_all(comm)
+    if problems:
+        raise next((one for one in problems if isinstance(one, NoSpace)), EncodeFailed("\n".join(map(str, problems))))
 
 
-def encode(job: RenderJob, size: Size, frames: Sequence[int]) -> MpirenderError | None:
-    """Make the movie of one size; return what went wrong, None when nothing did."""
-    images = [job.image(size, frame) for frame in frames]
+def share_palettes(comm: Any, films: Mapping[str, Film], pieces: Sequence[Piece]) -> dict[str, Tried]:  # noqa: ANN401
+    """Find one palette for all segments of each movie that needs one; return what went wrong, by size."""
+    firsts = [piece for piece in pieces if piece.of > 1 and piece.number == 0 and films[piece.size].needs_palette]
+    if not firsts:
+        return {}
+    tried = [attempt(piece, films[piece.size].find_palette) for piece in firsts if piece.rank == comm.rank]
+    wait_for_all(comm)
+    return {one.piece.size: one for part in comm.allgather(tried) for one in part if one.problem}
+
+
+def encode_pieces(log: Journal, films: Mapping[str, Film], pieces: Sequence[Piece]) -> list[Tried]:
+    """Encode what this rank has to, segments and whole movies, and record it."""
+    tried = []
+    for piece in pieces:
+        film = films[piece.size]
+        one = attempt(piece, film.encode, piece) if piece.of > 1 else attempt(piece, film.make)
+        told = {"problem": str(one.problem or ""), "seconds": one.seconds, "threads": film.threads}
+        if piece.of > 1:
+            images = piece.stop - piece.start
+            log.write("segment", size=piece.size, number=piece.number, of=piece.of, images=images, **told)
+        else:
+            log.write("movie", size=piece.size, segments=1, **told)
+        tried.append(one)
+    return tried
+
+
+def finish(log: Journal, films: Mapping[str, Film], tried: Sequence[Tried], started: float) -> list[MpirenderError]:
+    """Join the segments of each movie; return why movies were not made."""
+    problems = []
+    for size, film in films.items():
+        parts = sorted((one for one in tried if one.piece.size == size), key=lambda one: one.piece.number)
+        found = [one.problem for one in parts if one.problem]
+        problem = next((one for one in found if isinstance(one, FINAL)), found[0] if found else None)
+        of = parts[0].piece.of
+        if of > 1:
+            joined, problem = join_or_encode(log, film, parts, problem)
+            film.clear(of)
+            seconds = time.perf_counter() - started
+            log.write("movie", size=size, segments=of if joined else 1, problem=str(problem or ""), seconds=seconds)
+        problems += [problem] if problem else []
+    return problems
+
+
+def join_or_encode(
+    log: Journal, film: Film, parts: Sequence[Tried], problem: MpirenderError | None
+) -> tuple[bool, MpirenderError | None]:
+    """Make a movie of its segments; return whether that is how it was made, and what went wrong.
+
+    Segments are never the reason that there is no movie: where they could not be made or joined, one encoder makes it.
+    """
+    first, whole = parts[0].piece, problem is None
+    if whole:
+        problem = attempt(first, film.join, [one.made for one in parts]).problem
+    if problem is None or (isinstance(problem, FINAL) and not whole):
+        return True, problem
+    log.write("warning", text=f"{problem}; one encoder makes the movie instead")
+    film.clear(first.of)  # the disk may have no room for both
+    return False, attempt(first, film.make).problem
+
+
+def attempt(piece: Piece, work: Callable[..., Any], *arguments: object) -> Tried:
+    """Do something for a piece of a movie; return what came of it."""
+    started = time.perf_counter()
+    made, problem = None, None
     try:
-        movie.encode(images, job.movie_path(size), rate=job.rate, transparent=job.transparent_background)
+        made = work(*arguments)
     except MpirenderError as error:
-        return error
-    return None
+        problem = error
+    return Tried(piece, made, problem, time.perf_counter() - started)
 
 
 def name_missing(job: RenderJob, images: Sequence[Image], records: Mapping[Image, Record]) -> list[str]:

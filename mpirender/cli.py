@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from cloup import option, option_group
 
 from mpirender import __version__
 from mpirender.errors import MpirenderError, UsageError
+from mpirender.options import DATA, FRAMES, MOVIE, OF_SBATCH, OUTPUT, PICTURE, PROGRAMS, RENDERER, RUNNING, SLURM
 
 if TYPE_CHECKING:
     from mpirender.engines import Inspection
     from mpirender.job import RenderJob
+    from mpirender.launcher import Placement
     from mpirender.progress import Bar, Lines, Silent
 
 SETTINGS = cloup.Context.settings(
@@ -25,81 +28,6 @@ SETTINGS = cloup.Context.settings(
     help_option_names=["-h", "--help"],
     formatter_settings=cloup.HelpFormatter.settings(max_width=100),
 )
-
-OUTPUT = option_group(
-    "What comes out",
-    option("-o", "--output", metavar="FOLDER", help="Folder of frames and movies. [default: SCENE_renders]"),
-    option(
-        "-s", "--size", "sizes", multiple=True, metavar="SIZE",
-        help="Image resolution in pixels: HD, 4K, 720p, 1440p, 8K …, WxH or NAME=WxH; give it again for more than one. "
-        "[default: HD]",
-    ),
-    option("-f", "--frames", metavar="SET", help="Frames to render, counted from 0: 0-99, 0-999x2, 1,5,10-20. "
-           "[default: all]"),
-    option("-r", "--frame-rate", metavar="RATE", default="25", help="Frames a second of the movie; 30000/1001 works."),
-    option("-m", "--movie", metavar="KIND", default="mp4",
-           help="mp4 (H.264), webm, gif, mkv (lossless, for further cutting) or none."),
-    option("--image-format", metavar="FORMAT", default="png", help="png, jpg or tiff."),
-)  # fmt: skip
-PICTURE = option_group(
-    "What is in the picture",
-    option("--view", metavar="NAME", help="View to render. [default: the one the scene shows first]"),
-    option("--layout", metavar="NAME", help="Layout to render whole, by name or number (from 1), instead of a view."),
-    option("--override-color-palette", metavar="NAME", help="ParaView colour palette, for example WhiteBackground."),
-    option("--font-scaling", metavar="HOW", default="Scale fonts proportionally",
-           help="'Scale fonts proportionally' or 'Do not scale fonts'."),
-    option("--transparent-background", is_flag=True, help="Leave the background transparent (png, tiff; webm, gif). "
-           "An mp4 shows black there."),
-    option("--stereo-mode", metavar="MODE", default="No change", help="ParaView's stereo mode, such as 'Red-Blue'."),
-)  # fmt: skip
-DATA = option_group(
-    "Where the data is",
-    option("--data-dir", metavar="FOLDER", help="Look for the scene's data files in this folder, as ParaView's "
-           "'Search files under specified directory' does; for states from another machine, Windows too."),
-    option("--file", "files", multiple=True, metavar="READER=PATH",
-           help="Read this file instead, by the reader's name in the pipeline; give it again for more than one."),
-)  # fmt: skip
-RUNNING = option_group(
-    "How it runs",
-    option("-n", "--ranks", type=int, metavar="N", help="MPI ranks. [default: one per core you may use]"),
-    option("--schedule", metavar="HOW", default="interleaved",
-           help="interleaved, or contiguous (a block of frames per rank: for filters that integrate over time)."),
-    option("--on-error", metavar="WHAT", default="fail",
-           help="fail a frame during which ParaView reported an error, or warn and keep it."),
-    option("--max-restarts", type=int, metavar="N", default=10,
-           help="Start the ranks again this often when one dies. An image that kills its rank twice is set aside."),
-    option("--frame-timeout", type=float, metavar="SECONDS",
-           help="End a rank that takes longer for an image, as if it had died. [default: 20 times the slowest image so "
-           "far, at least 10 minutes; 4 hours before the first is done]"),
-    option("--grace-period", type=float, metavar="SECONDS", default=25,
-           help="What images in flight get to end after a signal: SIGTERM, SIGUSR1, Ctrl-C."),
-    option("--compression-level", type=int, metavar="LEVEL", default=1,
-           help="zlib level of png files, 0 to 9: their size and writing time, never a pixel."),
-)  # fmt: skip
-PROGRAMS = option_group(
-    "Which programs",
-    option("--pvbatch", metavar="PATH", help="ParaView's pvbatch. [default: MPIRENDER_PVBATCH, else from PATH]"),
-    option("--mpiexec", metavar="PATH", help="The MPI launcher that fits pvbatch's MPI. [default: from PATH]"),
-)
-
-MOVIE = option_group(
-    "The movie",
-    option("-r", "--frame-rate", metavar="RATE", help="Frames a second; 30000/1001 works. [default: the run's]"),
-    option("-m", "--movie", metavar="KIND", help="mp4, webm, gif or mkv. [default: the run's; mp4 where it made none]"),
-    option("--codec", metavar="CODEC", help="mp4: h264, h265, av1; webm: vp9, av1; mkv: images (the files themselves), "
-           "ffv1. [default: the first of them]"),
-    option("--name", metavar="SUFFIX",
-           help="Write SCENE_SIZE_SUFFIX beside the movie that is there, instead of in its place."),
-)  # fmt: skip
-FRAMES = option_group(
-    "Its frames",
-    option("-s", "--size", "sizes", multiple=True, metavar="NAME",
-           help="Only this size; give it again for more than one. [default: all of the run]"),
-    option("-f", "--frames", metavar="SET", help="Frames to show, such as 0-99. [default: those of the run]"),
-    option("--allow-missing", metavar="HOW", help="What to do with missing or damaged frames: skip leaves them out, "
-           "hold shows the one before meanwhile. [default: make no movie]"),
-)  # fmt: skip
-
 
 EXIT_CODES = (
     "Exit codes: 0 done, 2 wrong use, 3 a tool is missing, 4 frames missing, 5 movie failed, 6 launch failed, "
@@ -119,6 +47,7 @@ def cli() -> None:
 @PICTURE
 @DATA
 @RUNNING
+@RENDERER
 @PROGRAMS
 @option_group(
     "What it says",
@@ -131,16 +60,17 @@ def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  
 
     Running the same command again renders only what is missing or out of date.
     """
-    from mpirender import report, supervise
+    from mpirender import lives, preflight, report, slurm, trial
 
     job = checked_job_of(options)
     if dry_run:
         click.echo("\n".join(dry_run_lines(job)))
         return
     if verbose:
-        click.echo(command_line(job))
+        images = len(preflight.frames_of(job, preflight.check(job))) * len(job.sizes)
+        click.echo(command_line(job, trial.place(job, slurm.allocation(), images)))
     with progress(quiet=quiet) as watch:
-        result = supervise.render(job, watch)
+        result = lives.render(job, watch)
     sheet = None
     try:
         sheet = report.contact_sheet(job, result)
@@ -152,7 +82,61 @@ def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  
 
 @cli.command(context_settings=SETTINGS)
 @cloup.argument("scene", help="A ParaView state (.pvsm).")
+@cloup.argument("sbatch_options", nargs=-1, help="After --, any other options of sbatch.", required=False)
+@SLURM
+@OUTPUT
+@PICTURE
 @DATA
+@RUNNING
+@RENDERER
+@PROGRAMS
+@option("--script", metavar="PATH", help="Batch script to start from. [default: MPIRENDER_SLURM_SCRIPT, else our own]")
+@option("--print", "print_only", is_flag=True, help="Print the script that would be submitted; submit nothing.")
+def submit(print_only: bool, script: str | None, sbatch_options: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+    """Check a scene here and render it in a Slurm job.
+
+    The batch script is written into the output folder; the job goes back into the queue by itself until the movie is
+    done.
+    """
+    from mpirender import submit as room
+
+    given = [f"--{name.replace('_', '-')}={value}" for name in OF_SBATCH if (value := options.pop(name)) is not None]
+    words, template = [*given, *sbatch_options], Path(script).absolute() if script else room.template()
+    others = [*room.wrong_options(sbatch_options), *room.wrong_script(template)]
+    try:
+        job = checked_job_of(options, tools=False)
+        room.check(job)
+    except UsageError as error:
+        raise UsageError([*error.mistakes, *others]) from None
+    if others:
+        raise UsageError(others)
+    text = room.script_for(job, words, template)
+    if print_only:
+        click.echo(text, nl=False)
+        return
+    number = room.submit(job, text)
+    rows = [
+        ("submitted", f"Slurm job {number}"),
+        ("script", job.output / room.NAME),
+        ("log", job.output / room.LOG.replace("%j", number)),
+        ("watch", shlex.join(["mpirender", "status", str(job.output), "--watch"])),
+        ("end", f"scancel {number}"),
+    ]
+    click.echo("\n".join(f"{name:>10}  {value}" for name, value in rows))
+
+
+@cli.command(context_settings=SETTINGS)
+@cloup.argument("scene", help="A ParaView state (.pvsm).")
+@DATA
+@option(
+    "-s",
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="SIZE",
+    default=("HD", "4K"),
+    help="Say what this image resolution would cost; give it again for more than one.",
+)
 @option("--pvbatch", metavar="PATH", help="ParaView's pvbatch, asked for its version.")
 @option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
@@ -248,7 +232,7 @@ def job_of(options: dict[str, Any]) -> RenderJob:
     return job
 
 
-def checked_job_of(options: dict[str, Any]) -> RenderJob:
+def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
     """Turn the options into a job; where they are wrong, say what is wrong with the scene in the same breath.
 
     Raises:
@@ -266,7 +250,7 @@ def checked_job_of(options: dict[str, Any]) -> RenderJob:
     sound = {name: options[name] for name in names}
     sound["files"] = [pair for pair in options["files"] if all(pair.partition("="))]
     try:
-        preflight.check(job_of(sound))
+        preflight.check(job_of(sound), tools=tools)
     except MpirenderError as error:
         mistakes += str(error).splitlines()
     raise UsageError(mistakes)
@@ -281,29 +265,31 @@ def progress(*, quiet: bool) -> Bar | Lines | Silent:
     return Bar(sys.stdout) if sys.stdout.isatty() else Lines(sys.stdout)
 
 
-def command_line(job: RenderJob) -> str:
+def command_line(job: RenderJob, placement: Placement) -> str:
     """Return the command that starts the ranks, ready to paste."""
     from mpirender import launcher
 
-    return launcher.shown(launcher.command(job), launcher.settings_here(job))
+    return launcher.shown(launcher.command(job, placement), launcher.settings_here(placement))
 
 
 def dry_run_lines(job: RenderJob) -> list[str]:
     """Check the job, write it where the command expects it, and say what would be done."""
-    from mpirender import frames as framesets
-    from mpirender import launcher, preflight, report, schedule, supervise
+    from mpirender import folder, preflight, report, schedule, slurm, trial
 
     inspection = preflight.check(job)
-    supervise.write_down(job)
-    frames = framesets.parse(job.frames) if job.frames else range(len(inspection.times))
-    shares = schedule.deal(frames, launcher.ranks_of(job), job.schedule)
+    folder.write_down(job)
+    frames = preflight.frames_of(job, inspection)
     images = len(frames) * len(job.sizes)
+    placement = trial.place(job, slurm.allocation(), images)
+    who = [report.HANDED_OUT]
+    if not placement.desk:
+        who = report.schedule_lines(schedule.deal(frames, placement.ranks, job.schedule))
     return [
         *(f"warning: {warning}" for warning in inspection.warnings),
-        f"{len(frames)} frames at {', '.join(map(str, job.sizes))}: {images} images on {len(shares)} ranks",
-        *report.schedule_lines(shares),
+        f"{len(frames)} frames at {', '.join(map(str, job.sizes))}: {images} images on {placement.ranks} ranks",
+        *who,
         "",
-        command_line(job),
+        command_line(job, placement),
     ]
 
 
@@ -321,6 +307,7 @@ def inspection_lines(inspection: Inspection, read_by: str) -> list[str]:
         *(("data file", f"{file.path} ({'found' if file.found else 'MISSING'}, {file.reader})")
           for file in inspection.data_files),
         *(("warning", warning) for warning in inspection.warnings),
+        *(("advice", advice) for advice in inspection.advice),
         *(("MISTAKE", mistake) for mistake in inspection.mistakes),
     ]  # fmt: skip
     return [f"{name:>10}  {value}" for name, value in rows if value]

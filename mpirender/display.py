@@ -1,7 +1,8 @@
 """A private X server on each node, for engines that can only render through GLX.
 
-The ranks of a node share it. It is started without a number of its own (``-displayfd`` lets the server pick a free one)
-and ends with the rank that started it, however that rank ends.
+The ranks of a node share it, and no other user of the node gets in: it asks for a cookie. It is started without a
+number of its own (``-displayfd`` lets the server pick a free one) and ends with the rank that started it, however that
+rank ends.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import os
 import select
 import shutil
 import signal
+import struct
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 from mpirender import stopping
 from mpirender.errors import ToolMissing
 from mpirender.processes import end_with_parent
 
 END = signal.SIGINT
+COOKIE_BYTES = 16
+ANY_FAMILY = b"\xff\xff"  # of addresses
 START_SECONDS = 60.0  # a loaded node may take its time; a broken server ends at once
 
 
@@ -32,20 +37,21 @@ def private_display(comm: Any) -> Iterator[None]:  # noqa: ANN401 - an mpi4py co
     """
     node = comm.Split_type(type_shared(), key=comm.rank)
     server = None
-    answer: tuple[str, str] | None = None
+    answer: tuple[str, str, bytes] | None = None
     if node.rank == 0:
         try:
-            server, number = start()
-            answer = ("", f":{number}")
+            cookie = os.urandom(COOKIE_BYTES)
+            server, number = start(cookie)
+            answer = ("", f":{number}", cookie)
         except ToolMissing as error:
-            answer = (str(error), "")
-    problem, display = node.bcast(answer, root=0)
+            answer = (str(error), "", b"")
+    problem, display, cookie = node.bcast(answer, root=0)
     if problem:
         raise ToolMissing(problem)
-    os.environ["DISPLAY"] = display
-    os.environ.pop("XAUTHORITY", None)
     try:
-        yield
+        with authority(cookie) as file:
+            os.environ.update(DISPLAY=display, XAUTHORITY=path_of(file))
+            yield
     finally:
         if server is not None:
             end(server)
@@ -58,8 +64,38 @@ def type_shared() -> int:
     return int(MPI.COMM_TYPE_SHARED)
 
 
-def start() -> tuple[subprocess.Popen[bytes], int]:
-    """Start Xvfb; return its process and its display number.
+@contextlib.contextmanager
+def server() -> Iterator[dict[str, str]]:
+    """Run an X server for the time of the block; give the environment in which child processes reach it.
+
+    Raises:
+        ToolMissing: there is no Xvfb, or it does not start.
+    """
+    cookie = os.urandom(COOKIE_BYTES)
+    process, number = start(cookie)
+    try:
+        with authority(cookie) as file:
+            yield {"DISPLAY": f":{number}", "XAUTHORITY": path_of(file, os.getpid())}
+    finally:
+        end(process)
+
+
+def authority(cookie: bytes) -> IO[bytes]:
+    """Return a file without a name that holds the cookie for any display, as libXau reads it."""
+    fields = (b"", b"", b"MIT-MAGIC-COOKIE-1", cookie)  # address, display number, name, data
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever calls this closes it
+    file.write(ANY_FAMILY + b"".join(struct.pack(">H", len(field)) + field for field in fields))
+    file.flush()
+    return file
+
+
+def path_of(file: IO[bytes], process: int | str = "self") -> str:
+    """Return the path under which a file without a name can be opened by the process that has it, or by others."""
+    return f"/proc/{process}/fd/{file.fileno()}"
+
+
+def start(cookie: bytes) -> tuple[subprocess.Popen[bytes], int]:
+    """Start Xvfb for those who have the cookie; return its process and its display number.
 
     Raises:
         ToolMissing: it is not installed, or it ended or stayed silent instead of naming its display.
@@ -67,17 +103,19 @@ def start() -> tuple[subprocess.Popen[bytes], int]:
     program = shutil.which("Xvfb")
     if program is None:
         raise ToolMissing(
-            "this ParaView can only render through an X server and Xvfb is not installed; "
+            "rendering through GLX takes an X server and Xvfb is not installed; "
             "install it (Debian, Ubuntu: apt-get install xvfb; Red Hat: dnf install xorg-x11-server-Xvfb)"
         )
     ready, announce = os.pipe()
     try:
-        # -noreset: without it the server resets when its last client leaves and the next rank's connection dies.
-        server = subprocess.Popen(
-            [program, "-displayfd", str(announce), "-noreset", "-nolisten", "tcp", "-screen", "0", "1280x1024x24"],
-            pass_fds=[announce], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, preexec_fn=_end_with_rank,  # noqa: PLW1509 - it calls the kernel alone
-        )  # fmt: skip
+        with authority(cookie) as file:
+            # -noreset: without it the server resets when its last client leaves and the next rank's connection dies.
+            options = ["-noreset", "-nolisten", "tcp", "-auth", path_of(file), "-screen", "0", "1280x1024x24"]
+            server = subprocess.Popen(
+                [program, "-displayfd", str(announce), *options], pass_fds=[announce, file.fileno()],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True, preexec_fn=_end_with_rank,  # noqa: PLW1509 - it calls the kernel alone
+            )  # fmt: skip
         os.close(announce)
         number = _first_line(ready)
     finally:
@@ -109,10 +147,6 @@ def _first_line(pipe: int) -> str:
 
 
 def _end_with_rank() -> None:
-    """Leave the server only the signal with which its rank ends it.
-
-    Others, which Slurm sends to every process of a step, are for the ranks: with the server the images in flight would
-    be lost. It cannot be told to ignore them, since it sets handlers of its own, but it does not unblock them.
-    """
+    """Leave the server only the signal with which its rank ends it: with it the images in flight would be lost."""
     end_with_parent(END)
-    signal.pthread_sigmask(signal.SIG_BLOCK, set(stopping.SIGNALS) - {END})
+    stopping.ward_off(but=(END,))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import mpirender
-from mpirender import engines, launcher, movie, supervise
+from mpirender import engines, launcher, readback, slurm, supervise
 from mpirender.engines import Check
-from mpirender.errors import MpirenderError
+from mpirender.errors import LaunchFailed, MpirenderError
 from mpirender.job import RenderJob, Size
 
 TRIAL_RANKS = 2
@@ -30,6 +31,7 @@ def checks(job: RenderJob) -> Iterator[Check]:
     for name in dict.fromkeys(engines.SUFFIXES.values()):
         yield from engines.get(name).checks(job)
     yield ffmpeg_check()
+    yield slurm_check()
     yield trial(job)
 
 
@@ -56,9 +58,21 @@ def mpiexec_check(job: RenderJob) -> Check:
 def ffmpeg_check() -> Check:
     """Look for the ffmpeg that makes the movies."""
     try:
-        return Check("ffmpeg", True, movie.ffmpeg())
+        return Check("ffmpeg", True, readback.ffmpeg())
     except MpirenderError as error:
         return Check("ffmpeg", False, str(error), "pip install imageio-ffmpeg")
+
+
+def slurm_check() -> Check:
+    """Look for a Slurm that answers; without one everything but submit works."""
+    try:
+        program = shutil.which("sbatch")
+        if program is None:
+            raise LaunchFailed("sbatch is not found")
+        return Check("slurm", True, f"{program}, {slurm.ask('sbatch', '--version').strip()}", required=False)
+    except LaunchFailed as error:
+        cure = "needed for mpirender submit only; log in to the cluster, or ask its staff"
+        return Check("slurm", False, str(error).split("; ")[0], cure, required=False)
 
 
 def trial(job: RenderJob) -> Check:

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.text import Text
 
 from mpirender import frames as framesets
-from mpirender import guard, journal, movie
+from mpirender import guard, journal, movie, readback
 from mpirender.errors import FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
 from mpirender.job import CODECS, FOLDER, RenderJob, Size
 from mpirender.space import amount
-from mpirender.stock import Stock, named, newest_plan, take_stock, verb
+from mpirender.stock import Stock, newest_plan, take_stock, verb
 
 USUAL_KIND = "mp4"
 GAPS = ("skip", "hold")
@@ -55,7 +55,7 @@ class Made:
     """A movie that was made; ``rate`` is in frames a second, ``gaps`` what became of missing frames."""
 
     stock: Stock
-    info: movie.MovieInfo
+    info: readback.MovieInfo
     rate: Fraction
     codec: str
     gaps: tuple[str, ...]
@@ -209,7 +209,9 @@ def stocks_of(wish: Wish, job: RenderJob, rendered: RenderJob) -> list[Stock]:
 def told_missing(wish: Wish, job: RenderJob, rendered: RenderJob, stocks: Sequence[Stock]) -> list[str]:
     """Name what is missing, a line for each size and reason, and what can be done about it."""
     lines = [
-        f"{stock.size.name} {named(frames)}: {reason}" for stock in stocks for reason, frames in stock.missing.items()
+        f"{stock.size.name} {framesets.named(frames)}: {reason}"
+        for stock in stocks
+        for reason, frames in stock.missing.items()
     ]
     older = [path.name for path in (place(job, stock.size, wish.name) for stock in stocks) if path.exists()]
     stays = f" ({', '.join(older)}: as before)" if older else ""
@@ -252,10 +254,10 @@ def told_gaps(stock: Stock, gaps: str | None) -> list[str]:
         early = [frame for frame in frames if frame < first] if gaps == "hold" else []
         late = [frame for frame in frames if frame not in early]
         if early:
-            lines.append(f"{named(early)} {verb(early)} missing, frame {first} is shown instead ({reason})")
+            lines.append(f"{framesets.named(early)} {verb(early)} missing, frame {first} is shown instead ({reason})")
         if late:
             instead = ", the picture before is held" if gaps == "hold" else " and skipped"
-            lines.append(f"{named(late)} {verb(late)} missing{instead} ({reason})")
+            lines.append(f"{framesets.named(late)} {verb(late)} missing{instead} ({reason})")
     return [f"{stock.size.name}: {line}" for line in lines]
 
 

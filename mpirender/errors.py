@@ -43,10 +43,12 @@ class FramesMissing(MpirenderError):
 class NoSpace(FramesMissing):
     """The disk or the quota is full; what was written until then stays, and nothing half-written."""
 
-    def __init__(self, place: Path | str) -> None:
-        """Name the folder, or say it all in a text."""
-        full = f"{place}: {NO_SPACE} on the disk, or in your quota; make room and run the same command again"
-        super().__init__(full if isinstance(place, Path) else place)
+    def __init__(self, place: Path | str, comfort: str = "") -> None:
+        """Name the folder and say what is not lost, or say it all in a text."""
+        cure = f"{comfort}make room and run the same command again"
+        super().__init__(
+            f"{place}: {NO_SPACE} on the disk, or in your quota; {cure}" if isinstance(place, Path) else place
+        )
 
 
 class EncodeFailed(MpirenderError):
@@ -65,6 +67,11 @@ class Stopped(MpirenderError):
     """A signal ended the run early; the same command again goes on (EX_TEMPFAIL of sysexits.h)."""
 
     exit_code = 75
+
+    def __init__(self, so_far: str, advice: str = "", *, signal: str = "") -> None:
+        """Say what was reached and what to do; signal is the name of what came."""
+        self.so_far, self.signal = so_far, signal
+        super().__init__("; ".join(filter(None, [so_far, advice])))
 
 
 class TakenOver(Stopped):
@@ -85,3 +92,8 @@ BY_EXIT_CODE: dict[int, type[MpirenderError]] = {kind.exit_code: kind for kind i
 def out_of_space(error: BaseException) -> bool:
     """Say whether an error comes from a full disk or quota."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def one_line(text: str) -> str:
+    """Return a text of any kind of program without its line breaks."""
+    return " ".join(text.split())

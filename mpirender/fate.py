@@ -12,7 +12,7 @@ from typing import Any
 from mpirender import launcher
 from mpirender.errors import FramesMissing, LaunchFailed
 from mpirender.flight import Flight
-from mpirender.job import Image, RenderJob
+from mpirender.job import DYNAMIC, Image, RenderJob
 from mpirender.launch import LAUNCH_LOG
 from mpirender.orders import Orders
 
@@ -28,16 +28,20 @@ class End:
     """How a start of the ranks ended.
 
     Args:
-        code: exit code of mpiexec, negative for a signal.
+        code: exit code of the launcher, negative for a signal.
         said: what it and the ranks printed.
         hung: ranks that were ended since they took too long for an image.
         stopped: whether they were ended since the grace period after a signal was over.
+        lost: nodes that do not answer any more.
+        launcher: what had started them.
     """
 
     code: int
     said: tuple[str, ...] = ()
     hung: tuple[int, ...] = ()
     stopped: bool = False
+    lost: tuple[str, ...] = ()
+    launcher: str = "mpiexec"
 
 
 class Fate:
@@ -49,6 +53,7 @@ class Fate:
         self.life = 1
         self.set_aside: dict[Image, str] = {}
         self.reason = ""
+        self.proven = False  # whether the launcher has started ranks in a trial
         self._blamed: Counter[Image] = Counter()
         self._log_tails: dict[Image, list[str]] = {}
         self._fruitless = 0
@@ -73,7 +78,9 @@ class Fate:
         return {
             "life": self.life,
             "reason": self.reason,
-            "flight": [[flown, image.frame, image.size] for flown, image in sorted(flight.images.items())],
+            "flight": [
+                [one, image.frame, image.size] for one, lost in sorted(flight.unwritten.items()) for image in lost
+            ],
             "blamed": [[image.frame, image.size] for image in blamed],
         }
 
@@ -86,8 +93,9 @@ class Fate:
         """
         log = self.job.folder / LAUNCH_LOG
         self._started = self._started or bool(flight.pids)
-        # What a signal has killed is worth another try; what ended by itself would do so again.
-        if not self._started and ("signal" not in self.reason or self._fruitless >= FRUITLESS):
+        # What a signal has killed, or what has worked before, is worth another try; else it would end by itself again.
+        worth = "signal" in self.reason or self.proven
+        if not self._started and (not worth or self._fruitless >= FRUITLESS):
             tail = "; ".join(line.strip() for line in end.said if line.strip(" -"))[-300:]
             ending = launcher.ending(end.code)
             raise LaunchFailed(f"the ranks did not start ({ending}): {tail or 'no output'}; the log is {log}")
@@ -116,16 +124,25 @@ class Fate:
 
     def _cause(self, flight: Flight, end: End) -> tuple[int | None, str]:
         """Return the rank that ended first, as far as is known, and words for what happened."""
+        if end.lost:
+            names = f"node{'s' if len(end.lost) > 1 else ''} {', '.join(end.lost)}"
+            return None, f"{names} {'do' if len(end.lost) > 1 else 'does'} not answer any more"
         if end.hung:
             rank: int | None = end.hung[0]
             how = f"took too long for {flight.images[end.hung[0]]} and was ended (--frame-timeout)"
-        elif end.code < 0:
-            return None, f"mpiexec was ended by {launcher.ending(end.code)}"
+        elif end.code < 0 and end.launcher != "none":
+            return None, f"{end.launcher} was ended by {launcher.ending(end.code)}"
         else:
-            death = launcher.first_death(end.said)
-            rank = flight.rank_of(death.pid) if death.pid is not None else death.rank
+            death = launcher.Casualty(0) if end.launcher == "none" else launcher.first_death(end.said)
+            rank = flight.rank_of(death.pid) if death.pid is not None else flight.rank_in_world(death.rank)
             how = f"died ({death.how or launcher.ending(end.code)})"
-        return rank, f"a rank {how}" if rank is None else f"rank {rank} on {flight.hosts.get(rank, '?')} {how}"
+        if self._desk_died(flight, end):
+            return None, f"the process that hands out frames {how}"
+        if rank is not None:
+            return rank, f"rank {rank} on {flight.hosts.get(rank, '?')} {how}"
+        if not flight.pids:
+            return None, f"{end.launcher} ended before a rank had started ({launcher.ending(end.code)})"
+        return None, f"a rank {how}"
 
     def _blame(self, flight: Flight, end: End, rank: int | None) -> list[Image]:
         """Return the images suspected of a death: that of the rank that died, where it is known.
@@ -134,12 +151,17 @@ class Fate:
         """
         if end.hung:
             return [flight.images[one] for one in end.hung]
-        if end.code < 0:  # mpiexec itself was killed
-            return []
+        if end.lost or (end.code < 0 and end.launcher != "none") or self._desk_died(flight, end):
+            return []  # it was not the images
         if rank is not None:
             return [flight.images[rank]] if rank in flight.images else []
         flown = set(flight.images.values())
         return sorted(flown & set(self._blamed) or flown, key=lambda image: (image.frame, image.size))
+
+    def _desk_died(self, flight: Flight, end: End) -> bool:
+        """Say whether it was the process that hands out frames: the launcher names one that is no rank."""
+        death = launcher.first_death(end.said).rank if self.job.schedule == DYNAMIC and not end.hung else None
+        return death is not None and bool(flight.pids) and flight.rank_in_world(death) is None
 
     def _remember(self, image: Image, rank: int | None) -> None:
         self._blamed[image] += 1

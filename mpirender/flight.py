@@ -1,8 +1,9 @@
-"""Which image each rank is rendering, from the records as they come, and whether one takes too long."""
+"""Which image each rank is at, which are not written yet, from the records as they come, and what takes too long."""
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 from mpirender.job import Image
@@ -27,12 +28,18 @@ def time_limit(asked: float | None, slowest: float) -> float:
 
 
 class Flight:
-    """What one start of the ranks is doing."""
+    """What one start of the ranks is doing.
+
+    ``images`` are those that are being rendered, by rank; ``unwritten`` are these and the ones before them whose files
+    are not in their places yet; ``worlds`` are the ranks by the numbers that launchers know them by.
+    """
 
     def __init__(self) -> None:
         self.images: dict[int, Image] = {}
+        self.unwritten: dict[int, list[Image]] = defaultdict(list)
         self.pids: dict[int, int] = {}
         self.hosts: dict[int, str] = {}
+        self.worlds: dict[int, int] = {}
         self.slowest = 0.0
         self.done = 0
         self.finished = False
@@ -51,12 +58,17 @@ class Flight:
         event = record["event"]
         if event == "start":
             self.pids[rank], self.hosts[rank] = record["pid"], record["host"]
+            self.worlds[record.get("world", rank)] = rank
         elif event == "take":
             self.images[rank] = Image(record["frame"], record["size"])
+            self.unwritten[rank].append(self.images[rank])
             self._since[rank] = time.monotonic()
         elif event in ("done", "fail"):
-            if self.images.get(rank) == Image(record["frame"], record["size"]):
+            image = Image(record["frame"], record["size"])
+            if self.images.get(rank) == image:
                 del self.images[rank]
+            if image in self.unwritten[rank]:  # not one that was set aside before
+                self.unwritten[rank].remove(image)
             if event == "done":
                 self.done += 1
                 self.slowest = max(self.slowest, record["seconds"])
@@ -75,6 +87,10 @@ class Flight:
         """Return the ranks that are at an image for longer than the limit, in seconds."""
         now = time.monotonic()
         return tuple(rank for rank in self.images if now - self._since[rank] > limit)
+
+    def rank_in_world(self, number: int | None) -> int | None:
+        """Return the rank that launchers know by this number, None where there is none (yet)."""
+        return None if number is None else self.worlds.get(number)
 
     def rank_of(self, pid: int) -> int | None:
         """Return the rank that has this process id, None where there is none or more than one (on several hosts)."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fileseq import FrameSet
-from fileseq.exceptions import ParseException
-
 
 def parse(text: str) -> tuple[int, ...]:
     """Return the frames of a frame set such as ``0-99x2,120``, sorted, each once.
@@ -14,6 +11,9 @@ def parse(text: str) -> tuple[int, ...]:
     Raises:
         ValueError: the text is no frame set, is empty, or names a frame below 0.
     """
+    from fileseq import FrameSet  # here, since it is 70 files, which only rank 0 of the ranks needs to read
+    from fileseq.exceptions import ParseException
+
     try:
         frames = tuple(sorted(set(FrameSet(text)))) if text.strip() else ()
     except ParseException:
@@ -27,8 +27,16 @@ def parse(text: str) -> tuple[int, ...]:
 
 def text(frames: Iterable[int]) -> str:
     """Write frames as the shortest frame set: ``12-15,40``; an empty string for none."""
+    from fileseq import FrameSet
+
     frames = sorted(set(frames))
     return FrameSet.framesToFrameRange(frames, sort=False, compress=False) if frames else ""
+
+
+def named(frames: Iterable[int]) -> str:
+    """Name frames: ``frame 40``, ``frames 12-15,40``."""
+    frames = set(frames)
+    return f"frame{'' if len(frames) == 1 else 's'} {text(frames)}"
 
 
 def out_of_range(asked: str, count: int) -> str:

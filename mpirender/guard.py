@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from mpirender import lock
+from mpirender import lock, stopping
 from mpirender.errors import MpirenderError, Stopped
 from mpirender.lock import Lock
-from mpirender.stopping import SIGNALS
 
 BEAT_SECONDS = 1.0
 
@@ -35,24 +34,18 @@ def alone_in(folder: Path) -> Iterator[Callable[[], None]]:
 def ended_by_signals() -> Iterator[None]:
     """Let signals raise :class:`Stopped` for the time of the block, so that nothing half-written stays.
 
-    Ctrl-C raises by itself. Outside the main thread Python cannot handle signals, and whoever owns that thread does.
+    Ctrl-C raises by itself.
     """
 
+    numbers = [number for number in stopping.SIGNALS if number != signal.SIGINT]
+
     def end(number: int, _frame: FrameType | None) -> None:
-        for other in handled:  # one is enough; another would cut short what the first one tidies up
+        for other in numbers:  # one is enough; another would cut short what the first one tidies up
             signal.signal(other, signal.SIG_IGN)
         raise Stopped(f"stopped on {signal.Signals(number).name}; run the same command again")
 
-    main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in SIGNALS if main and number != signal.SIGINT}
-    handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-    for number in handled:
-        signal.signal(number, end)
-    try:
+    with stopping.handling(end, numbers):
         yield
-    finally:
-        for number in handled:
-            signal.signal(number, before[number] or signal.SIG_DFL)
 
 
 @contextlib.contextmanager

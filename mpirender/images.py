@@ -1,32 +1,84 @@
-"""Render this rank's images, one after the other: take up, render beside its place, rename, record."""
+"""Render this rank's images, one after the other: take up, render, write beside its place, rename, record.
+
+A picture is written by a process beside the rank (:mod:`mpirender.writing`) while the next one is rendered, and
+recorded when its file is whole and in its place.
+"""
 
 from __future__ import annotations
 
 import os
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from mpirender import engines, journal
+from mpirender import engines, journal, roster
 from mpirender.errors import NoSpace, out_of_space
-from mpirender.job import Image, RenderJob, Size
+from mpirender.job import Image, RenderJob
 from mpirender.journal import Journal, Record
+from mpirender.writing import Facts, Writer, WriterGone
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CHANNELS = 4  # of a picture, at most
+# Share of an image's rendering for which its writing is waited for: images that take minutes are recorded at once.
+PATIENCE = 0.02
+
+
+@dataclass
+class Flown:
+    """An image that has been taken up.
+
+    Args:
+        started: when that was, by ``time.perf_counter``.
+        rendering: seconds that the engine took for it.
+        seconds: those that this rank took for it, until it could go on with the next.
+    """
+
+    image: Image
+    attempt: int
+    started: float
+    complaints: list[str]
+    rendering: float = 0.0
+    seconds: float = 0.0
 
 
 class Painter:
     """Renders images of an opened scene and writes down what becomes of each."""
 
-    def __init__(self, log: Journal, scene: engines.Scene, job: RenderJob, fingerprint: str) -> None:
+    def __init__(
+        self,
+        log: Journal,
+        scene: engines.Scene,
+        job: RenderJob,
+        fingerprint: str,
+        writer: Writer,
+        *,
+        suspects: Collection[Image] = (),
+    ) -> None:
+        """Prepare to render.
+
+        Args:
+            suspects: images that may kill this rank; nothing is left to be written when one of them is taken up.
+        """
+        self.suspects = suspects
         self.log = log
         self.scene = scene
         self.job = job
         self.sizes = {size.name: size for size in job.sizes}
         self.always = {"fingerprint": fingerprint}
+        self._writer = writer
+        self._flown: list[Flown] = []  # their places are the writer's tickets
+        self._outcomes: dict[Image, Record] = {}
+        self._how = {"level": job.compression_level, "threads": max(roster.threads(), 1)}
+        writer.hold(max(size.width * size.height for size in job.sizes) * CHANNELS)
         for size in job.sizes:
             (job.output / size.name).mkdir(parents=True, exist_ok=True)
 
-    def render(self, images: Sequence[Image], go_on: Callable[[], bool], attempt: int = 1) -> dict[Image, Record]:
+    def render(self, images: Iterable[Image], go_on: Callable[[], bool], attempt: int = 1) -> dict[Image, Record]:
         """Render these images; return the record of each, done or failed.
 
         Args:
@@ -35,18 +87,22 @@ class Painter:
 
         Raises:
             NoSpace: the disk is full.
+            WriterGone: the process that writes them has died.
         """
-        outcomes: dict[Image, Record] = {}
+        self._outcomes = {}
         for image in images:
             if not go_on():
                 break
-            about = {"frame": image.frame, "size": image.size}
-            self.log.write("take", **about)
-            event, facts = self._make(image)
+            if image in self.suspects:
+                self._collect(None)
+            self.log.write("take", frame=image.frame, size=image.size)
+            flown = Flown(image, attempt, time.perf_counter(), [])
+            self._make(flown)
             for text in self.scene.notes():
                 self.log.write("warning", text=text)
-            outcomes[image] = self.log.write(event, **about, **self.always, **facts, attempt=attempt)
-        return outcomes
+            self._collect(flown.rendering * PATIENCE)
+        self._collect(None)
+        return self._outcomes
 
     def fail(self, reasons: Mapping[Image, str]) -> dict[Image, Record]:
         """Record images that are not to be rendered, with the reason why; return the records."""
@@ -57,31 +113,67 @@ class Painter:
             for image, reason in reasons.items()
         }
 
-    def _make(self, image: Image) -> tuple[str, dict[str, Any]]:
-        """Render one image and put it in its place; return the event and the facts to record."""
-        size, place = self.sizes[image.size], self.job.place(image)
+    def _make(self, flown: Flown) -> None:
+        """Render an image and have it written."""
+        size, place = self.sizes[flown.image.size], self.job.place(flown.image)
         # A name of its own: a rank of an earlier start may not have died yet.
-        written = place.with_name(f".part-{os.getpid()}-{place.name}")
-        started = time.perf_counter()
-        complaints: list[str] = []
+        part = place.with_name(f".part-{os.getpid()}-{place.name}")
         try:
-            complaints = self.scene.render(image.frame, size, written)
-            if any("out of disk space" in text for text in complaints):  # VTK's writers
+            flown.complaints, picture = self.scene.render(flown.image.frame, size, part)
+            flown.rendering = time.perf_counter() - flown.started
+            if any("out of disk space" in text for text in flown.complaints):  # VTK's writers
                 raise NoSpace(self.job.output)
-            if complaints and self.job.on_error == "fail":
-                return "fail", {"reason": complaints[0]}
-            facts = journal.put_in_place(written, place)
-        except NoSpace:
+            if flown.complaints and self.job.on_error == "fail":
+                self._fail(flown, flown.complaints[0])
+            elif picture is not None:
+                self._hand_over(flown, picture, {"part": str(part), "place": str(place)})
+                return  # the other process sees to the file
+            else:
+                began = time.perf_counter()
+                facts = journal.put_in_place(part, place)
+                self._finish(flown, {**facts, "written": time.perf_counter() - began})
+        except (NoSpace, WriterGone):
             raise
         except Exception as error:  # a frame that cannot be rendered must not cost the others
             if out_of_space(error):
                 raise NoSpace(self.job.output) from None
-            return "fail", {"reason": complaints[0] if complaints else f"{type(error).__name__}: {error}"}
-        finally:
-            written.unlink(missing_ok=True)
-        seconds = time.perf_counter() - started
-        return "done", {**facts, **self._cost(size), "seconds": seconds, "complaints": complaints}
+            self._fail(flown, f"{type(error).__name__}: {error}")
+        part.unlink(missing_ok=True)
 
-    def _cost(self, size: Size) -> dict[str, Any]:
+    def _hand_over(self, flown: Flown, picture: NDArray[np.uint8], names: Mapping[str, str]) -> None:
+        self._flown.append(flown)
+        self._writer.put(len(self._flown) - 1, picture, {**names, **self._how})
+        flown.seconds = time.perf_counter() - flown.started
+
+    def _collect(self, patience: float | None) -> None:
+        """Record the images that are written by now.
+
+        Args:
+            patience: seconds to wait for the others; None for as long as it takes.
+        """
+        for ticket, facts in self._writer.results(patience):
+            flown = self._flown[ticket]
+            if "error" not in facts:
+                self._finish(flown, facts)
+            elif out_of_space(OSError(facts["errno"], "")):
+                raise NoSpace(self.job.output)
+            else:
+                self._fail(flown, str(facts["error"]))
+
+    def _finish(self, flown: Flown, facts: Facts) -> None:
+        size = self.sizes[flown.image.size]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts it in KiB
-        return {"pixels": [size.width, size.height], "memory": peak, "renderer": self.scene.description}
+        self._record(
+            "done", flown, **{**facts, "memory": peak + facts.get("memory", 0)}, pixels=[size.width, size.height],
+            renderer=self.scene.description, complaints=flown.complaints,
+        )  # fmt: skip
+
+    def _fail(self, flown: Flown, reason: str) -> None:
+        self._record("fail", flown, reason=flown.complaints[0] if flown.complaints else reason)
+
+    def _record(self, event: str, flown: Flown, **facts: Any) -> None:  # noqa: ANN401 - any JSON value
+        image = flown.image
+        about = {"frame": image.frame, "size": image.size, **self.always, "attempt": flown.attempt}
+        seconds = flown.seconds or time.perf_counter() - flown.started
+        spent = {"seconds": seconds, "rendering": flown.rendering or seconds}
+        self._outcomes[image] = self.log.write(event, **about, **spent, **facts)

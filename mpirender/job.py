@@ -33,7 +33,10 @@ MOVIES = ("mp4", "webm", "gif", "mkv", "none")
 # The codecs of each kind, the usual one first; images are the png or jpg files themselves.
 CODECS = {"mp4": ("h264", "h265", "av1"), "webm": ("vp9", "av1"), "gif": ("gif",), "mkv": ("images", "ffv1")}
 IMAGE_FORMATS = ("png", "jpg", "tiff")
-SCHEDULES = ("interleaved", "contiguous")
+DYNAMIC = "dynamic"
+SCHEDULES = ("interleaved", "contiguous", DYNAMIC)
+LAUNCHERS = ("auto", "mpiexec", "srun", "none")
+BACKENDS = ("auto", "egl", "osmesa", "glx")
 ON_ERROR = ("fail", "warn")
 PALETTES = (
     "BlackBackground", "BlueGrayBackground", "GradientBackground", "LightGrayBackground", "NeutralGrayBackground",
@@ -116,6 +119,8 @@ class RenderJob:
         layout: name or number (from 1) of a layout to render whole, instead of a view.
         data_dir: folder to look for the scene's data files in.
         files: data file by reader name, ``{"reader.vtu": "/data/big.vtu"}``.
+        one_pass: give the view the size of the image, and render it in one pass; text keeps its points, so that it is
+            smaller in the picture than in that of :func:`SaveAnimation`.
         compression_level: zlib level of PNG files, 0 to 9; changes their size, never a pixel.
         on_error: ``fail`` a frame during which the engine reported an error, or ``warn`` and keep it.
         ranks: number of MPI ranks; None takes every core this process may use.
@@ -123,6 +128,14 @@ class RenderJob:
         frame_timeout: seconds after which an image counts as hanging; None for 20 times the slowest so far, at least
             10 minutes (4 hours before the first is done).
         grace_period: seconds that images in flight get to end after a signal.
+        max_requeues: how often a Slurm job goes back into the queue when SIGUSR1 tells that its time is over.
+        launcher: one of :data:`LAUNCHERS`; ``auto`` takes what starts ranks that see each other.
+        backend: one of :data:`BACKENDS`, by which windows are opened; ``auto`` takes the best that all nodes can use.
+        gpus: numbers of the EGL devices that the ranks of a node share, ``0,1``; ``none`` for the CPU alone; None for
+            those that Slurm and CUDA make visible, if there are any.
+        allow_software: render on the CPU where a GPU was asked for and there is none.
+        display: X server to render on with glx; None for a private one on each node.
+        container: image (Apptainer) whose pvbatch the ranks run.
 
     Raises:
         UsageError: with every mistake found.
@@ -143,6 +156,7 @@ class RenderJob:
     font_scaling: str = FONT_SCALINGS[0]
     transparent_background: bool = False
     stereo_mode: str = STEREO_MODES[0]
+    one_pass: bool = False
     compression_level: int = 1
     schedule: str = "interleaved"
     on_error: str = "fail"
@@ -150,8 +164,15 @@ class RenderJob:
     max_restarts: int = 10
     frame_timeout: float | None = None
     grace_period: float = 25.0
+    max_requeues: int = 100
+    launcher: str = "auto"
+    backend: str = "auto"
+    gpus: str | None = None
+    allow_software: bool = False
+    display: str | None = None
     pvbatch: str | None = None
     mpiexec: str | None = None
+    container: str | None = None
 
     def __post_init__(self) -> None:
         mistakes: list[str] = []
@@ -164,6 +185,9 @@ class RenderJob:
         set_field(self, "output", output.absolute())
         set_field(self, "data_dir", Path(self.data_dir).absolute() if self.data_dir else None)
         set_field(self, "files", _pairs(self.files))
+        for name in ("pvbatch", "mpiexec"):
+            set_field(self, name, _program(getattr(self, name)))
+        set_field(self, "container", str(Path(self.container).absolute()) if self.container else None)
         set_field(self, "frame_rate", str(self.frame_rate))
         set_field(self, "sizes", _sizes(self.sizes or ("HD",), mistakes))
         mistakes += self._mistakes()
@@ -182,8 +206,12 @@ class RenderJob:
             mistakes.append(f"--frame-rate {self.frame_rate!r} must be a number of frames a second from 0.01 to 1000")
         if self.ranks is not None and not 1 <= self.ranks <= 1_000_000:
             mistakes.append(f"--ranks {self.ranks} must be at least 1")
-        if self.max_restarts < 0:
-            mistakes.append(f"--max-restarts {self.max_restarts} must be at least 0")
+        for name in ("max_restarts", "max_requeues"):
+            if getattr(self, name) < 0:
+                mistakes.append(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least 0")
+        if self.launcher == "none" and self.ranks not in (None, 1):
+            mistakes.append(f"--launcher none starts one rank, not {self.ranks}; leave out --ranks, or take mpiexec")
+        mistakes += _of_backend(self)
         if self.frame_timeout is not None and not self.frame_timeout > 0:
             mistakes.append(f"--frame-timeout {self.frame_timeout:g} must be more than 0 seconds")
         if not self.grace_period >= 0:
@@ -200,6 +228,11 @@ class RenderJob:
     def rate(self) -> Fraction:
         """Frames a second."""
         return Fraction(self.frame_rate)
+
+    @property
+    def gpu_numbers(self) -> tuple[int, ...]:
+        """The EGL devices that were asked for, in order; empty for none."""
+        return tuple(map(int, self.gpus.split(","))) if self.gpus not in (None, "none") else ()
 
     @property
     def folder(self) -> Path:
@@ -245,15 +278,34 @@ class RenderJob:
         """Return every option that can change a pixel of a frame, beside the scene and its data files."""
         names = (
             "image_format", "view", "layout", "override_color_palette", "font_scaling", "transparent_background",
-            "stereo_mode",
+            "stereo_mode", "one_pass",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
+
+
+def _of_backend(job: RenderJob) -> list[str]:
+    """Say what is wrong with the options that choose a backend."""
+    mistakes = []
+    if job.gpus not in (None, "none"):
+        numbers = job.gpus.split(",")
+        if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
+            mistakes.append(f"--gpus {job.gpus!r} must be numbers of EGL devices, such as 0,1, or none")
+        if job.backend in ("osmesa", "glx"):
+            mistakes.append(f"--gpus chooses devices of EGL; leave it out, or --backend {job.backend}")
+    if job.display is not None and job.backend != "glx":
+        mistakes.append("--display is an X server to render on with GLX; add --backend glx")
+    return mistakes
 
 
 def _pairs(files: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return reader and absolute path; a path may be a pattern, which is expanded when the scene is read."""
     items = files.items() if isinstance(files, Mapping) else files
     return tuple((str(reader), str(Path(path).expanduser().absolute())) for reader, path in items)
+
+
+def _program(asked: str | None) -> str | None:
+    """Return an absolute path for a path, so that it is the same from everywhere; the name of a program stays one."""
+    return str(Path(asked).absolute()) if asked and "/" in asked else asked
 
 
 def _sizes(given: Sequence[Size | str], mistakes: list[str]) -> tuple[Size, ...]:
@@ -276,6 +328,7 @@ def _sizes(given: Sequence[Size | str], mistakes: list[str]) -> tuple[Size, ...]
 def _not_among(job: RenderJob) -> list[str]:
     choices = {
         "movie": MOVIES, "image_format": IMAGE_FORMATS, "schedule": SCHEDULES, "on_error": ON_ERROR,
+        "launcher": LAUNCHERS, "backend": BACKENDS,
         "override_color_palette": (None, *PALETTES), "font_scaling": FONT_SCALINGS, "stereo_mode": STEREO_MODES,
     }  # fmt: skip
     return [

@@ -7,20 +7,26 @@ that a crash cut short is skipped.
 Every record has ``event``, ``host`` and ``time`` (seconds since the epoch), those of ranks also ``rank``. A rank writes
 
 ``start``
-    it is up: ``ranks``, ``pid``, ``run`` (the id of the run; a run that restarts keeps it), ``life``.
+    it is up: ``ranks``, ``pid``, ``run`` (the id of the run; a run that restarts keeps it), ``life``, ``began``
+    (seconds since the process was started), ``world`` (its rank among all that mpiexec has started).
 ``plan``
     rank 0, once a start: ``frames`` (a frame set), ``sizes`` (their names), ``total`` and ``left`` images, ``left_of``
     each size, ``fingerprint`` with its ``parts``, ``warnings``.
 ``phase``
-    ``phase`` is load, opened (with the ``description`` of program and renderer), render, gather, encode or end.
+    ``phase`` is backend, load, opened (with the ``description`` of program and renderer, ``backend``, EGL ``device``,
+    ``cores`` that the rank may use, ``threads``, and what OpenGL calls the ``renderer``), render, gather, encode or
+    end.
 ``take``
     an image was taken up: ``frame``, ``size``.
 ``done``
-    it is in its place: ``frame``, ``size``, ``pixels`` (width and height), ``bytes``, ``digest``, ``seconds``,
-    ``memory`` (the rank's peak, bytes), ``renderer``, ``fingerprint``, ``attempt`` (2 for the second chance of one that
-    failed), ``complaints`` (errors the engine reported, kept with ``--on-error warn``).
+    it is in its place: ``frame``, ``size``, ``pixels`` (width and height), ``bytes``, ``digest``, ``seconds`` (until
+    the rank could go on), ``rendering`` (those of them in the engine), ``written`` (seconds of compressing and writing,
+    beside it), ``memory`` (peak of the rank and the process that writes for it, bytes), ``renderer``, ``fingerprint``,
+    ``attempt`` (2 for the second chance of one that failed), ``complaints`` (errors the engine reported, kept with
+    ``--on-error warn``).
 ``fail``
-    it is not: ``frame``, ``size``, ``fingerprint``, ``reason``, ``attempt``; ``set_aside`` if it was not tried.
+    it is not: ``frame``, ``size``, ``fingerprint``, ``reason``, ``attempt``, ``seconds`` and ``rendering`` as above;
+    ``set_aside`` if it was not tried.
 ``complaint``
     the engine reported an error while loading: ``text``.
 ``stop``
@@ -29,8 +35,12 @@ Every record has ``event``, ``host`` and ``time`` (seconds since the epoch), tho
     ``text``.
 ``error``
     this rank ends with an error: ``code`` (the exit code).
+``segment``
+    a segment of a movie was encoded and read back, or not: ``size``, ``number`` (from 0) ``of`` so many, ``images``,
+    ``threads``, ``problem``, ``seconds``.
 ``movie``
-    a movie was made, or not: ``size``, ``problem``, ``seconds``.
+    a movie was made, or not: ``size``, ``problem``, ``seconds`` (since the ranks began with it), ``segments`` (how many
+    were joined; 1 for one encoder).
 
 and the supervisor
 
@@ -39,7 +49,7 @@ and the supervisor
     (lists of frame, size and reason) and ``suspects`` (lists of frame and size).
 ``death``
     they ended before their work did: ``life``, ``reason``, ``flight`` (lists of rank, frame and size: the images that
-    were being rendered) and ``blamed`` (lists of frame and size: those that are suspected of it).
+    were being rendered or written) and ``blamed`` (lists of frame and size: those that are suspected of it).
 ``warning``
     ``text``.
 ``stop``
@@ -62,6 +72,7 @@ from typing import Any
 from mpirender.job import Image, Size
 
 Record = dict[str, Any]
+OF_SUPERVISOR = "run.jsonl"
 
 
 class Journal:
@@ -70,7 +81,7 @@ class Journal:
     def __init__(self, folder: Path, rank: int | None, host: str) -> None:
         self._always = {"host": host} if rank is None else {"rank": rank, "host": host}
         # Unbuffered and append-only: each record is one write, so a kill can cut short at most the last line.
-        path = folder / ("run.jsonl" if rank is None else f"rank-{rank:04d}.jsonl")
+        path = folder / (OF_SUPERVISOR if rank is None else f"rank-{rank:04d}.jsonl")
         self._file = path.open("ab", buffering=0)
         self._cut = self._file.tell() > 0  # perhaps in the middle of a line; blank lines are skipped when read
 
@@ -102,17 +113,13 @@ def parse(lines: Iterable[bytes]) -> Iterator[Record]:
             record = json.loads(line)
         except ValueError:
             continue
-        if isinstance(record, dict) and "event" in record:
+        if isinstance(record, dict) and {"event", "time"} <= record.keys():
             yield record
 
 
 def read(folder: Path) -> list[Record]:
     """Return all records in the order of their times."""
-    records: list[Record] = []
-    for path in sorted(folder.glob("*.jsonl")):
-        with path.open("rb") as file:
-            records += parse(file)
-    return sorted(records, key=lambda record: float(record["time"]))
+    return Tail(folder, from_start=True).read()
 
 
 def newest(records: Iterable[Record], fingerprint: str, sizes: Sequence[Size] | None = None) -> dict[Image, Record]:
@@ -162,20 +169,33 @@ def put_in_place(written: Path, place: Path) -> Record:
 
 
 class Tail:
-    """Reads what is appended to the journals from now on."""
+    """Reads what is appended to the journals of a folder, from now on or from their beginning."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, from_start: bool = False) -> None:
         self.folder = folder
-        self._ends = {path: path.stat().st_size for path in folder.glob("*.jsonl")}
+        self._ends = {} if from_start else {path: path.stat().st_size for path in folder.glob("*.jsonl")}
 
     def read(self) -> list[Record]:
         """Return the records that were completed since the last call, in the order of their times."""
-        records: list[Record] = []
-        for path in self.folder.glob("*.jsonl"):
-            with path.open("rb") as file:
-                file.seek(self._ends.get(path, 0))
-                lines, _, _ = file.read().rpartition(b"\n")
-            if lines:
-                self._ends[path] = self._ends.get(path, 0) + len(lines) + 1
-                records += parse(lines.split(b"\n"))
-        return sorted(records, key=lambda record: float(record["time"]))
+        return sorted(self.each(), key=lambda record: float(record["time"]))
+
+    def each(self) -> Iterator[Record]:
+        """Yield the records that were completed since the last call, journal by journal."""
+        for path in sorted(self.folder.glob("*.jsonl")):
+            if path.stat().st_size > self._ends.get(path, 0):
+                yield from parse(self._whole_lines(path))
+
+    def _whole_lines(self, path: Path) -> Iterator[bytes]:
+        """Yield the lines from where the last reading ended; one that is being written is left for the next."""
+        end = self._ends.get(path, 0)
+        with path.open("rb") as file:
+            file.seek(end)
+            for line in file:
+                if line.endswith(b"\n"):
+                    end += len(line)
+                    yield line
+        self._ends[path] = end
+
+    def replaced(self) -> bool:
+        """Say whether a journal that was read is gone or shorter than it was: someone has cleared the folder."""
+        return any(not path.exists() or path.stat().st_size < end for path, end in self._ends.items())

@@ -1,4 +1,4 @@
-"""Start mpiexec with all its ranks, hear what it says, and leave nothing of it behind."""
+"""Start the launcher with all its ranks, hear what it says, and leave nothing of it behind."""
 
 from __future__ import annotations
 
@@ -14,34 +14,37 @@ from typing import IO
 from mpirender import launcher
 from mpirender.errors import LaunchFailed
 from mpirender.job import RenderJob
+from mpirender.launcher import Placement
 from mpirender.processes import end_with_parent
 
 END_SECONDS = 10.0  # for mpiexec to end ranks on other nodes, too
+SWEPT_SECONDS = 2.0
 READ_SECONDS = 5.0  # for the last of what it said
 LINES_KEPT = 5000
 LAUNCH_LOG = "launch.log"
 
 
 class Launch:
-    """One mpiexec with its ranks; a context manager, after which none of them runs any more."""
+    """One mpiexec or srun with its ranks; a context manager, after which none of them runs any more."""
 
-    def __init__(self, job: RenderJob, run: str) -> None:
+    def __init__(self, job: RenderJob, placement: Placement, run: str) -> None:
         """Start the ranks.
 
         Raises:
-            LaunchFailed: mpiexec cannot be started.
+            LaunchFailed: the launcher cannot be started.
         """
         self.job = job
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+        command = [*launcher.command(job, placement), run]
         try:
             # In a session of their own, so that Ctrl-C reaches them through this process, once and in order.
             self._process = subprocess.Popen(
-                [*launcher.command(job), run], env={**os.environ, **launcher.settings_here(job)},
+                command, env={**os.environ, **launcher.settings_here(placement)},
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
                 preexec_fn=end_with_parent,  # noqa: PLW1509 - it calls the kernel alone
             )  # fmt: skip
         except OSError as error:
-            raise LaunchFailed(f"{launcher.mpiexec(job)} cannot be started: {error.strerror}") from None
+            raise LaunchFailed(f"{command[0]} cannot be started: {error.strerror}") from None
         assert self._process.stdout is not None
         self._reader = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
         self._reader.start()
@@ -54,21 +57,21 @@ class Launch:
 
     @property
     def code(self) -> int | None:
-        """The exit code of mpiexec, negative for a signal; None while it runs."""
+        """The exit code of the launcher, negative for a signal; None while it runs."""
         return self._process.poll()
 
     @property
     def said(self) -> list[str]:
-        """What mpiexec and the ranks have printed; complete after the end."""
+        """What the launcher and the ranks have printed; complete after the end."""
         return list(self._lines)
 
     def ask_to_stop(self) -> None:
-        """Ask the ranks to end their images in flight and leave; mpiexec passes the signal on."""
+        """Ask the ranks to end their images in flight and leave; the launcher passes the signal on."""
         if self.code is None:
             self._process.send_signal(signal.SIGUSR1)
 
     def end(self, patience: float) -> None:
-        """End mpiexec and all its ranks if they still run; it passes SIGTERM on to ranks on every node.
+        """End the launcher and all its ranks if they still run; it passes SIGTERM on to ranks on every node.
 
         Args:
             patience: seconds to wait before it is killed.
@@ -78,6 +81,8 @@ class Launch:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience)
         sweep(self.job)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # with its ranks here the launcher ends those elsewhere
+            self._process.wait(SWEPT_SECONDS)
         if self.code is None:
             self._process.kill()
         self._process.wait()

@@ -10,13 +10,16 @@ import shlex
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mpirender import engines
+from mpirender import container, engines
+from mpirender.backends import THREAD_LIMITS
 from mpirender.errors import ToolMissing
-from mpirender.job import RenderJob
+from mpirender.job import DYNAMIC, RenderJob
+from mpirender.slurm import Allocation
 
+LARGEST = 1_000_000  # ranks
 PACKAGE = Path(__file__).resolve().parent
 # Open MPI 4 reads OMPI_MCA_*, Open MPI 5 PRTE_MCA_*; other launchers ignore both. Ranks are not bound to single cores,
 # since a rank may have several for its threads, and more ranks than cores are the user's choice.
@@ -25,12 +28,16 @@ MPI_SETTINGS = {
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "PRTE_MCA_hwloc_default_binding_policy": "none",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    # hwloc, by which MPI looks at the machine, else connects to every X server there, and takes its process along when
+    # one of them ends at that moment.
+    "HWLOC_COMPONENTS": "-gl",
 }
+# The srun by which mpiexec reaches other nodes else waits for the end of a step that had a node which is lost.
+SLURM_SETTINGS = {"SLURM_OVERLAP": "1"}
 # Open MPI refuses root without these; in a container root is the usual user.
 ROOT_SETTINGS = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 # Open MPI 4 insists on a remote shell even for ranks on this machine alone, which a container often lacks.
 NO_REMOTE_SHELL = {"OMPI_MCA_plm_rsh_agent": "/bin/false"}
-THREAD_LIMITS = ("LP_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VTK_SMP_MAX_THREADS")
 # Compiled packages among these serve only where the host program has none of its own.
 PACKAGES_OF_RANKS = ("fileseq", "imageio_ffmpeg", "imageio", "numpy", "mpi4py", "PIL")
 MPIEXEC_CURE = (
@@ -39,60 +46,205 @@ MPIEXEC_CURE = (
 )
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way to start the ranks.
+
+    Args:
+        launcher: ``mpiexec``, ``srun``, or ``none`` for one rank without MPI's help.
+        plugin: what srun is to use, empty for what the site has chosen.
+    """
+
+    launcher: str = "mpiexec"
+    plugin: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.launcher} --mpi={self.plugin}" if self.plugin else self.launcher
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the ranks run and what starts them.
+
+    Args:
+        ranks: those that render.
+        threads: cores that each rank may use.
+        nodes: the ranks on each node of a Slurm allocation; empty for this machine alone.
+        named: whether the nodes must be named to MPI's launcher, which would place the ranks in another way.
+        desk: whether one more process hands out frames (:mod:`mpirender.handout`).
+    """
+
+    ranks: int
+    threads: int
+    way: Way = Way()
+    nodes: Mapping[str, int] = field(default_factory=dict)
+    named: bool = False
+    desk: bool = False
+
+    @property
+    def processes(self) -> int:
+        """How many are started."""
+        return self.ranks + self.desk
+
+    @property
+    def seats(self) -> dict[str, int]:
+        """The processes on each node; the desk is the last of all, on the last node."""
+        seats = dict(self.nodes)
+        if self.desk and seats:
+            seats[list(seats)[-1]] += 1
+        return seats
+
+    def on(self, nodes: Sequence[str]) -> Placement:
+        """Return the part of it that is on these nodes."""
+        kept = {node: ranks for node, ranks in self.nodes.items() if node in nodes}
+        ranks, named = sum(kept.values()), self.named or len(kept) < len(self.nodes)
+        return replace(self, ranks=ranks, nodes=kept, named=named, desk=self.desk and ranks > 1)
+
+
 def cores() -> int:
     """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def ranks_of(job: RenderJob) -> int:
-    """Return the number of ranks to start: those asked for, else one per core."""
-    return job.ranks or cores()
+def here(job: RenderJob, most: int = LARGEST) -> Placement:
+    """Place the ranks on this machine: those asked for, else one per core.
+
+    Args:
+        most: images there are; ranks that were not asked for are not more.
+    """
+    ranks = 1 if job.launcher == "none" else job.ranks or max(min(cores(), most), 1)
+    way = Way("none" if job.launcher == "none" else "mpiexec")
+    return Placement(ranks, max(cores() // ranks, 1), way, desk=needs_desk(job, ranks))
+
+
+def within(job: RenderJob, allocation: Allocation, most: int = LARGEST) -> Placement:
+    """Place the ranks on the nodes of a Slurm allocation: those asked for, else as many as it has room for.
+
+    Args:
+        most: images there are; ranks that were not asked for are not more.
+    """
+    room = sum(allocation.nodes.values())
+    ranks = job.ranks or max(min(room, most), 1)
+    whole = ranks == room
+    nodes = dict(allocation.nodes) if whole else spread(ranks, allocation.nodes)
+    desk = needs_desk(job, ranks)
+    named = desk or not (whole and allocation.placed)
+    threads = max(min(allocation.threads * allocation.nodes[node] // count for node, count in nodes.items()), 1)
+    return Placement(ranks, threads, nodes=nodes, named=named, desk=desk)
+
+
+def needs_desk(job: RenderJob, ranks: int) -> bool:
+    """Say whether the schedule takes one more process than ranks, to hand out the frames."""
+    return job.schedule == DYNAMIC and ranks > 1
+
+
+def spread(ranks: int, room: Mapping[str, int]) -> dict[str, int]:
+    """Share ranks among nodes in proportion to their room; nodes that get none are left out."""
+    total = sum(room.values())
+    shares, seats, before = {}, 0, 0
+    for node, places in room.items():
+        seats += places
+        upto = -(-ranks * seats // total)  # rounded up, so that the first nodes get what cannot be shared evenly
+        shares[node], before = upto - before, upto
+    return {node: share for node, share in shares.items() if share}
 
 
 def mpiexec(job: RenderJob) -> str:
-    """Return the path of mpiexec.
+    """Return the path of mpiexec: the one that was asked for, the one that came with the engine, or the one on PATH.
 
     Raises:
         ToolMissing: there is none.
     """
-    asked = job.mpiexec or "mpiexec"
+    asked = job.mpiexec or engines.for_scene(job.scene).mpiexec(job) or "mpiexec"
     found = shutil.which(asked)
     if found is None:
         raise ToolMissing(f"{asked} is not found; {MPIEXEC_CURE}")
     return found
 
 
-def command(job: RenderJob) -> list[str]:
+def command(job: RenderJob, placement: Placement, words: Sequence[str] = ()) -> list[str]:
     """Return the command line of all ranks.
+
+    Args:
+        words: what the rank's program is told, by default to render the job.
 
     Raises:
         ToolMissing: mpiexec or the engine's program is not there.
     """
-    host = engines.for_scene(job.scene).command(job)
-    return [mpiexec(job), "-n", str(ranks_of(job)), *host, "-m", "mpirender.rank", str(job.folder / "job.json")]
+    engine = engines.for_scene(job.scene)
+    host = [*container.words(job, files_of(job)), *engine.command(job)]
+    return [*start(job, placement), *host, "-m", "mpirender.rank", *(words or [str(job.folder / "job.json")])]
 
 
-def settings_here(job: RenderJob) -> dict[str, str]:
-    """Return the environment variables to add for the ranks on this machine."""
+def files_of(job: RenderJob) -> Sequence[Path]:
+    """Return the files that the ranks read where they run in a container, in which these must be seen.
+
+    Raises:
+        UsageError: it is no scene, or its data files are missing.
+    """
+    return engines.for_scene(job.scene).prepare(job.scene.read_bytes(), job)[1] if job.container else ()
+
+
+def start(job: RenderJob, placement: Placement) -> list[str]:
+    """Return the part of the command line that starts a program on all ranks.
+
+    Raises:
+        ToolMissing: mpiexec is not there.
+    """
+    if placement.way.launcher == "none":
+        return []
+    if placement.way.launcher == "srun":
+        return srun(placement)
+    hosts = ",".join(f"{node}:{count}" for node, count in placement.seats.items())
+    return [mpiexec(job), "-n", str(placement.processes), *(["-host", hosts] if placement.named else [])]
+
+
+def srun(placement: Placement) -> list[str]:
+    """Return the srun that starts a program on all ranks.
+
+    The ranks share what the job has on their nodes and are not bound to single cores; when one dies, all end, and so
+    they do when a node does.
+    """
+    counts = set(placement.seats.values())
+    if len(counts) == 1:
+        names, layout = list(placement.seats), [f"--ntasks-per-node={counts.pop()}"]
+    else:
+        names, layout = [n for n, count in placement.seats.items() for _ in range(count)], ["--distribution=arbitrary"]
+    return [
+        "srun", "--overlap", "--overcommit", "--cpu-bind=none", "--kill-on-bad-exit=1", "--no-kill=off", "--wait=0",
+        *([f"--mpi={placement.way.plugin}"] if placement.way.plugin else []),
+        f"--nodes={len(placement.nodes)}", f"--ntasks={placement.processes}", *layout, f"--nodelist={','.join(names)}",
+    ]  # fmt: skip
+
+
+def settings_here(placement: Placement) -> dict[str, str]:
+    """Return the environment variables to add for the ranks when they are started from this machine."""
     remote_shell = any(map(shutil.which, ("ssh", "rsh")))
-    return settings(job, os.environ, core_count=cores(), root=os.geteuid() == 0, remote_shell=remote_shell)
+    root, in_slurm = os.geteuid() == 0, bool(placement.nodes)
+    return settings(placement.threads, os.environ, root=root, remote_shell=remote_shell, in_slurm=in_slurm)
 
 
 def settings(
-    job: RenderJob, environ: Mapping[str, str], *, core_count: int, root: bool = False, remote_shell: bool = True
+    threads: int,
+    environ: Mapping[str, str],
+    *,
+    root: bool = False,
+    remote_shell: bool = True,
+    in_slurm: bool = False,
 ) -> dict[str, str]:
     """Return the environment variables to add for the ranks; what the user has set already is respected.
 
     Args:
+        threads: cores that each rank may use.
         environ: the environment as it is.
-        core_count: cores of this machine that may be used, shared by the ranks' threads.
         root: whether the user is root.
         remote_shell: whether ssh or rsh is installed.
+        in_slurm: whether they run on the nodes of a Slurm allocation.
     """
-    threads = str(max(core_count // ranks_of(job), 1))
-    wishes = {**MPI_SETTINGS, **dict.fromkeys(THREAD_LIMITS, threads)}
+    wishes = {**MPI_SETTINGS, **dict.fromkeys(THREAD_LIMITS, str(threads))}
     wishes.update(ROOT_SETTINGS if root else {})
     wishes.update({} if remote_shell else NO_REMOTE_SHELL)
+    wishes.update(SLURM_SETTINGS if in_slurm else {})
     added = {name: value for name, value in wishes.items() if name not in environ}
     hosted = str(PACKAGE / "hosted")
     added["PYTHONPATH"] = os.pathsep.join(filter(None, [hosted, environ.get("PYTHONPATH", "")]))

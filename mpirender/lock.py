@@ -13,7 +13,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -123,14 +123,24 @@ class Lock:
 
 
 @contextlib.contextmanager
-def held(folder: Path, run: str) -> Iterator[Lock]:
+def held(folder: Path, run: str, refused: Callable[[UsageError], None] | None = None) -> Iterator[Lock]:
     """Hold the lock of a folder for the time of the block.
+
+    Args:
+        refused: called with the error when another run lives; it raises, or returns to have it tried again.
 
     Raises:
         UsageError: another run lives.
     """
     lock = Lock(folder, run)
-    lock.acquire()
+    while True:
+        try:
+            lock.acquire()
+            break
+        except UsageError as error:
+            if refused is None:
+                raise
+            refused(error)
     try:
         yield lock
     finally:

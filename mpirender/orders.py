@@ -39,12 +39,10 @@ class Orders:
 
     @classmethod
     def read(cls, folder: Path, run: str) -> Orders:
-        """Return the newest orders of a run, by default those of a run without any."""
-        launches = [
-            record for record in journal.read(folder) if record["event"] == "launch" and record.get("run") == run
-        ]
-        if not launches:
-            return cls(run)
+        """Return the newest orders of a run."""
+        with (folder / journal.OF_SUPERVISOR).open("rb") as file:
+            records = list(journal.parse(file))
+        launches = [record for record in records if record["event"] == "launch" and record.get("run") == run]
         newest = launches[-1]
         return cls(
             run=run,

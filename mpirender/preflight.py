@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mpirender import engines, launcher
+from mpirender import container, engines, launcher
+from mpirender import frames as framesets
 from mpirender.engines import Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 from mpirender.job import RenderJob
+from mpirender.rank import WORLD_SIZES
 
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
 
 
-def check(job: RenderJob) -> Inspection:
+def check(job: RenderJob, *, tools: bool = True) -> Inspection:
     """Look for everything that would stop this job; return what is in its scene.
+
+    Args:
+        tools: look for the programs as well.
 
     Raises:
         UsageError: with every mistake of the command and the scene; missing tools are told along with them.
@@ -28,16 +35,20 @@ def check(job: RenderJob) -> Inspection:
         mistakes += inspection.mistakes
     except UsageError as error:
         mistakes += error.mistakes
-    problem = output_problem(job.output)
-    if problem:
-        mistakes.append(problem)
-    missing = missing_tools(job) if inspection is not None else []
+    mistakes += filter(None, [output_problem(job.output)])
+    mistakes += filter(None, [launcher_problem(job, os.environ), container.problem(job)] if tools else [])
+    missing = missing_tools(job) if tools and inspection is not None else []
     if mistakes:
         raise UsageError([*mistakes, *missing])
     if missing:
         raise ToolMissing("\n".join(missing))
     assert inspection is not None
     return inspection
+
+
+def frames_of(job: RenderJob, inspection: Inspection) -> Sequence[int]:
+    """Return the frames that are asked for."""
+    return framesets.parse(job.frames) if job.frames else range(len(inspection.times))
 
 
 def inspect(job: RenderJob, read_by: str = "") -> Inspection:
@@ -69,10 +80,22 @@ def read_scene(scene: Path) -> bytes:
         raise UsageError(f"{scene}: cannot be read ({error.strerror})") from None
 
 
+def launcher_problem(job: RenderJob, environ: Mapping[str, str]) -> str:
+    """Say what does not go together with how this command was started, empty when all does."""
+    started = max(int(environ.get(name, "1")) for name in (*WORLD_SIZES, "SLURM_STEP_NUM_TASKS"))
+    if started > 1:
+        return f"mpirender was started {started} times by srun or mpiexec; start it once, it starts the ranks itself"
+    if job.launcher == "srun" and "SLURM_JOB_ID" not in environ:
+        return "--launcher srun needs a Slurm allocation: mpirender submit, sbatch or salloc; here it is mpiexec"
+    return ""
+
+
 def missing_tools(job: RenderJob) -> list[str]:
-    """Name the programs that a launch needs and that are not there."""
+    """Name the programs that a launch needs and that are not there; in an allocation srun will do, too."""
     missing: list[str] = []
-    for look in (launcher.mpiexec, lambda job: engines.for_scene(job.scene).command(job)):
+    needed = job.launcher == "mpiexec" or (job.launcher == "auto" and "SLURM_JOB_ID" not in os.environ)
+    looks: list[Callable[[RenderJob], object]] = [launcher.mpiexec] if needed or job.mpiexec else []
+    for look in (*looks, engines.for_scene(job.scene).verify):
         try:
             look(job)
         except MpirenderError as error:

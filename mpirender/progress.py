@@ -12,6 +12,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
+from mpirender import roster
 from mpirender.journal import Record
 
 FIRST_LINE_SECONDS = 5.0
@@ -19,7 +20,10 @@ RAREST_LINE_SECONDS = 300.0
 ECHO = 6  # columns
 STARTING = "starting the ranks"
 RENDERING = "rendering"
-PHASES = {"load": "loading the scene", "gather": "checking frames", "encode": "making the movie", "end": "finishing"}
+PHASES = {
+    "backend": "finding out what to render with", "load": "loading the scene", "gather": "checking frames",
+    "encode": "making the movie", "end": "finishing",
+}  # fmt: skip
 
 
 class Counts:
@@ -33,9 +37,10 @@ class Counts:
         self.phase = STARTING
         self.first_take: float | None = None
         self.seconds: dict[int, list[float]] = defaultdict(list)
-        self.warnings: list[str] = []
+        self.news: list[str] = []  # lines to print once
         self._outcomes: dict[tuple[int, str], str] = {}
         self._warned: set[str] = set()
+        self._opened: dict[int, Record] = {}
 
     def add(self, records: Sequence[Record]) -> None:
         """Count these records in."""
@@ -51,6 +56,7 @@ class Counts:
                 self.first_take = self.first_take or record["time"]
             elif event == "phase":
                 self._enter(record["phase"])
+                self._present(record)
             elif event in ("complaint", "warning"):
                 self._warn([record["text"]])
             else:
@@ -60,6 +66,10 @@ class Counts:
         """Count in what changes the course of the run."""
         if event == "start":
             self.ranks = record["ranks"]
+        elif event == "note":
+            self.news.append(record["text"])
+        elif event == "launch" and "job" in record:
+            self.news.append(headline(record))
         elif event == "plan":
             self.total, self.kept = record["total"], record["total"] - record["left"]
             self._warn(record["warnings"])
@@ -67,9 +77,10 @@ class Counts:
         elif event == "death":  # what was done before it counts as kept, as in the plan of the next start
             self.kept += sum(outcome == "done" for outcome in self._outcomes.values())
             self._outcomes.clear()
+            self._opened.clear()
             lost = len(record["flight"])
             again = f"; {lost} image{'s were' if lost > 1 else ' was'} in flight" if lost else ""
-            self.warnings.append(f"{record['reason']}{again}; starting again")
+            self.news.append(f"warning: {record['reason']}{again}; starting again")
             self.phase = "starting the ranks again"
         elif event == "stop" and "rank" not in record:
             on, again = f" on {record['signal']}", ""
@@ -83,7 +94,14 @@ class Counts:
             about = text.split(": ", 1)[-1] if text.startswith("frame ") else text
             if about not in self._warned:
                 self._warned.add(about)
-                self.warnings.append(text)
+                self.news.append(f"warning: {text}")
+
+    def _present(self, record: Record) -> None:
+        """Say who renders where with what, when all ranks are ready to; after a restart what is new of it."""
+        if record["phase"] == "opened" and "renderer" in record:
+            self._opened[record["rank"]] = record
+            if len(self._opened) == self.ranks:
+                self.news += [line for line in roster.table(self._opened) if line not in self.news]
 
     def _enter(self, phase: str) -> None:
         """Name the phase; what follows rendering counts only when all images are dealt with: ranks get there singly."""
@@ -136,6 +154,20 @@ class Counts:
         return ", ".join(parts)
 
 
+def headline(record: Record) -> str:
+    """Say where the ranks of a Slurm job are started, and in which of its lives."""
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record["time"]))
+    life = f", started for the {ordinal(record['job_life'])} time" if record["job_life"] > 1 else ""
+    ranks = f"{record['ranks']} rank{'s' if record['ranks'] > 1 else ''}"
+    return f"{at}  Slurm job {record['job']}{life}: {ranks} on {record['nodes']} by {record['launcher']}"
+
+
+def ordinal(number: int) -> str:
+    """Write ``1st``, ``2nd``, ``3rd``, ``11th``."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def duration(seconds: float) -> str:
     """Write a time span as people say it: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
     whole = max(round(seconds), 0)
@@ -177,9 +209,9 @@ class Bar:
         """Count the records in and draw."""
         self.counts.add(records)
         self._leave_room()
-        for warning in self.counts.warnings[self._told :]:
-            self._progress.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
-        self._told = len(self.counts.warnings)
+        for line in self.counts.news[self._told :]:
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._told = len(self.counts.news)
         self._progress.update(
             self._task, total=self.counts.total or None, completed=self.counts.dealt_with,
             description=self.counts.text(),
@@ -206,15 +238,14 @@ class Lines:
     def __call__(self, records: Sequence[Record]) -> None:
         """Count the records in; write a line when the phase changes or it is time for one."""
         self.counts.add(records)
-        for warning in self.counts.warnings[self._told :]:
-            self._write(f"warning: {warning}")
-        self._told = len(self.counts.warnings)
+        for line in self.counts.news[self._told :]:
+            self._write(line)
+        self._told = len(self.counts.news)
         elapsed = time.monotonic() - self._started
         changed = self.counts.phase != self._phase
         if changed or elapsed >= self._next:
             self._phase = self.counts.phase
-            if not changed:
-                self._next = elapsed + min(max(elapsed / 2, FIRST_LINE_SECONDS), RAREST_LINE_SECONDS)
+            self._next = elapsed + min(max(elapsed / 2, FIRST_LINE_SECONDS), RAREST_LINE_SECONDS)
             done = f"{self.counts.dealt_with}/{self.counts.total} images, " if self.counts.total else ""
             self._write(f"{duration(elapsed):>9}  {done}{self.counts.text()}")
 

@@ -13,6 +13,7 @@ import itertools
 import os
 import socket
 import sys
+import time
 import traceback
 import uuid
 from collections import Counter
@@ -25,9 +26,8 @@ if __name__ == "__main__":
     own = str(Path(__file__).resolve().parents[1])
     sys.path.extend(path for path in [own, *os.environ.get("MPIRENDER_PATH", "").split(os.pathsep)] if path)
 
-from mpirender import assembly, engines, journal, lock, resume, schedule, stopping
+from mpirender import assembly, backends, engines, handout, journal, lock, resume, roster, stopping
 from mpirender import frames as framesets
-from mpirender.display import private_display
 from mpirender.errors import (
     EncodeFailed,
     FramesMissing,
@@ -37,92 +37,123 @@ from mpirender.errors import (
     TakenOver,
     ToolMissing,
     UsageError,
+    one_line,
     out_of_space,
 )
+from mpirender.handout import Crew
 from mpirender.images import Painter
 from mpirender.job import Image, RenderJob
 from mpirender.journal import Journal, Record
 from mpirender.orders import Orders
-from mpirender.stopping import StopRequest
+from mpirender.voice import log_of_rank, tell, write_line
+from mpirender.writing import Writer
 
 # How launchers tell a process the size of the world it was started in: Open MPI; MPICH and its kin.
 WORLD_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 
+# What asks the ranks which hosts they are on, and what their answer begins with.
+TRIAL = "--trial"
+PRESENT = "mpirender: ranks on "
+
 
 def main() -> None:
     """Run this rank; on an error say it in one line and end all ranks."""
+    if sys.argv[1:] == [TRIAL]:
+        show_oneself()
     if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
         sys.exit("usage: mpiexec -n RANKS pvbatch --no-mpi -m mpirender.rank OUTPUT/.mpirender/job.json")
+    writer = Writer()  # before MPI: of that it must have nothing
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        tell(f"mpi4py cannot be used here ({' '.join(str(error).split())}); install one that fits this Python and MPI")
+        tell(f"mpi4py cannot be used here ({one_line(str(error))}); install one that fits this Python and MPI")
         sys.exit(ToolMissing.exit_code)
-    comm, job_file, run_id = MPI.COMM_WORLD, Path(sys.argv[1]), "".join(sys.argv[2:])
+    world, job_file, run_id = MPI.COMM_WORLD, Path(sys.argv[1]), "".join(sys.argv[2:])
     try:
-        check_world(comm.size, MPI.Get_library_version())
-        job = RenderJob.from_json(comm.bcast(read_job(job_file) if comm.rank == 0 else "", root=0))
-        with log_of_rank(job.folder, comm.rank), stopping.on_signals() as stop:
-            run(comm, job, stop, run_id)
+        check_world(world.size, MPI.Get_library_version())
+        job = world.bcast(read_job(job_file) if world.rank == 0 else None, root=0)
+        crew = Crew.of(world, job.schedule)
+        with log_of_rank(job.folder, crew.number):
+            if crew.at_desk:
+                writer.close()
+                handout.serve(world)
+            else:
+                run(crew, job, run_id, writer)
+                writer.close()
     except BaseException as error:  # whatever it is: the other ranks must not wait for this one
-        end_all(comm, job_file, error)
-    leave(0)
+        end_all(world, job_file, error)
+    leave(world, 0)
 
 
-def end_all(comm: Any, job_file: Path, error: BaseException) -> NoReturn:  # noqa: ANN401
+def show_oneself() -> NoReturn:
+    """Say on rank 0 which hosts the ranks are on, for one who tries whether this launcher connects them."""
+    from mpi4py import MPI
+
+    hosts = MPI.COMM_WORLD.gather(socket.gethostname(), root=0)
+    if hosts is not None:
+        write_line(1, PRESENT + " ".join(hosts))
+    leave(MPI.COMM_WORLD, 0)
+
+
+def end_all(world: Any, job_file: Path, error: BaseException) -> NoReturn:  # noqa: ANN401
     """Say what is wrong and end all ranks, with the exit code of the error."""
     told = NoSpace(job_file.parent.parent) if out_of_space(error) else error
     if not isinstance(told, MpirenderError):
         traceback.print_exception(type(error), error, error.__traceback__)
-        tell(f"rank {comm.rank} of {comm.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
-        comm.Abort(1)
+        tell(f"rank {world.rank} of {world.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
+        world.Abort(1)
         raise AssertionError("Abort does not return")
     tell(str(told))
     # These are raised by rank 0 when the others are done; there is nothing to cut off.
     if isinstance(told, (FramesMissing, EncodeFailed, Stopped)) and not isinstance(told, (NoSpace, TakenOver)):
-        leave(told.exit_code)
-    comm.Abort(told.exit_code)
+        leave(world, told.exit_code)
+    world.Abort(told.exit_code)
     raise AssertionError("Abort does not return")
 
 
-def run(comm: Any, job: RenderJob, stop: StopRequest, run_id: str) -> None:  # noqa: ANN401 - an mpi4py communicator
-    """Render this rank's share and make the movies, together with the other ranks of comm."""
+def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
+    """Render this rank's share and make the movies, together with the other ranks."""
+    comm = crew.comm
     with contextlib.ExitStack() as stack:
         orders, beat = take_orders(comm, job, run_id, stack)
         log = stack.enter_context(Journal(job.folder, comm.rank, socket.gethostname()))
-        log.write("start", ranks=comm.size, pid=os.getpid(), run=orders.run, life=orders.life)
+        stop = stack.enter_context(stopping.on_signals(lambda name: log.write("stop", signal=name)))
+        log.write("start", ranks=comm.size, pid=os.getpid(), run=orders.run, life=orders.life, began=age(),
+                  world=crew.world.rank)  # fmt: skip
         engine = engines.for_scene(job.scene)
         content, data = comm.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
-        if engine.needs_display():
-            stack.enter_context(private_display(comm))
+        log.write("phase", phase="backend")
+        ability = stack.enter_context(backends.chosen(comm, engine, job))
         log.write("phase", phase="load")
         scene = engine.open_scene(content, job)
-        log.write("phase", phase="opened", description=scene.description)
+        log.write("phase", phase="opened", description=scene.description, **roster.entry(ability, scene.renderer))
+        backends.check(ability, scene.renderer, job)
         check_complaints(log, job, scene)
-        parts = comm.bcast(resume.identity(job, content, data, scene.description), root=0)
+        with_what = sorted(set(comm.allgather(scene.description)))
+        parts = resume.identity(job, content, data, "; ".join(with_what))
         mark = resume.fingerprint(parts)
-        images = resume.wanted(job, scene.frames)
+        images = comm.bcast(resume.wanted(job, scene.frames) if comm.rank == 0 else None, root=0)
         records = journal.read(job.folder) if comm.rank == 0 else []
         done = resume.completed(comm, job, images, records, mark)
         if comm.rank == 0:
             stale = resume.stale(records, images, mark, parts) if orders.life == 1 else ""
-            warnings = [*filter(None, [stale]), *engine.inspect(content, job, scene.version).warnings]
+            notes = filter(None, [stale, resume.mixed(with_what)])
+            warnings = [*notes, *engine.inspect(content, job, scene.version).warnings]
             log.write("plan", **plan(job, images, done, mark), parts=parts, warnings=warnings)
         left = [image for image in images if image not in done and image not in orders.set_aside]
-        painter = Painter(log, scene, job, mark)
+        painter = Painter(log, scene, job, mark, writer, suspects=orders.suspects)
         log.write("phase", phase="render")
 
         def go_on() -> bool:
             beat()
             return not stop.asked
 
-        outcomes = painter.render(schedule.share(left, orders.suspects, comm.rank, comm.size, job.schedule), go_on)
+        with handout.share(crew, left, orders.suspects, job.schedule) as mine:
+            outcomes = painter.render(mine, go_on)
         again = second_chance(comm, outcomes)
         outcomes.update(painter.render(again, go_on, attempt=2))
         if comm.rank == 0:
             outcomes.update({**done, **painter.fail(orders.set_aside)})
-        if stop.asked:
-            log.write("stop", signal=stop.name)
         log.write("phase", phase="gather")
         with recorded(log):
             assembly.assemble(comm, log, job, images, outcomes, stopped=stop.name)
@@ -170,16 +201,27 @@ def second_chance(comm: Any, outcomes: Mapping[Image, Record]) -> list[Image]:  
     return mine
 
 
-def read_job(job_file: Path) -> str:
-    """Return the job's JSON.
+def read_job(job_file: Path) -> RenderJob:
+    """Return the job.
 
     Raises:
         UsageError: the file cannot be read.
     """
     try:
-        return job_file.read_text()
+        return RenderJob.from_json(job_file.read_text())
     except OSError as error:
         raise UsageError(f"{job_file}: {error.strerror}; mpirender render writes this file") from None
+    except (TypeError, KeyError, ValueError) as error:
+        raise UsageError(
+            f"{job_file}: written by another version of mpirender ({one_line(str(error))}); "
+            "a container must hold the one that is outside"
+        ) from None
+
+
+def age() -> float:
+    """Return the seconds since this process was started; field 22 of proc_pid_stat(5), in ticks since the boot."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def read_scene(engine: engines.Engine, job: RenderJob) -> tuple[bytes, list[tuple[str, int, int]]]:
@@ -206,7 +248,7 @@ def check_world(size: int, library: str) -> None:
 def check_complaints(log: Journal, job: RenderJob, scene: engines.Scene) -> None:
     """Refuse a scene during whose loading the engine reported an error, unless the job keeps such frames.
 
-    The pipeline has run by then and will not run again for every frame, so later frames would look faultless.
+    It is told before hours are spent on frames that would fail one by one.
 
     Raises:
         UsageError: with the first error.
@@ -232,42 +274,14 @@ def plan(job: RenderJob, images: Sequence[Image], done: Collection[Image], mark:
     }
 
 
-@contextlib.contextmanager
-def log_of_rank(folder: Path, rank: int) -> Iterator[None]:
-    """Send everything this process prints, C++ included, to the rank's own log for the time of the block."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    log = os.open(folder / f"rank-{rank:04d}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):  # the disk may be full
-            traceback.print_exc()  # into the log: the terminal gets one line
-        raise
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):
-                stream.flush()
-        for fd, copy in zip((1, 2), saved):
-            os.dup2(copy, fd)
-            os.close(copy)
+def leave(world: Any, code: int) -> NoReturn:  # noqa: ANN401 - an mpi4py communicator
+    """End the process, when all are here, without the engine's clean-up, which would call an X server that may be gone.
 
-
-def tell(message: str) -> None:
-    """Say each mistake in a line of its own, as the supervisor looks for it."""
-    for line in message.splitlines():
-        print(f"mpirender: error: {line}", file=sys.stderr)  # noqa: T201
-    sys.stderr.flush()
-
-
-def leave(code: int) -> NoReturn:
-    """End the process without the engine's own clean-up, which would call an X server that may be gone by now."""
+    MPI would wait for the others, too, but awake.
+    """
     from mpi4py import MPI
 
+    assembly.wait_for_all(world)
     MPI.Finalize()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpirender import frames as framesets
+from mpirender import spent
 from mpirender.job import RenderJob
 from mpirender.launcher import cores
 from mpirender.progress import duration
@@ -34,6 +35,8 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     cost = f", {result.seconds_per_image:.2f} s each on a rank, ranks {result.busy:.0%} busy" if result.rendered else ""
     kept = f", {result.kept} kept from before" if result.kept else ""
     lines.append(f"{'images':>10}  {result.rendered} rendered{kept}{cost}")
+    lines += [f"{'by' if not place else '':>10}  {line}" for place, line in enumerate(result.roster)]
+    lines += [f"{'' if place else 'time':>10}  {line}" for place, line in enumerate(where_time_went(result))]
     for size in job.sizes:
         lines.append(f"{'frames':>10}  {job.output / size.name}{_of(count)}")
     lines += [f"{'movie':>10}  {movie} ({float(count / job.rate):.1f} s)" for movie in result.movies]
@@ -47,6 +50,14 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     if sheet is not None:
         lines.append(f"{'look at':>10}  {sheet}")
     return "\n".join(lines)
+
+
+def where_time_went(result: RenderResult) -> list[str]:
+    """Say where the time went, as lines; nothing where nothing was rendered."""
+    if not result.rendered:
+        return []
+    share = f"{result.efficiency:.0%} of the time of {len(result.spent)} ranks was spent on rendering"
+    return [*spent.table(result.spent), share if len(result.spent) > 1 else share.replace("1 ranks", "the rank")]
 
 
 def _of(count: int) -> str:
@@ -106,6 +117,9 @@ def _paste(sheet: Image, picture: Image, path: Path, corner: tuple[int, int]) ->
     text = f"frame {int(path.stem.rsplit('_', 1)[1])}"
     place = (corner[0], corner[1] + picture.height + 5)
     ImageDraw.Draw(sheet).text(place, text, fill=INK, font=ImageFont.load_default(16))
+
+
+HANDED_OUT = "frames are handed out as ranks get free, by one more process that renders nothing"
 
 
 def schedule_lines(shares: Sequence[Sequence[int]]) -> list[str]:

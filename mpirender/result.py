@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpirender import frames as framesets
+from mpirender import roster
 from mpirender.job import Image, RenderJob
 from mpirender.journal import Record
+from mpirender.spent import Spent, by_rank, efficiency
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class RenderResult:
         busy: fraction of the ranks' time, from first to last frame, that was spent on frames; 0 to 1.
         warnings: what the run warned of.
         restarts: how often the ranks were started again after a death.
+        spent: where the time of each rank went.
+        efficiency: share of the time of all ranks, over the whole run, that was spent on rendering; 0 to 1.
+        roster: which rank rendered where, on which cores and with what, as lines; of the newest start of the ranks.
     """
 
     frames: dict[str, list[Path]]
@@ -38,6 +43,9 @@ class RenderResult:
     complained: int
     warnings: tuple[str, ...]
     restarts: int
+    spent: dict[int, Spent]
+    efficiency: float
+    roster: tuple[str, ...]
 
 
 def result_of(job: RenderJob, records: Sequence[Record], seconds: float) -> RenderResult:
@@ -45,7 +53,9 @@ def result_of(job: RenderJob, records: Sequence[Record], seconds: float) -> Rend
     plan = next(record for record in records if record["event"] == "plan")
     frames = framesets.parse(plan["frames"])
     done = images_done(records).values()
+    opened = {record["rank"]: record for record in records if record.get("phase") == "opened"}
     spent = sum(record["seconds"] for record in done)
+    seconds_of = by_rank(records)
     complaints = [record["text"] for record in records if record["event"] in ("complaint", "warning")]
     complaints += [text for record in done for text in record["complaints"]]
     return RenderResult(
@@ -56,6 +66,9 @@ def result_of(job: RenderJob, records: Sequence[Record], seconds: float) -> Rend
         seconds=seconds,
         seconds_per_image=spent / len(done) if done else 0.0,
         busy=busy(records),
+        spent=seconds_of,
+        efficiency=efficiency(seconds_of, seconds),
+        roster=tuple(roster.table(opened)),
         restarts=sum(record["event"] == "death" for record in records),
         complained=sum(bool(record["complaints"]) for record in done),
         warnings=(*plan["warnings"], *dict.fromkeys(complaints)),

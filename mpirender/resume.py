@@ -35,6 +35,13 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
     return journal.digest(json.dumps(parts, sort_keys=True, default=str).encode())
 
 
+def mixed(renderers: Sequence[str]) -> str:
+    """Warn of ranks that render with different things; empty where they agree."""
+    if len(renderers) < 2:
+        return ""
+    return f"the ranks render with {' and '.join(renderers)}; their pictures may differ by some levels at edges"
+
+
 def wanted(job: RenderJob, count: int) -> list[Image]:
     """Return the images to be in the movies, frame by frame.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import chain, repeat
 
-from mpirender.job import Image
+from mpirender.job import DYNAMIC, Image
 
 
 def deal(frames: Sequence[int], ranks: int, schedule: str) -> list[list[int]]:
@@ -13,6 +13,7 @@ def deal(frames: Sequence[int], ranks: int, schedule: str) -> list[list[int]]:
 
     ``interleaved`` gives rank ``r`` every ``ranks``-th frame, which evens out scenes that get slower over time.
     ``contiguous`` gives each rank one block in a row, for filters that integrate over time and readers with caches.
+    ``dynamic`` deals nothing beforehand (:mod:`mpirender.handout`), save to a single rank.
 
     Args:
         frames: the frames to render, in order.
@@ -22,7 +23,7 @@ def deal(frames: Sequence[int], ranks: int, schedule: str) -> list[list[int]]:
     Returns:
         For each rank, its frames in order; empty where there are more ranks than frames.
     """
-    if schedule == "interleaved":
+    if schedule == "interleaved" or (schedule == DYNAMIC and ranks == 1):
         return [list(frames[rank::ranks]) for rank in range(ranks)]
     if schedule == "contiguous":
         share, rest = divmod(len(frames), ranks)

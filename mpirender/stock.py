@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mpirender import frames as framesets
 from mpirender import journal
+from mpirender.errors import one_line
 from mpirender.job import Image, RenderJob, Size
 from mpirender.journal import Record
 from mpirender.launcher import cores
@@ -98,16 +98,6 @@ def why_missing(job: RenderJob, image: Image, record: Record | None, otherwise: 
     if journal.whole(job.place(image), record):
         return ""
     return "damaged since it was rendered" if job.place(image).exists() else "gone since it was rendered"
-
-
-def one_line(text: str) -> str:
-    """Write what an engine said in a line."""
-    return " ".join(text.split())
-
-
-def named(frames: Sequence[int]) -> str:
-    """Name frames."""
-    return f"frame{'s' if len(frames) > 1 else ''} {framesets.text(frames)}"
 
 
 def verb(frames: Sequence[int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 # Slurm sends SIGTERM, and before the end of the time limit whatever --signal asks for, usually SIGUSR1; a terminal
@@ -13,15 +13,27 @@ from types import FrameType
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 
 
-class StopRequest:
-    """The signals that have come so far."""
+def ward_off(but: Sequence[signal.Signals] = ()) -> None:
+    """Let these signals not reach a child process, which knows nothing of what they are meant for.
 
-    def __init__(self) -> None:
+    Slurm sends them to every process of a step, a terminal to every process of its group. Called in the child, as
+    ``preexec_fn``: they are blocked, since many programs that are told to ignore them set handlers of their own.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, set(SIGNALS) - set(but))
+
+
+class StopRequest:
+    """The signals that have come so far; ``tell`` is called with the name of the first one when it comes."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
         self.signals: list[signal.Signals] = []
+        self._tell = tell
 
     def remember(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
         self.signals.append(signal.Signals(number))
+        if len(self.signals) == 1:
+            self._tell(self.name)
 
     @property
     def asked(self) -> bool:
@@ -40,24 +52,36 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def on_signals() -> Iterator[StopRequest]:
+def on_signals(tell: Callable[[str], object] = lambda name: None) -> Iterator[StopRequest]:
     """Remember signals for the time of the block instead of dying of them.
+
+    Args:
+        tell: called with the name of the first one when it comes.
+    """
+    request = StopRequest(tell)
+    with handling(request.remember) as handled:
+        for number in handled:
+            signal.siginterrupt(number, False)  # else reads in the engine's readers would fail midway
+        yield request
+
+
+@contextlib.contextmanager
+def handling(
+    handler: Callable[[int, FrameType | None], None], numbers: Sequence[signal.Signals] = SIGNALS
+) -> Iterator[list[signal.Signals]]:
+    """Handle signals for the time of the block; give those that are.
 
     One that is ignored (SIGHUP under nohup) stays so. Outside the main thread Python cannot handle signals, and whoever
     owns that thread does.
     """
-    request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request
-        return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    handled = [number for number in SIGNALS if before[number] is not signal.SIG_IGN]
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in numbers if main}
+    handled = [number for number, was in before.items() if was is not signal.SIG_IGN]
     for number in handled:
-        signal.signal(number, request.remember)
-        signal.siginterrupt(number, False)  # else reads in the engine's readers would fail midway
+        signal.signal(number, handler)
     try:
-        yield request
+        yield handled
     finally:
         for number in handled:
-            handler = before[number]
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            was = before[number]
+            signal.signal(number, signal.SIG_DFL if was is None else was)

@@ -8,8 +8,11 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from mpirender import launcher, lock, preflight, space, stopping
+from mpirender import folder, launcher, lock, preflight, slurm, space, stopping, trial
 from mpirender.errors import (
     BY_EXIT_CODE,
     NO_SPACE,
@@ -19,8 +22,8 @@ from mpirender.errors import (
     NoSpace,
     Stopped,
     TakenOver,
+    ToolMissing,
     UsageError,
-    out_of_space,
 )
 from mpirender.fate import End, Fate
 from mpirender.flight import Flight, time_limit
@@ -29,12 +32,16 @@ from mpirender.journal import Journal, Record, Tail
 from mpirender.launch import Launch, sweep
 from mpirender.lock import Lock
 from mpirender.result import RenderResult, counts, result_of
+from mpirender.slurm import Allocation
 from mpirender.stopping import StopRequest
 
 POLL_SECONDS = 0.05
 POLL_SECONDS_A_RANK = 0.005  # looking into very many journals, on a file system for many, must not become a load
 AT_ONCE_SECONDS = 3.0  # what mpiexec gets to end the ranks when time is up
-LATE_SECONDS = 3.0  # a rank that stops on a signal may be one of those that mpiexec ends because another has died
+LATE_SECONDS = 6.0  # a rank that stops on a signal may be one of those that mpiexec ends because another has died
+PAUSE_SECONDS = 10.0  # before another start where a launcher that has worked did not start a rank
+WAIT_SECONDS = 1.0  # between looks at the lock of a run before
+KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s where a site has not set it
 MARK = "mpirender: error: "
 
 
@@ -52,25 +59,63 @@ def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda re
     try:
         with contextlib.ExitStack() as stack:
             stop = stack.enter_context(stopping.on_signals())
-            preflight.check(job)
+            images = len(preflight.frames_of(job, preflight.check(job))) * len(job.sizes)
+            allocation = slurm.allocation()
             job.folder.mkdir(parents=True, exist_ok=True)
-            held = stack.enter_context(lock.held(job.folder, run_id))
-            write_job(job)
+            held = stack.enter_context(lock.held(job.folder, run_id, patience(allocation, stop, watch)))
+            folder.write_job(job)
             sweep(job)  # what a run that was killed has left
-            tidy(job)
+            folder.tidy(job)
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
-            run = Run(job, Fate(job, run_id), log, watch)
-            run.go_on_until_done(stop, held)
+            run = Run(job, allocation, Fate(job, run_id), log, watch)
+            run.go_on_until_done(images, stop, held)
     except OSError as error:
-        raise unwritable(job, error) from None
+        raise folder.unwritable(job, error) from None
     return result_of(job, run.records, time.monotonic() - started)
+
+
+def patience(
+    allocation: Allocation | None, stop: StopRequest, watch: Callable[[Sequence[Record]], None]
+) -> Callable[[UsageError], None]:
+    """Return what to do when another run holds the lock: give up, or, as a later life of a Slurm job, wait a while.
+
+    Slurm starts a job again on other nodes, from which a dead owner is known as dead by its silence alone.
+    """
+    deadline = time.monotonic() + (2 * lock.DEAD_SECONDS if allocation is not None and allocation.life > 1 else 0)
+    told: list[str] = []
+
+    def refused(error: UsageError) -> None:
+        if stop.asked:
+            raise Stopped(f"stopped on {stop.name}", "run the same command again", signal=stop.name)
+        if time.monotonic() >= deadline:
+            raise error
+        if not told:
+            told.append(f"waiting until the run before is known as dead, at most {2 * lock.DEAD_SECONDS:.0f} s")
+            note(watch, told[0])
+        time.sleep(WAIT_SECONDS)
+
+    return refused
+
+
+def note(watch: Callable[[Sequence[Record]], None], text: str) -> None:
+    """Let the user know."""
+    watch([{"event": "note", "time": time.time(), "text": text}])
 
 
 class Run:
     """One run of the command: as many starts of the ranks as it takes."""
 
-    def __init__(self, job: RenderJob, fate: Fate, log: Journal, watch: Callable[[Sequence[Record]], None]) -> None:
+    def __init__(
+        self,
+        job: RenderJob,
+        allocation: Allocation | None,
+        fate: Fate,
+        log: Journal,
+        watch: Callable[[Sequence[Record]], None],
+    ) -> None:
         self.job = job
+        self.allocation = allocation
+        self.placement = launcher.here(job)
         self.fate = fate
         self.log = log
         self.watch = watch
@@ -79,14 +124,18 @@ class Run:
         self._estimate = space.Estimate(job)
         self._warned = False
 
-    def go_on_until_done(self, stop: StopRequest, held: Lock) -> None:
+    def go_on_until_done(self, images: int, stop: StopRequest, held: Lock) -> None:
         """Start the ranks, and start them again after a death, until their work is done.
+
+        Args:
+            images: how many there are.
 
         Raises:
             MpirenderError: they have said what is wrong, were asked to stop, or die too often.
         """
         started = time.monotonic()
         try:
+            self._settle(images, stop)
             while not self._lived(stop, held):
                 pass
         except TakenOver:  # the journal is the other run's now
@@ -95,9 +144,21 @@ class Run:
             self._finish(error, started)
             raise
         except OSError as error:
-            self._finish(unwritable(self.job, error), started)
+            self._finish(folder.unwritable(self.job, error), started)
             raise
         self._finish(None, started)
+
+    def _settle(self, images: int, stop: StopRequest) -> None:
+        """Find out where the ranks run and what starts them."""
+        try:
+            self.placement = trial.place(
+                self.job, self.allocation, images, stop=lambda: stop.asked, tell=partial(note, self.watch)
+            )
+        except ToolMissing:
+            if stop.asked:
+                raise self._stopped(stop) from None
+            raise
+        self.fate.proven = bool(self.placement.nodes)  # a launcher for them was tried
 
     def _finish(self, error: MpirenderError | None, started: float) -> None:
         """Write down how the run has ended."""
@@ -110,7 +171,7 @@ class Run:
         """Start the ranks once; return whether their work is done, otherwise it is worth starting them again."""
         if stop.asked:
             raise self._stopped(stop)
-        self.log.write("launch", ranks=launcher.ranks_of(self.job), pid=os.getpid(), **self.fate.orders().record())
+        self.log.write("launch", pid=os.getpid(), **self._whereabouts(), **self.fate.orders().record())
         flight = Flight()
         end = self._live(flight, stop, held)
         # MPICH ends with 0 also if a rank does so in the midst of its work, or if one alone ends with another code.
@@ -123,36 +184,72 @@ class Run:
             raise FramesMissing("\n".join([str(error), *self.fate.advice()]))
         if error is not None:
             raise error
+        end = self._call_the_roll(end, stop)
+        if stop.asked:
+            raise self._stopped(stop)
         self.log.write("death", **self.fate.bury(flight, end))
         self._look()
         self.fate.rise(flight, end)
+        if not flight.pids and self.fate.proven:
+            self._pause(stop, held)
         return False
+
+    def _pause(self, stop: StopRequest, held: Lock) -> None:
+        """Let pass what kept the ranks from starting: a node that is slow to answer, the end of a life before."""
+        end = time.monotonic() + PAUSE_SECONDS
+        while time.monotonic() < end and not stop.asked:
+            held.beat()
+            time.sleep(POLL_SECONDS)
+
+    def _whereabouts(self) -> dict[str, Any]:
+        """Return what to record of where the ranks run."""
+        fields: dict[str, Any] = {"ranks": self.placement.ranks, "launcher": str(self.placement.way)}
+        if self.allocation is not None:
+            whole = len(self.placement.nodes) in (0, len(self.allocation.nodes))
+            fields["nodes"] = self.allocation.node_list if whole else ",".join(self.placement.nodes)
+            fields.update(job=self.allocation.job, cluster=self.allocation.cluster, job_life=self.allocation.life)
+        return fields
+
+    def _call_the_roll(self, end: End, stop: StopRequest) -> End:
+        """Go on without the nodes that do not answer any more, and say that they are what the ranks died of."""
+        before = self.placement.nodes
+        self.placement = trial.survivors(self.placement, self.allocation, lambda: stop.asked)
+        lost = tuple(node for node in before if node not in self.placement.nodes)
+        return replace(end, lost=lost, launcher=self.placement.way.launcher)
 
     def _live(self, flight: Flight, stop: StopRequest, held: Lock) -> End:
         """Run the ranks once, to their end."""
         ending: float | None = None  # since when they are to end
+        grace = 0.0
         hung: tuple[int, ...] = ()
         over = False
-        pause = max(POLL_SECONDS, POLL_SECONDS_A_RANK * launcher.ranks_of(self.job))
-        with Launch(self.job, self.fate.run_id) as launch:
+        pause = max(POLL_SECONDS, POLL_SECONDS_A_RANK * self.placement.ranks)
+        with Launch(self.job, self.placement, self.fate.run_id) as launch:
             while launch.code is None and not (hung or over):
                 held.beat()
                 self._look(flight)
                 if ending is None and (stop.asked or flight.stopped(LATE_SECONDS)):
                     ending = time.monotonic()
                     launch.ask_to_stop()
-                    self.log.write("stop", signal=stop.name or flight.signal, grace=self.job.grace_period)
-                over = ending is not None and time.monotonic() - ending > self.job.grace_period
+                    name = stop.name or flight.signal
+                    grace = self._grace(name)
+                    self.log.write("stop", signal=name, grace=grace)
+                over = ending is not None and time.monotonic() - ending > grace
                 over = over or stop.interrupted > 1
                 hung = () if over else flight.hanging(time_limit(self.job.frame_timeout, flight.slowest))
                 time.sleep(pause)
             if hung or over:
                 launch.end(AT_ONCE_SECONDS)
         self._look(flight)
-        tidy(self.job)
+        folder.tidy(self.job)
         code = launch.code
         assert code is not None  # it has ended with the block
         return End(code, tuple(launch.said), hung, stopped=over)
+
+    def _grace(self, signal: str) -> float:
+        """Return the seconds that images in flight get to end after a signal."""
+        kills = self.allocation is not None and signal == "SIGTERM"  # Slurm lets SIGKILL follow it
+        return min(self.job.grace_period, KILL_WAIT_SECONDS) if kills else self.job.grace_period
 
     def _look(self, flight: Flight | None = None) -> None:
         """Read what is new in the journals, and pass it on."""
@@ -170,51 +267,12 @@ class Run:
     def _stopped(self, stop: StopRequest) -> MpirenderError:
         """Return the error for a run that a signal has ended."""
         done, total = counts(self.records)
+        so_far = f"; {done} of {total} images are done" if total else ""
         again = "run the same command again and it goes on with what is left"
-        again = f"{done} of {total} images are done; {again}" if total else again
         if stop.interrupted:
-            return Interrupted(f"interrupted; {again}")
-        signals = [record["signal"] for record in self.records if record["event"] == "stop"]
-        return Stopped(f"stopped on {stop.name or next(iter(signals), 'a signal')}; {again}")
-
-
-def write_down(job: RenderJob) -> None:
-    """Make the folder of the run and write the job for ranks that are started by hand.
-
-    Raises:
-        UsageError: it cannot be written, or a run lives there.
-    """
-    try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        with lock.held(job.folder, lock.DRY_RUN):
-            write_job(job)
-    except OSError as error:
-        raise unwritable(job, error) from None
-
-
-def write_job(job: RenderJob) -> None:
-    """Write the job for the ranks; the lock must be held."""
-    part = job.folder / ".part-job.json"
-    try:
-        part.write_text(job.to_json())
-        part.replace(job.folder / "job.json")
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def unwritable(job: RenderJob, error: OSError) -> MpirenderError:
-    """Return the error for an output folder that cannot be written to."""
-    if out_of_space(error):
-        return NoSpace(job.output)
-    return UsageError(f"--output {job.output}: cannot be written ({error.strerror or error})")
-
-
-def tidy(job: RenderJob) -> None:
-    """Remove what ranks that died had begun to write."""
-    for folder in (job.output, job.folder, *(job.output / size.name for size in job.sizes)):
-        for part in folder.glob(".part-*"):
-            with contextlib.suppress(OSError):
-                part.unlink()
+            return Interrupted(f"interrupted{so_far}; {again}")
+        name = stop.name or next((record["signal"] for record in self.records if record["event"] == "stop"), "")
+        return Stopped(f"stopped on {name or 'a signal'}{so_far}", again, signal=name)
 
 
 def told(said: Sequence[str], code: int) -> MpirenderError | None:

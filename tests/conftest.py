@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,9 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from mpirender import display
+from background import COMMANDS, Background
+from mpirender import display, movie
+from second_root import PROGRAMS, Root, made
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
@@ -28,10 +31,54 @@ def pytest_report_header() -> list[str]:
     return [f"{tool}: {shutil.which(tool) or 'NOT FOUND'}" for tool in ("pvbatch", "mpiexec", "Xvfb", "tmux")]
 
 
+BACKGROUND = Background()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run last what waits for something that is made meanwhile."""
+    items.sort(key=lambda item: bool(COMMANDS.keys() & set(getattr(item, "fixturenames", ()))))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to make what the tests that were chosen will wait for."""
+    if not session.config.option.collectonly:
+        for item in session.items:
+            for name in COMMANDS.keys() & set(getattr(item, "fixturenames", ())):
+                BACKGROUND.start(name)
+
+
+def pytest_sessionfinish() -> None:
+    """Leave nothing running."""
+    BACKGROUND.end()
+
+
+@pytest.fixture(scope="session")
+def second_root() -> Root:
+    """Return a second Debian, with ParaView 6.1."""
+    for program in PROGRAMS:
+        need(program)
+    BACKGROUND.need("second_root")
+    return made()
+
+
+@pytest.fixture(scope="session")
+def container_image() -> str:
+    """Return what was said while the image was built and tried out."""
+    return BACKGROUND.need("container_image")
+
+
 @pytest.fixture(autouse=True)
 def without_display(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test lean on the display of whoever runs it."""
     monkeypatch.delenv("DISPLAY", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remembered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let what pvbatch can do here be found out by these tests, and not be known from before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
@@ -58,6 +105,47 @@ def pattern(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@contextmanager
+def disk(place: Path, *options: str) -> Iterator[Path]:
+    """Mount a disk of its own, as small as its mount options say, for the time of the block."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(place)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.fixture
+def poor_ffmpeg(tmp_path: Path) -> Path:
+    """Return an ffmpeg that works but was built with one encoder alone, the one for h264."""
+    fake = tmp_path / "ffmpeg"
+    fake.write_text(
+        f"#!{sys.executable}\nimport os, sys\n"
+        f"if '-encoders' in sys.argv:\n    print(' V....D libx264   H.264')\n"
+        f"else:\n    os.execv({movie.ffmpeg()!r}, sys.argv)\n"
+    )
+    fake.chmod(0o755)
+    return fake
+
+
+@pytest.fixture
+def apptainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put an apptainer on PATH that runs what it is given without a container, and notes how it was called."""
+    program = tmp_path / "bin" / "apptainer"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/bash\nprintf "%s\\n" "$@" >>{tmp_path}/called\n'
+        'until [[ $1 == --pwd ]]; do shift; done; shift 3; [[ $1 == python3 ]] && { shift; set -- "$PYTHON" "$@"; }\n'
+        'exec "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return program
+
+
 def need(tool: str) -> str:
     """Return the path of a tool; fail loudly where it is missing: these tests are nothing without it."""
     path = shutil.which(tool)
@@ -67,21 +155,20 @@ def need(tool: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def x_server() -> Iterator[str]:
+def x_server() -> Iterator[dict[str, str]]:
     """Give ParaView's own SaveAnimation an X server, as people do by hand."""
     need("Xvfb")
-    server, number = display.start()
-    yield f":{number}"
-    display.end(server)
+    with display.server() as environment:
+        yield environment
 
 
 @pytest.fixture(scope="session")
-def pvbatch(x_server: str) -> Run:
+def pvbatch(x_server: dict[str, str]) -> Run:
     """Run a script in ParaView's own pvbatch, on one process with a display."""
 
     def run(script: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = [need("pvbatch"), "--no-mpi", str(script), *map(str, arguments)]
-        environment = {**os.environ, "DISPLAY": x_server}
+        environment = {**os.environ, **x_server}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done

@@ -7,15 +7,28 @@ set -euo pipefail
 # shellcheck source=launch/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../launch/setup.sh"
 
+FAST=(-m "not slow" --numprocesses 3 --dist loadfile) # they wait most of the time
+
+tests() { # OPTIONS OF pytest…
+    # .venv/bin stays out of PATH: an mpiexec that some package puts there would hide the one that fits pvbatch.
+    "$VENV/bin/python" -m pytest "$@"
+}
+
 options=()
 for option in "$@"; do
     if [[ $option == --fast ]]; then
-        options+=(-m "not slow")
+        options+=("${FAST[@]}")
     else
         options+=("$option")
     fi
 done
 set_up tests
 cd "$ROOT"
-# .venv/bin stays out of PATH: an mpiexec that some package puts there would hide the one that fits pvbatch.
-exec "$VENV/bin/python" -m pytest "${options[@]}"
+if (($# > 0)); then
+    tests "${options[@]}"
+    exit
+fi
+code=0
+tests "${FAST[@]}" || code=$?
+tests -m slow || code=$?
+exit "$code"

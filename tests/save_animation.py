@@ -1,6 +1,7 @@
 """Render a state as ParaView itself does: load it, render once, SaveAnimation.
 
-Runs in pvbatch: ``pvbatch --no-mpi save_animation.py STATE FOLDER WxH [LAYOUT] [NAME=VALUE ...]``.
+Runs in pvbatch: ``pvbatch --no-mpi save_animation.py STATE FOLDER WxH [LAYOUT] [NAME=VALUE ...]``. With
+``fit=True`` the view, or the layout, has the size of the image from the beginning.
 """
 
 import ast
@@ -9,17 +10,29 @@ from pathlib import Path
 
 from paraview import simple
 
-state, folder, size = sys.argv[1:4]
-layout = next((argument for argument in sys.argv[4:] if "=" not in argument), "")
-options = {name: ast.literal_eval(value) for name, _, value in (a.partition("=") for a in sys.argv[4:] if "=" in a)}
-Path(folder).mkdir(parents=True, exist_ok=True)
-simple._DisableFirstRenderCameraReset()  # else simple.Render forgets the camera that the state was saved with
-simple.LoadState(state)
-if layout:
-    shown = next(proxy for name, proxy in simple.GetLayouts().items() if name[0] == layout)
-    simple.RenderAllViews()
-else:
-    shown = simple.GetActiveView()
-    simple.Render(shown)
-options["ImageResolution"] = [int(side) for side in size.split("x")]
-simple.SaveAnimation(f"{folder}/frame.png", shown, FrameWindow=[0, 9999], **options)
+
+def main() -> None:
+    """Keep all names out of ``__main__``, into which programmable filters import numpy's."""
+    state, folder, size, *rest = sys.argv[1:]
+    layout = next((argument for argument in rest if "=" not in argument), "")
+    options = {name: ast.literal_eval(value) for name, _, value in (a.partition("=") for a in rest if "=" in a)}
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    simple._DisableFirstRenderCameraReset()  # else simple.Render forgets the camera that the state was saved with
+    simple.LoadState(state)
+    sides = [int(side) for side in size.split("x")]
+    fit = options.pop("fit", False)
+    if layout:
+        shown = next(proxy for name, proxy in simple.GetLayouts().items() if name[0] == layout)
+        if fit:
+            shown.SetSize(sides)
+        simple.RenderAllViews()
+    else:
+        shown = simple.GetActiveView()
+        if fit:
+            shown.ViewSize = sides
+        simple.Render(shown)
+    options["ImageResolution"] = sides
+    simple.SaveAnimation(f"{folder}/frame.png", shown, FrameWindow=[0, 9999], **options)
+
+
+main()

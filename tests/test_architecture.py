@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, need
 
 PACKAGE = REPOSITORY / "mpirender"
 # From the bottom up: a room may import those before it.
 ROOMS = (
-    "errors", "frames", "job", "engines", "schedule", "journal", "orders", "lock", "processes", "ffmpeg", "movie",
-    "stopping", "display", "resume", "images", "assembly", "rank",
-    "launcher", "launch", "preflight", "space", "flight", "fate", "result", "supervise", "progress", "report", "status",
-    "guard", "stock", "encode", "doctor", "cli",
+    "errors", "frames", "job", "container", "processes", "stopping", "display", "engines", "roster", "backends",
+    "schedule", "handout", "journal", "png", "writing", "orders", "lock", "ffmpeg", "readback", "movie", "gif",
+    "cuts", "segments", "resume", "images", "assembly", "voice", "rank", "slurm", "launcher", "launch",
+    "preflight", "trial", "folder", "space", "flight", "fate", "spent", "result", "supervise", "lives",
+    "progress", "report", "status", "guard", "stock", "encode", "submit", "doctor", "options", "cli",
 )  # fmt: skip
 INSIDE = ROOMS[: ROOMS.index("rank") + 1]  # these run inside pvbatch
 # numpy, imageio and vtk are imported by single engines, each inside a function.
@@ -55,6 +57,12 @@ def test_every_module_is_in_the_list_of_rooms() -> None:
     assert {room(path) for path in MODULES} == set(ROOMS)
 
 
+def test_the_list_of_rooms_in_contributing_is_this_one() -> None:
+    table = re.findall(r"^\| (`.*?) \|", (REPOSITORY / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    names = re.findall(r"`(\w+)(?:\.py|/)`", "\n".join(table))
+    assert tuple(reversed(names)) == ROOMS
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_down_the_list_of_rooms(path: Path) -> None:
     here = ROOMS.index(room(path))
@@ -73,7 +81,7 @@ def test_only_the_paraview_engine_imports_paraview() -> None:
     found = [
         path.name for path in MODULES for name in imported(path) if name.split(".")[0] in ("paraview", "vtkmodules")
     ]
-    assert set(found) == {"paraview.py", "pvscene.py", "pverrors.py"}
+    assert set(found) == {"paraview.py", "pvscene.py", "pverrors.py", "pvprobe.py"}
 
 
 def test_no_room_asks_which_engine_it_is() -> None:
@@ -100,8 +108,8 @@ def test_checkers_are_quiet(command: tuple[str, ...]) -> None:
 
 
 def test_shell_scripts_are_well_formed() -> None:
-    for script in [*REPOSITORY.glob("launch/*.sh"), REPOSITORY / "tests" / "run.sh", REPOSITORY / ".ci" / "run"]:
-        subprocess.run(["bash", "-n", str(script)], check=True)
+    scripts = [*REPOSITORY.glob("launch/*.sh"), *REPOSITORY.glob("tests/*.sh"), REPOSITORY / ".ci" / "run"]
+    subprocess.run([need("shellcheck"), "--external-sources", *map(str, scripts)], check=True, cwd=REPOSITORY)
 
 
 def test_ci_runs_the_tests_and_nothing_else() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
 
-from mpirender import assembly, journal, resume
+from mpirender import assembly, cuts, journal, movie, resume
 from mpirender.display import private_display
-from mpirender.errors import FramesMissing, Stopped
+from mpirender.errors import EncodeFailed, FramesMissing, Stopped
 from mpirender.job import Image, RenderJob
 from mpirender.journal import Journal, put_in_place
 
@@ -97,6 +99,84 @@ def test_where_a_rank_was_asked_to_stop_a_gap_is_no_failure(comm, shared: Path) 
                 assembly.assemble(comm, log, job, images(comm.size + 1), outcomes, stopped=stopped)
         else:
             assembly.assemble(comm, log, job, images(comm.size + 1), outcomes, stopped=stopped)
+
+
+def with_pictures(comm, shared: Path, **options) -> tuple[RenderJob, range]:
+    """Return a job with just as many frames as make a segment for each rank, and write its pictures."""
+    options = {"sizes": ("48x32", "33x33"), **options}
+    job = RenderJob(scene=shared / "x.pattern", output=shared / "out", **options)
+    frames = range(cuts.SHORTEST * comm.size)
+    if comm.rank == 0:
+        job.folder.mkdir(parents=True)
+        for size in job.sizes:
+            for frame in frames:
+                place = job.image(size, frame)
+                place.parent.mkdir(exist_ok=True)
+                iio.imwrite(place, np.full((size.height, size.width, 3), 2 * (frame % 100), np.uint8))
+    comm.Barrier()
+    return job, frames
+
+
+def left_over(job: RenderJob) -> list[str]:
+    return [path.name for path in job.output.iterdir() if path.name.startswith(".part-")]
+
+
+@pytest.mark.parametrize("kind", ["mp4", "gif"])
+def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, shared: Path, kind: str) -> None:
+    job, frames = with_pictures(comm, shared, movie=kind)
+    with Journal(job.folder, comm.rank, "host") as log:
+        assembly.make_movies(comm, log, job, frames)
+    if comm.rank == 0:
+        records = journal.read(job.folder)
+        for size in job.sizes:
+            assert movie.read_back(job.movie_path(size)).frames == len(frames)
+            of_size = [record for record in records if record.get("size") == size.name]
+            encoded = {record["rank"]: record["images"] for record in of_size if record["event"] == "segment"}
+            assert encoded == dict.fromkeys(range(comm.size), cuts.SHORTEST)
+            (made,) = [record for record in of_size if record["event"] == "movie"]
+            assert (made["rank"], made["segments"], made["problem"]) == (0, comm.size, "")
+        assert not [record for record in records if record["event"] == "warning"]
+        assert not left_over(job)
+
+
+@pytest.mark.parametrize("kind", ["mp4", "gif"])
+def test_a_damaged_image_in_the_segment_of_another_rank_is_named_by_rank_0(comm, shared: Path, kind: str) -> None:
+    job, frames = with_pictures(comm, shared, movie=kind)
+    if comm.rank == 1:
+        os.truncate(job.image(job.sizes[0], cuts.SHORTEST + 3), 50)
+    comm.Barrier()
+    with Journal(job.folder, comm.rank, "host") as log:
+        if comm.rank == 0:
+            with pytest.raises(EncodeFailed, match=r"^frame_000053\.png is damaged .*render it again$"):
+                assembly.make_movies(comm, log, job, frames)
+            assert [job.movie_path(size).exists() for size in job.sizes] == [False, True]
+            assert not left_over(job)
+        else:
+            assembly.make_movies(comm, log, job, frames)
+
+
+def test_an_image_of_another_size_is_named_though_each_segment_is_sound(comm, shared: Path) -> None:
+    job, frames = with_pictures(comm, shared, sizes=("48x32",))
+    if comm.rank == 1:
+        for frame in range(cuts.SHORTEST, 2 * cuts.SHORTEST):
+            iio.imwrite(job.image(job.sizes[0], frame), np.zeros((16, 16, 3), np.uint8))
+    comm.Barrier()
+    with Journal(job.folder, comm.rank, "host") as log:
+        if comm.rank == 0:
+            with pytest.raises(EncodeFailed, match=r"^frame_000050\.png is 16x16 rgb24, unlike frame_000000\.png"):
+                assembly.make_movies(comm, log, job, frames)
+            assert not left_over(job)
+        else:
+            assembly.make_movies(comm, log, job, frames)
+
+
+def test_short_movies_are_made_whole_each_by_another_rank(comm, shared: Path) -> None:
+    job, frames = with_pictures(comm, shared)
+    with Journal(job.folder, comm.rank, "host") as log:
+        assembly.make_movies(comm, log, job, frames[: cuts.SHORTEST])
+    if comm.rank == 0:
+        made = [record for record in journal.read(job.folder) if record["event"] == "movie"]
+        assert sorted((record["rank"], record["segments"]) for record in made) == [(0, 1), (1, 1)]
 
 
 def test_the_ranks_of_a_node_share_one_x_server_which_ends_after_them(comm) -> None:

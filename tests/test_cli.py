@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run, need
+from conftest import Run, disk, need
 from mpirender.progress import Counts, Lines, duration
 
 Pattern = Callable[..., Path]
@@ -132,18 +132,12 @@ def test_a_launcher_that_starts_nothing_ends_with_6(run: Run, pattern: Pattern) 
     assert "the ranks did not start (exit code 1)" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_read_only_and_a_full_output_are_told_before_anything_is_rendered(
     run: Run, pattern: Pattern, tmp_path: Path
 ) -> None:
-    output = tmp_path / "disk"
-    output.mkdir()
     for options, line in (("size=1m", "MB are free there"), ("ro", "Read-only file system")):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(output)], check=True)
-        try:
+        with disk(tmp_path / options, options) as output:
             done = run("render", pattern(), "--output", output)
-        finally:
-            subprocess.run(["umount", str(output)], check=True)
         assert done.returncode == 2
         assert line in done.stderr
 
@@ -246,7 +240,7 @@ def test_progress_names_the_slowest_rank_and_the_failures() -> None:
     counts.add([{"event": "fail", "rank": 1, "frame": 2, **base}])
     assert counts.text() == "0.20 images/s, 25 s left, slowest rank 1: 3.00 s/image, 1 failed"
     assert counts.dealt_with == 5
-    assert counts.warnings == ["beware"]
+    assert counts.news == ["warning: beware"]
 
 
 def test_progress_goes_on_counting_after_a_restart_and_a_second_chance() -> None:
@@ -257,7 +251,7 @@ def test_progress_goes_on_counting_after_a_restart_and_a_second_chance() -> None
     counts.add([{"event": "done", "rank": 1, "frame": 1, **base}])
     assert (counts.dealt_with, counts.failed) == (2, 0)
     counts.add([{"event": "death", "reason": "rank 1 on h died", "flight": [[1, 2, "HD"]], **base}])
-    assert counts.warnings == ["rank 1 on h died; 1 image was in flight; starting again"]
+    assert counts.news == ["warning: rank 1 on h died; 1 image was in flight; starting again"]
     assert counts.text() == "starting the ranks again"
     counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 8, "warnings": [], **base}])
     counts.add([{"event": "done", "rank": 0, "frame": 2, **base}])
@@ -289,3 +283,19 @@ def test_the_package_imports_without_mpi_and_without_paraview() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "mpi4py" not in done.stdout
     assert "numpy" not in done.stdout
+
+
+def test_srun_outside_of_slurm_is_a_mistake_told_before_anything_starts(run: Run, pattern: Pattern) -> None:
+    done = run("render", pattern(), "--launcher", "srun")
+    assert done.returncode == 2
+    assert (
+        "--launcher srun needs a Slurm allocation: mpirender submit, sbatch or salloc; here it is mpiexec"
+        in done.stderr
+    )
+
+
+@pytest.mark.parametrize("name", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"])
+def test_the_command_itself_is_not_to_be_started_by_a_launcher(run: Run, pattern: Pattern, name: str) -> None:
+    done = run("render", pattern(), env={**os.environ, name: "4"})
+    assert done.returncode == 2
+    assert "mpirender was started 4 times by srun or mpiexec; start it once, it starts the ranks itself" in done.stderr

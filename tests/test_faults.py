@@ -20,6 +20,7 @@ import pytest
 from conftest import SIZE, Run, assert_same_pictures
 from mpirender import journal, movie
 from mpirender.journal import Tail
+from mpirender.writing import SLOTS
 
 KILLS = 40
 FRAMES = 40
@@ -100,16 +101,17 @@ def unfinished_takes(folder: Path) -> Counter[int]:
     """Return how often each frame was in flight when its rank ended, from the ranks' own journals."""
     lost: Counter[int] = Counter()
     for path in folder.glob("rank-*.jsonl"):
-        flying = None
+        flying: set[int] = set()
         for record in journal.parse(path.read_bytes().splitlines()):
-            if record["event"] in ("take", "start") and flying is not None:
-                lost[flying] += 1
-            if record["event"] in ("take", "start"):
-                flying = record.get("frame")
-            elif record["event"] in ("done", "fail") and record["frame"] == flying:
-                flying = None
-        if flying is not None:
-            lost[flying] += 1
+            if record["event"] == "start":
+                lost.update(flying)
+                flying.clear()
+            elif record["event"] == "take":
+                flying.add(record["frame"])
+                assert len(flying) <= 1 + SLOTS, "one is rendered, few are written"
+            elif record["event"] in ("done", "fail"):
+                flying.discard(record["frame"])
+        lost.update(flying)
     return lost
 
 

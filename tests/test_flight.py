@@ -59,6 +59,16 @@ def test_an_image_is_in_flight_from_its_take_to_its_end() -> None:
     assert flight.hanging(0.01) == (0,)
 
 
+def test_an_image_that_is_still_to_be_written_is_lost_with_its_rank_but_not_blamed(tmp_path: Path) -> None:
+    flight = flight_of(4, 5)
+    flight.add([take(1, 6)])
+    death = Fate(job(tmp_path), "run").bury(flight, End(137, KILLED_1))
+    assert death["blamed"] == [[6, "HD"]]
+    assert death["flight"] == [[0, 4, "HD"], [1, 5, "HD"], [1, 6, "HD"]]
+    flight.add([done(1, 5), done(1, 6)])
+    assert Fate(job(tmp_path), "run").bury(flight, End(137, KILLED_1))["flight"] == [[0, 4, "HD"]]
+
+
 def test_the_image_of_the_rank_that_died_is_blamed_and_set_aside_the_second_time(tmp_path: Path) -> None:
     fate = Fate(job(tmp_path), "run")
     assert fate.bury(flight_of(4, 5), End(137, KILLED_1))["blamed"] == [[5, "HD"]]
@@ -68,6 +78,18 @@ def test_the_image_of_the_rank_that_died_is_blamed_and_set_aside_the_second_time
     assert list(fate.orders().set_aside) == [Image(5, "HD")]
     assert "rank 1 on n1 died (signal SIGKILL)" in fate.orders().set_aside[Image(5, "HD")]
     assert fate.orders().suspects == frozenset()
+
+
+def test_launchers_count_the_process_that_hands_out_frames(tmp_path: Path) -> None:
+    """Which is not the last where they placed it elsewhere: the ranks behind it have other numbers."""
+    flight = Flight()
+    ranks = ((0, 0), (1, 2))
+    flight.add([record for rank, world in ranks for record in ({**start(rank, 9), "world": world}, take(rank, rank))])
+    fate = Fate(job(tmp_path, schedule="dynamic"), "run")
+    of_desk = fate.bury(flight, End(137, KILLED_1))
+    assert (of_desk["blamed"], of_desk["reason"]) == ([], "the process that hands out frames died (signal SIGKILL)")
+    second = (KILLED_1[0].replace("rank 1", "rank 2"),)
+    assert fate.bury(flight, End(137, second))["blamed"] == [[1, "HD"]]
 
 
 def test_where_no_launcher_tells_who_died_suspicion_narrows_down(tmp_path: Path) -> None:

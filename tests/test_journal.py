@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from conftest import disk
 from mpirender import journal
 from mpirender.job import Image, Size
 from mpirender.journal import Journal, Tail
@@ -68,23 +68,17 @@ def test_the_supervisor_writes_a_journal_of_its_own_that_is_read_along(tmp_path:
     assert (tmp_path / "run.jsonl").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_record_that_a_full_disk_cuts_short_is_an_error_and_the_next_one_is_whole(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(disk)], check=True)
-    try:
-        with Journal(disk, 0, "host") as log:
+    with disk(tmp_path / "disk", "size=8k") as folder:
+        with Journal(folder, 0, "host") as log:
             with pytest.raises(OSError, match="No space left"):
                 for number in range(1000):
                     log.write("take", frame=number)
-            kept = len(journal.read(disk))
+            kept = len(journal.read(folder))
             assert kept > 10
-            subprocess.run(["mount", "-o", "remount,size=1m", str(disk)], check=True)
+            subprocess.run(["mount", "-o", "remount,size=1m", str(folder)], check=True)
             log.write("done", frame=5)
-        assert [record["event"] for record in journal.read(disk)] == ["take"] * kept + ["done"]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        assert [record["event"] for record in journal.read(folder)] == ["take"] * kept + ["done"]
 
 
 def test_a_file_put_in_place_is_known_again(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import disk
 from mpirender import lock
 from mpirender.errors import TakenOver, UsageError
 from mpirender.lock import DEAD_SECONDS, Lock, Owner
@@ -84,18 +85,12 @@ def test_a_lock_without_a_name_is_busy_for_a_while_and_then_dead(folder: Path) -
         pass
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_on_a_full_disk_no_empty_lock_is_left_that_would_keep_the_next_run_waiting(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(disk)], check=True)
-    try:
-        (disk / "filler").write_bytes(b"0" * 4096)
+    with disk(tmp_path / "disk", "size=4k") as folder:
+        (folder / "filler").write_bytes(b"0" * 4096)
         with pytest.raises(OSError, match="No space left"):
-            Lock(disk, "first").acquire()
-        assert not (disk / lock.LOCK).exists()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+            Lock(folder, "first").acquire()
+        assert not (folder / lock.LOCK).exists()
 
 
 def test_the_heart_beats_every_few_seconds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from conftest import disk
 from mpirender import ffmpeg, movie
 from mpirender.errors import EncodeFailed, NoSpace, ToolMissing
 from mpirender.job import CODECS
@@ -243,15 +243,8 @@ def test_what_no_encoder_takes_is_told_with_the_encoder(tmp_path):
         movie.encode(paths, tmp_path / "m.mp4", rate=Fraction(25), codec="h265")
 
 
-def test_an_encoder_that_this_ffmpeg_lacks_is_told_with_the_cure(tmp_path, images, monkeypatch):
-    fake = tmp_path / "ffmpeg"
-    fake.write_text(
-        f"#!{sys.executable}\nimport os, sys\n"
-        f"if '-encoders' in sys.argv:\n    print(' V....D libx264   H.264')\n"
-        f"else:\n    os.execv({movie.ffmpeg()!r}, sys.argv)\n"
-    )
-    fake.chmod(0o755)
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(fake))
+def test_an_encoder_that_this_ffmpeg_lacks_is_told_with_the_cure(tmp_path, images, monkeypatch, poor_ffmpeg):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(poor_ffmpeg))
     lacking = r"ffmpeg has no encoder for av1 \(libsvtav1 or libaom-av1\); .*pip install imageio-ffmpeg.*another codec"
     with pytest.raises(ToolMissing, match=lacking):
         movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="av1")
@@ -563,18 +556,6 @@ def test_a_failure_of_ffmpeg_is_told_in_its_own_words(tmp_path, images, monkeypa
     with pytest.raises(EncodeFailed, match=f"m.mp4.*{told}"):
         movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
     assert not (tmp_path / "m.mp4").exists()
-
-
-@contextmanager
-def disk(place, *options):
-    """Mount a disk of its own for the time of the block."""
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", place], check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", place], check=True)
 
 
 @pytest.mark.parametrize(("kind", "codec"), [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -15,8 +16,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, pixels
+from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, need, pixels
 from mpirender import journal, launcher, movie
+from mpirender.engines import pvsm
+from mpirender.job import Size
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +27,10 @@ ORBIT_FRAMES = 7
 
 
 @pytest.mark.parametrize("name", ["orbit", "annotated", "series"])
-@pytest.mark.parametrize("schedule", ["interleaved", "contiguous"])
-@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    ("schedule", "ranks"),
+    [("interleaved", 1), ("interleaved", 3), ("contiguous", 2), ("contiguous", 5), ("dynamic", 2)],
+)
 def test_a_frame_is_paraviews_frame_whatever_the_ranks_and_the_schedule(
     run: Run, scenes: SimpleNamespace, tmp_path: Path, name: str, schedule: str, ranks: int
 ) -> None:
@@ -133,6 +138,45 @@ def test_several_sizes_are_each_paraviews_and_each_frame_is_rendered_once_a_size
         assert movie.read_back(tmp_path / "out" / f"annotated_{size}.mp4").frames == 6
     records = journal.read(tmp_path / "out" / ".mpirender")
     assert sum(record["event"] == "done" for record in records) == 6 * 3
+
+
+def test_in_one_pass_every_image_is_paraviews_with_a_view_of_its_size(
+    run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
+) -> None:
+    """Also with a size that cannot be put together of tiles, and two sizes in turn."""
+    sizes, state = ("400x300", "961x541"), scenes.state("annotated")
+    for size in sizes:
+        pvbatch(HERE / "save_animation.py", state, tmp_path / size, size, "fit=True")
+    words = [word for size in sizes for word in ("--size", size)]
+    done = run("render", state, *words, "--one-pass", "--ranks", 2, "--movie", "none", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for size in sizes:
+        assert_same_pictures(tmp_path / "out" / size, tmp_path / size)
+
+
+def test_in_one_pass_a_layout_has_the_size_of_the_image(
+    run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
+) -> None:
+    state = scenes.state("two_views")
+    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", "900x500", "Both", "fit=True")
+    words = ("--layout", "Both", "--size", "900x500", "--one-pass", "--movie", "none", "--output", tmp_path / "out")
+    done = run("render", state, *words)
+    assert done.returncode == 0, done.stderr
+    assert_same_pictures(tmp_path / "out" / "900x500", tmp_path / "reference")
+
+
+def test_inspect_counts_the_passes_as_paraview_does(pvbatch: Run, tmp_path: Path) -> None:
+    views = [(640, 400), (1554, 1027), (300, 300), (1920, 1080), (844, 1200), (2000, 700)]
+    cases = [(size.width, size.height, *view) for size in map(Size.parse, ("HD", "4K", "720p", "2K")) for view in views]
+    script = tmp_path / "passes.py"
+    script.write_text(
+        "from paraview.modules.vtkRemotingViews import vtkSMSaveScreenshotProxy as proxy\n"
+        "from vtkmodules.vtkCommonDataModel import vtkVector2i as pair\n"
+        f"for width, height, across, down in {cases}:\n"
+        "    print('times', *proxy.GetScaleFactorsAndSize(pair(width, height), pair(across, down)))\n"
+    )
+    lines = [line.split()[1:] for line in pvbatch(script).stdout.splitlines() if line.startswith("times")]
+    assert [tuple(map(int, line)) for line in lines] == [pvsm.passes(case[:2], case[2:]) for case in cases]
 
 
 def test_labels_of_axes_do_not_jump_between_frames_of_different_ranks(
@@ -264,9 +308,8 @@ def test_a_frame_fails_as_long_as_its_data_are_lost_and_is_right_as_soon_as_they
         f"""
 from pathlib import Path
 def shown(frame):
-    picture = Path({str(tmp_path)!r}) / "shown.png"
-    errors = scene.render(frame, job.sizes[0], picture)
-    return errors or picture.read_bytes()
+    errors, picture = scene.render(frame, job.sizes[0], Path({str(tmp_path)!r}) / "shown.png")
+    return errors or picture.tobytes()
 whole = [shown(frame) for frame in range(scene.frames)]
 lost, away = Path({str(tmp_path)!r}) / "data" / "step_2.vtp", Path({str(tmp_path)!r}) / "away"
 lost.rename(away)
@@ -304,7 +347,7 @@ for turn in range(2):
     logging.warning("too quiet")
     print("so so", file=sys.stderr)
     vtkOutputWindow.GetInstance().DisplayWarningText("Warning: In here, line 1\\nvtkThing (0x12ab): too old\\n")
-assert scene.render(0, job.sizes[0], Path({str(tmp_path)!r}) / "a.png") == []
+assert scene.render(0, job.sizes[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
 notes = scene.notes()
 assert [text.rpartition(":")[2].strip() for text in notes] == ["too loud", "too quiet", "too old"], notes
 assert "vtkThing: too old" in notes
@@ -364,6 +407,17 @@ scene = paraview.open_scene(paraview.prepare(job.scene.read_bytes(), job)[0], jo
 {body}"""
     )
     return script
+
+
+def test_what_a_rank_says_leaves_pvbatch_in_one_piece(tmp_path: Path) -> None:
+    """Otherwise mpiexec's own words get between a line and its end. Every write is a message of this socket."""
+    script = tmp_path / "say.py"
+    script.write_text(f"import sys\nsys.path.append({str(REPOSITORY)!r})\nfrom mpirender.voice import tell\ntell('no')")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        subprocess.run([need("pvbatch"), "--no-mpi", script], stderr=theirs, check=True)
+        theirs.close()
+        assert b"mpirender: error: no\n" in iter(lambda: ours.recv(65536), b"")
 
 
 @pytest.mark.parametrize(
@@ -434,17 +488,21 @@ def test_without_pvbatch_it_ends_with_3_and_the_line_that_installs_it(
 def test_without_xvfb_a_paraview_that_needs_it_ends_with_3(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
     path = only("mpiexec", tmp_path / "bin")
     environment = {**os.environ, "PATH": path}
-    done = run("render", scenes.state("orbit"), "--pvbatch", shutil.which("pvbatch"), env=environment)
+    programs = ("--pvbatch", need("pvbatch"), "--mpiexec", Path(path) / "mpiexec")
+    done = run("render", scenes.state("orbit"), *programs, env=environment)
     assert done.returncode == 3, done.stderr
     assert "Xvfb is not installed" in done.stderr
     assert "apt-get install xvfb" in done.stderr
+    assert "built for" not in done.stderr, "what cannot be mended is not worth a word"
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_pvbatch_that_is_none_ends_with_6(run: Run, scenes: SimpleNamespace) -> None:
-    done = run("render", scenes.state("orbit"), "--pvbatch", "/bin/false")
-    assert done.returncode == 6
-    assert "the ranks did not start" in done.stderr
+@pytest.mark.parametrize("program", ["/bin/false", "/bin/echo", "/etc/hostname"])
+def test_a_pvbatch_that_is_none_ends_with_3(run: Run, scenes: SimpleNamespace, program: str) -> None:
+    done = run("render", scenes.state("orbit"), "--pvbatch", program)
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert re.search(rf"{program}( does not say that it is ParaView|: no such program)", done.stderr)
 
 
 def only(tool: str, folder: Path) -> str:
@@ -517,7 +575,7 @@ import resource
 from pathlib import Path
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 for turn in range(300):
-    assert scene.render(turn % scene.frames, job.sizes[0], Path({str(tmp_path)!r}) / "a.png") == []
+    assert scene.render(turn % scene.frames, job.sizes[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
     if turn == 50:
         early = peak()
 print("grown by", peak() - early)

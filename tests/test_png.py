@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conftest import pixels
-from mpirender.engines import png
+from mpirender import png
+from mpirender.readback import ffmpeg
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -33,3 +36,15 @@ def test_a_flat_picture_is_small_at_every_level_but_0(tmp_path: Path) -> None:
     assert sizes[0] > picture.size
     assert sizes[1] < 10_000
     assert sizes[2] <= sizes[1]
+
+
+def test_a_picture_of_many_strips_is_the_same_file_whoever_compresses_them(tmp_path: Path) -> None:
+    picture = np.random.default_rng(7).integers(0, 9, (3 * png.ROWS + 5, 40, 3), dtype=np.uint8).cumsum(0, np.uint8)
+    png.write(tmp_path / "one.png", picture, 1)
+    with ThreadPoolExecutor(3) as pool:
+        png.write(tmp_path / "three.png", picture, 1, pool.map)
+    assert np.array_equal(pixels(tmp_path / "one.png"), picture)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "three.png").read_bytes()
+    strictly = ["-v", "error", "-xerror", "-err_detect", "crccheck+explode", "-i", str(tmp_path / "one.png")]
+    ends = subprocess.run([ffmpeg(), *strictly, "-f", "null", "-"], capture_output=True, text=True, check=False)
+    assert (ends.returncode, ends.stderr) == (0, ""), "strict readers find nothing wrong with its checksums"

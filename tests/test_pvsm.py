@@ -448,6 +448,20 @@ def test_label_formats_of_a_newer_paraview_are_warned_of(job):
         assert warnings(state(CLOCK, quiet), job(), "5.11.0") == []
 
 
+def test_label_formats_that_paraview_6_1_prints_as_they_stand_are_warned_of(job):
+    """Seen: it converts the old formats of the legend's ends, but not that of the labels between them."""
+    old = legend(prop("AutomaticLabelFormat", 0), prop("LabelFormat", "%6.1e"))
+    told = warnings(state(CLOCK, old, version="6.1.0"), job(), "6.1.1")
+    assert len(told) == 1
+    assert "labels of the legend Pressure have the format %6.1e, which ParaView 6.1.1 prints as it stands" in told[0]
+    new = legend(prop("AutomaticLabelFormat", 0), prop("LabelFormat", "{:6.1e}"))
+    automatic = legend(prop("AutomaticLabelFormat", 1), prop("LabelFormat", "%6.1e"))
+    ends = legend(prop("AutomaticLabelFormat", 1), prop("RangeLabelFormat", "%6.1e"))
+    for quiet in (new, automatic, ends):
+        assert warnings(state(CLOCK, quiet, version="6.1.0"), job(), "6.1.1") == []
+    assert warnings(state(CLOCK, old), job(), "5.11.0") == []
+
+
 # ---- the real ParaView -----------------------------------------------------------------------------------------------
 
 MAKE_STATES = """
@@ -599,12 +613,9 @@ def made(tmp_path_factory):
     script.write_text(MAKE_STATES)
     libraries = str(Path(fileseq.__file__).parents[1])  # pure Python, at the end of ParaView's own path
     argv = [program, str(script), str(top), str(REPOSITORY), libraries]
-    server, number = display.start()  # a reader of several timesteps renders when it is shown
-    environment = {**os.environ, "DISPLAY": f":{number}", "PYTHONPATH": ""}
-    try:
+    with display.server() as reached:  # a reader of several timesteps renders when it is shown
+        environment = {**os.environ, **reached, "PYTHONPATH": ""}
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300, env=environment, check=False)
-    finally:
-        display.end(server)
     assert (top / "told.json").exists(), done.stdout + done.stderr
     return top
 
@@ -678,6 +689,17 @@ def test_a_state_of_megabytes_is_inspected_in_well_under_a_second(made, tmp_path
     start = time.process_time()
     pvsm.inspect(big, RenderJob(tmp_path / "s.pvsm"))
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("sides", "told"), [((640, 400), "HD in 9 passes, 4K in 36 passes; --one-pass"), ((3840, 2160), None)]
+)
+def test_passes_that_one_pass_would_save_are_told(job, sides, told):
+    view = proxy(3, "views", "RenderView", prop("ViewSize", *sides)) + collection("views", p3="RenderView1")
+    advice = pvsm.inspect(state(view=view), job(sizes=("HD", "4K"))).advice
+    assert len(advice) == (told is not None)
+    assert told is None or told in advice[0]
+    assert not pvsm.inspect(state(view=view), job(sizes=("HD", "4K"), one_pass=True)).advice
 
 
 def test_an_axes_grid_around_data_that_changes_costs_less_in_contiguous_blocks(job):

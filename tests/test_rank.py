@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -222,9 +224,14 @@ def test_ranks_that_do_not_see_each_other_are_found(run: Run, pattern: Pattern, 
     assert not (tmp_path / "test_renders" / "160x90").exists()
 
 
-def test_functions_that_take_a_communicator_work_under_mpiexec() -> None:
-    """Run the tests marked mpi on three ranks, with pytest-mpi."""
-    environment = {**os.environ, **launcher.MPI_SETTINGS, **launcher.ROOT_SETTINGS}
+def test_functions_that_take_a_communicator_work_under_mpiexec(tmp_path: Path) -> None:
+    """Run the tests marked mpi on three ranks, with pytest-mpi.
+
+    Their folders for temporary files are in one of their own: three pytests that clear up after others hinder each
+    other.
+    """
+    temporary = {"PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
+    environment = {**os.environ, **launcher.MPI_SETTINGS, **launcher.ROOT_SETTINGS, **temporary}
     command = [need("mpiexec"), "-n", "3", sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--only-mpi"]
     done = subprocess.run(
         [*command, str(REPOSITORY / "tests" / "test_assembly.py")], env=environment, capture_output=True, text=True,
@@ -245,3 +252,33 @@ def test_nothing_hostile_in_a_path_matters(run: Run, pattern: Pattern, tmp_path:
     done = run("render", pattern(name="or bit%d $x.pattern"), *SMALL, "--output", folder)
     assert done.returncode == 0, done.stderr
     assert (folder / "or bit%d $x_160x90.mp4").is_file()
+
+
+@pytest.mark.slow
+def test_a_rank_opens_few_small_files_and_a_frame_only_its_own(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    """As README says; a thousand ranks do it at once, on one file system. Modules are compiled, as pip leaves them."""
+    need("strace")
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(REPOSITORY / "mpirender")], check=True)
+    traced = tmp_path / "pvbatch"
+    kinds = "trace=open,openat,stat,newfstatat,statx,access,getdents64,readlink,unlink,rename"
+    traced.write_text(
+        '#!/bin/sh\n[ "$OMPI_COMM_WORLD_RANK" ] || exec pvbatch "$@"\n'
+        f'exec strace -f -qq -y -e {kinds} -o {tmp_path}/trace.$OMPI_COMM_WORLD_RANK pvbatch "$@"\n'
+    )
+    traced.chmod(0o755)
+    done = run("render", scenes.state("orbit"), "--size", "80x50", "--ranks", 2, "--pvbatch", traced)
+    assert done.returncode == 0, done.stderr
+    calls = (tmp_path / "trace.1").read_text().splitlines()
+    opened = {line.split('"')[1] for line in calls if re.search(r"\bopen(at)?\(", line) and "ENOENT" not in line}
+    ours = {name for name in opened if any(Path(name).is_relative_to(root) for root in (REPOSITORY, sys.prefix))}
+    (told,) = re.findall(r"a rank opens (\d+) files of mpirender", (REPOSITORY / "README.md").read_text())
+    assert len({name for name in ours if Path(name).is_file()}) == pytest.approx(int(told), abs=3)
+    assert not [name for name in ours if "/numpy/" in name], "ParaView's own is taken"
+    begun = [line for line in calls if " resumed>" not in line]  # what another process's call came between
+    of_frames = [line for line in begun if str(tmp_path / "orbit_renders") in line]
+    assert not [line for line in of_frames if "getdents64" in line], "no folder is listed"
+    assert not [line for line in calls if str(scenes.state("orbit")) in line], "rank 0 alone reads the scene"
+    frames = len(list((tmp_path / "orbit_renders" / "80x50").iterdir())) // 2
+    assert len(of_frames) <= 10 + 6 * frames

@@ -3,10 +3,12 @@ from __future__ import annotations
 import pytest
 
 from mpirender import schedule
-from mpirender.job import SCHEDULES, Image
+from mpirender.job import DYNAMIC, SCHEDULES, Image
+
+DEALT = [kind for kind in SCHEDULES if kind != DYNAMIC]
 
 
-@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("kind", DEALT)
 @pytest.mark.parametrize("count", [0, 1, 5, 12, 13])
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5, 20])
 def test_every_frame_goes_to_one_rank_and_shares_are_even(kind: str, count: int, ranks: int) -> None:
@@ -26,7 +28,7 @@ def images(*frames: int, sizes: tuple[str, ...] = ("HD", "4K")) -> list[Image]:
     return [Image(frame, size) for frame in frames for size in sizes]
 
 
-@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("kind", DEALT)
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7])
 def test_all_sizes_of_a_frame_go_to_one_rank_and_every_image_to_exactly_one(kind: str, ranks: int) -> None:
     wanted = [*images(0, 1, 2, 3, 4, 5), Image(6, "4K")]

@@ -6,14 +6,19 @@ An engine is a module. Nothing outside this package asks which engine it is: a s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob, Size
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SUFFIXES = {".pvsm": "paraview", ".pattern": "pattern"}
 
@@ -49,6 +54,7 @@ class Inspection:
         times: the scene time of every frame; frame ``i`` is ``times[i]``.
         data_files: the files it reads.
         warnings: what might surprise, one line each.
+        advice: what might make it faster, one line each.
         mistakes: why it cannot be rendered as asked, one line each with the cure.
     """
 
@@ -60,6 +66,7 @@ class Inspection:
     times: tuple[float, ...] = ()
     data_files: tuple[DataFile, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    advice: tuple[str, ...] = field(default=())
     mistakes: tuple[str, ...] = field(default=())
 
 
@@ -74,16 +81,64 @@ class Check:
     required: bool = True
 
 
+SOFTWARE = re.compile(r"llvmpipe|softpipe|swrast|SWR|software", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Ability:
+    """A way to render on a machine: a window backend, on a device, or why it is impossible.
+
+    Args:
+        backend: ``egl``, ``osmesa`` or ``glx``.
+        device: number of the EGL device, None for the other backends.
+        renderer: what OpenGL calls its renderer.
+        problem: why it cannot be used, with the cure; empty when it can.
+        never: whether that is because the program was built without it.
+        sure: whether it is worth remembering; not if the program was kept from answering.
+    """
+
+    backend: str
+    device: int | None = None
+    renderer: str = ""
+    problem: str = ""
+    never: bool = False
+    sure: bool = True
+
+    @property
+    def software(self) -> bool:
+        """Whether the CPU renders."""
+        return is_software(self.renderer)
+
+
+def is_software(renderer: str) -> bool:
+    """Say whether what OpenGL calls its renderer runs on the CPU."""
+    return SOFTWARE.search(renderer) is not None
+
+
+class Rendered(NamedTuple):
+    """What has come of rendering an image.
+
+    Args:
+        complaints: what the engine reported as errors meanwhile.
+        picture: rows from the top, shape (height, width, channels), 8 bits a channel; valid until the next call. None
+            where the engine has written the file itself.
+    """
+
+    complaints: list[str]
+    picture: NDArray[np.uint8] | None = None
+
+
 class Scene(Protocol):
     """A scene opened in one rank, warmed up and ready to render any frame in any order."""
 
     frames: int
     complaints: list[str]  # what the engine reported as errors while opening
-    description: str  # program, version and renderer, for the records
+    description: str  # program, version, backend and renderer, for the records
+    renderer: str  # what OpenGL calls it, read back from the window
     version: str  # of the program
 
-    def render(self, frame: int, size: Size, path: Path) -> list[str]:
-        """Write the image of a frame to path; return what the engine reported as errors meanwhile."""
+    def render(self, frame: int, size: Size, path: Path) -> Rendered:
+        """Render a frame: return its picture where path is a png, else write the file."""
         ...
 
     def notes(self) -> list[str]:
@@ -100,6 +155,18 @@ class Engine(Protocol):
         Raises:
             ToolMissing: it is not installed.
         """
+        ...
+
+    def verify(self, job: RenderJob) -> None:
+        """Make sure that this program is what it should be.
+
+        Raises:
+            ToolMissing: it is not, or it is not installed.
+        """
+        ...
+
+    def mpiexec(self, job: RenderJob) -> str | None:
+        """Return the mpiexec that came along with the program, None where there is no such thing."""
         ...
 
     def inspect(self, scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
@@ -122,8 +189,14 @@ class Engine(Protocol):
         """
         ...
 
-    def needs_display(self) -> bool:
-        """Say, inside a rank, whether rendering needs an X server."""
+    BACKENDS: Sequence[str]  # the window backends that its scenes may be rendered with; none if it opens no window
+
+    def abilities(self, job: RenderJob, backend: str) -> Sequence[Ability]:
+        """Return what can be rendered with a backend on this machine, device by device; remembered for a while."""
+        ...
+
+    def settings(self, ability: Ability) -> Mapping[str, str]:
+        """Return the environment in which the engine renders so, set before the scene is opened."""
         ...
 
     def open_scene(self, scene: bytes, job: RenderJob) -> Scene:

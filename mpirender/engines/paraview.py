@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpirender.engines import Check, Inspection, pvsm
+from mpirender import container, stopping
+from mpirender.engines import Ability, Check, Inspection, pvsm, pvwindow
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvscene import ParaViewScene
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job import RenderJob, Size
 
+KILLED_SECONDS = 1.0  # in which whoever kills all processes of a run has come to this one
+BACKENDS = tuple(pvwindow.WINDOWS)
 CURE = (
     "load your site's ParaView module, install it (Debian, Ubuntu: apt-get install paraview python3-paraview), "
     "or name the program with --pvbatch PATH or MPIRENDER_PVBATCH"
@@ -27,11 +33,13 @@ CURE = (
 
 
 def command(job: RenderJob) -> list[str]:
-    """Return pvbatch, each rank a ParaView of its own (``--no-mpi``).
+    """Return pvbatch, each rank a ParaView of its own (``--no-mpi``); in a container it is the one in there.
 
     Raises:
         ToolMissing: there is no such program.
     """
+    if job.container:
+        return [job.pvbatch or "pvbatch", "--no-mpi"]
     asked = job.pvbatch or os.environ.get("MPIRENDER_PVBATCH") or "pvbatch"
     found = shutil.which(asked)
     if found is None:
@@ -41,10 +49,41 @@ def command(job: RenderJob) -> list[str]:
     return [found, "--no-mpi"]
 
 
+def verify(job: RenderJob) -> None:
+    """Make sure that pvbatch is there, and is pvbatch.
+
+    Raises:
+        ToolMissing: it is not.
+    """
+    program = shlex.join([*container.words(job), command(job)[0]])
+    if not version(job):
+        raise ToolMissing(f"{program} does not say that it is ParaView; see what it says: {program} --version; {CURE}")
+
+
+def mpiexec(job: RenderJob) -> str | None:
+    """Return the mpiexec that stands beside pvbatch: Kitware's binaries bring their own MPI along."""
+    if job.container:
+        return None
+    try:
+        program = Path(command(job)[0])
+    except ToolMissing:
+        return None
+    beside = (program.resolve().with_name("mpiexec"), program.with_name("mpiexec"))
+    return next((str(path) for path in beside if os.access(path, os.X_OK)), None)
+
+
 def version(job: RenderJob) -> str:
     """Return what pvbatch says of itself (``5.11.0``), empty when it is not there or says nothing of the kind."""
     try:
-        answer = subprocess.run([command(job)[0], "--version"], capture_output=True, text=True, timeout=60, check=False)
+        question = [*container.words(job), *command(job), "--version"]
+        for _ in range(2):  # it may be killed along with others, which says nothing of it
+            answer = subprocess.run(
+                question, capture_output=True, text=True, timeout=60, check=False,
+                preexec_fn=stopping.ward_off,
+            )  # fmt: skip
+            if answer.returncode != -signal.SIGKILL:
+                break
+            time.sleep(KILLED_SECONDS)
     except (ToolMissing, OSError, subprocess.TimeoutExpired):
         return ""
     match = re.search(r"paraview version (\S+)", answer.stdout + answer.stderr)
@@ -65,34 +104,44 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
 
 
 def checks(job: RenderJob) -> Sequence[Check]:
-    """Look for pvbatch, and for Xvfb, which ParaView before 6.0 may need."""
+    """Look for pvbatch, and ask it what it can render with here."""
     found = version(job)
     try:
-        program = command(job)[0]
+        program = [*container.words(job), command(job)[0]]
     except ToolMissing:
-        program = "not found"
-    told = f"{program}, ParaView {found}" if found else f"{program} (does not say that it is ParaView)"
-    xvfb = shutil.which("Xvfb")
+        return (Check("pvbatch", False, "not found", CURE),)
+    if not found:
+        return (Check("pvbatch", False, f"{shlex.join(program)} (does not say that it is ParaView)", CURE),)
+    seen = list(pvwindow.seen_by(program))
     return (
-        Check("pvbatch", bool(found), told if program != "not found" else program, CURE),
+        Check("pvbatch", True, f"{shlex.join(program)}, ParaView {found}"),
+        *(_check_of(ability) for ability in seen),
         Check(
-            "Xvfb",
-            xvfb is not None,
-            xvfb or "not found; only a ParaView that renders through GLX needs it",
-            "Debian, Ubuntu: apt-get install xvfb; Red Hat: dnf install xorg-x11-server-Xvfb",
-            required=False,
+            "rendering",
+            not all(ability.problem for ability in seen),
+            ", ".join(dict.fromkeys(ability.backend for ability in seen if not ability.problem)) or "not possible",
+            "mend one of the backends above",
         ),
     )
 
 
-def needs_display() -> bool:
-    """Say whether this ParaView opens windows through GLX, which aborts the process when there is no X server."""
-    try:
-        import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - loads the kind of window there is
-        from vtkmodules.vtkRenderingCore import vtkRenderWindow
-    except ImportError as error:
-        raise ToolMissing(f"this pvbatch cannot render from Python ({error}); {CURE}") from None
-    return bool(vtkRenderWindow().GetClassName() == "vtkXOpenGLRenderWindow")
+def _check_of(ability: Ability) -> Check:
+    """Return a line of doctor; no single backend is required."""
+    problem, _, cure = ability.problem.partition("; ")
+    where = "" if ability.device is None else f"device {ability.device}, "
+    found = problem or f"{where}{ability.renderer}{' (on the CPU)' if ability.software else ''}"
+    return Check(ability.backend, not problem, found, cure, required=False)
+
+
+def abilities(job: RenderJob, backend: str) -> Sequence[Ability]:
+    """Return what pvbatch can render with a backend on this machine, device by device; see :mod:`pvwindow`."""
+    insisted = job.backend == backend or job.gpus is not None
+    return pvwindow.abilities([command(job)[0]], backend, shown_on=job.display or "", insisted=insisted)
+
+
+def settings(ability: Ability) -> Mapping[str, str]:
+    """Return the environment in which ParaView renders so."""
+    return pvwindow.settings(ability)
 
 
 def open_scene(scene: bytes, job: RenderJob) -> ParaViewScene:
@@ -110,7 +159,8 @@ def open_scene(scene: bytes, job: RenderJob) -> ParaViewScene:
         raise ToolMissing(f"this pvbatch has no paraview.simple ({error}); {CURE}") from None
     _load(scene, job.scene.name)
     target = _target(simple, job)
-    _check_sizes(target, job.sizes)
+    if not job.one_pass:
+        _check_sizes(target, job.sizes)
     return ParaViewScene(simple, target, job, errors)
 
 

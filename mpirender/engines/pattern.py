@@ -1,7 +1,8 @@
 """The test pattern: pictures with the frame number and colour bars, made without any renderer.
 
 It ships so that a launch, a schedule, a disk or an encoder can be tried without ParaView. A scene is a JSON file that
-ends in ``.pattern``: ``{"frames": 24, "seconds": 0.1}`` costs 0.1 s of simulated rendering per image. Lists of frames
+ends in ``.pattern``: ``{"frames": 24, "seconds": 0.1}`` costs 0.1 s of simulated rendering per image; a list gives each
+frame a cost of its own. ``picture`` names a file beside it that is shown for every frame, at no cost. Lists of frames
 make trouble: ``fail`` reports an error, ``flaky`` does so at the first try only, ``hang`` never ends, and ``kill`` ends
 the rank, ``how``: by a signal (``SIGKILL``, ``SIGSEGV``) or with an exit code (``3``).
 """
@@ -13,12 +14,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender import frames as framesets
-from mpirender.engines import Check, Inspection, png
+from mpirender.engines import Ability, Check, Inspection, Rendered
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob, Size
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+BACKENDS = ()
 HANG_SECONDS = 1e6
 BARS = ((191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191))
 # Seven-segment digits: top, upper left, upper right, middle, lower left, lower right, bottom.
@@ -44,8 +46,17 @@ SEGMENTS = (
 
 
 def command(job: RenderJob) -> list[str]:
-    """Return the user's own Python: nothing else is needed."""
-    return [sys.executable]
+    """Return the user's own Python, or that of the container: nothing else is needed."""
+    return ["python3"] if job.container else [sys.executable]
+
+
+def verify(job: RenderJob) -> None:
+    """Find nothing wrong with the Python that runs this."""
+
+
+def mpiexec(job: RenderJob) -> str | None:
+    """Return nothing: Python brings no MPI along."""
+    return None
 
 
 def version(job: RenderJob) -> str:
@@ -53,9 +64,14 @@ def version(job: RenderJob) -> str:
     return "1"
 
 
-def needs_display() -> bool:
-    """Say no: numpy paints the pictures."""
-    return False
+def abilities(job: RenderJob, backend: str) -> Sequence[Ability]:
+    """Return nothing: numpy paints the pictures."""
+    return ()
+
+
+def settings(ability: Ability) -> Mapping[str, str]:
+    """Return nothing: there is no window."""
+    return {}
 
 
 def _settings(scene: bytes, name: str) -> dict[str, Any]:
@@ -69,16 +85,22 @@ def _settings(scene: bytes, name: str) -> dict[str, Any]:
 
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
-    """Return the scene as it is; it reads no files."""
-    return scene, []
+    """Return the scene as it is, and the picture that it shows, if it shows one."""
+    shown = _settings(scene, job.scene.name).get("picture")
+    if shown and not (job.scene.parent / shown).is_file():
+        raise UsageError(f"{job.scene.name}: its picture {shown} is not there")
+    return scene, [job.scene.parent / shown] if shown else []
 
 
 def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     """Say how many frames the pattern has."""
-    count = _settings(scene, job.scene.name).get("frames", 24)
+    settings = _settings(scene, job.scene.name)
+    count, seconds = settings.get("frames", 24), settings.get("seconds", 0.0)
     mistakes = []
     if count < 1:
         mistakes.append(f"{job.scene.name}: the scene has no frames")
+    elif isinstance(seconds, list) and len(seconds) != count:
+        mistakes.append(f"{job.scene.name}: gives seconds for {len(seconds)} of {count} frames; write one for each")
     elif job.frames is not None:
         mistakes += filter(None, [framesets.out_of_range(job.frames, count)])
     if job.view or job.layout:
@@ -103,7 +125,8 @@ class PatternScene:
 
     def __init__(self, settings: dict[str, Any], job: RenderJob) -> None:
         self.frames: int = settings.get("frames", 24)
-        self.seconds: float = settings.get("seconds", 0.0)
+        cost = settings.get("seconds", 0.0)
+        self.seconds: list[float] = cost if isinstance(cost, list) else [cost] * self.frames
         self.failing = set(settings.get("fail", ()))
         self.flaky = set(settings.get("flaky", ()))
         self.folder = job.folder
@@ -111,26 +134,31 @@ class PatternScene:
         self.how = str(settings.get("how", "SIGKILL"))
         self.hanging = set(settings.get("hang", ()))
         self.transparent = job.transparent_background
-        self.compression_level = job.compression_level
+        self.picture = _read(job.scene.parent / settings["picture"]) if "picture" in settings else None
         self.complaints: list[str] = []
         self.version = "1"
+        self.renderer = "numpy"
         self.description = "test pattern, painted by numpy"
 
-    def render(self, frame: int, size: Size, path: Path) -> list[str]:
+    def render(self, frame: int, size: Size, path: Path) -> Rendered:
         """Paint colour bars, a band that moves with the frames, and the frame number."""
         if frame in self.killing:
             self._die()
-        time.sleep(HANG_SECONDS if frame in self.hanging else self.seconds)
-        picture = paint(frame, self.frames, size, transparent=self.transparent)
-        if path.suffix == ".png":
-            png.write(path, picture, self.compression_level)
-        else:
-            import imageio.v3 as iio
-
-            iio.imwrite(path, picture, plugin="pillow")  # the others hide that a disk is full
+        time.sleep(HANG_SECONDS if frame in self.hanging else self.seconds[frame])
+        picture = self.picture
+        if picture is None:
+            picture = paint(frame, self.frames, size, transparent=self.transparent)
+        elif picture.shape[:2] != (size.height, size.width):
+            raise ValueError(f"the picture of the pattern is {picture.shape[1]}x{picture.shape[0]}, not {size}")
+        complaints = []
         if frame in self.failing or (frame in self.flaky and self._is_first_try(frame)):
-            return [f"the pattern was told to fail at frame {frame}"]
-        return []
+            complaints = [f"the pattern was told to fail at frame {frame}"]
+        if path.suffix == ".png":
+            return Rendered(complaints, picture)
+        import imageio.v3 as iio
+
+        iio.imwrite(path, picture, plugin="pillow")  # the others hide that a disk is full
+        return Rendered(complaints)
 
     def _die(self) -> None:
         if self.how.isdigit():
@@ -146,6 +174,14 @@ class PatternScene:
     def notes(self) -> list[str]:
         """Return nothing: numpy does not warn."""
         return []
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    """Return the pixels of a picture file."""
+    import imageio.v3 as iio
+
+    picture: NDArray[np.uint8] = iio.imread(path)
+    return picture
 
 
 def paint(frame: int, count: int, size: Size, *, transparent: bool = False) -> NDArray[np.uint8]:

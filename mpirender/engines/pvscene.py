@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import png, statefile
+from mpirender.engines import Rendered, statefile
 from mpirender.engines.pverrors import ErrorLog
+from mpirender.engines.pvwindow import WINDOWS
 from mpirender.job import RenderJob, Size
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ class ParaViewScene:
 
     def __init__(self, simple: Any, target: Any, job: RenderJob, errors: ErrorLog) -> None:  # noqa: ANN401
         self._errors = errors
+        self._target, self._one_pass = target, job.one_pass
         self._views = _views_of(simple, target)
+        if job.one_pass:
+            self._fit(job.sizes[0])
         # Not simple.Render: the first call of that resets the camera, and the one saved in the state would be lost.
         self._render_views()
         self.complaints = errors.take()
@@ -41,39 +45,50 @@ class ParaViewScene:
         # Setting the time renders every view; WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
         self._options = _screenshot_options(target, job)
-        self._compression_level = job.compression_level
+        self._image: Any = None  # whose memory the last picture is
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
         window = next((view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")), None)
-        self.description = f"ParaView {self.version}, {_renderer(window)}"
+        self.renderer = _renderer(window)
+        self.description = f"ParaView {self.version}, {_backend(window)}, {self.renderer}"
 
-    def render(self, frame: int, size: Size, path: Path) -> list[str]:
-        """Write the image of a frame to path as SaveAnimation would; return the errors ParaView printed meanwhile."""
+    def render(self, frame: int, size: Size, path: Path) -> Rendered:
+        """Render a frame as SaveAnimation would; what is no png ParaView writes itself."""
         if self._suspect or self._errors.take():
             self._start_afresh()
+        self._image = None
         self._suspect = True  # until this frame has ended well: it may also end with an exception
+        if self._one_pass:
+            self._fit(size)
         before = self._show_before(frame) if self._lags else []
         self._animation.SetSceneTime(self.times[frame])
         self._options.ImageResolution = [size.width, size.height]
         self._set_corners(self._corners.get(size, self._first_corners))
-        self._write(path)
+        picture = self._capture(path)
         self._corners[size] = self._get_corners()
         self._shown = self.times[frame]
         errors = self._errors.take() + before
         self._suspect = _doubtful(errors)
-        return errors
+        return Rendered(errors, picture)
 
     def notes(self) -> list[str]:
         """Return what ParaView warned of since the last call, each text once per process."""
         return self._errors.notes()
 
-    def _write(self, path: Path) -> None:
-        """Capture the picture as ParaView's SaveScreenshot does, and write it."""
+    def _capture(self, path: Path) -> NDArray[np.uint8] | None:
+        """Capture the picture as ParaView's SaveScreenshot does; one that is no png is written, too."""
         if path.suffix != ".png":
             self._options.WriteImage(str(path))
-            return
-        image = self._options.SMProxy.CaptureImage()
-        if image is not None:  # else ParaView has reported why
-            png.write(path, _pixels(image), self._compression_level)
+            return None
+        self._image = self._options.SMProxy.CaptureImage()
+        return None if self._image is None else _pixels(self._image)  # without one, ParaView has reported why
+
+    def _fit(self, size: Size) -> None:
+        """Give the view, or the whole layout, the size of the image, so that ParaView puts together no tiles."""
+        sides = [size.width, size.height]
+        if self._target.IsA("vtkSMViewLayoutProxy"):
+            self._target.SetSize(sides)
+        else:
+            self._target.ViewSize = sides
 
     def _render_views(self) -> None:
         for view in self._views:
@@ -205,9 +220,17 @@ def _pixels(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401
     return upright
 
 
+def _backend(window: Any) -> str:  # noqa: ANN401
+    """Say by which backend the window was opened, read back from what ParaView opened."""
+    if window is not None and window.IsA("vtkOffscreenOpenGLRenderWindow"):  # ParaView 6: within another one
+        from paraview.modules.vtkRemotingViews import vtkPVProcessWindow
+
+        window = vtkPVProcessWindow.GetRenderWindow()
+    opened = "" if window is None else window.GetClassName()
+    return {name: backend for backend, name in WINDOWS.items()}.get(opened, opened or "no window")
+
+
 def _renderer(window: Any) -> str:  # noqa: ANN401
-    """Say what draws: window class and OpenGL renderer, read back from the window."""
-    if window is None:
-        return "no render window"
-    match = re.search(r"OpenGL renderer string:\s*(.*)", window.ReportCapabilities() or "")
-    return f"{window.GetClassName()}, {match[1].strip() if match else 'unknown renderer'}"
+    """Return what OpenGL calls its renderer, read back from the window."""
+    match = re.search(r"OpenGL renderer string:\s*(.*)", "" if window is None else window.ReportCapabilities() or "")
+    return match[1].strip() if match else "unknown renderer"

@@ -37,8 +37,38 @@ def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
         times=state.times,
         data_files=files,
         warnings=(*surprises.warnings(state, job, read_by), *_replaced_series(state, job, files)),
+        advice=tuple(_of_tiles(state, job)),
         mistakes=tuple(mistakes),
     )
+
+
+def _of_tiles(state: State, job: RenderJob) -> Iterator[str]:
+    """Say in how many passes the view is rendered for each size, where that is more than one."""
+    chosen = job.view or next(iter(state.views), None)
+    view = next((view for view in state.registered("views") if view.name == chosen), None)
+    sides = tuple(int(float(side)) for side in view.values("ViewSize")) if view is not None else ()
+    if job.one_pass or job.layout is not None or len(sides) != 2 or min(sides) < 1:
+        return
+    counts = [(size.name, passes((size.width, size.height), sides)) for size in job.sizes]
+    tiled = [f"{name} in {across * down} passes" for name, (across, down) in counts if across * down > 1]
+    if tiled:
+        yield (
+            f"the view was saved with {sides[0]}x{sides[1]} pixels, so ParaView renders {', '.join(tiled)}; --one-pass "
+            "renders each in one: faster where there is much geometry, and another picture, since text keeps its "
+            "points and looks smaller"
+        )
+
+
+def passes(image: tuple[int, int], view: tuple[int, ...]) -> tuple[int, int]:
+    """Return in how many tiles, across and down, ParaView renders an image that is larger than its view.
+
+    As many one way as the other where that makes tiles of whole pixels; else at least this many
+    (vtkSMSaveScreenshotProxy::GetScaleFactorsAndSize).
+    """
+    least = (max(-(-image[0] // view[0]), 1), max(-(-image[1] // view[1]), 1))
+    equal = range(max(least), min(image) + 1) if max(least) > 1 else ()
+    count = next((count for count in equal if image[0] % count == image[1] % count == 0), None)
+    return least if count is None else (count, count)
 
 
 def _replaced_series(state: State, job: RenderJob, files: tuple[DataFile, ...]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from mpirender.engines.statefile import NOT_PICTURES, Proxy, State
+from mpirender.errors import one_line
 from mpirender.job import RenderJob
 
 GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP; mode 3 looks at its own frame alone
@@ -92,14 +93,40 @@ def _release(version: str) -> tuple[int, ...]:
 def _labels(state: State, read_by: str) -> Iterator[str]:
     """Name labels in the format of ParaView 6.1 ({:6.3g}), which older ones print as they stand."""
     release = _release(read_by)
+    if release >= (6, 1):
+        yield from _old_labels(state, read_by)
     if not release or release >= (6, 1):
         return
     found = [(proxy, text) for proxy in state.proxies for text in _new_formats(proxy)]
     if found:
-        where = _listed(next(iter(proxy.values("Title")), "") or proxy.name for proxy, _ in found)
+        where = _listed(_title(proxy) for proxy, _ in found)
         yield (
             f"labels of {where} have the format {found[0][1]} of ParaView 6.1, which {read_by} prints as it stands; "
             "take ParaView 6.1 or newer (--pvbatch PATH), or set a format such as %-#6.3g and save the state again"
+        )
+
+
+def _title(proxy: Proxy) -> str:
+    """Name a legend or an axis as it is seen."""
+    return one_line(next(iter(proxy.values("Title")), "")) or proxy.name
+
+
+def _old_labels(state: State, read_by: str) -> Iterator[str]:
+    """Name colour legends whose labels have a format of before ParaView 6.1, which that prints as it stands.
+
+    Only of the labels between the ends of the legend: all others it converts (seen with 6.1.1).
+    """
+    found = [
+        (_title(proxy), next(iter(proxy.values("LabelFormat")), ""))
+        for proxy in state.proxies
+        if proxy.number("Visibility", 1) and proxy.number("AutomaticLabelFormat", 1) == 0
+    ]
+    old = [(legend, text) for legend, text in found if "%" in text and "{" not in text]
+    if old:
+        yield (
+            f"labels of the legend {_listed(legend for legend, _ in old)} have the format {old[0][1]}, which ParaView "
+            f"{read_by} prints as it stands; set one such as {{:g}} in it and save the state again, or take the "
+            "ParaView that saved it (--pvbatch PATH)"
         )
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from mpirender import journal, lock
+from mpirender import lock
 from mpirender.errors import MpirenderError, UsageError
 from mpirender.job import FOLDER, RenderJob
+from mpirender.journal import Tail
 from mpirender.status import text
 from mpirender.status.history import History
 from mpirender.status.view import ENDED, Status, status_of
@@ -30,7 +30,7 @@ class Follower:
     def __init__(self, output: Path) -> None:
         self.output = output
         self._history = History()
-        self._ends: dict[Path, int] = {}
+        self._tail = Tail(output / FOLDER, from_start=True)
 
     def look(self) -> Status:
         """Return what the run is doing now.
@@ -47,39 +47,17 @@ class Follower:
             owner = lock.living_owner(folder)
             if owner is not None and owner.run in (lock.ENCODE, lock.DRY_RUN):
                 owner = None  # what is told is the run before
-            self._read_on(folder)
+            self._read_on()
         except OSError as error:
             raise UsageError(f"{self.output}: cannot be read ({error.strerror or error})") from None
         return status_of(self._history, owner, output=self.output, scene=_scene(folder), now=time.time())
 
-    def _read_on(self, folder: Path) -> None:
+    def _read_on(self) -> None:
         """Count in what was written since the last time."""
-        paths = sorted(folder.glob("*.jsonl"))
-        if not self._ends.keys() <= set(paths):
-            self._forget()
-        for path in paths:
-            with path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < self._ends.get(path, 0):
-                    self._forget()
-                    self._read_on(folder)
-                    return
-                for record in journal.parse(self._whole_lines(path, file)):
-                    self._history.add(record)
-
-    def _forget(self) -> None:
-        """Start over: someone has removed the journals, and begun a new run."""
-        self._history = History()
-        self._ends = {}
-
-    def _whole_lines(self, path: Path, file: BinaryIO) -> Iterator[bytes]:
-        """Yield the lines from where the last reading ended; one that is being written is left for the next."""
-        end = self._ends.get(path, 0)
-        file.seek(end)
-        for line in file:
-            if line.endswith(b"\n"):
-                end += len(line)
-                yield line
-        self._ends[path] = end
+        if self._tail.replaced():
+            self._history, self._tail = History(), Tail(self._tail.folder, from_start=True)
+        for record in self._tail.each():
+            self._history.add(record)
 
 
 def _scene(folder: Path) -> str:

@@ -93,7 +93,10 @@ class Stretch:
         reason = "" if event == "done" else record.get("reason") or "no reason given"
         word = Word(record.get("attempt", 1), record["time"], reason)
         self.words[record.get("fingerprint", "")][record.get("size", ""), record["frame"]] = word
-        self.taken = None
+        if self.taken is not None and (self.taken.get("size"), self.taken["frame"]) == (
+            record.get("size"), record["frame"],
+        ):  # fmt: skip
+            self.taken = None  # else an image that was written while this one is rendered
         if event == "done":
             self.images += 1
             self.seconds += record.get("seconds", 0.0)

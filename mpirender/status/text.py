@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mpirender import frames as framesets
 from mpirender.progress import RENDERING, duration
 from mpirender.space import amount
-from mpirender.status.view import WAITING, RankStatus, Status, named
+from mpirender.status.view import WAITING, RankStatus, Status
 
 RANKS_SHOWN = 32
 LINES_OF_A_KIND = 10
@@ -55,7 +55,7 @@ def _head(seen: Status) -> list[str]:
         rows.append(("restarts", f"{seen.restarts}{last}{aside}"))
     # The message of a run that has ended names most of them already.
     news = [failure for failure in seen.failures if not any(failure.reason in line for line in seen.message)]
-    failed_lines = [f"{named(failure.size, failure.frames, failure.count)}: {failure.reason}" for failure in news]
+    failed_lines = [f"{_named(failure.size, failure.frames)}: {failure.reason}" for failure in news]
     rows += [("failed", line) for line in _few(failed_lines, "reasons")]
     rows += [("warning", line) for line in _few(seen.warnings, "warnings")]
     rows += [("renderer", line) for line in _renderers(seen.ranks)]
@@ -69,6 +69,7 @@ def _about(seen: Status) -> str:
         return f"{scene}nothing rendered yet: no run has begun in this folder"
     if seen.state == "running":
         leader = f"pid {seen.pid} on {seen.host}" if seen.pid else f"on {seen.host}"
+        leader = f"Slurm job {seen.job}, {leader}" if seen.job else leader
         return f"{scene}for {duration(_age(seen, seen.since))}, {seen.phase} ({leader})"
     ago = duration(_age(seen, seen.ended))
     took = duration((seen.ended or seen.time) - seen.since)
@@ -76,6 +77,11 @@ def _about(seen: Status) -> str:
         return f"{scene}last sign of life {ago} ago, {took} after the start: {DIED}"
     code = f" (exit code {seen.code})" if seen.state == "failed" and seen.code else ""
     return f"{scene}{ago} ago, after {took}{code}"
+
+
+def _named(size: str, frames: str) -> str:
+    """Name the images of a size, an empty one where the journals do not tell it."""
+    return f"{size} {framesets.named(framesets.parse(frames))}".lstrip()
 
 
 def _renderers(ranks: Sequence[RankStatus]) -> list[str]:
@@ -128,7 +134,7 @@ def _others(seen: Status, ranks: Sequence[RankStatus]) -> list[str]:
 def _cells(seen: Status, rank: RankStatus) -> dict[str, str]:
     doing = rank.doing
     if rank.frame is not None:
-        image = named(rank.size or "", str(rank.frame), 1)
+        image = _named(rank.size or "", str(rank.frame))
         doing = f"{image} for {_span(_age(seen, rank.taken))}" if doing == RENDERING else f"{doing} in {image}"
     return {
         "rank": str(rank.rank),

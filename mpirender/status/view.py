@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpirender import frames as framesets
-from mpirender.errors import Interrupted, Stopped
+from mpirender.errors import Interrupted, Stopped, one_line
 from mpirender.lock import Owner
 from mpirender.progress import PHASES, RENDERING, STARTING
 from mpirender.status.history import History, Key, Run, Stretch
@@ -19,8 +19,8 @@ LOOKING = "looking for what is left"
 WAITING = "waiting for the others"
 NOT_UP = "not started yet"
 # What a rank does, in the order in which it does it; a run is where the last of its ranks is.
-STEPS = {"start": "starting", "load": PHASES["load"], "opened": LOOKING, "render": WAITING, "gather": WAITING,
-         "encode": PHASES["encode"], "end": "ended"}  # fmt: skip
+STEPS = {"start": "starting", "backend": PHASES["backend"], "load": PHASES["load"], "opened": LOOKING,
+         "render": WAITING, "gather": WAITING, "encode": PHASES["encode"], "end": "ended"}  # fmt: skip
 RUN_STEPS = {**PHASES, "start": STARTING, "opened": LOOKING, "render": RENDERING}
 
 
@@ -70,6 +70,7 @@ class Status:
         state: empty (no run has begun), running, or one of :data:`ENDED`.
         phase: what a running one does, in words.
         pid, host: who leads it, while it runs.
+        job: number of its Slurm job.
         since, ended: when it began, and when it ended or was last heard of.
         code, message: exit code and words that it ended with.
         total, done, failed, left: numbers of images, None before they are known.
@@ -87,6 +88,7 @@ class Status:
     phase: str = ""
     pid: int | None = None
     host: str = ""
+    job: str = ""
     since: float | None = None
     ended: float | None = None
     code: int | None = None
@@ -129,7 +131,9 @@ def status_of(history: History, owner: Owner | None, *, output: Path, scene: str
         ranks = tuple(
             _rank(run, rank, running=seen.state == "running") for rank in sorted({*range(run.ranks), *run.now})
         )
-        seen = dataclasses.replace(seen, since=run.began(), warnings=tuple(map(one_line, run.warnings())), ranks=ranks)
+        job = str(run.launches[-1].get("job", "")) if run.launches else ""
+        warnings = tuple(map(one_line, run.warnings()))
+        seen = dataclasses.replace(seen, since=run.began(), job=job, warnings=warnings, ranks=ranks)
     if owner is not None and seen.state == "running":
         seen = dataclasses.replace(seen, pid=owner.pid or None, host=owner.host)
     return _with_estimate(seen, run)
@@ -256,14 +260,4 @@ def names(images: Iterable[Key]) -> list[str]:
     frames: dict[str, list[int]] = defaultdict(list)
     for size, frame in images:
         frames[size].append(frame)
-    return [named(size, framesets.text(group), len(group)) for size, group in frames.items()]
-
-
-def named(size: str, frames: str, count: int) -> str:
-    """Name a frame set of so many frames of a size."""
-    return f"{size} frame{'' if count == 1 else 's'} {frames}".lstrip()
-
-
-def one_line(text: str) -> str:
-    """Return a text without line breaks."""
-    return " ".join(str(text).split())
+    return [f"{size} {framesets.named(group)}".lstrip() for size, group in frames.items()]

@@ -1,0 +1,200 @@
+"""What each rank renders with: the backend that all nodes can use, and the GPU that is a rank's own.
+
+``auto`` takes EGL on a GPU, else OSMesa, else EGL on the CPU, else GLX on an X server of its own. All nodes take the
+same, since the pictures of two renderers differ at edges.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mpirender.display import private_display, type_shared
+from mpirender.engines import Ability, Engine, is_software
+from mpirender.errors import ToolMissing
+from mpirender.job import RenderJob
+
+# By which Slurm and CUDA tell which GPUs are meant for a process, the narrowest first.
+VISIBLE = ("CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "GPU_DEVICE_ORDINAL")
+GRANTED = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")  # their numbers
+HOW_MANY = "SLURM_GPUS_ON_NODE"
+ALLOW = "--allow-software"
+THREAD_LIMITS = (
+    "LP_NUM_THREADS", "OSPRAY_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VTK_SMP_MAX_THREADS"
+)  # fmt: skip
+
+
+class Kind(NamedTuple):
+    """A backend, and whether a GPU renders; None where either will do."""
+
+    backend: str
+    gpu: bool | None = None
+
+
+BEST_FIRST = (Kind("egl", gpu=True), Kind("osmesa"), Kind("egl", gpu=False), Kind("glx"))
+
+
+@contextlib.contextmanager
+def chosen(comm: Any, engine: Engine, job: RenderJob) -> Iterator[Ability | None]:  # noqa: ANN401
+    """Set this rank up to render for the time of the block; give what it is to render with, None for no window.
+
+    Raises:
+        ToolMissing: there is no backend that all nodes can use, or not the one that was asked for.
+    """
+    limit_threads()
+    if not engine.BACKENDS:
+        yield None
+        return
+    node = comm.Split_type(type_shared(), key=comm.rank)
+    usable = agree(comm, node, engine, job)
+    ability = of_rank(usable, node.rank, job, os.environ)
+    os.environ.update(engine.settings(ability))
+    with contextlib.ExitStack() as stack:
+        if ability.backend != "glx":
+            os.environ.pop("DISPLAY", None)  # some windows look for it all the same
+        elif job.display:
+            os.environ["DISPLAY"] = job.display
+        else:
+            stack.enter_context(private_display(comm))
+        yield ability
+
+
+def agree(comm: Any, node: Any, engine: Engine, job: RenderJob) -> list[Ability]:  # noqa: ANN401
+    """Return what the first kind that every node can render with is on this node.
+
+    Args:
+        node: the ranks of comm on this node, the first of which asks.
+
+    Raises:
+        ToolMissing: there is none.
+    """
+    told_by_slurm = {name: os.environ[name] for name in (*GRANTED, HOW_MANY) if name in os.environ}
+    environ = comm.bcast(told_by_slurm, root=0)
+    problems: list[tuple[str, bool]] = []
+    asked: dict[str, Sequence[Ability]] = {}
+    for kind in candidates(job, environ):
+        if kind.backend not in asked:
+            found = engine.abilities(job, kind.backend) if node.rank == 0 else ()
+            asked[kind.backend] = node.bcast(found, root=0)
+        usable, problem = fitting(kind, asked[kind.backend], job)
+        mine = (socket.gethostname(), problem, all(one.never for one in asked[kind.backend]))
+        told = sorted(set(comm.allgather(mine)))
+        if not any(problem for _, problem, _ in told):
+            return usable
+        problems += [(f"{host}, {kind.backend}: {problem}", never) for host, problem, never in told if problem]
+    raise ToolMissing(refusal(job, problems, environ))
+
+
+def candidates(job: RenderJob, environ: Mapping[str, str]) -> list[Kind]:
+    """Return the kinds that a job may be rendered with, the best first.
+
+    A GPU that was asked for, by ``--gpus`` or of Slurm, is not silently replaced by the CPU.
+    """
+    kinds = [kind for kind in BEST_FIRST if job.backend in ("auto", kind.backend)]
+    if job.gpus == "none":
+        return [kind for kind in kinds if not kind.gpu]
+    return [kind for kind in kinds if kind.gpu] if wants_gpu(job, environ) and not job.allow_software else kinds
+
+
+def wants_gpu(job: RenderJob, environ: Mapping[str, str]) -> bool:
+    """Say whether a GPU was asked for: by ``--gpus``, or of Slurm where nothing else was named."""
+    if job.gpus is not None:
+        return job.gpus != "none"
+    granted = any(environ.get(name) for name in GRANTED) or environ.get(HOW_MANY, "0") != "0"
+    return granted and job.backend in ("auto", "egl")
+
+
+def fitting(kind: Kind, found: Sequence[Ability], job: RenderJob) -> tuple[list[Ability], str]:
+    """Return those of the abilities of a node that are of a kind, or why there is none.
+
+    Args:
+        found: what the node can do with the backend.
+    """
+    good = [one for one in found if not one.problem]
+    usable = {one.device: one for one in good if kind.gpu is None or one.software != kind.gpu}
+    if not good:
+        return [], next((one.problem for one in found), "not possible")
+    wished = job.gpu_numbers if kind.gpu else ()
+    lacking = [number for number in wished if number not in usable]
+    if lacking or not usable:
+        here = ", ".join(f"device {one.device} is {one.renderer}" for one in good)
+        what = f"device {lacking[0]} is no GPU" if lacking else f"there is {'no' if kind.gpu else 'nothing but a'} GPU"
+        return [], f"{what}; {here}"
+    return [usable[number] for number in wished] or list(usable.values()), ""
+
+
+def of_rank(usable: Sequence[Ability], local_rank: int, job: RenderJob, environ: Mapping[str, str]) -> Ability:
+    """Return the ability of a rank: the devices go round among the ranks of a node.
+
+    Args:
+        usable: those of its node, all of one kind.
+        local_rank: number of the rank on its node.
+    """
+    if len(usable) == 1 or usable[0].software:
+        return usable[0]
+    mine = usable if job.gpus else [usable[place] for place in visible(len(usable), environ)]
+    return mine[local_rank % len(mine)]
+
+
+def visible(count: int, environ: Mapping[str, str]) -> list[int]:
+    """Return the places of the GPUs that a process is meant to use among those that EGL shows, all if in doubt.
+
+    Where Slurm fences GPUs off, EGL shows just those, and numbers that count all of the node lead beyond them. CUDA's
+    variable may also hold names (GPU-…, MIG-…), which EGL does not tell.
+
+    Args:
+        count: number of GPUs that EGL shows.
+    """
+    text = next((environ[name] for name in VISIBLE if name in environ), "")
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or not all(word.isdigit() and int(word) < count for word in words):
+        return list(range(count))
+    return list(dict.fromkeys(map(int, words)))
+
+
+def refusal(job: RenderJob, problems: Sequence[tuple[str, bool]], environ: Mapping[str, str]) -> str:
+    """Say in a line why nothing can be rendered.
+
+    Args:
+        problems: of each node and kind, and whether the program was never made for it: where others are left to mend,
+            that is not worth telling.
+    """
+    worth = [text for text, never in problems if not never] or [text for text, _ in problems]
+    reasons = " | ".join(dict.fromkeys(worth))
+    cure = f"; {ALLOW} renders on the CPU all the same" if wants_gpu(job, environ) else ""
+    if job.gpu_numbers:
+        return f"--gpus {job.gpus} is not possible; {reasons}{cure}"
+    if cure:
+        return f"Slurm gave this job GPUs, and ParaView can render on none; {reasons}{cure}"
+    if job.backend == "auto":
+        return f"there is nothing that ParaView can render with; {reasons}"
+    return f"--backend {job.backend} is not possible; {reasons}"
+
+
+def check(ability: Ability | None, renderer: str, job: RenderJob) -> None:
+    """Make sure that a rank got the GPU that it was to render on.
+
+    Args:
+        renderer: what OpenGL calls it, read back from the window.
+
+    Raises:
+        ToolMissing: the CPU renders instead.
+    """
+    if ability is None or ability.software or not is_software(renderer) or job.allow_software:
+        return
+    where = f"EGL device {ability.device}" if ability.device is not None else ability.backend
+    raise ToolMissing(
+        f"{where} on {socket.gethostname()} was to be {ability.renderer} but ParaView renders on the CPU ({renderer}); "
+        f"see whether the GPU is well (nvidia-smi), or {ALLOW}"
+    )
+
+
+def limit_threads() -> None:
+    """Let the thread pools of this rank be no larger than the cores it may use: a launcher may have bound it to few."""
+    cores = len(os.sched_getaffinity(0))
+    for name in THREAD_LIMITS:
+        told = os.environ.get(name, "")
+        os.environ[name] = str(min(int(told), cores) if told.isdigit() else cores)

@@ -1,0 +1,216 @@
+"""What a pvbatch can render with on this machine: found by asking it, in a process of its own for each question.
+
+ParaView before 6.0 opens the one kind of window that it was built for; from 6.0 on the environment decides. Where a
+window cannot be opened it does not raise but ends the process, by SIGABRT or SIGSEGV. What a pvbatch can do is
+remembered for a day, per binary, machine and what decides about its drivers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from mpirender import display, stopping
+from mpirender.engines import Ability
+from mpirender.engines.pvprobe import SAYS
+from mpirender.errors import ToolMissing, one_line
+from mpirender.processes import end_with_parent
+
+WINDOWS = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow", "glx": "vtkXOpenGLRenderWindow"}
+CURES = {
+    "egl": "install a GPU driver with EGL, or Mesa's (Debian, Ubuntu: apt-get install libegl1 libgl1-mesa-dri)",
+    "osmesa": "put libOSMesa.so.8 on LD_LIBRARY_PATH (Debian 12, Ubuntu: apt-get install libosmesa6; Mesa 25.1 and "
+    "later come without it)",
+    "glx": "see whether Xvfb works: xvfb-run glxinfo -B",
+}
+PROBE_SECONDS = 120.0  # ParaView on a busy file system
+KEPT_SECONDS = 24 * 3600.0
+HOSTED = Path(__file__).resolve().parents[1] / "hosted"
+OF_MPI = re.compile(r"(OMPI|PMIX|PMI|PRTE|HYDI?|MPI)_|SLURM_")  # else the child takes itself for one of the ranks
+OF_DRIVERS = re.compile(
+    r"(LD_LIBRARY_PATH|LD_PRELOAD|LIBGL_|MESA_|GALLIUM_|__EGL_|__GLX_|EGL_|DRI_|VTK_DEFAULT_|VTK_EGL_)"
+)
+DEVICE_FILES = ("/dev/dri/*", "/dev/nvidia[0-9]*", "/usr/share/glvnd/egl_vendor.d/*")
+
+
+def settings(ability: Ability) -> dict[str, str]:
+    """Return the environment in which ParaView opens this kind of window, on this device and no other."""
+    chosen = {"VTK_DEFAULT_OPENGL_WINDOW": WINDOWS[ability.backend]}
+    if ability.device is not None:  # the second is a wish in newer VTK and all there is in older
+        chosen.update(
+            VTK_EGL_DEVICE_INDEX=str(ability.device), VTK_DEFAULT_EGL_DEVICE_INDEX=str(ability.device)
+        )  # fmt: skip
+    return chosen
+
+
+def abilities(
+    pvbatch: Sequence[str], backend: str, *, shown_on: str = "", afresh: bool = False, insisted: bool = False
+) -> list[Ability]:
+    """Return what pvbatch can do with a backend here: an entry per EGL device, else one, possible or not.
+
+    Args:
+        pvbatch: the words that run it.
+        shown_on: X server to ask on; by default a private one.
+        afresh: ask also where the answer is remembered.
+        insisted: ask also where it is remembered as impossible: someone may have mended it.
+    """
+    place = memory(pvbatch, backend)
+    known = [] if afresh or shown_on else recall(place)
+    if known and not (insisted and all(ability.problem for ability in known)):
+        return known
+    if backend == "egl":
+        found, devices = ask(pvbatch, Ability("egl", device=0))
+        if found.problem and not found.never:  # how many there are is told where one of them works
+            devices = ask(pvbatch, Ability("egl"))[1]
+        answers = [found, *(ask(pvbatch, Ability("egl", device=number))[0] for number in range(1, devices))]
+    elif backend == "glx":
+        answers = [ask_on_display(pvbatch, shown_on)]
+    else:
+        answers = [ask(pvbatch, Ability(backend))[0]]
+    if not shown_on:
+        remember(place, answers)
+    return answers
+
+
+def ask_on_display(pvbatch: Sequence[str], shown_on: str) -> Ability:
+    """Ask for GLX, which needs an X server."""
+    if shown_on:
+        return ask(pvbatch, Ability("glx"), {"DISPLAY": shown_on})[0]
+    try:
+        with display.server() as reached:
+            return ask(pvbatch, Ability("glx"), reached)[0]
+    except ToolMissing as error:
+        return Ability("glx", problem=str(error))
+
+
+def ask(pvbatch: Sequence[str], wanted: Ability, reached: Mapping[str, str] | None = None) -> tuple[Ability, int]:
+    """Let pvbatch open a window and paint it; return what came of it, and the number of EGL devices.
+
+    Args:
+        reached: environment variables by which it reaches an X server.
+    """
+    environment = {name: value for name, value in os.environ.items() if not OF_MPI.match(name) and name != "DISPLAY"}
+    environment.update(settings(wanted), **reached or {}, PYTHONPATH=str(HOSTED), HWLOC_COMPONENTS="-gl")
+    command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.pvprobe"]
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS,
+            check=False, preexec_fn=_aside,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return replace(_impossible(wanted, f"{pvbatch[-1]} cannot be asked ({one_line(str(error))})"), sure=False), 0
+    return judge(wanted, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def judge(wanted: Ability, code: int, said: str, complained: str) -> tuple[Ability, int]:
+    """Make an ability of what pvbatch said, with the reason and the cure where it cannot; and the number of devices."""
+    found: dict[str, object] = {}
+    for line in said.splitlines():
+        if line.startswith(SAYS):
+            found.update(json.loads(line[len(SAYS) :]))
+    window, devices = str(found.get("window", "")), int(str(found.get("devices", 0)))
+    if code == -signal.SIGKILL:  # out of memory, or someone ends everything
+        return replace(_impossible(wanted, "pvbatch was killed while it was asked; try again"), sure=False), devices
+    if window != WINDOWS[wanted.backend]:
+        return _instead(wanted, window, code, complained), devices
+    renderer = re.search(r"OpenGL renderer string:\s*(.*)", str(found.get("capabilities", "")))
+    if "painted" not in found:
+        return _impossible(wanted, _why_it_died(wanted, code, complained)), devices
+    if not found["painted"] or renderer is None:
+        return _impossible(wanted, f"it paints nothing; {CURES[wanted.backend]}"), devices
+    return Ability(wanted.backend, wanted.device, renderer[1].strip()), devices
+
+
+def _impossible(wanted: Ability, problem: str) -> Ability:
+    return Ability(wanted.backend, wanted.device, problem=problem)
+
+
+def _instead(wanted: Ability, window: str, code: int, complained: str) -> Ability:
+    """Say why there is another kind of window than the one that was wanted, or none."""
+    if not window:
+        last = next((line for line in reversed(complained.splitlines()) if line.strip()), f"exit code {code}")
+        return _impossible(
+            wanted, f"pvbatch does not start ({one_line(last)[:160]}); see what it says: pvbatch --version"
+        )
+    if re.search("Failed to (create|initialize)", complained):  # from ParaView 6.0 on, which then tries others
+        of = "" if wanted.device in (None, 0) else f" {wanted.device}"
+        what = "EGL device" if wanted.backend == "egl" else "window"
+        return _impossible(wanted, f"no {what}{of} can be used; {CURES[wanted.backend]}")
+    kind = {name: backend for backend, name in WINDOWS.items()}.get(window, window)
+    cure = f"take ParaView 6.0 or newer, or a build for {wanted.backend}"
+    return replace(_impossible(wanted, f"this ParaView was built for {kind} alone; {cure}"), never=True)
+
+
+def _why_it_died(wanted: Ability, code: int, complained: str) -> str:
+    if "libOSMesa not found" in complained:
+        return f"libOSMesa is not found; {CURES['osmesa']}"
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"pvbatch dies of it ({how}); {CURES[wanted.backend]}"
+
+
+def _aside() -> None:
+    """Let a process that may abort leave no core file, end with its parent, and not hear what is meant for that."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    end_with_parent(signal.SIGKILL)
+    stopping.ward_off()
+
+
+# --- What is remembered
+
+
+def memory(pvbatch: Sequence[str], backend: str) -> Path:
+    """Return where the answer to a question is remembered; it is another place when anything that decides differs."""
+    program, about = Path(shutil.which(pvbatch[-1]) or pvbatch[-1]).resolve(), (0, 0)
+    with contextlib.suppress(OSError):
+        about = program.stat().st_size, program.stat().st_mtime_ns
+    environment = sorted(item for item in os.environ.items() if OF_DRIVERS.match(item[0]))
+    devices = [str(path) for pattern in DEVICE_FILES for path in sorted(Path("/").glob(pattern[1:]))]
+    libraries = [*filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)), "/etc/ld.so.cache"]
+    changed = [Path(place).stat().st_mtime_ns for place in libraries if Path(place).exists()]
+    machine = (socket.gethostname(), _boot(), devices, changed, shutil.which("Xvfb"))
+    parts = (*pvbatch, program, about, backend, environment, machine)
+    cache = os.environ.get("XDG_CACHE_HOME") or f"{os.environ.get('HOME', '')}/.cache"
+    return Path(cache) / "mpirender" / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}.json"
+
+
+def recall(place: Path) -> list[Ability]:
+    """Return what is remembered of less than a day ago, nothing if there is no such thing."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        if time.time() - place.stat().st_mtime < KEPT_SECONDS:
+            return [Ability(**fields) for fields in json.loads(place.read_text())]
+    return []
+
+
+def remember(place: Path, answers: Sequence[Ability]) -> None:
+    """Keep the answers; where nothing can be written it is asked again next time."""
+    if not all(ability.sure for ability in answers):
+        return
+    part = place.with_name(f".part-{place.stem}-{socket.gethostname()}-{os.getpid()}")
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps([asdict(ability) for ability in answers]))
+        part.replace(place)
+
+
+def _boot() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def seen_by(pvbatch: Sequence[str]) -> Iterator[Ability]:
+    """Yield all that pvbatch can do here and cannot, asked afresh, for doctor."""
+    for backend in WINDOWS:
+        yield from abilities(pvbatch, backend, afresh=True)

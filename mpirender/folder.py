@@ -1,0 +1,48 @@
+"""The folder of a run: the job in it, what dead ranks have left there, and why it cannot be written to."""
+
+from __future__ import annotations
+
+import contextlib
+
+from mpirender import lock
+from mpirender.errors import MpirenderError, NoSpace, UsageError, out_of_space
+from mpirender.job import RenderJob
+
+
+def write_down(job: RenderJob) -> None:
+    """Make the folder of the run and write the job for ranks that are started by hand.
+
+    Raises:
+        UsageError: it cannot be written, or a run lives there.
+    """
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with lock.held(job.folder, lock.DRY_RUN):
+            write_job(job)
+    except OSError as error:
+        raise unwritable(job, error) from None
+
+
+def write_job(job: RenderJob) -> None:
+    """Write the job for the ranks; the lock must be held."""
+    part = job.folder / ".part-job.json"
+    try:
+        part.write_text(job.to_json())
+        part.replace(job.folder / "job.json")
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def unwritable(job: RenderJob, error: OSError) -> MpirenderError:
+    """Return the error for an output folder that cannot be written to."""
+    if out_of_space(error):
+        return NoSpace(job.output)
+    return UsageError(f"--output {job.output}: cannot be written ({error.strerror or error})")
+
+
+def tidy(job: RenderJob) -> None:
+    """Remove what ranks that died had begun to write."""
+    for folder in (job.output, job.folder, *(job.output / size.name for size in job.sizes)):
+        for part in folder.glob(".part-*"):
+            with contextlib.suppress(OSError):
+                part.unlink()

@@ -1,0 +1,131 @@
+"""The options that several commands share, in groups as --help shows them."""
+
+from __future__ import annotations
+
+from cloup import option, option_group
+
+OUTPUT = option_group(
+    "What comes out",
+    option("-o", "--output", metavar="FOLDER", help="Folder of frames and movies. [default: SCENE_renders]"),
+    option(
+        "-s", "--size", "sizes", multiple=True, metavar="SIZE",
+        help="Image resolution in pixels: HD, 4K, 720p, 1440p, 8K …, WxH or NAME=WxH; give it again for more than one. "
+        "[default: HD]",
+    ),
+    option("-f", "--frames", metavar="SET", help="Frames to render, counted from 0: 0-99, 0-999x2, 1,5,10-20. "
+           "[default: all]"),
+    option("-r", "--frame-rate", metavar="RATE", default="25", help="Frames a second of the movie; 30000/1001 works."),
+    option("-m", "--movie", metavar="KIND", default="mp4",
+           help="mp4 (H.264), webm, gif, mkv (lossless, for further cutting) or none."),
+    option("--image-format", metavar="FORMAT", default="png", help="png, jpg or tiff."),
+)  # fmt: skip
+PICTURE = option_group(
+    "What is in the picture",
+    option("--view", metavar="NAME", help="View to render. [default: the one the scene shows first]"),
+    option("--layout", metavar="NAME", help="Layout to render whole, by name or number (from 1), instead of a view."),
+    option("--override-color-palette", metavar="NAME", help="ParaView colour palette, for example WhiteBackground."),
+    option("--font-scaling", metavar="HOW", default="Scale fonts proportionally",
+           help="'Scale fonts proportionally' or 'Do not scale fonts'."),
+    option("--transparent-background", is_flag=True, help="Leave the background transparent (png, tiff; webm, gif). "
+           "An mp4 shows black there."),
+    option("--one-pass", is_flag=True, help="Give the view the size of the image, so that it is rendered in one pass "
+           "instead of in tiles: faster where there is much geometry, and another picture. Text looks smaller."),
+    option("--stereo-mode", metavar="MODE", default="No change", help="ParaView's stereo mode, such as 'Red-Blue'."),
+)  # fmt: skip
+DATA = option_group(
+    "Where the data is",
+    option("--data-dir", metavar="FOLDER", help="Look for the scene's data files in this folder, as ParaView's "
+           "'Search files under specified directory' does; for states from another machine, Windows too."),
+    option("--file", "files", multiple=True, metavar="READER=PATH",
+           help="Read this file instead, by the reader's name in the pipeline; give it again for more than one."),
+)  # fmt: skip
+RUNNING = option_group(
+    "How it runs",
+    option("-n", "--ranks", type=int, metavar="N", help="MPI ranks. [default: one per core you may use]"),
+    option("--schedule", metavar="HOW", default="interleaved",
+           help="interleaved; contiguous (a block of frames per rank: for filters that integrate over time); or "
+           "dynamic (frame by frame as ranks get free: where frames or nodes differ much)."),
+    option("--on-error", metavar="WHAT", default="fail",
+           help="fail a frame during which ParaView reported an error, or warn and keep it."),
+    option("--max-restarts", type=int, metavar="N", default=10,
+           help="Start the ranks again this often when one dies. An image that kills its rank twice is set aside."),
+    option("--frame-timeout", type=float, metavar="SECONDS",
+           help="End a rank that takes longer for an image, as if it had died. [default: 20 times the slowest image so "
+           "far, at least 10 minutes; 4 hours before the first is done]"),
+    option("--grace-period", type=float, metavar="SECONDS", default=25,
+           help="What images in flight get to end after a signal: SIGTERM, SIGUSR1, Ctrl-C."),
+    option("--max-requeues", type=int, metavar="N", default=100,
+           help="How often a Slurm job goes back into the queue when SIGUSR1 tells that its time is over."),
+    option("--compression-level", type=int, metavar="LEVEL", default=1,
+           help="zlib level of png files, 0 to 9: their size and writing time, never a pixel."),
+)  # fmt: skip
+RENDERER = option_group(
+    "What it renders with",
+    option("--backend", metavar="HOW", default="auto",
+           help="egl, osmesa or glx. auto is EGL on a GPU if there is one, else OSMesa, else EGL on the CPU, else GLX "
+           "on an X server of its own (Xvfb)."),
+    option("--gpus", metavar="NUMBERS", help="EGL devices that the ranks of a node share in turn, such as 0,1; none "
+           "for the CPU alone. [default: those that Slurm and CUDA make visible]"),
+    option("--allow-software", is_flag=True, help="Render on the CPU where a GPU was asked for and cannot be used."),
+    option("--display", metavar="NAME", help="X server to render on with --backend glx, such as :0."),
+)  # fmt: skip
+PROGRAMS = option_group(
+    "Which programs",
+    option("--pvbatch", metavar="PATH", help="ParaView's pvbatch. [default: MPIRENDER_PVBATCH, else from PATH]"),
+    option(
+        "--mpiexec",
+        metavar="PATH",
+        help="The MPI launcher that fits pvbatch's MPI. [default: the one beside pvbatch, else from PATH]",
+    ),
+    option(
+        "--launcher",
+        metavar="HOW",
+        default="auto",
+        help="What starts the ranks: mpiexec, srun, or none (one rank "
+        "without MPI). auto is mpiexec; in a Slurm allocation it is what connects the ranks, found by trying.",
+    ),
+    option(
+        "--container",
+        metavar="IMAGE",
+        envvar="MPIRENDER_CONTAINER",
+        help="Run the ranks in this container (Apptainer), made with launch/paraview.def. "
+        "[default: MPIRENDER_CONTAINER]",
+    ),
+)
+
+# What most jobs need; anything else can follow after --.
+OF_SBATCH = {
+    "nodes": "Nodes.",
+    "time": "Time limit of one turn, such as 2:00:00; a movie that takes longer goes on in the next.",
+    "ntasks_per_node": "Ranks on each node. [default: one per core]",
+    "cpus_per_task": "Cores of each rank, for its threads.",
+    "gpus_per_node": "GPUs on each node.",
+    "mem": "Memory on each node.",
+    "partition": "Partition.",
+    "account": "Account that pays.",
+    "constraint": "Kind of node.",
+    "dependency": "Wait for other jobs, such as afterok:17.",
+    "mail_user": "Who is told of the end.",
+    "mail_type": "When, such as END,FAIL.",
+}
+SLURM = option_group(
+    "What Slurm is asked for (options of sbatch)",
+    *(option(f"--{name.replace('_', '-')}", metavar="VALUE", help=text) for name, text in OF_SBATCH.items()),
+)
+MOVIE = option_group(
+    "The movie",
+    option("-r", "--frame-rate", metavar="RATE", help="Frames a second; 30000/1001 works. [default: the run's]"),
+    option("-m", "--movie", metavar="KIND", help="mp4, webm, gif or mkv. [default: the run's; mp4 where it made none]"),
+    option("--codec", metavar="CODEC", help="mp4: h264, h265, av1; webm: vp9, av1; mkv: images (the files themselves), "
+           "ffv1. [default: the first of them]"),
+    option("--name", metavar="SUFFIX",
+           help="Write SCENE_SIZE_SUFFIX beside the movie that is there, instead of in its place."),
+)  # fmt: skip
+FRAMES = option_group(
+    "Its frames",
+    option("-s", "--size", "sizes", multiple=True, metavar="NAME",
+           help="Only this size; give it again for more than one. [default: all of the run]"),
+    option("-f", "--frames", metavar="SET", help="Frames to show, such as 0-99. [default: those of the run]"),
+    option("--allow-missing", metavar="HOW", help="What to do with missing or damaged frames: skip leaves them out, "
+           "hold shows the one before meanwhile. [default: make no movie]"),
+)  # fmt: skip

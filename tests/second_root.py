@@ -1,0 +1,130 @@
+"""A second Debian beside the one that runs the tests, with ParaView 6.1: a folder to change the root to.
+
+There is no display, no Xvfb and no GPU in it; EGL renders on the CPU. Its OSMesa, which newer Debians have no more, is
+that of the Debian outside, in a folder of its own. It is made once per checkout (some minutes, 3 GB) and needs root.
+
+    python tests/second_root.py        makes it, and says where it is
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PLACE = REPOSITORY / ".roots" / "forky"
+SUITE, OF_KIN = "forky", "sid"  # debootstrap knows the second from of old, and the first is made the same way
+PACKAGES = (
+    "paraview", "python3-paraview", "python3-mpi4py", "openmpi-bin", "libegl1", "libgl1-mesa-dri", "python3-venv",
+    "ca-certificates", "procps",
+)  # fmt: skip
+OSMESA = ("libosmesa6", "libglapi-mesa", "libllvm15", "libxml2", "libicu72", "libz3-4", "libedit2", "libffi8")
+WITH_OSMESA = {"LD_LIBRARY_PATH": "/opt/osmesa/usr/lib/x86_64-linux-gnu"}
+PROGRAMS = ("debootstrap", "unshare", "dpkg", "apt-get")
+MPIRENDER = "/opt/mpirender/bin/mpirender"
+STAMP = "complete"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+# Mounts are seen by the process that enters alone, and end with it, so the folder can be removed without a thought. Of
+# the system outside nothing is mounted that a package could overwrite in there.
+ENTER = """\
+set -eu
+root=$1; shift
+mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys"
+mount --rbind /dev "$root/dev"
+for shared in "$1" "$2"; do mkdir -p "$root$shared"; mount --bind "$shared" "$root$shared"; done
+directory=$3; shift 3
+cd "$root"
+exec chroot "$root" env -C "$directory" "$@"
+"""
+
+
+class Root:
+    """The folder, complete."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(
+        self, *command: object, cwd: Path | str = "/", timeout: float = 600, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in it; it sees the folder of temporary files and this checkout where they are outside."""
+        kept = {
+            name: value for name, value in os.environ.items() if name not in ("DISPLAY", "XAUTHORITY", "PYTHONPATH")
+        }
+        words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", ENTER, "-", self.folder]
+        words += [tempfile.gettempdir(), REPOSITORY, cwd, *command]
+        return subprocess.run(
+            list(map(str, words)), env={**kept, **environment}, capture_output=True, text=True, timeout=timeout,
+            check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def need(self, *command: object, **options: object) -> None:
+        """Run a command that must succeed.
+
+        Raises:
+            RuntimeError: with the last of what it said.
+        """
+        done = self.run(*command, **options)
+        if done.returncode:
+            raise RuntimeError(f"{command[0]} failed in {self.folder}: {(done.stdout + done.stderr)[-2000:]}")
+
+
+def made() -> Root:
+    """Return the second root, made now if it is not there yet.
+
+    Raises:
+        RuntimeError: it cannot be made.
+    """
+    if not (PLACE / STAMP).exists():
+        shutil.rmtree(PLACE, ignore_errors=True)
+        PLACE.parent.mkdir(parents=True, exist_ok=True)
+        make(Root(PLACE))
+        (PLACE / STAMP).touch()
+    return Root(PLACE)
+
+
+def make(root: Root) -> None:
+    """Fill the folder."""
+    known = Path("/usr/share/debootstrap/scripts")
+    words = ["debootstrap", "--variant=minbase", SUITE, str(root.folder), mirror()]
+    if not (known / SUITE).exists():
+        words.append(str(known / OF_KIN))
+    outside(*words)
+    shutil.copy("/etc/resolv.conf", root.folder / "etc")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    root.need("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *PACKAGES, timeout=1200, **quiet)
+    with tempfile.TemporaryDirectory() as folder:
+        outside("apt-get", "download", *OSMESA, cwd=folder)
+        for package in Path(folder).glob("*.deb"):
+            outside("dpkg", "-x", str(package), str(root.folder / "opt" / "osmesa"))
+    if CERTIFICATES.exists():  # those that are trusted outside may be more
+        shutil.copy(CERTIFICATES, root.folder / CERTIFICATES.relative_to("/"))
+    root.need("python3", "-m", "venv", "--system-site-packages", str(Path(MPIRENDER).parents[1]))
+    root.need(Path(MPIRENDER).with_name("pip"), "install", "--quiet", "--editable", REPOSITORY)
+
+
+def mirror() -> str:
+    """Return where this machine's own packages come from."""
+    sources = Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")
+    text = "\n".join(path.read_text() for path in sources if path.is_file())
+    found = re.search(r"^(?:deb (?:\[.*?\] )?|URIs: )(\S+/debian/?)(?:\s|$)", text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError("no source of Debian packages in /etc/apt")
+    return found[1]
+
+
+def outside(*command: str, cwd: str | None = None) -> None:
+    """Run a command that must succeed, outside of the new root."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:2])} failed: {(done.stdout + done.stderr)[-2000:]}")
+
+
+if __name__ == "__main__":
+    sys.exit(print(made().folder))

@@ -1,0 +1,241 @@
+"""A real Slurm cluster inside this machine: a login node with the controller, and compute nodes.
+
+Every node has namespaces of its own (network, host name, processes, mounts, shared memory), so it has its own address,
+its own /tmp and /dev/shm, and can be crashed by killing its first process. Needs root; nothing outlives the cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+HEAD = "head"
+CORES = 8  # that each node claims to have
+NODE_LOST_SECONDS = 12  # until Slurm takes a silent node for dead; sites have minutes
+PMIX = Path("/usr/lib/x86_64-linux-gnu/pmix2/lib")  # Debian's srun looks for libpmix.so there, which is not
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "unshare", "nsenter")
+
+CONFIGURATION = """\
+ClusterName=test
+SlurmctldHost={head}({network}.254)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+CredType=cred/munge
+StateSaveLocation={folder}/controller
+SlurmdSpoolDir={folder}/spool/%n
+SlurmctldPidFile={folder}/controller.pid
+SlurmdPidFile={folder}/%n.pid
+SlurmctldLogFile={folder}/controller.log
+SlurmdLogFile={folder}/%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+MpiDefault=none
+SwitchType=switch/none
+SchedulerType=sched/backfill
+SchedulerParameters=bf_interval=2,sched_interval=2,batch_sched_delay=0
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SlurmdParameters=config_overrides
+ReturnToService=2
+SlurmdTimeout={lost}
+KillWait=5
+MinJobAge=3600
+MailProg=/bin/true
+NodeName={nodes} CPUs={cores} RealMemory=8000 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+# The first process of a node; bash waits for orphans, too.
+INIT = "sleep infinity & wait"
+FURNISH = """\
+set -eu
+hostname {name}
+mount --make-rprivate /
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+mount --bind {folder}/hosts /etc/hosts
+if [ -d {pmix} ]; then mount --bind {folder}/pmix {pmix}; fi
+mkdir -p {folder}/tmp/{name}; chmod 1777 {folder}/tmp/{name}
+for shared in {shared}; do
+    case $shared in /tmp/*)
+        mkdir -p {folder}/tmp/{name}/"${{shared#/tmp/}}"
+        mount --rbind "$shared" {folder}/tmp/{name}/"${{shared#/tmp/}}" ;;
+    esac
+done
+mount --rbind {folder}/tmp/{name} /tmp
+"""
+
+
+class Cluster:
+    """A login node and compute nodes n1, n2, …; a context manager."""
+
+    def __init__(self, folder: Path, shared: Sequence[Path], *, count: int = 3, network: str = "10.88.0") -> None:
+        """Prepare it.
+
+        Args:
+            folder: for its own files; a short path, since sockets are in it.
+            shared: folders that all nodes see; of those under /tmp only these.
+        """
+        self.folder, self.shared, self.network = folder, shared, network
+        self.nodes = [f"n{number}" for number in range(1, count + 1)]
+        self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+        self._first: dict[str, int] = {}  # process of each node, as seen from outside
+        self._starters: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Cluster:
+        try:
+            self._write_files()
+            self._start_munge()
+            for name in (HEAD, *self.nodes):
+                self.boot(name)
+            self._wait_until_idle()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for name in list(self._first):
+            self.crash(name)
+        pid = self.folder / "munge" / "pid"
+        if pid.exists():
+            subprocess.run(["kill", pid.read_text().strip()], check=False)
+        for starter in self._starters:
+            starter.wait(20)
+
+    def run(self, *command: object, on: str = HEAD, **options: object) -> subprocess.CompletedProcess[str]:
+        """Run a command on a node, the login node by default."""
+        settings = {"env": self.environment, "timeout": 120, "cwd": self.folder, **options}
+        words = [*self._inside(on, cwd=settings["cwd"]), *map(str, command)]
+        return subprocess.run(words, capture_output=True, text=True, check=False, **settings)
+
+    def ask(self, *command: object) -> str:
+        """Run a command that must succeed on the login node; return what it prints."""
+        done = self.run(*command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def job(self, number: str) -> dict[str, str]:
+        """Return what Slurm says of a job, by its own names."""
+        words = self.ask("scontrol", "show", "job", "--oneliner", number).split()
+        return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def boot(self, name: str) -> None:
+        """Start a node and its daemon."""
+        namespaces = ["--net", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "--kill-child"]
+        starter = subprocess.Popen(
+            ["unshare", *namespaces, "bash", "-c", INIT],
+            stderr=subprocess.DEVNULL,  # it complains when it is killed
+        )
+        self._starters.append(starter)
+        children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children")
+        self._first[name] = int(eventually(lambda: children.read_text().split())[0])
+        eventually(lambda: Path(f"/proc/{self._first[name]}/comm").read_text() == "bash\n")
+        self._wire(name)
+        texts = {"folder": self.folder, "pmix": PMIX, "shared": " ".join(map(str, self.shared)), "name": name}
+        self._do(self._inside(name), "bash", "-c", FURNISH.format(**texts))
+        if name == HEAD:
+            daemon = ["slurmctld", "-D", "-c"]
+        else:
+            (self.folder / "spool" / name).mkdir(parents=True, exist_ok=True)
+            daemon = ["slurmd", "-D", "-N", name]
+        with (self.folder / f"{name}.out").open("ab") as out:
+            process = subprocess.Popen([*self._inside(name), *daemon], env=self.environment, stdout=out, stderr=out)
+        self._starters.append(process)
+
+    def busy(self) -> bool:
+        """Say whether anything of a job still runs on a node."""
+        there = [name for name in self.nodes if name in self._first]
+        return any(self.run("pgrep", "-x", "slurmstepd", on=name).returncode == 0 for name in there)
+
+    def crash(self, name: str) -> None:
+        """Kill everything that runs on a node at once."""
+        subprocess.run(["kill", "-KILL", str(self._first.pop(name))], check=False)
+
+    def mend(self) -> None:
+        """Boot what has crashed, take up what was set down, and wait until all nodes can be used."""
+        for name in self.nodes:
+            if name not in self._first:
+                self.boot(name)
+        for line in self.ask("sinfo", "-h", "-N", "-o", "%N %T").splitlines():
+            if line.split()[1] in ("down", "drained", "draining"):
+                self.run("scontrol", "update", f"nodename={line.split()[0]}", "state=resume")
+        self._wait_until_idle()
+
+    def _inside(self, name: str, cwd: object = "/") -> list[str]:
+        return ["nsenter", "-t", str(self._first[name]), "-n", "-u", "-i", "-p", "-m", f"--wd={cwd}", "--"]
+
+    def _wire(self, name: str) -> None:
+        """Give a node its network: a bridge in the login node, a cable from it to every other."""
+        inside = self._inside(name)
+        self._do(inside, "ip", "link", "set", "lo", "up")
+        if name == HEAD:
+            self._do(inside, "ip", "link", "add", "br0", "type", "bridge")
+            device, number = "br0", "254"
+        else:
+            device, number = "eth0", name[1:]
+            self._do(self._inside(HEAD), "sh", "-c", f"! ip link show v{name} >/dev/null 2>&1 || ip link del v{name}")
+            ends = ["netns", str(self._first[HEAD]), "type", "veth", "peer", "name", "eth0"]
+            self._do([], "ip", "link", "add", f"v{name}", *ends, "netns", str(self._first[name]))
+            self._do(self._inside(HEAD), "ip", "link", "set", f"v{name}", "master", "br0", "up")
+        # Its own even after a reboot, as a real card's is: the others remember it for a while.
+        self._do(inside, "ip", "link", "set", device, "address", f"02:00:00:00:00:{int(number):02x}")
+        self._do(inside, "ip", "addr", "add", f"{self.network}.{number}/24", "dev", device)
+        self._do(inside, "ip", "link", "set", device, "up")
+
+    def _write_files(self) -> None:
+        for name in ("munge", "controller", "spool", "pmix"):
+            (self.folder / name).mkdir(mode=0o755)
+        names = {"folder": self.folder, "network": self.network, "head": HEAD, "cores": CORES}
+        nodes = f"n[1-{len(self.nodes)}]"
+        (self.folder / "slurm.conf").write_text(CONFIGURATION.format(nodes=nodes, lost=NODE_LOST_SECONDS, **names))
+        version = subprocess.run(["slurmd", "-V"], capture_output=True, text=True, check=True).stdout.split()[-1]
+        old = int(version.split(".")[0]) < 23  # these start their cgroup layer even when nothing uses it
+        (self.folder / "cgroup.conf").write_text(f"CgroupPlugin={'cgroup/v1' if old else 'disabled'}\n")
+        numbers = [(HEAD, 254), *((name, int(name[1:])) for name in self.nodes)]
+        lines = ["127.0.0.1 localhost", *(f"{self.network}.{number} {name}" for name, number in numbers)]
+        (self.folder / "hosts").write_text("\n".join(lines) + "\n")
+        if PMIX.is_dir():
+            shutil.copytree(PMIX, self.folder / "pmix", dirs_exist_ok=True, symlinks=False)
+            library = self.folder / "pmix" / "libpmix.so"
+            if not library.exists():
+                library.symlink_to("libpmix.so.2")
+
+    def _start_munge(self) -> None:
+        home = self.folder / "munge"
+        (home / "key").write_bytes(os.urandom(128))
+        (home / "key").chmod(0o400)
+        names = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+        options = [f"--{option}={home / name}" for option, name in names.items()]
+        self._do([], "munged", "--force", *options)
+
+    def _wait_until_idle(self) -> None:
+        def idle() -> bool:
+            answer = self.run("sinfo", "-h", "-N", "-o", "%T", timeout=20)
+            return answer.stdout.split() == ["idle"] * len(self.nodes)
+
+        eventually(idle, 60)
+
+    @staticmethod
+    def _do(inside: Sequence[str], *command: str) -> None:
+        done = subprocess.run([*inside, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+
+
+def eventually(condition, seconds: float = 30, told=lambda: "it never came to be"):
+    """Wait until something comes to be; return it.
+
+    Args:
+        told: returns what there is to say of it when it does not.
+    """
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, told()
+        time.sleep(0.1)
+    return found

@@ -1,0 +1,94 @@
+"""The private X server, asked as an X client asks it; test_assembly.py shares it among ranks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import HERE, need
+from mpirender import display, launcher
+from mpirender.launcher import Placement
+
+NAME = b"MIT-MAGIC-COOKIE-1"
+ACCEPTED, REFUSED = 1, 0
+
+
+def answer(number: str, cookie: bytes) -> int:
+    """Ask for a connection (X Window System Protocol, chapter 8); return the first byte of what the server says."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(f"/tmp/.X11-unix/X{number}")
+        name = NAME if cookie else b""
+        padded = name + b"\0" * (-len(name) % 4) + cookie
+        client.sendall(struct.pack("<cxHHHHxx", b"l", 11, 0, len(name), len(cookie)) + padded)
+        return client.recv(1)[0]
+
+
+@pytest.fixture(autouse=True)
+def xvfb() -> None:
+    need("Xvfb")
+
+
+def test_only_who_has_the_cookie_gets_in() -> None:
+    with display.server() as environment:
+        number, kept = environment["DISPLAY"][1:], Path(environment["XAUTHORITY"])
+        cookie = kept.read_bytes()[-display.COOKIE_BYTES :]
+        assert answer(number, cookie) == ACCEPTED
+        assert answer(number, b"") == REFUSED
+        assert answer(number, cookie[::-1]) == REFUSED
+        assert kept.stat().st_nlink == 0, "nothing is left in a folder when the process is killed"
+    assert not Path(f"/tmp/.X11-unix/X{number}").exists()
+
+
+def test_two_servers_have_numbers_and_cookies_of_their_own() -> None:
+    with display.server() as one, display.server() as other:
+        assert one["DISPLAY"] != other["DISPLAY"]
+        assert Path(one["XAUTHORITY"]).read_bytes() != Path(other["XAUTHORITY"]).read_bytes()
+
+
+RUNS, RANKS = 100, 4
+
+
+def four_ranks(*arguments: str) -> subprocess.Popen[str]:
+    """Start ranks that share an X server, as a run does."""
+    words = [need("mpiexec"), "-n", str(RANKS), need("pvbatch"), "--no-mpi", str(HERE / "on_display.py"), *arguments]
+    environment = {**os.environ, **launcher.settings_here(Placement(RANKS, 1))}
+    return subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def servers() -> set[str]:
+    return set(subprocess.run(["pgrep", "-x", "Xvfb"], capture_output=True, text=True, check=False).stdout.split())
+
+
+@pytest.mark.slow
+def test_of_a_hundred_short_runs_none_loses_its_x_server_and_none_leaves_it() -> None:
+    before = servers()
+    for run in range(RUNS):
+        with four_ranks() as ranks:
+            said, _ = ranks.communicate(timeout=120)
+        assert ranks.returncode == 0, f"run {run}: {said}"
+    assert servers() <= before
+
+
+@pytest.mark.slow
+def test_when_the_ranks_are_killed_their_x_server_ends(tmp_path: Path) -> None:
+    before = servers()
+    with four_ranks(str(tmp_path / "go on")) as ranks:
+        deadline = time.monotonic() + 60
+        while not (mine := servers() - before) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert mine
+        subprocess.run(["pkill", "-KILL", "-f", "on_display.py"], check=True)
+        ranks.communicate(timeout=60)
+        assert ranks.returncode != 0
+        while servers() & mine and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert not servers() & mine

@@ -1,0 +1,107 @@
+"""The dynamic schedule: frames handed out by messages as ranks get free."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY, Run, need
+from mpirender import journal, launcher
+from mpirender.handout import parts, place_of_desk
+from mpirender.job import Image
+
+Pattern = Callable[..., Path]
+
+
+def test_all_sizes_of_a_frame_are_one_part_and_suspects_come_last_together() -> None:
+    images = [Image(frame, size) for frame in range(3) for size in ("HD", "4K")]
+    assert parts(images, ()) == [images[0:2], images[2:4], images[4:6]]
+    suspects = {images[0], images[3]}
+    assert parts(images, suspects) == [[images[1]], [images[2]], images[4:6], [images[0], images[3]]]
+    assert parts(images, set(images)) == [images]
+    assert parts([], ()) == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "desk"), [("a", 0), ("aaa", 2), ("aabbb", 4), ("aaabb", 2), ("ab", 1), ("abab", 3), ("abba", 3)]
+)
+def test_the_desk_is_where_there_is_one_process_too_many(hosts: str, desk: int) -> None:
+    assert place_of_desk(hosts) == desk
+
+
+def taken(output: Path) -> dict[int, list[int]]:
+    """Return the frames that each rank took, in order."""
+    frames: dict[int, list[int]] = {}
+    for record in journal.read(output / ".mpirender"):
+        if record["event"] == "take":
+            frames.setdefault(record["rank"], []).append(record["frame"])
+    return frames
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 5])
+def test_every_frame_is_rendered_once_and_in_order(run: Run, pattern: Pattern, tmp_path: Path, ranks: int) -> None:
+    done = run("render", pattern(), "--size", "80x50", "--schedule", "dynamic", "--ranks", ranks)
+    assert done.returncode == 0, done.stderr
+    shares = taken(tmp_path / "test_renders")
+    assert sorted(frame for share in shares.values() for frame in share) == list(range(6))
+    assert all(share == sorted(share) for share in shares.values())
+    assert {record["ranks"] for record in journal.read(tmp_path / "test_renders/.mpirender")
+            if record["event"] == "start"} == {ranks}  # fmt: skip
+
+
+def test_a_rank_that_is_busy_holds_up_no_other(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    """The first frame takes as long as all the others: they go to the other rank."""
+    scene = pattern(json.dumps({"frames": 21, "seconds": [2.0, *[0.02] * 20]}))
+    done = run("render", scene, "--size", "80x50", "--schedule", "dynamic", "--ranks", 2, "--movie", "none")
+    assert done.returncode == 0, done.stderr
+    shares = sorted(taken(tmp_path / "test_renders").values(), key=len)
+    assert shares == [[0], list(range(1, 21))]
+
+
+def test_a_poison_frame_is_found_and_the_others_are_rendered(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    scene = pattern('{"frames": 8, "seconds": 0.02, "kill": [3]}')
+    done = run("render", scene, "--size", "80x50", "--schedule", "dynamic", "--ranks", 2)
+    assert done.returncode == 4
+    assert "frames 3: set aside after 2 deaths" in done.stderr
+    records = journal.read(tmp_path / "test_renders" / ".mpirender")
+    assert sorted(record["frame"] for record in records if record["event"] == "done") == [0, 1, 2, 4, 5, 6, 7]
+
+
+HANDING_OUT = """
+import sys, time
+sys.path.append({repository!r})
+from mpi4py import MPI
+from mpirender import assembly, handout
+from mpirender.job import Image
+crew = handout.Crew.of(MPI.COMM_WORLD, "dynamic")
+start = time.monotonic(), time.process_time()
+if crew.at_desk:
+    handout.serve(crew.world)
+else:
+    with handout.share(crew, [Image(frame, "HD") for frame in range(100)], (), "dynamic") as mine:
+        for image in mine:
+            time.sleep(0.1)
+            if crew.comm.rank == 0 and image.frame > 20:
+                break  # as when a signal has come
+assembly.wait_for_all(crew.world)
+if crew.at_desk:
+    print(time.monotonic() - start[0], time.process_time() - start[1])
+"""
+
+
+def test_the_desk_sleeps_and_a_rank_that_leaves_early_is_not_waited_for(tmp_path: Path) -> None:
+    script = tmp_path / "handing_out.py"
+    script.write_text(HANDING_OUT.format(repository=str(REPOSITORY)))
+    environment = {**os.environ, **launcher.MPI_SETTINGS, **launcher.ROOT_SETTINGS}
+    command = [need("mpiexec"), "-n", "4", sys.executable, str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    wall, cpu = map(float, done.stdout.split())
+    assert wall > 3
+    assert cpu < 0.1 * wall, "MPI's own waiting would take all of it"

@@ -1,0 +1,84 @@
+"""Where the time of a run went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import mpirender
+from conftest import Run
+from mpirender import spent
+from mpirender.journal import Record
+from mpirender.spent import Spent
+
+
+def of_rank(rank: int, *events: tuple[float, dict[str, object]]) -> list[Record]:
+    return [{"rank": rank, "time": time, **fields} for time, fields in events]
+
+
+def phase(name: str) -> dict[str, object]:
+    return {"event": "phase", "phase": name}
+
+
+ONE = of_rank(
+    0,
+    (10.0, {"event": "start", "began": 1.5}),
+    (10.5, phase("load")),
+    (13.0, phase("render")),
+    (15.0, {"event": "done", "seconds": 2.0, "rendering": 1.75}),
+    (16.0, {"event": "fail", "seconds": 0.5, "rendering": 0.5}),
+    (17.0, phase("gather")),
+    (17.5, phase("encode")),
+    (20.5, phase("end")),
+)
+
+
+def test_all_seconds_of_a_rank_are_counted_once() -> None:
+    counted = spent.by_rank(ONE)
+    assert counted == {0: Spent(start=1.5, load=3.0, render=2.25, write=0.25, wait=2.0, movie=3.0)}
+    assert sum(vars(counted[0]).values()) == 1.5 + 20.5 - 10.0
+
+
+def test_the_starts_of_a_rank_are_added_up_and_the_end_of_one_that_died_is_unknown() -> None:
+    died = of_rank(0, (1.0, {"event": "start", "began": 1.0}), (2.0, phase("render")))
+    assert spent.by_rank([*died, *ONE])[0].start == 2.5
+    assert spent.by_rank([*died, *ONE])[0].wait == 2.0
+
+
+def test_efficiency_is_the_share_of_all_ranks_time_that_was_rendering() -> None:
+    ranks = {0: Spent(render=6.0), 1: Spent(render=3.0)}
+    assert spent.efficiency(ranks, 9.0) == 0.5
+    assert spent.efficiency({}, 9.0) == 0.0
+
+
+def test_of_many_ranks_the_mean_and_the_extremes_are_shown() -> None:
+    few = spent.table({rank: Spent(render=rank) for rank in range(3)})
+    assert [line.split()[:2] for line in few[1:]] == [["rank", "0"], ["rank", "1"], ["rank", "2"]]
+    many = spent.table({rank: Spent(render=rank) for rank in range(101)})
+    assert [line.split()[:4] for line in many[1:]] == [
+        ["mean", "0.0", "0.0", "50.0"], ["least", "0.0", "0.0", "0.0"], ["most", "0.0", "0.0", "100.0"]
+    ]  # fmt: skip
+
+
+def test_a_run_says_where_its_time_went(pattern: Callable[..., Path], tmp_path: Path) -> None:
+    """Frames that cost a known time, dealt out so that one rank has to wait for the other."""
+    scene = pattern(json.dumps({"frames": 4, "seconds": [0.5, 0.1, 0.5, 0.1]}))
+    job = mpirender.RenderJob(scene, tmp_path / "out", sizes=("80x50",), ranks=2)
+    result = mpirender.render(job)
+    slow, fast = result.spent[0], result.spent[1]
+    assert slow.render == pytest.approx(1.0, abs=0.3)
+    assert fast.render == pytest.approx(0.2, abs=0.3)
+    assert fast.wait - slow.wait == pytest.approx(0.8, abs=0.3)
+    assert slow.start > 0.05 and slow.movie > 0.05
+    assert result.efficiency == pytest.approx((slow.render + fast.render) / 2 / result.seconds)
+    for one in (slow, fast):
+        assert 0 < sum(vars(one).values()) <= result.seconds
+
+
+def test_the_summary_tells_it(run: Run, pattern: Callable[..., Path]) -> None:
+    done = run("render", pattern(), "--size", "80x50", "--ranks", 2)
+    assert "time  seconds    start     load   render    write     wait    movie" in done.stdout
+    assert "of the time of 2 ranks was spent on rendering" in done.stdout
