@@ -5,12 +5,16 @@ The two ways of today are written as their usual scripts have them; sizes are gi
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from paraview import servermanager, simple
+
+LEVEL = 1  # of compression; mpirender's default
 
 
 def window_class() -> None:
@@ -47,29 +51,63 @@ def save_animation(state: str, first: str, last: str, folder: str, *sizes: str) 
         simple.SaveAnimation(path, view, ImageResolution=resolution, FrameWindow=window, SuffixFormat="_%06d")
 
 
-def make_orbit(path: str, frames: str) -> None:
-    """Save the state of a cone with the camera on an orbit around it."""
-    view = simple.CreateView("RenderView")
-    simple.AssignViewToLayout(view=view, layout=simple.CreateLayout("Main"))
-    view.ViewSize = [400, 400]
-    simple.Show(simple.Cone(Resolution=24), view)
-    first, last = simple.CameraKeyFrame(KeyTime=0.0), simple.CameraKeyFrame(KeyTime=1.0)
-    first.PositionPathPoints = [5, 0, 1, 0, 5, 1, -5, 0, 1, 0, -5, 1]
-    first.FocalPathPoints = [0, 0, 0]
-    first.ClosedPositionPath = 1
-    for name, key in (("first", first), ("last", last)):
-        # A state holds only keyframes that are registered.
-        servermanager.ProxyManager().RegisterProxy("animation", name, key.SMProxy)
-    track = simple.GetCameraTrack(view=view)
-    track.Mode = "Path-based"
-    track.KeyFrames = [first, last]
-    scene = simple.GetAnimationScene()
-    scene.PlayMode = "Sequence"
-    scene.NumberOfFrames = int(frames)
-    simple.SaveState(path)
+def bare(state: str, folder: str, orders: str, *sizes: str) -> None:
+    """Render frames by nothing but the calls that none can do without, and write down what each of them costs.
+
+    Args:
+        orders: JSON of the ``frames``, the ``report`` to write, when this process was ``started`` (seconds since the
+            epoch), and whether the view is to have the size of the image (``one_pass``).
+    """
+    from mpirender import png
+
+    told = json.loads(orders)
+    simple.LoadState(state)
+    scene, view = simple.GetAnimationScene(), shown_view()
+    pairs = named(sizes)
+    if told["one_pass"]:
+        view.ViewSize = pairs[0][1]
+    view.SMProxy.StillRender()
+    options = screenshot_options(view)
+    animation = scene.GetClientSideObject()
+    animation.SetOverrideStillRender(True)  # else setting the time renders, too
+    costs = []
+    begun = time.time()
+    for frame in told["frames"]:
+        for name, resolution in pairs:
+            before = time.process_time()
+            if told["one_pass"]:
+                view.ViewSize = resolution
+            animation.SetSceneTime(time_of(scene, frame))
+            options.ImageResolution = resolution
+            image = options.SMProxy.CaptureImage()
+            captured = time.process_time()
+            png.write(Path(folder, name, f"frame_{frame:06d}.png"), pixels(image), LEVEL)
+            costs.append((frame, name, captured - before, time.process_time() - captured))
+    facts = {"startup": begun - told["started"], "rendering": time.time() - begun, "costs": costs}
+    Path(told["report"]).write_text(json.dumps(facts))
 
 
-def shown_view() -> Any:  # noqa: ANN401 - ParaView's proxies have no types
+def screenshot_options(view: Any) -> Any:  # noqa: ANN401 - ParaView's proxies have no types
+    """Return the proxy by which ParaView's own SaveScreenshot captures a view."""
+    controller = servermanager.ParaViewPipelineController()
+    options = servermanager.misc.SaveScreenshot()
+    controller.PreInitializeProxy(options)
+    options.SaveAllViews = 0
+    options.View = view
+    options.UpdateDefaultsAndVisibilities("frame.png")
+    controller.PostInitializeProxy(options)
+    return options
+
+
+def pixels(image: Any) -> Any:  # noqa: ANN401
+    """Return the picture in a vtkImageData: rows from the top, shape (height, width, channels)."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    width, height, _ = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1]
+
+
+def shown_view() -> Any:  # noqa: ANN401
     """Return the view that the state shows first."""
     return (simple.GetRenderViews() or simple.GetViews())[0]
 
@@ -92,7 +130,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "window-class": window_class,
     "one-frame": one_frame,
     "save-animation": save_animation,
-    "make-orbit": make_orbit,
+    "bare": bare,
 }
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import time
@@ -14,9 +15,12 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from benchmarks.rows import Case, Row, images, log_of, plain_environment, reference
-from mpirender import display, launcher
+from benchmarks.rows import Case, Row, call, images, log_of, plain_environment, reference
+from mpirender import display, journal, launcher
 from mpirender.errors import LaunchFailed
+from mpirender.job import FOLDER
+
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Run:
         cpu: seconds of CPU of all its processes.
         load: load average of the machine just before.
         different: number of images that are not pixel for pixel ParaView's.
+        phases: seconds of wall clock before the first frame, from then to the end of the last, and after it, of a row
+            that keeps journals; else empty.
     """
 
     row: str
@@ -37,6 +43,13 @@ class Run:
     load: float
     images: int
     different: int
+    phases: tuple[float, ...] = ()
+
+
+def needs_display(case: Case, log: Path) -> bool:
+    """Say whether this ParaView opens its windows through an X server."""
+    call(case.in_paraview("window-class"), plain_environment(), log)
+    return "vtkXOpenGLRenderWindow" in log.read_text(errors="replace")
 
 
 @contextlib.contextmanager
@@ -45,11 +58,8 @@ def shared_display(wanted: bool) -> Iterator[dict[str, str]]:
     if not wanted:
         yield plain_environment()
         return
-    server, number = display.start()
-    try:
-        yield {**plain_environment(), "DISPLAY": f":{number}"}
-    finally:
-        display.end(server)
+    with display.server() as reached:
+        yield {**plain_environment(), **reached}
 
 
 def measure(row: Row, case: Case, expected: Path, repeat: int) -> Run:
@@ -62,12 +72,27 @@ def measure(row: Row, case: Case, expected: Path, repeat: int) -> Run:
     make_folders(case, folder)
     load, cpu = os.getloadavg()[0], cpu_of_children()
     with shared_display(case.needs_display and row.given_display) as environment:
-        started = time.perf_counter()
+        began, started = time.time(), time.perf_counter()
         row.render(case, folder, environment)
         wall = time.perf_counter() - started
+    wait_for_orphans()
     cpu = cpu_of_children() - cpu  # after the X server has ended too, since it works for the row
     made = whole(case, folder)
-    return Run(row.name, repeat, wall, cpu, load, made, count_different(case, folder, expected))
+    different = count_different(case, folder, expected)
+    return Run(row.name, repeat, wall, cpu, load, made, different, phases(folder / FOLDER, began, wall))
+
+
+def phases(journals: Path, began: float, wall: float) -> tuple[float, ...]:
+    """Return the seconds before, between and after the first take-up and the last frame done; empty without journals.
+
+    Args:
+        began: when the command was started, seconds since the epoch.
+        wall: seconds that it took.
+    """
+    records = journal.read(journals) if journals.is_dir() else []
+    takes = [record["time"] for record in records if record["event"] == "take"]
+    dones = [record["time"] for record in records if record["event"] == "done"]
+    return (takes[0] - began, dones[-1] - takes[0], began + wall - dones[-1]) if takes and dones else ()
 
 
 def whole(case: Case, folder: Path) -> int:
@@ -87,6 +112,24 @@ def make_folders(case: Case, folder: Path) -> None:
     """Make the folder of a row, with one for each size."""
     for size in case.job.sizes:
         (folder / size.name).mkdir(parents=True)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes below this one whose own parents end before them (Linux, prctl(2)).
+
+    A process that nobody waits for, such as one that writes the pictures of a rank that has ended, would else leave
+    its CPU time with the first process of the machine.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def wait_for_orphans(seconds: float = 10) -> None:
+    """Wait until no process below this one is left, but not for ever: one may stay on purpose."""
+    end = time.monotonic() + seconds
+    with contextlib.suppress(ChildProcessError):  # there is none
+        while time.monotonic() < end:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                time.sleep(0.01)
 
 
 def cpu_of_children() -> float:

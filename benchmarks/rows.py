@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpirender import engines, launcher
+from mpirender import backends, engines, launcher
 from mpirender import frames as framesets
 from mpirender.errors import LaunchFailed
 from mpirender.job import RenderJob
@@ -53,6 +54,8 @@ class Row:
         render: renders the case into a folder, each size in a folder of its name; all its processes have ended after.
         given_display: whether a running X server is handed to it, its start not timed, or it sees to that itself.
         must_match: whether a pixel that is not SaveAnimation's is a failure.
+        limited: whether it is measured how fast it could be at best, see :mod:`benchmarks.limit`.
+        one_pass: whether views get the size of the image, which is another picture.
     """
 
     name: str
@@ -60,6 +63,8 @@ class Row:
     render: Callable[[Case, Path, Environment], None]
     given_display: bool = True
     must_match: bool = False
+    limited: bool = False
+    one_pass: bool = False
 
 
 def process_per_frame(case: Case, folder: Path, environment: Environment) -> None:
@@ -68,14 +73,18 @@ def process_per_frame(case: Case, folder: Path, environment: Environment) -> Non
     def one(frame: int) -> None:
         call(case.in_paraview("one-frame", case.job.scene, frame, folder, *case.sizes), environment, log_of(folder))
 
-    with ThreadPoolExecutor(launcher.ranks_of(case.job)) as pool:
+    with ThreadPoolExecutor(launcher.here(case.job).ranks) as pool:
         list(pool.map(one, case.frames))
 
 
 def process_per_frame_limited(case: Case, folder: Path, environment: Environment) -> None:
     """Render with a process per frame whose threads are limited so that the processes share the cores as ranks do."""
-    threads = str(max(launcher.cores() // launcher.ranks_of(case.job), 1))
-    process_per_frame(case, folder, {**environment, **dict.fromkeys(launcher.THREAD_LIMITS, threads)})
+    process_per_frame(case, folder, limited(case, environment))
+
+
+def limited(case: Case, environment: Environment) -> Environment:
+    """Return the environment in which a process has as many threads as a rank has."""
+    return {**environment, **dict.fromkeys(backends.THREAD_LIMITS, str(launcher.here(case.job).threads))}
 
 
 def save_animation(case: Case, folder: Path, environment: Environment) -> None:
@@ -100,20 +109,52 @@ def animate(case: Case, sizes: Sequence[str], folder: Path, environment: Environ
 
 def mpirender(case: Case, folder: Path, environment: Environment) -> None:
     """Render with the command that users type."""
-    command = [
-        sys.executable, "-m", "mpirender.cli", "render", str(case.job.scene), "--output", str(folder),
-        "--frames", framesets.text(case.frames), "--ranks", str(launcher.ranks_of(case.job)), "--movie", "none",
-        *(f"--size={size}" for size in case.sizes),
-    ]  # fmt: skip
+    command = render_command(
+        case.job.scene, folder, case.sizes, "--frames", framesets.text(case.frames),
+        "--ranks", launcher.here(case.job).ranks,
+    )  # fmt: skip
     call(command, environment, log_of(folder))
+
+
+def mpirender_one_pass(case: Case, folder: Path, environment: Environment) -> None:
+    """Render with the same command and the option that renders each image in one pass."""
+    command = render_command(
+        case.job.scene, folder, case.sizes, "--frames", framesets.text(case.frames),
+        "--ranks", launcher.here(case.job).ranks, "--one-pass",
+    )  # fmt: skip
+    call(command, environment, log_of(folder))
+
+
+def render_command(scene: Path, output: Path, sizes: Sequence[str], *options: object) -> list[str]:
+    """Return the command line that renders a scene to images, with these options beside."""
+    return [
+        sys.executable, "-m", "mpirender.cli", "render", str(scene), "--output", str(output), "--movie", "none",
+        *(f"--size={size}" for size in sizes), *map(str, options),
+    ]  # fmt: skip
+
+
+def knows(option: str) -> bool:
+    """Say whether this mpirender's ``render`` has an option, by the name of its field."""
+    return any(field.name == option for field in dataclasses.fields(RenderJob))
 
 
 ROWS = (
     Row("process-per-frame", "one process per frame, SaveScreenshot (the usual job array)", process_per_frame),
     Row("process-limited", "the same, threads limited to the cores of a process", process_per_frame_limited),
     Row("save-animation", "ParaView's SaveAnimation, one process, all cores", save_animation),
-    Row("mpirender", "mpirender render --movie none", mpirender, given_display=False, must_match=True),
-)
+    Row(
+        "mpirender", "mpirender render --movie none", mpirender, given_display=False, must_match=True, limited=True,
+    ),
+    Row(
+        "mpirender-one-pass", "mpirender render --movie none --one-pass (another picture)", mpirender_one_pass,
+        given_display=False, limited=True, one_pass=True,
+    ),
+)  # fmt: skip
+
+
+def rows_here() -> tuple[Row, ...]:
+    """Return the rows that this mpirender can run."""
+    return tuple(row for row in ROWS if not row.one_pass or knows("one_pass"))
 
 
 def log_of(folder: Path) -> Path:
@@ -137,7 +178,7 @@ def call(command: Sequence[str], environment: Environment, log: Path) -> None:
 
 def plain_environment() -> dict[str, str]:
     """Return the environment without what would decide on threads and display; each row sees to its own."""
-    return {name: value for name, value in os.environ.items() if name not in (*launcher.THREAD_LIMITS, "DISPLAY")}
+    return {name: value for name, value in os.environ.items() if name not in (*backends.THREAD_LIMITS, "DISPLAY")}
 
 
 def images(case: Case, folder: Path) -> list[Path]:

@@ -1,67 +1,146 @@
-"""The table of a comparison, from its raw results alone."""
+"""The table and the plot of a comparison, from its raw results alone."""
 
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-Raw = dict[str, Any]
-NUMBERS = ("wall s", "from - to", "CPU s", "images", "wall", "CPU", "differ")
+from benchmarks import plotting
+from benchmarks.command import Raw, table, told
+
+BASELINES = ("process-per-frame", "save-animation")  # what the speed-ups are over
+COLOURS = {"mpirender": plotting.BLUE, "mpirender-one-pass": plotting.SKY}  # the ways of today are grey
+HOW = {"alone": "one process alone", "together": "as many processes together"}
+
+Comparison = dict[str, Any]
 
 
-def summary(raw: Raw) -> str:
-    """Write what was compared, the table, and how to read it."""
-    told, here = raw["arguments"], raw["machine"]
-    names = [name for name in told["rows"] if runs_of(raw, name)]  # a comparison may have been cut short
-    repeats = max((run["repeat"] for run in raw["runs"]), default=0)
-    medians = f"median of {repeats} runs" if repeats > 1 else "one run"
-    frames = f"frames {told['frames']} of {told['state']} at {' and '.join(map(plain, told['sizes']))}"
-    programs = f"ParaView {here['paraview']}, mpirender {here['mpirender']}"
-    lines = [
-        f"{frames}; {told['ranks']} ranks; {medians} of each row",
-        f"{here['cpu']}, {here['cores']} cores; {programs}; {here['date']}",
-        "",
-        *aligned([("", *NUMBERS), *(row_of(raw, name, names[0]) for name in names)]),
-        "",
-        f"wall, CPU: share of {told['rows'][0]}'s; differ: images that are not pixel for pixel SaveAnimation's",
+def summary(raw: Raw, *, markdown: bool = False) -> str:
+    """Write for each scene what was compared, the table and the limits, and at the end how to read it."""
+    lines = [told(raw["machine"])]
+    for one in raw["comparisons"]:
+        names = names_of(raw, one)
+        if names:
+            lines += ["", heading(one), ""]
+            lines += table([titles(names), *(row_of(one, name, names) for name in names)], markdown=markdown)
+            lines += ["", *bulleted([*limits(one), *phases(one, names)], markdown=markdown)]
+    return "\n".join([*lines, *legend()])
+
+
+def legend() -> list[str]:
+    """Say how to read the table."""
+    return [
+        "wall, CPU: seconds, medians of the runs; vs: how many times faster by wall clock than that row (by CPU);",
+        "differ: images that are not pixel for pixel SaveAnimation's",
     ]
-    return "\n".join(lines)
 
 
-def row_of(raw: Raw, name: str, first: str) -> tuple[str, ...]:
-    """Return the cells of a row; seconds are medians over the repeats, ratios are to the first row."""
-    walls, wall, cpu = seconds(raw, name, "wall"), median(raw, name, "wall"), median(raw, name, "cpu")
+def heading(one: Comparison) -> str:
+    """Say what was rendered, and how often."""
+    repeats = max((run["repeat"] for run in one["runs"]), default=0)
+    medians = f"median of {repeats} runs" if repeats > 1 else "one run"
+    sizes = " and ".join(map(plain, one["sizes"]))
+    return f"frames {one['frames']} of {one['state']} at {sizes}; {one['ranks']} ranks; {medians} of each row"
+
+
+def names_of(raw: Raw, one: Comparison) -> list[str]:
+    """Return the rows that were run; a comparison may have been cut short."""
+    return [name for name in raw["arguments"]["rows"] if runs_of(one, name)]
+
+
+def titles(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the heading of the table."""
+    ratios = (f"vs {name}" for name in BASELINES if name in names)
+    return ("", "wall s", "from - to", "CPU s", "images", *ratios, "differ")
+
+
+def row_of(one: Comparison, name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the cells of a row."""
+    walls = seconds(one, name, "wall")
     return (
         name,
-        f"{wall:.1f}",
+        f"{statistics.median(walls):.1f}",
         f"{min(walls):.1f} - {max(walls):.1f}",
-        f"{cpu:.1f}",
-        str(min(run["images"] for run in runs_of(raw, name))),
-        share(wall, median(raw, first, "wall")),
-        share(cpu, median(raw, first, "cpu")),
-        str(different(raw, name)),
+        f"{median(one, name, 'cpu'):.1f}",
+        str(min(run["images"] for run in runs_of(one, name))),
+        *(faster(one, name, base) for base in BASELINES if base in names),
+        str(different(one, name)),
     )
 
 
-def runs_of(raw: Raw, name: str) -> list[dict[str, Any]]:
+def faster(one: Comparison, name: str, base: str) -> str:
+    """Write how many times faster a row is than another, by wall clock and, in brackets, by CPU."""
+    if name == base:
+        return "-"
+    wall, cpu = (median(one, base, kind) / median(one, name, kind) for kind in ("wall", "cpu"))
+    return f"{wall:.2f} ({cpu:.2f})"
+
+
+def bulleted(lines: Sequence[str], *, markdown: bool) -> list[str]:
+    """Return lines as a list where it is Markdown, with an empty line behind them if there are any."""
+    return [*(f"- {line}" if markdown else line for line in lines), *([""] if lines else [])]
+
+
+def limits(one: Comparison) -> list[str]:
+    """Say how fast the rows could be at best, and how near they come."""
+    lines = []
+    for row, way in limits_of(one):
+        startup, bare, encoding, limit = (
+            median_limit(one, row, way, kind) for kind in ("startup", "bare", "encoding", "seconds")
+        )
+        cores = next(each["cores"] for each in one["limits"] if each["row"] == row)
+        lines.append(
+            f"limit of {row}: ({bare:.1f} CPU s of captures + {encoding:.1f} of encoding) ÷ {cores} cores "
+            f"+ {startup:.1f} s of start-up = {limit:.1f} s, by {HOW[way]}; its wall is "
+            f"{median(one, row, 'wall') / limit:.3f} of that"
+        )
+    return lines
+
+
+def limits_of(one: Comparison) -> list[tuple[str, str]]:
+    """Return the rows whose limits were measured, and how, each once."""
+    return list(dict.fromkeys((limit["row"], limit["way"]) for limit in one["limits"]))
+
+
+def median_limit(one: Comparison, row: str, way: str, kind: str) -> float:
+    """Return the median over the repeats of something about the limit of a row."""
+    found: list[float] = [each[kind] for each in one["limits"] if (each["row"], each["way"]) == (row, way)]
+    return statistics.median(found)
+
+
+def phases(one: Comparison, names: Sequence[str]) -> list[str]:
+    """Say where the wall clock of the rows went that keep journals."""
+    lines = []
+    for name in names:
+        parts = [run["phases"] for run in runs_of(one, name) if run["phases"]]
+        if parts:
+            before, between, after = (statistics.median(times) for times in zip(*parts))
+            times = f"{before:.1f} s before the first frame, {between:.1f} s of frames, {after:.1f} s after"
+            lines.append(f"{name}: {times}")
+    return lines
+
+
+def runs_of(one: Comparison, name: str) -> list[dict[str, Any]]:
     """Return the runs of a row."""
-    return [run for run in raw["runs"] if run["row"] == name]
+    return [run for run in one["runs"] if run["row"] == name]
 
 
-def seconds(raw: Raw, name: str, kind: str) -> list[float]:
+def seconds(one: Comparison, name: str, kind: str) -> list[float]:
     """Return the seconds of every run of a row, of wall clock (``wall``) or CPU (``cpu``)."""
-    return [run[kind] for run in runs_of(raw, name)]
+    return [run[kind] for run in runs_of(one, name)]
 
 
-def median(raw: Raw, name: str, kind: str) -> float:
+def median(one: Comparison, name: str, kind: str) -> float:
     """Return the median of the seconds of a row."""
-    return statistics.median(seconds(raw, name, kind))
+    return statistics.median(seconds(one, name, kind))
 
 
-def different(raw: Raw, name: str) -> int:
+def different(one: Comparison, name: str) -> int:
     """Return the largest number of a run's images that are not ParaView's, pixel for pixel."""
-    return max((run["different"] for run in runs_of(raw, name)), default=0)
+    return max((run["different"] for run in runs_of(one, name)), default=0)
 
 
 def plain(size: str) -> str:
@@ -69,15 +148,44 @@ def plain(size: str) -> str:
     return size.rpartition("=")[0]
 
 
-def share(part: float, whole: float) -> str:
-    """Write a ratio for people."""
-    return f"{part / whole:.0%}" if whole else "-"
+def draw(raw: Raw, picture: Path) -> None:
+    """Draw the wall clock of the rows, a panel for each scene, into a picture file."""
+    shown = [one for one in raw["comparisons"] if names_of(raw, one)]
+    height = 1.2 + 0.42 * len(raw["arguments"]["rows"])
+    figure, panels = plotting.panels(len(shown), width=4.6, height=height, sharey=True)
+    for axes, one in zip(panels, shown):
+        names = names_of(raw, one)
+        for place, name in enumerate(names):
+            bar(axes, one, place, name, names[0])
+        axes.set_yticks(range(len(names)), names)
+        axes.set_title(f"{Path(one['state']).stem}, {' and '.join(map(plain, one['sizes']))}")
+        axes.set_xlabel(f"seconds for frames {one['frames']}, {one['ranks']} ranks")
+        axes.set_xlim(0, 1.34 * max(max(seconds(one, name, "wall")) for name in names))
+        axes.grid(axis="y", visible=False)
+    panels[0].invert_yaxis()  # once, since they share it
+    text = textwrap.fill(explained(shown), 64 * len(shown))
+    figure.suptitle(text, x=0.01, ha="left", fontsize=9, color=plotting.BLACK)
+    plotting.save(figure, picture)
 
 
-def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Write cells as lines: names to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
-        for row in cells
-    ]
+def explained(shown: Sequence[Comparison]) -> str:
+    """Say what the bars, their labels and lines are."""
+    lines = "; red: at best on these cores" if any(one["limits"] for one in shown) else ""
+    return f"wall clock, median, fastest and slowest run; ×: how many times faster than the first row{lines}"
+
+
+def bar(axes: Any, one: Comparison, place: int, name: str, base: str) -> None:  # noqa: ANN401
+    """Draw a row: its median, from the fastest to the slowest run, how much faster it is, and its limit."""
+    wall, walls = median(one, name, "wall"), seconds(one, name, "wall")
+    apart = [[wall - min(walls)], [max(walls) - wall]]
+    axes.barh(place, wall, height=0.62, color=COLOURS.get(name, plotting.GREY))
+    axes.errorbar(wall, place, xerr=apart, color=plotting.BLACK, linewidth=0.9, capsize=2)
+    ratio = f"  {median(one, base, 'wall') / wall:.1f}×" if name != base else ""
+    axes.annotate(
+        f"{wall:.0f} s{ratio}", (max(walls), place), xytext=(5, 0), textcoords="offset points", va="center",
+        weight="bold" if name in COLOURS else "normal",
+    )  # fmt: skip
+    for row, way in limits_of(one):
+        if row == name and way == limits_of(one)[0][1]:
+            limit = median_limit(one, row, way, "seconds")
+            axes.plot([limit, limit], [place - 0.42, place + 0.42], color=plotting.RED, linewidth=1.6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,78 +12,145 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from benchmarks import compare, measure, rows, summary
-from conftest import REPOSITORY, assert_same_pictures, need
+from benchmarks import backends, command, compare, measure, movie_summary, rows, scenes, summary
+from conftest import REPOSITORY, Run, assert_same_pictures, need
+from mpirender import preflight
 from mpirender.errors import LaunchFailed
+from mpirender.job import RenderJob
 
-TOLD = {"state": "cone.pvsm", "frames": "0-3", "sizes": ["HD=1920x1080", "160x90=160x90"], "ranks": 2, "repeats": 3}
-MACHINE = {"cpu": "Some CPU", "cores": 2, "paraview": "5.11.0", "mpirender": "0.1.0", "date": "2024-05-01T10:00:00"}
+RENDERED = {"state": "cone.pvsm", "frames": "0-3", "sizes": ["HD=1920x1080", "160x90=160x90"], "ranks": 2}
+MACHINE = {
+    "cpu": "Some CPU", "cores": 2, "nodes": 1, "engine": "paraview", "version": "5.11.0", "mpirender": "0.1.0",
+    "date": "2024-05-01T10:00:00",
+}  # fmt: skip
+WALLS = {"process-per-frame": (20.0, 10.0, 12.0), "save-animation": (6.0, 8.0, 4.5), "mpirender": (4.0, 3.0, 9.0)}
+LIMIT = (
+    "limit of mpirender: (4.6 CPU s of captures + 0.4 of encoding) ÷ 2 cores + 1.2 s of start-up = 3.7 s, "
+    "by one process alone; its wall is 1.081 of that"
+)
 
 
-def recorded(different: int = 0) -> summary.Raw:
-    """Return the raw results of three repeats of two rows."""
-    walls = {"process-per-frame": (20.0, 10.0, 12.0), "mpirender": (4.0, 3.0, 9.0)}
+def recorded(different: int = 0) -> command.Raw:
+    """Return the raw results of three repeats of three rows, and of the limit of one."""
     runs = [
-        {"row": row, "repeat": repeat, "wall": wall, "cpu": 2 * wall, "load": 0.1, "images": 8, "different": different}
-        for row, three in walls.items()
+        {"row": row, "repeat": repeat, "wall": wall, "cpu": 2 * wall, "load": 0.1, "images": 8, "different": different,
+         "phases": [1.0, wall - 1.5, 0.5] if row == "mpirender" else []}
+        for row, three in WALLS.items()
         for repeat, wall in enumerate(three, start=1)
-    ]
-    return {"arguments": {**TOLD, "rows": list(walls)}, "machine": MACHINE, "runs": runs}
+    ]  # fmt: skip
+    limits = [
+        {"row": "mpirender", "way": "alone", "repeat": repeat, "startup": 1.2, "bare": bare, "encoding": 0.4,
+         "cores": 2, "seconds": (bare + 0.4) / 2 + 1.2, "costs": []}
+        for repeat, bare in enumerate((4.6, 4.4, 9.0), start=1)
+    ]  # fmt: skip
+    told = {"frames": "0-3", "repeats": 3, "rows": list(WALLS)}
+    comparisons = [{**RENDERED, "runs": runs, "limits": limits}]
+    return {"benchmark": "compare", "arguments": told, "machine": MACHINE, "comparisons": comparisons}
+
+
+def told(arguments: list[object], module: str = "compare", seconds: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark as people do."""
+    words = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    return subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 @pytest.mark.slow
 def test_the_comparison_runs_every_row_for_real_and_mpirender_renders_paraviews_pixels(tmp_path: Path) -> None:
     for tool in ("pvbatch", "mpiexec", "Xvfb"):
         need(tool)
-    output = tmp_path / "out"
-    command = [sys.executable, "-m", "benchmarks.compare"]
-    options = ["--frames", "0-1", "--size", "160x90", "--repeats", "1", "--ranks", "2", "--output", str(output)]
-    done = subprocess.run(
-        [*command, *options], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False
-    )
+    output, plot = tmp_path / "out", tmp_path / "plot.png"
+    options = ["--frames", "0-1", "--size", "160x90", "--repeats", "1", "--ranks", "2", "--limit", "alone"]
+    done = told([*options, "--output", output, "--plot", plot])
     assert done.returncode == 0, done.stdout + done.stderr
     raw = json.loads((output / "raw.json").read_text())
-    assert [run["row"] for run in raw["runs"]] == [row.name for row in rows.ROWS]
-    assert all(run["images"] == 2 and run["wall"] > 0 and run["cpu"] > 0 for run in raw["runs"])
-    assert_same_pictures(output / "repeat-1" / "mpirender" / "160x90", output / "reference" / "160x90")
-    assert summary.different(raw, "mpirender") == 0
+    (cone,) = raw["comparisons"]
+    names = [row.name for row in rows.rows_here()]
+    assert [run["row"] for run in cone["runs"]] == names
+    assert all(run["images"] == 2 and run["wall"] > 0 and run["cpu"] > 0 for run in cone["runs"])
+    assert summary.different(cone, "mpirender") == 0
+    reference, made = output / "cone" / "reference" / "160x90", output / "cone" / "repeat-1"
+    assert_same_pictures(made / "mpirender" / "160x90", reference)
+    # The limit is that of the same pictures.
+    assert_same_pictures(made / "limit-alone-mpirender" / "160x90", reference)
+    limit = cone["limits"][0]
+    assert [cost[:2] for cost in limit["costs"]] == [[0, "160x90"], [1, "160x90"]]
+    assert all(cost[2] > 0 and cost[3] > 0 for cost in limit["costs"])
+    assert limit["seconds"] == pytest.approx((limit["bare"] + limit["encoding"]) / limit["cores"] + limit["startup"])
     table = summary.summary(raw)
-    assert all(any(line.startswith(row.name) for line in table.splitlines()) for row in rows.ROWS)
+    assert all(any(line.startswith(name) for line in table.splitlines()) for name in names)
     assert done.stdout.endswith(table + "\n")
+    assert iio.imread(plot).shape[1] > 300
 
 
-def test_the_summary_shows_medians_and_their_ratio_to_the_first_row() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["isosurfaces", "series"])
+def test_the_benchmarks_own_scenes_have_the_frames_that_were_asked_for(pvbatch: Run, tmp_path: Path, name: str) -> None:
+    state = tmp_path / f"{name}.pvsm"
+    pvbatch(scenes.MAKER, name, state, 4)
+    seen = preflight.inspect(RenderJob(scene=state, frames="0-3"))
+    assert (len(seen.times), seen.mistakes) == (4, ())
+    sizes = [path.stat().st_size for path in (tmp_path / "series").glob("*.vtp")]
+    assert not sizes or max(sizes) > 5 * min(sizes), "frames cost unevenly"
+
+
+def test_the_summary_shows_medians_how_much_faster_and_how_near_to_the_limit() -> None:
     assert summary.summary(recorded()).splitlines() == [
-        "frames 0-3 of cone.pvsm at HD and 160x90; 2 ranks; median of 3 runs of each row",
         "Some CPU, 2 cores; ParaView 5.11.0, mpirender 0.1.0; 2024-05-01T10:00:00",
         "",
-        "                   wall s    from - to  CPU s  images  wall   CPU  differ",
-        "process-per-frame    12.0  10.0 - 20.0   24.0       8  100%  100%       0",
-        "mpirender             4.0    3.0 - 9.0    8.0       8   33%   33%       0",
+        "frames 0-3 of cone.pvsm at HD and 160x90; 2 ranks; median of 3 runs of each row",
         "",
-        "wall, CPU: share of process-per-frame's; differ: images that are not pixel for pixel SaveAnimation's",
+        "                   wall s    from - to  CPU s  images  vs process-per-frame  vs save-animation  differ",
+        "process-per-frame    12.0  10.0 - 20.0   24.0       8                     -        0.50 (0.50)       0",
+        "save-animation        6.0    4.5 - 8.0   12.0       8           2.00 (2.00)                  -       0",
+        "mpirender             4.0    3.0 - 9.0    8.0       8           3.00 (3.00)        1.50 (1.50)       0",
+        "",
+        LIMIT,
+        "mpirender: 1.0 s before the first frame, 2.5 s of frames, 0.5 s after",
+        "",
+        *summary.legend(),
     ]
+
+
+def test_the_table_can_be_had_as_markdown_and_as_a_plot_from_the_raw_results_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "raw.json").write_text(json.dumps(recorded()))
+    options = ["--markdown", "--plot", str(tmp_path / "plot.png")]
+    assert compare.main(["--summarise", str(tmp_path / "raw.json"), *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "| mpirender | 4.0 | 3.0 - 9.0 | 8.0 | 8 | 3.00 (3.00) | 1.50 (1.50) | 0 |" in lines
+    assert iio.imread(tmp_path / "plot.png").ndim == 3
+
+
+def test_a_plot_without_matplotlib_is_told_with_its_cure_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert compare.main(["--plot", "plot.png", "--output", str(tmp_path / "out")]) == 3
+    assert "plots need matplotlib; install it: python -m pip install" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_summary_of_a_comparison_cut_short_shows_what_there_is() -> None:
     raw = recorded()
-    raw["runs"] = raw["runs"][:1]
+    (one,) = raw["comparisons"]
+    one["runs"], one["limits"] = one["runs"][:1], []
     lines = summary.summary(raw).splitlines()
-    assert "one run of each row" in lines[0]
-    assert [line.split()[0] for line in lines[4:-2]] == ["process-per-frame"]
+    assert "one run of each row" in lines[2]
+    assert [line.split()[0] for line in lines[5:-3]] == ["process-per-frame"]
 
 
-@pytest.mark.parametrize(("different", "code"), [(0, 0), (3, compare.PIXELS_DIFFER)])
+@pytest.mark.parametrize(("different", "code"), [(0, 0), (3, command.WRONG)])
 def test_other_pixels_of_mpirender_fail_the_comparison_and_those_of_other_rows_are_only_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], different: int, code: int
 ) -> None:
     raw = recorded(different)
     (tmp_path / "raw.json").write_text(json.dumps(raw))
     assert compare.main(["--summarise", str(tmp_path / "raw.json")]) == code
-    told = capsys.readouterr()
-    assert told.out == summary.summary(raw) + "\n"
-    wrong = "compare: error: mpirender: 3 images are not pixel for pixel SaveAnimation's\n"
-    assert told.err == (wrong if different else "")
+    said = capsys.readouterr()
+    assert said.out == summary.summary(raw) + "\n"
+    wrong = "compare: error: mpirender: 3 images of cone.pvsm are not pixel for pixel SaveAnimation's\n"
+    assert said.err == (wrong if different else "")
 
 
 @pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"runs": []}'])
@@ -94,15 +162,16 @@ def test_a_file_that_is_no_raw_result_is_told_in_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("frames", ["0-8x2", "2-8"])
 def test_wrong_arguments_are_told_together_before_anything_runs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], frames: str
 ) -> None:
     (tmp_path / "old.png").touch()
-    assert compare.main(["--frames", "0-8x2", "--output", str(tmp_path)]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 2
-    assert "is not empty" in told[0]
-    assert "only frames in a row" in told[1]
+    assert compare.main(["--frames", frames, "--output", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert "is not empty" in said[0]
+    assert "must be frames in a row from 0" in said[1]
     assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
 
 
@@ -136,8 +205,92 @@ def test_rows_start_from_the_same_environment_whatever_the_user_has_set(monkeypa
     assert not {"LP_NUM_THREADS", "DISPLAY"} & rows.plain_environment().keys()
 
 
-def test_the_cpu_time_of_all_processes_of_a_row_counts() -> None:
-    before = measure.cpu_of_children()
-    grandchild = "import os; os.wait() if os.fork() else sum(range(3_000_000))"
-    subprocess.run([sys.executable, "-c", grandchild], check=True)
-    assert measure.cpu_of_children() > before
+@pytest.mark.parametrize("parent", ["os.wait()", "os._exit(0)"])
+def test_the_cpu_time_of_all_processes_of_a_row_counts_also_of_those_that_outlive_their_parents(parent: str) -> None:
+    row = f"import os, time\nif os.fork():\n    {parent}\n    os._exit(0)\nwhile time.process_time() < 0.3: pass"
+    script = (
+        "import subprocess, sys\nfrom benchmarks import measure\nmeasure.adopt_orphans()\n"
+        f"subprocess.run([sys.executable, '-c', {row!r}], check=True)\n"
+        "measure.wait_for_orphans()\nprint(measure.cpu_of_children())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert float(done.stdout) >= 0.3
+
+
+def test_the_pictures_of_two_backends_are_compared_frame_by_frame(tmp_path: Path, capsys, monkeypatch) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+        for frame in range(4):
+            picture = np.full((50, 80, 3), 100, np.uint8)
+            if folder == other and frame == 2:
+                picture[:10, 0, 1], picture[0, 79, 2] = 101, 140
+            iio.imwrite(folder / f"frame_{frame:06d}.png", picture)
+    (other / "frame_000003.png").unlink()
+    names = backends.shared_frames({"a": one, "b": other})
+    found = backends.compare(one, other, names)
+    assert (found.frames, found.most) == (3, 40)
+    assert found.pixels == pytest.approx(11 / (3 * 4000))
+    assert found.much == pytest.approx(1 / (3 * 4000))
+    monkeypatch.setattr(sys, "argv", ["", f"a={one}", f"b={other}", "--sheet", str(tmp_path / "sheet.png")])
+    backends.main()
+    assert "a - b" in capsys.readouterr().out
+    sheet = iio.imread(tmp_path / "sheet.png")
+    assert sheet[..., :3].max() == 255, "where they differ the most is white"
+    assert sheet.shape[1] == 3 * (backends.WIDTH + backends.GAP) + backends.GAP
+
+
+def test_what_a_rank_writes_is_compared_with_deflate_for_real(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    done = told(["--frames", 5, "--size", "320x180", "--output", output], "writing")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = json.loads((output / "raw.json").read_text())["runs"]
+    assert f"the rank writes {run['images'] / run['deflate']:.2f} times what one of" in done.stdout
+    again = told(["--summarise", output / "raw.json"], "writing")
+    assert again.stdout == done.stdout
+    assert_same_pictures(output / "repeat-1" / "320x180", copies(output / "picture.png", 5, tmp_path / "expected"))
+
+
+def copies(picture: Path, count: int, folder: Path) -> Path:
+    """Return a folder with so many copies of a picture."""
+    folder.mkdir()
+    for number in range(count):
+        shutil.copy(picture, folder / f"{number}.png")
+    return folder
+
+
+def test_a_movie_in_segments_is_compared_with_one_encoder_for_real(tmp_path: Path) -> None:
+    need("mpiexec")
+    output = tmp_path / "out"
+    options = ["--frames", "100", "--size", "96x64", "--ranks", "2", "--output", str(output)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.movie", *options], cwd=REPOSITORY, capture_output=True, text=True,
+        timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    raw = json.loads((output / "raw.json").read_text())
+    found = {run["row"]: run for run in raw["runs"]}
+    assert [(name, run["segments"], run["frames"]) for name, run in found.items()] == [
+        ("one-share", 1, 100), ("one-encoder", 1, 100), ("segments", 2, 100),
+    ]  # fmt: skip
+    assert found["segments"]["psnr"] == pytest.approx(found["one-encoder"]["psnr"], abs=0.5)
+    assert found["segments"]["psnr"] > 35
+    assert done.stdout.endswith(movie_summary.summary(raw) + "\n")
+
+
+def test_the_table_of_movies_shows_medians_and_ratios_to_both_single_encoders() -> None:
+    walls = {"one-share": (40.0, 44.0, 36.0), "one-encoder": (25.0, 20.0, 30.0), "segments": (22.0, 21.0, 23.0)}
+    runs = [
+        {"row": row, "repeat": repeat, "wall": wall, "cpu": 40.0, "load": 0.1, "frames": 250, "segments": 1,
+         "bytes": 1012 if row == "segments" else 1000, "psnr": 45.678}
+        for row, three in walls.items()
+        for repeat, wall in enumerate(three, start=1)
+    ]  # fmt: skip
+    told = {"frames": 250, "size": "4K", "movie": "mp4", "ranks": 2, "repeats": 3, "images": "spheres",
+            "ffmpeg": "7.0"}  # fmt: skip
+    raw = {"arguments": told, "machine": MACHINE, "parts": {"filter": 3.25}, "runs": runs}
+    lines = movie_summary.summary(raw).splitlines()
+    assert lines[2] == "mp4 of 250 frames (spheres) at 4K by ffmpeg 7.0; 2 ranks; median of 3 runs of each row"
+    expected = "segments 22.0 21.0 - 23.0 55% 88% 40.0 250 101.2% 45.68 1"
+    assert " ".join(lines[-5].split()) == expected
+    assert lines[-1] == "CPU seconds of one encoder: filter 3.2"

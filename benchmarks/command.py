@@ -1,0 +1,169 @@
+"""What the command lines of all benchmarks share: raw results in a file of their own, summaries from that alone."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plotting
+from mpirender import __version__, engines, launcher, slurm
+from mpirender.errors import MpirenderError, UsageError
+from mpirender.job import RenderJob
+
+RAW = "raw.json"
+WRONG = 1  # exit code of a benchmark that ran, and found what must not be
+
+Raw = dict[str, Any]
+
+
+def nothing_wrong(raw: Raw) -> Sequence[str]:
+    """Find nothing wrong with any result."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A benchmark as a command.
+
+    Args:
+        name: of its module; the raw results bear it too.
+        measure: runs it as asked for, and returns the raw results.
+        tell: writes the summary of raw results, as text or, if told so, as Markdown.
+        draw: draws raw results into a picture file.
+        wrong: names what must not be, a line each.
+    """
+
+    name: str
+    parser: argparse.ArgumentParser
+    measure: Callable[[argparse.Namespace], Raw]
+    tell: Callable[[Raw, bool], str]
+    draw: Callable[[Raw, Path], None]
+    wrong: Callable[[Raw], Sequence[str]] = nothing_wrong
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """Run the command line; return its exit code."""
+        told = self.parser.parse_args(arguments)
+        try:
+            if told.plot:
+                plotting.pyplot()  # what is missing is told before anything is measured
+            raw = read(told.summarise, self.name) if told.summarise else self.measure(told)
+            print(self.tell(raw, told.markdown))
+            if told.plot:
+                self.draw(raw, told.plot)
+        except MpirenderError as error:
+            complain(str(error).splitlines(), self.name)
+            return error.exit_code
+        wrong = self.wrong(raw)
+        complain(wrong, self.name)
+        return WRONG if wrong else 0
+
+
+def complain(mistakes: Sequence[str], who: str) -> None:
+    """Say each mistake in a line of its own."""
+    for line in mistakes:
+        print(f"{who}: error: {line}", file=sys.stderr)
+
+
+def add_output(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add what becomes of the results to a command line."""
+    add = parser.add_argument
+    add("--output", metavar="FOLDER", type=Path, default=Path(f"{name}_renders"),
+        help="a new folder (default: %(default)s)")  # fmt: skip
+    add("--summarise", metavar="RAW", type=Path, help=f"print the table of an earlier run's {RAW}; run nothing")
+    add("--plot", metavar="PICTURE", type=Path, help="draw the results, too (png, svg or pdf)")
+    add("--markdown", action="store_true", help="print the table as Markdown")
+
+
+def mistakes_of_output(output: Path) -> list[str]:
+    """Say that a folder cannot take new results because there is something in it."""
+    if output.is_dir() and any(output.iterdir()):
+        return [f"--output {output}: is not empty; name a new folder"]
+    return []
+
+
+def positive(text: str) -> int:
+    """Read a number of at least 1."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def write(raw: Raw, output: Path) -> None:
+    """Write the raw results into the folder of a benchmark."""
+    (output / RAW).write_text(json.dumps(raw, indent=1) + "\n")
+
+
+def read(path: Path, name: str) -> Raw:
+    """Return the raw results of an earlier run.
+
+    Raises:
+        UsageError: the file does not hold them.
+    """
+    try:
+        raw = json.loads(path.read_text())
+    except OSError as error:
+        raise UsageError(f"--summarise {path}: {error.strerror}") from None
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict) or raw.get("benchmark") != name:
+        raise UsageError(f"--summarise {path}: does not hold results of benchmarks.{name}; they are in its {RAW}")
+    return raw
+
+
+def new_raw(name: str, job: RenderJob, arguments: dict[str, Any]) -> Raw:
+    """Return raw results without any yet: what is measured, where, with what."""
+    return {"benchmark": name, "arguments": arguments, "machine": machine(job)}
+
+
+def machine(job: RenderJob | None = None) -> dict[str, Any]:
+    """Return where and with what a benchmark is run, with the engine of a job if there is one."""
+    allocation = slurm.allocation()
+    engine = engines.for_scene(job.scene) if job else None
+    return {
+        "cpu": cpu_model(Path("/proc/cpuinfo")),
+        "cores": sum(allocation.nodes.values()) * allocation.threads if allocation else launcher.cores(),
+        "nodes": len(allocation.nodes) if allocation else 1,
+        "engine": engine.inspect(job.scene.read_bytes(), job).engine if engine and job else "",
+        "version": engine.version(job) if engine and job else "",
+        "mpirender": __version__,
+        "date": now(),
+    }
+
+
+def now() -> str:
+    """Return the time, for people."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def cpu_model(information: Path) -> str:
+    """Return the name of the processor, as the kernel tells it."""
+    lines = information.read_text().splitlines() if information.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def told(machine: dict[str, Any]) -> str:
+    """Write where a benchmark was run, in one line."""
+    nodes = f"{machine['nodes']} nodes, " if machine["nodes"] > 1 else ""
+    program = {"paraview": "ParaView"}.get(machine["engine"], machine["engine"])
+    where = f"{machine['cpu']}, {nodes}{machine['cores']} cores"
+    return f"{where}; {program} {machine['version']}, mpirender {machine['mpirender']}; {machine['date']}"
+
+
+def table(cells: Sequence[Sequence[str]], *, markdown: bool = False) -> list[str]:
+    """Write cells as lines, the first row as the heading: names to the left, numbers to the right."""
+    if markdown:
+        rule = ["---", *["---:"] * (len(cells[0]) - 1)]
+        return [f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:])]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
+        for row in cells
+    ]

@@ -1,0 +1,110 @@
+"""Make a scene for the benchmarks, inside pvbatch: ``pvbatch --no-mpi make_scenes.py NAME STATE FRAMES``.
+
+The views have the sizes that windows of a GUI have, smaller than the images, as in states that people save.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from paraview import servermanager, simple
+from vtkmodules.vtkFiltersCore import vtkContourFilter
+from vtkmodules.vtkImagingCore import vtkRTAnalyticSource
+from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
+
+SMALL_WINDOW = (400, 400)
+WINDOW = (1554, 1027)  # what a full-HD screen leaves of a view beside ParaView's panels
+LEAST, MOST = 16, 56  # half the side of the smallest and of the largest box of the series, in points
+
+
+def cone(state: Path, frames: int) -> None:
+    """Save a cone with the camera on an orbit around it."""
+    view = new_view(SMALL_WINDOW)
+    simple.Show(simple.Cone(Resolution=24), view)
+    orbit(view, frames, radius=5, height=1)
+
+
+def isosurfaces(state: Path, frames: int) -> None:
+    """Save five isosurfaces of a wavelet with the camera on an orbit around them."""
+    view = new_view(WINDOW)
+    wavelet = simple.Wavelet(WholeExtent=[-60, 60] * 3)
+    contour = simple.Contour(Input=wavelet, ContourBy=["POINTS", "RTData"], Isosurfaces=[80, 115, 150, 185, 220])
+    shown = simple.Show(contour, view)
+    simple.ColorBy(shown, ("POINTS", "RTData"))
+    simple.GetColorTransferFunction("RTData").RescaleTransferFunction(60.0, 260.0)
+    orbit(view, frames, radius=330, height=110)
+
+
+def series(state: Path, frames: int) -> None:
+    """Write surfaces that grow and shrink, a file for each timestep, and save a view of them."""
+    view = new_view(WINDOW)
+    reader = simple.PVDReader(FileName=str(write_series(state.with_suffix(""), frames)))
+    simple.Show(reader, view)
+    view.CameraPosition, view.CameraFocalPoint = [150, 100, 185], [0, 0, 0]
+    animation = simple.GetAnimationScene()
+    animation.UpdateAnimationUsingDataTimeSteps()
+    animation.PlayMode = "Snap To TimeSteps"
+
+
+def write_series(folder: Path, frames: int) -> Path:
+    """Write a surface for each timestep, and the file that lists them, whose path is returned."""
+    folder.mkdir()
+    names = [f"surface_{step:04d}.vtp" for step in range(frames)]
+    for step, name in enumerate(names):
+        half = half_side(step, frames)
+        source, contour, writer = vtkRTAnalyticSource(), vtkContourFilter(), vtkXMLPolyDataWriter()
+        source.SetWholeExtent(*[-half, half] * 3)
+        contour.SetInputConnection(source.GetOutputPort())
+        for number, value in enumerate((100, 150, 200)):
+            contour.SetValue(number, value)
+        writer.SetInputConnection(contour.GetOutputPort())
+        writer.SetFileName(str(folder / name))
+        writer.Write()
+    steps = "\n".join(f'<DataSet timestep="{step}" file="{name}"/>' for step, name in enumerate(names))
+    listed = folder / "surfaces.pvd"
+    listed.write_text(f'<VTKFile type="Collection"><Collection>\n{steps}\n</Collection></VTKFile>\n')
+    return listed
+
+
+def half_side(step: int, frames: int) -> int:
+    """Return half the side of the box of a timestep, in points: most are small, and a third are much larger."""
+    place = step / max(frames - 1, 1)
+    return round(LEAST + (MOST - LEAST) * math.exp(-(((place - 0.65) / 0.16) ** 2)))
+
+
+def new_view(sides: tuple[int, int]) -> Any:  # noqa: ANN401 - ParaView's proxies have no types
+    """Return a view of this size in a layout of its own."""
+    view = simple.CreateView("RenderView")
+    simple.AssignViewToLayout(view=view, layout=simple.CreateLayout("Main"))
+    view.ViewSize = list(sides)
+    return view
+
+
+def orbit(view: Any, frames: int, *, radius: float, height: float) -> None:  # noqa: ANN401
+    """Let the camera turn once around the origin."""
+    first, last = simple.CameraKeyFrame(KeyTime=0.0), simple.CameraKeyFrame(KeyTime=1.0)
+    corners = ((radius, 0), (0, radius), (-radius, 0), (0, -radius))
+    first.PositionPathPoints = [side for x, y in corners for side in (x, y, height)]
+    first.FocalPathPoints = [0, 0, 0]
+    first.ClosedPositionPath = 1
+    for name, key in (("first", first), ("last", last)):
+        # A state holds only keyframes that are registered.
+        servermanager.ProxyManager().RegisterProxy("animation", name, key.SMProxy)
+    track = simple.GetCameraTrack(view=view)
+    track.Mode = "Path-based"
+    track.KeyFrames = [first, last]
+    animation = simple.GetAnimationScene()
+    animation.PlayMode = "Sequence"
+    animation.NumberOfFrames = frames
+
+
+SCENES: dict[str, Callable[[Path, int], None]] = {"cone": cone, "isosurfaces": isosurfaces, "series": series}
+
+if __name__ == "__main__":
+    STATE = Path(sys.argv[2])
+    SCENES[sys.argv[1]](STATE, int(sys.argv[3]))
+    simple.SaveState(str(STATE))
