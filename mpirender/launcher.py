@@ -32,6 +32,8 @@ MPI_SETTINGS = {
     # one of them ends at that moment.
     "HWLOC_COMPONENTS": "-gl",
 }
+# On one machine messages go through shared memory; looking for fast networks takes Open MPI a quarter of a second.
+ALONE_SETTINGS = {"OMPI_MCA_pml": "ob1"}
 # The srun by which mpiexec reaches other nodes else waits for the end of a step that had a node which is lost.
 SLURM_SETTINGS = {"SLURM_OVERLAP": "1"}
 # Open MPI refuses root without these; in a container root is the usual user.
@@ -244,7 +246,7 @@ def settings(
     wishes = {**MPI_SETTINGS, **dict.fromkeys(THREAD_LIMITS, str(threads))}
     wishes.update(ROOT_SETTINGS if root else {})
     wishes.update({} if remote_shell else NO_REMOTE_SHELL)
-    wishes.update(SLURM_SETTINGS if in_slurm else {})
+    wishes.update(SLURM_SETTINGS if in_slurm else ALONE_SETTINGS)
     added = {name: value for name, value in wishes.items() if name not in environ}
     hosted = str(PACKAGE / "hosted")
     added["PYTHONPATH"] = os.pathsep.join(filter(None, [hosted, environ.get("PYTHONPATH", "")]))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mpirender import folder, launcher, lock, preflight, slurm, space, stopping, trial
+from mpirender import engines, folder, launcher, lock, preflight, slurm, space, stopping, trial
 from mpirender.errors import (
     BY_EXIT_CODE,
     NO_SPACE,
@@ -184,6 +184,8 @@ class Run:
             raise FramesMissing("\n".join([str(error), *self.fate.advice()]))
         if error is not None:
             raise error
+        if not flight.pids:  # it may not be what it was when it was asked last
+            engines.for_scene(self.job.scene).verify(self.job, afresh=True)
         end = self._call_the_roll(end, stop)
         if stop.asked:
             raise self._stopped(stop)

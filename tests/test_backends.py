@@ -13,7 +13,7 @@ import pytest
 from conftest import need
 from mpirender import backends, roster
 from mpirender.backends import Kind
-from mpirender.engines import Ability, pvwindow
+from mpirender.engines import Ability, pvwindow, remembered
 from mpirender.engines.pvprobe import SAYS
 from mpirender.errors import ToolMissing
 from mpirender.job import RenderJob
@@ -281,7 +281,7 @@ def test_where_nothing_can_be_remembered_it_works_all_the_same(
 
 
 def test_an_answer_that_was_cut_short_is_asked_for_again(asked: tuple[Path, Path]) -> None:
-    place = pvwindow.memory([str(asked[0])], "egl")
+    place = remembered.place_of([str(asked[0])], "egl")
     place.parent.mkdir(parents=True)
     place.write_text('[{"backend": "eg')
     assert len(pvwindow.abilities([str(asked[0])], "egl")) == 2

@@ -62,6 +62,12 @@ def test_what_the_user_has_set_is_respected() -> None:
     assert added["PYTHONPATH"].endswith(f"{os.pathsep}/site")
 
 
+def test_on_one_machine_no_fast_network_is_looked_for() -> None:
+    assert launcher.settings(1, {})["OMPI_MCA_pml"] == "ob1"
+    assert "OMPI_MCA_pml" not in launcher.settings(1, {}, in_slurm=True)
+    assert "OMPI_MCA_pml" not in launcher.settings(1, {"OMPI_MCA_pml": "ucx"})
+
+
 def test_root_is_allowed_only_where_the_user_is_root() -> None:
     assert "OMPI_ALLOW_RUN_AS_ROOT" in launcher.settings(1, {}, root=True)
     assert "OMPI_ALLOW_RUN_AS_ROOT" not in launcher.settings(1, {})

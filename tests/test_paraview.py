@@ -505,6 +505,30 @@ def test_a_pvbatch_that_is_none_ends_with_3(run: Run, scenes: SimpleNamespace, p
     assert re.search(rf"{program}( does not say that it is ParaView|: no such program)", done.stderr)
 
 
+def test_pvbatch_is_asked_once_and_again_when_no_rank_starts(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module whose libraries are gone: the wrapper that was asked yesterday is still there."""
+    program, asked, library = tmp_path / "pvbatch", tmp_path / "asked", tmp_path / "library"
+    asked.touch()
+    library.touch()
+    program.write_text(
+        f"#!/bin/sh\n[ -e {library} ] || exit 127\n"
+        f'[ "$2" = --version ] || exec {need("pvbatch")} "$@"\necho x >>{asked}\necho paraview version 5.11.0\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    command = ("render", scenes.state("orbit"), "--pvbatch", program, "--size", "80x50", "--ranks", 1, "--frames")
+    for frame in (0, 1):
+        done = run(*command, frame)
+        assert done.returncode == 0, done.stderr
+    assert len(asked.read_text().split()) == 1
+    library.unlink()
+    done = run(*command, 2)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"mpirender: error: {program} does not say that it is ParaView")
+
+
 def only(tool: str, folder: Path) -> str:
     """Return a PATH on which there is nothing but this tool (and what it needs to start)."""
     folder.mkdir()

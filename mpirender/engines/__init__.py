@@ -157,8 +157,11 @@ class Engine(Protocol):
         """
         ...
 
-    def verify(self, job: RenderJob) -> None:
+    def verify(self, job: RenderJob, *, afresh: bool = False) -> None:
         """Make sure that this program is what it should be.
+
+        Args:
+            afresh: ask it also where its answer is remembered.
 
         Raises:
             ToolMissing: it is not, or it is not installed.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mpirender import container, stopping
-from mpirender.engines import Ability, Check, Inspection, pvsm, pvwindow
+from mpirender.engines import Ability, Check, Inspection, pvsm, pvwindow, remembered
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvscene import ParaViewScene
 from mpirender.errors import ToolMissing, UsageError
@@ -49,15 +49,21 @@ def command(job: RenderJob) -> list[str]:
     return [found, "--no-mpi"]
 
 
-def verify(job: RenderJob) -> None:
-    """Make sure that pvbatch is there, and is pvbatch.
+def verify(job: RenderJob, *, afresh: bool = False) -> None:
+    """Make sure that pvbatch is there, and is pvbatch; its answer is remembered, but for one in a container.
 
     Raises:
         ToolMissing: it is not.
     """
-    program = shlex.join([*container.words(job), command(job)[0]])
-    if not version(job):
-        raise ToolMissing(f"{program} does not say that it is ParaView; see what it says: {program} --version; {CURE}")
+    program = [*container.words(job), command(job)[0]]
+    place = None if job.container else remembered.place_of(program, "version")
+    if place is not None and not afresh and remembered.recall(place):
+        return
+    found, words = version(job), shlex.join(program)
+    if not found:
+        raise ToolMissing(f"{words} does not say that it is ParaView; see what it says: {words} --version; {CURE}")
+    if place is not None:
+        remembered.keep(place, found)
 
 
 def mpiexec(job: RenderJob) -> str | None:

@@ -50,7 +50,7 @@ def command(job: RenderJob) -> list[str]:
     return ["python3"] if job.container else [sys.executable]
 
 
-def verify(job: RenderJob) -> None:
+def verify(job: RenderJob, *, afresh: bool = False) -> None:
     """Find nothing wrong with the Python that runs this."""
 
 

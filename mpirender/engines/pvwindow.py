@@ -1,29 +1,24 @@
 """What a pvbatch can render with on this machine: found by asking it, in a process of its own for each question.
 
 ParaView before 6.0 opens the one kind of window that it was built for; from 6.0 on the environment decides. Where a
-window cannot be opened it does not raise but ends the process, by SIGABRT or SIGSEGV. What a pvbatch can do is
-remembered for a day, per binary, machine and what decides about its drivers.
+window cannot be opened it does not raise but ends the process, by SIGABRT or SIGSEGV. The answers are remembered.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 import resource
-import shutil
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from mpirender import display, stopping
-from mpirender.engines import Ability
+from mpirender.engines import Ability, remembered
 from mpirender.engines.pvprobe import SAYS
 from mpirender.errors import ToolMissing, one_line
 from mpirender.processes import end_with_parent
@@ -36,13 +31,8 @@ CURES = {
     "glx": "see whether Xvfb works: xvfb-run glxinfo -B",
 }
 PROBE_SECONDS = 120.0  # ParaView on a busy file system
-KEPT_SECONDS = 24 * 3600.0
 HOSTED = Path(__file__).resolve().parents[1] / "hosted"
 OF_MPI = re.compile(r"(OMPI|PMIX|PMI|PRTE|HYDI?|MPI)_|SLURM_")  # else the child takes itself for one of the ranks
-OF_DRIVERS = re.compile(
-    r"(LD_LIBRARY_PATH|LD_PRELOAD|LIBGL_|MESA_|GALLIUM_|__EGL_|__GLX_|EGL_|DRI_|VTK_DEFAULT_|VTK_EGL_)"
-)
-DEVICE_FILES = ("/dev/dri/*", "/dev/nvidia[0-9]*", "/usr/share/glvnd/egl_vendor.d/*")
 
 
 def settings(ability: Ability) -> dict[str, str]:
@@ -66,7 +56,7 @@ def abilities(
         afresh: ask also where the answer is remembered.
         insisted: ask also where it is remembered as impossible: someone may have mended it.
     """
-    place = memory(pvbatch, backend)
+    place = remembered.place_of(pvbatch, backend)
     known = [] if afresh or shown_on else recall(place)
     if known and not (insisted and all(ability.problem for ability in known)):
         return known
@@ -79,9 +69,16 @@ def abilities(
         answers = [ask_on_display(pvbatch, shown_on)]
     else:
         answers = [ask(pvbatch, Ability(backend))[0]]
-    if not shown_on:
-        remember(place, answers)
+    if not shown_on and all(ability.sure for ability in answers):
+        remembered.keep(place, [asdict(ability) for ability in answers])
     return answers
+
+
+def recall(place: Path) -> list[Ability]:
+    """Return what is remembered of what pvbatch can do, nothing if there is no such thing."""
+    with contextlib.suppress(TypeError):  # written by another version
+        return [Ability(**fields) for fields in remembered.recall(place) or []]
+    return []
 
 
 def ask_on_display(pvbatch: Sequence[str], shown_on: str) -> Ability:
@@ -165,49 +162,6 @@ def _aside() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     end_with_parent(signal.SIGKILL)
     stopping.ward_off()
-
-
-# --- What is remembered
-
-
-def memory(pvbatch: Sequence[str], backend: str) -> Path:
-    """Return where the answer to a question is remembered; it is another place when anything that decides differs."""
-    program, about = Path(shutil.which(pvbatch[-1]) or pvbatch[-1]).resolve(), (0, 0)
-    with contextlib.suppress(OSError):
-        about = program.stat().st_size, program.stat().st_mtime_ns
-    environment = sorted(item for item in os.environ.items() if OF_DRIVERS.match(item[0]))
-    devices = [str(path) for pattern in DEVICE_FILES for path in sorted(Path("/").glob(pattern[1:]))]
-    libraries = [*filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)), "/etc/ld.so.cache"]
-    changed = [Path(place).stat().st_mtime_ns for place in libraries if Path(place).exists()]
-    machine = (socket.gethostname(), _boot(), devices, changed, shutil.which("Xvfb"))
-    parts = (*pvbatch, program, about, backend, environment, machine)
-    cache = os.environ.get("XDG_CACHE_HOME") or f"{os.environ.get('HOME', '')}/.cache"
-    return Path(cache) / "mpirender" / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}.json"
-
-
-def recall(place: Path) -> list[Ability]:
-    """Return what is remembered of less than a day ago, nothing if there is no such thing."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        if time.time() - place.stat().st_mtime < KEPT_SECONDS:
-            return [Ability(**fields) for fields in json.loads(place.read_text())]
-    return []
-
-
-def remember(place: Path, answers: Sequence[Ability]) -> None:
-    """Keep the answers; where nothing can be written it is asked again next time."""
-    if not all(ability.sure for ability in answers):
-        return
-    part = place.with_name(f".part-{place.stem}-{socket.gethostname()}-{os.getpid()}")
-    with contextlib.suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps([asdict(ability) for ability in answers]))
-        part.replace(place)
-
-
-def _boot() -> str:
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""
 
 
 def seen_by(pvbatch: Sequence[str]) -> Iterator[Ability]:
