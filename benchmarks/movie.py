@@ -89,13 +89,13 @@ def measure(row: Row, job: RenderJob, frames: int, repeat: int) -> Run:
     """
     here = dataclasses.replace(job, output=job.output / f"repeat-{repeat}" / row.name)
     here.folder.mkdir(parents=True)
-    (here.output / here.sizes[0].name).symlink_to(job.output / job.sizes[0].name)
+    (here.output / here.outputs[0].name).symlink_to(job.output / job.outputs[0].name)
     (here.folder / "job.json").write_text(here.to_json())
     ranks, cores = job.ranks or 1, launcher.cores()
     load, cpu = os.getloadavg()[0], cpu_of_children()
     wall = launch(here, row.ranks(ranks), row.cores(ranks, cores), frames)
     cpu = cpu_of_children() - cpu
-    made = here.movie_path(here.sizes[0])
+    made = here.movie_path(here.outputs[0])
     records = journal.read(here.folder)
     (segments,) = [record["segments"] for record in records if record["event"] == "movie"]
     info = movie.read_back(made)
@@ -125,7 +125,7 @@ def launch(job: RenderJob, ranks: int, cores: int, frames: int) -> float:
 
 def task_of(job: RenderJob, part: Path) -> Encoding:
     """Return what ffmpeg is asked to make of the pictures, beside which it is to be started."""
-    codec, size = CODECS[job.movie][0], job.sizes[0]
+    codec, size = CODECS[job.movie][0], job.outputs[0]
     pattern = re.sub(r"\d+", "%06d", framesets.file_name(0, "png"))
     task = Encoding(readback.ffmpeg(), pattern, part, (size.width, size.height), job.rate, codec, "")
     return with_encoder(task, readback.encoders(task.program))
@@ -133,7 +133,7 @@ def task_of(job: RenderJob, part: Path) -> Encoding:
 
 def psnr(job: RenderJob, made: Path) -> float:
     """Return how near a movie is to its pictures, over all planes; both are compared as 4:2:0 in BT.709."""
-    size = job.sizes[0]
+    size = job.outputs[0]
     filters = even_filters((size.width, size.height), transparent=False)
     graph = f"[1:v]{filters}[sent];[0:v]format=yuv420p[got];[got][sent]psnr=shortest=1"
     inputs = ["-i", f"file:{made}", "-framerate", str(job.rate), "-i", task_of(job, made).pattern]
@@ -150,7 +150,7 @@ def psnr(job: RenderJob, made: Path) -> float:
 def parts_of(job: RenderJob) -> dict[str, float]:
     """Return the CPU seconds of what the movie's making consists of, by one encoder on all cores."""
     made = job.output / f"parts.{job.movie}"
-    task, folder = task_of(job, made), job.output / job.sizes[0].name
+    task, folder = task_of(job, made), job.output / job.outputs[0].name
     whole = encode_command(task)
     source = whole[: whole.index(task.pattern) + 1]
     filters = whole[whole.index("-vf") : whole.index("-vf") + 2] if "-vf" in whole else []
@@ -182,7 +182,7 @@ def prepare(arguments: argparse.Namespace) -> RenderJob:
         scene=output / "spheres.pattern", output=output, sizes=(arguments.size,), movie=arguments.movie,
         ranks=arguments.ranks or launcher.cores(),
     )  # fmt: skip
-    size = job.sizes[0]
+    size = job.outputs[0]
     mistakes = command.mistakes_of_output(output)
     folder = Path(arguments.images).absolute() if arguments.images else None
     if folder is not None and not all(

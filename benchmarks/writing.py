@@ -27,7 +27,8 @@ from benchmarks.command import Raw
 from benchmarks.rows import call, plain_environment, render_command
 from mpirender import backends, journal, launcher, png
 from mpirender.errors import UsageError
-from mpirender.job import FOLDER, RenderJob, Size
+from mpirender.job import FOLDER, RenderJob
+from mpirender.outputs import Size
 
 LEVEL = RenderJob.compression_level
 DEFLATED = 3  # times, for the speed of one core

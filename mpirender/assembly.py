@@ -13,9 +13,10 @@ from mpirender import frames as framesets
 from mpirender import journal
 from mpirender.cuts import Cores, Piece, plan, spread, threads_of
 from mpirender.errors import EncodeFailed, FramesMissing, MpirenderError, NoSpace, Stopped, ToolMissing
-from mpirender.job import CODECS, FOLDER, Image, RenderJob
+from mpirender.job import CODECS, FOLDER, RenderJob
 from mpirender.journal import Journal, Record
 from mpirender.movie import ImageDamaged
+from mpirender.outputs import Image
 from mpirender.segments import Film
 
 MANIFEST = "manifest.json"
@@ -100,13 +101,18 @@ def make_movies(comm: Any, log: Journal, job: RenderJob, frames: Sequence[int]) 
     started = time.perf_counter()
     codec, transparent = CODECS[job.movie][0], job.transparent_background
     cores = comm.allgather(Cores.here())
-    pieces = plan([size.name for size in job.sizes], len(frames), spread(cores), codec, transparent=transparent)
+    pieces = plan([output.name for output in job.outputs], len(frames), spread(cores), codec, transparent=transparent)
     threads = threads_of(cores, pieces).get(comm.rank, len(cores[comm.rank].allowed))
     films = {
-        size.name: Film(
-            [job.image(size, frame) for frame in frames], job.movie_path(size), job.rate, threads, codec, transparent
+        output.name: Film(
+            [job.image(output, frame) for frame in frames],
+            job.movie_path(output),
+            job.rate,
+            threads,
+            codec,
+            transparent,
         )
-        for size in job.sizes
+        for output in job.outputs
     }
     without = share_palettes(comm, films, pieces)
     mine = [piece for piece in pieces if piece.rank == comm.rank]
@@ -204,7 +210,7 @@ def name_missing(job: RenderJob, images: Sequence[Image], records: Mapping[Image
         return []
     lines = [f"{size} frames {framesets.text(missing)}: {reason}" for (size, reason), missing in reasons.items()]
     count = sum(map(len, reasons.values()))
-    older = [path.name for path in map(job.movie_path, job.sizes) if path.exists()]
+    older = [path.name for path in map(job.movie_path, job.outputs) if path.exists()]
     beware = f" ({', '.join(older)} is of an earlier run)" if older else ""
     log = f"{job.output}/{FOLDER}/rank-*.log"
     lines.append(f"{count} of {len(images)} images missing, so no movie was made{beware}; the ranks' logs are {log}")
@@ -239,7 +245,7 @@ def write_manifest(
         if record["event"] == "done"
     ]
     manifest = {
-        "frames": framesets.text(image.frame for image in images), "sizes": [size.name for size in job.sizes],
+        "frames": framesets.text(image.frame for image in images), "sizes": [output.name for output in job.outputs],
         "complete": not missing, "missing": list(missing), "images": whole,
     }  # fmt: skip
     part = job.folder / f".part-{MANIFEST}"

@@ -6,22 +6,37 @@ import dataclasses
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
-from cloup import option, option_group
+from cloup import option
 
 from mpirender import __version__
+from mpirender.asked import checked_job_of, job_of, only_frames
 from mpirender.errors import MpirenderError, UsageError
-from mpirender.options import DATA, FRAMES, MOVIE, OF_SBATCH, OUTPUT, PICTURE, PROGRAMS, RENDERER, RUNNING, SLURM
+from mpirender.options import (
+    DATA,
+    FRAMES,
+    MOVIE,
+    OF_SBATCH,
+    OUTPUT,
+    PICTURE,
+    PROGRAMS,
+    RENDERER,
+    RUNNING,
+    SAYS,
+    SLURM,
+    VARY,
+)
+from mpirender.shown import command_line, dry_run_lines, inspection_lines
 
 if TYPE_CHECKING:
-    from mpirender.engines import Inspection
     from mpirender.job import RenderJob
-    from mpirender.launcher import Placement
     from mpirender.progress import Bar, Lines, Silent
+    from mpirender.result import RenderResult
 
 SETTINGS = cloup.Context.settings(
     show_default=True,
@@ -42,46 +57,61 @@ def cli() -> None:
 
 
 @cli.command(context_settings=SETTINGS)
-@cloup.argument("scene", help="A ParaView state (.pvsm).")
+@cloup.argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
 @OUTPUT
 @PICTURE
 @DATA
 @RUNNING
 @RENDERER
 @PROGRAMS
-@option_group(
-    "What it says",
-    option("--dry-run", is_flag=True, help="Check everything, print the command and who renders what; render nothing."),
-    option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-    option("-v", "--verbose", is_flag=True, help="Print the command that starts the ranks, too."),
-)
+@SAYS
 def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
     """Render a scene's animation to frames and a movie.
 
     Running the same command again renders only what is missing or out of date.
     """
-    from mpirender import lives, preflight, report, slurm, trial
+    from mpirender import report
 
-    job = checked_job_of(options)
-    if dry_run:
-        click.echo("\n".join(dry_run_lines(job)))
-        return
-    if verbose:
-        images = len(preflight.frames_of(job, preflight.check(job))) * len(job.sizes)
-        click.echo(command_line(job, trial.place(job, slurm.allocation(), images)))
-    with progress(quiet=quiet) as watch:
-        result = lives.render(job, watch)
-    sheet = None
-    try:
-        sheet = report.contact_sheet(job, result)
-    except OSError as error:  # frames and movies are there
-        click.echo(f"warning: no contact sheet was made: {error.strerror or error}", err=True)
-    if not quiet:
-        click.echo(report.summary(job, result, sheet))
+    carry_out(checked_job_of(options), report.contact_sheet, dry_run=dry_run, quiet=quiet, verbose=verbose)
 
 
 @cli.command(context_settings=SETTINGS)
-@cloup.argument("scene", help="A ParaView state (.pvsm).")
+@cloup.argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
+@VARY
+@OUTPUT
+@PICTURE
+@DATA
+@RUNNING
+@RENDERER
+@PROGRAMS
+@SAYS
+def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
+    """Render every combination of values that properties of a scene take in turn.
+
+    Leaves a folder for each, a table of the values and the images (study.csv, study.json), a contact sheet with the
+    values along both axes, and with more than one frame movies. The same command again goes on with what is left.
+    """
+    from mpirender import study as room
+
+    wrong = []
+    if not options["vary"]:
+        wrong.append("--vary NAME.PROPERTY=VALUES is missing: what is to be studied?")
+    if at is not None and options["frames"] is not None:
+        wrong.append("--at and --frames exclude each other; give one of them")
+    options["frames"] = options["frames"] or str(at or 0)
+    options["output"] = options["output"] or f"{Path(options['scene']).stem}_study"
+    options["movie"] = options["movie"] if len(only_frames(options["frames"])) > 1 else "none"
+    try:
+        job = checked_job_of(options)
+    except UsageError as error:
+        raise UsageError([*wrong, *error.mistakes]) from None
+    if wrong:
+        raise UsageError(wrong)
+    carry_out(job, room.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
+
+
+@cli.command(context_settings=SETTINGS)
+@cloup.argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
 @cloup.argument("sbatch_options", nargs=-1, help="After --, any other options of sbatch.", required=False)
 @SLURM
 @OUTPUT
@@ -126,7 +156,7 @@ def submit(print_only: bool, script: str | None, sbatch_options: tuple[str, ...]
 
 
 @cli.command(context_settings=SETTINGS)
-@cloup.argument("scene", help="A ParaView state (.pvsm).")
+@cloup.argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
 @DATA
 @option(
     "-s",
@@ -212,48 +242,36 @@ def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
         click.echo(room.summary(made))
 
 
-def job_of(options: dict[str, Any]) -> RenderJob:
-    """Turn the options of a command into a job.
+def carry_out(
+    job: RenderJob,
+    look: Callable[[RenderJob, RenderResult], Path],
+    *,
+    dry_run: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Render a job, and say what is done.
 
-    Raises:
-        UsageError: with every mistake in them.
+    Args:
+        look: makes what a person looks at first.
     """
-    from mpirender.job import RenderJob
+    from mpirender import lives, preflight, report, slurm, trial
 
-    given = {name: value for name, value in options.items() if value is not None}
-    pairs = [text.partition("=") for text in given.pop("files", ())]
-    mistakes = [f"--file {reader!r}: write READER=PATH" for reader, equals, path in pairs if not (equals and path)]
+    if dry_run:
+        click.echo("\n".join(dry_run_lines(job)))
+        return
+    if verbose:
+        images = preflight.images_of(job, preflight.check(job))
+        click.echo(command_line(job, trial.place(job, slurm.allocation(), images)))
+    with progress(quiet=quiet) as watch:
+        result = lives.render(job, watch)
+    sheet = None
     try:
-        job = RenderJob(**given, files=tuple((reader, path) for reader, _, path in pairs))
-    except UsageError as error:
-        raise UsageError([*mistakes, *error.mistakes]) from None
-    if mistakes:
-        raise UsageError(mistakes)
-    return job
-
-
-def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
-    """Turn the options into a job; where they are wrong, say what is wrong with the scene in the same breath.
-
-    Raises:
-        UsageError: with every mistake in the options, and then in the scene, the output folder and the tools.
-    """
-    from mpirender import preflight
-
-    try:
-        return job_of(options)
-    except UsageError as error:
-        mistakes = list(error.mistakes)
-    names = ["scene", "output", "data_dir", "pvbatch", "mpiexec", "view"]
-    names += [] if options["view"] else ["layout"]
-    names += [] if any(mistake.startswith("--frames") for mistake in mistakes) else ["frames"]
-    sound = {name: options[name] for name in names}
-    sound["files"] = [pair for pair in options["files"] if all(pair.partition("="))]
-    try:
-        preflight.check(job_of(sound), tools=tools)
-    except MpirenderError as error:
-        mistakes += str(error).splitlines()
-    raise UsageError(mistakes)
+        sheet = look(job, result)
+    except OSError as error:  # frames and movies are there
+        click.echo(f"warning: no contact sheet was made: {error.strerror or error}", err=True)
+    if not quiet:
+        click.echo(report.summary(job, result, sheet))
 
 
 def progress(*, quiet: bool) -> Bar | Lines | Silent:
@@ -263,54 +281,6 @@ def progress(*, quiet: bool) -> Bar | Lines | Silent:
     if quiet:
         return Silent()
     return Bar(sys.stdout) if sys.stdout.isatty() else Lines(sys.stdout)
-
-
-def command_line(job: RenderJob, placement: Placement) -> str:
-    """Return the command that starts the ranks, ready to paste."""
-    from mpirender import launcher
-
-    return launcher.shown(launcher.command(job, placement), launcher.settings_here(placement))
-
-
-def dry_run_lines(job: RenderJob) -> list[str]:
-    """Check the job, write it where the command expects it, and say what would be done."""
-    from mpirender import folder, preflight, report, schedule, slurm, trial
-
-    inspection = preflight.check(job)
-    folder.write_down(job)
-    frames = preflight.frames_of(job, inspection)
-    images = len(frames) * len(job.sizes)
-    placement = trial.place(job, slurm.allocation(), images)
-    who = [report.HANDED_OUT]
-    if not placement.desk:
-        who = report.schedule_lines(schedule.deal(frames, placement.ranks, job.schedule))
-    return [
-        *(f"warning: {warning}" for warning in inspection.warnings),
-        f"{len(frames)} frames at {', '.join(map(str, job.sizes))}: {images} images on {placement.ranks} ranks",
-        *who,
-        "",
-        command_line(job, placement),
-    ]
-
-
-def inspection_lines(inspection: Inspection, read_by: str) -> list[str]:
-    """Write an inspection for people."""
-    times = inspection.times
-    span = f", times {times[0]:g} to {times[-1]:g}" if times else ""
-    frame_range = f"0-{len(times) - 1}" if times else "none"
-    rows = [
-        ("written by", inspection.written_by),
-        ("read by", read_by or "no program found; see mpirender doctor"),
-        ("frames", f"{frame_range} ({len(times)}, {inspection.play_mode}{span})"),
-        ("views", ", ".join(inspection.views)),
-        *(("layout", f"{layout.name}: {', '.join(layout.views)}") for layout in inspection.layouts),
-        *(("data file", f"{file.path} ({'found' if file.found else 'MISSING'}, {file.reader})")
-          for file in inspection.data_files),
-        *(("warning", warning) for warning in inspection.warnings),
-        *(("advice", advice) for advice in inspection.advice),
-        *(("MISTAKE", mistake) for mistake in inspection.mistakes),
-    ]  # fmt: skip
-    return [f"{name:>10}  {value}" for name, value in rows if value]
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ import mpirender
 from mpirender import engines, launcher, readback, slurm, supervise
 from mpirender.engines import Check
 from mpirender.errors import LaunchFailed, MpirenderError
-from mpirender.job import RenderJob, Size
+from mpirender.job import RenderJob
+from mpirender.outputs import Size
 
 TRIAL_RANKS = 2
 

@@ -17,7 +17,8 @@ from rich.text import Text
 from mpirender import frames as framesets
 from mpirender import guard, journal, movie, readback
 from mpirender.errors import FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
-from mpirender.job import CODECS, FOLDER, RenderJob, Size
+from mpirender.job import CODECS, FOLDER, RenderJob
+from mpirender.outputs import Output
 from mpirender.space import amount
 from mpirender.stock import Stock, newest_plan, take_stock, verb
 
@@ -81,7 +82,7 @@ def telling(stream: TextIO) -> Busy:
 
 
 def encode(wish: Wish, busy: Busy = silent) -> list[Made]:
-    """Make the movies, one per size; older ones of the same name stay until the new one is whole.
+    """Make the movies, one per output; older ones of the same name stay until the new one is whole.
 
     Args:
         busy: called with what is being done, for a context that lasts as long.
@@ -147,14 +148,18 @@ def understand(wish: Wish, rendered: RenderJob) -> tuple[RenderJob, str]:
     mistakes += wrong_kind(kind, wish.codec, job)
     if mistakes:
         raise UsageError(mistakes)
+    return replace(job, movie=kind), wish.codec or CODECS[kind][0]
+
+
+def outputs_of(wish: Wish, job: RenderJob) -> list[Output]:
+    """Return the outputs whose movies are asked for."""
     asked = {name.lower() for name in wish.sizes}
-    sizes = tuple(size for size in job.sizes if not asked or size.name.lower() in asked)
-    return replace(job, movie=kind, sizes=sizes), wish.codec or CODECS[kind][0]
+    return [output for output in job.outputs if not asked or output.name.lower() in asked]
 
 
 def wrong_words(wish: Wish, rendered: RenderJob) -> list[str]:
     """Say what is wrong with names that are to be chosen from a few."""
-    there = [size.name for size in rendered.sizes]
+    there = [output.name for output in rendered.outputs]
     known = {name.lower() for name in there}
     mistakes = [
         f"--size {name!r} is not in {wish.output}; there are: {', '.join(there)}"
@@ -185,10 +190,10 @@ def wrong_kind(kind: str, codec: str | None, job: RenderJob) -> list[str]:
 
 
 def stocks_of(wish: Wish, job: RenderJob, rendered: RenderJob) -> list[Stock]:
-    """Look which frames are there, at each size.
+    """Look which frames are there, of each output.
 
     Raises:
-        FramesMissing: some are missing and that is not allowed, or all of a size are.
+        FramesMissing: some are missing and that is not allowed, or all of an output are.
         UsageError: the scene does not have them.
     """
     records = journal.read(job.folder)
@@ -200,24 +205,24 @@ def stocks_of(wish: Wish, job: RenderJob, rendered: RenderJob) -> list[Stock]:
         beyond = framesets.out_of_range(wish.frames, len(framesets.parse(plan["frames"])))
         if beyond:
             raise UsageError(beyond)
-    stocks = take_stock(job, asked, records, plan["fingerprint"])
+    stocks = take_stock(job, outputs_of(wish, job), asked, records, plan["fingerprint"])
     if not all(stock.sound if wish.allow_missing else not stock.missing for stock in stocks):
         raise FramesMissing("\n".join(told_missing(wish, job, rendered, stocks)))
     return stocks
 
 
 def told_missing(wish: Wish, job: RenderJob, rendered: RenderJob, stocks: Sequence[Stock]) -> list[str]:
-    """Name what is missing, a line for each size and reason, and what can be done about it."""
+    """Name what is missing, a line for each output and reason, and what can be done about it."""
     lines = [
-        f"{stock.size.name} {framesets.named(frames)}: {reason}"
+        f"{stock.output.name} {framesets.named(frames)}: {reason}"
         for stock in stocks
         for reason, frames in stock.missing.items()
     ]
-    older = [path.name for path in (place(job, stock.size, wish.name) for stock in stocks) if path.exists()]
+    older = [path.name for path in (place(job, stock.output, wish.name) for stock in stocks) if path.exists()]
     stays = f" ({', '.join(older)}: as before)" if older else ""
     missing = [frame for stock in stocks for frames in stock.missing.values() for frame in frames]
     count = sum(len(stock.asked) for stock in stocks)
-    empty = [stock.size.name for stock in stocks if not stock.sound]
+    empty = [stock.output.name for stock in stocks if not stock.sound]
     of = f"no frame at all of {', '.join(empty)} is there" if empty else f"{len(missing)} of {count} images are missing"
     lines += [f"{of}, so no movie was made{stays}", f"render them: {render_command(rendered, missing)}"]
     return lines if empty else [*lines, f"or encode without them: {ALLOW}"]
@@ -228,19 +233,19 @@ def render_command(rendered: RenderJob, missing: Collection[int] = ()) -> str:
     if rendered.frames is not None and not set(missing) <= set(framesets.parse(rendered.frames)):
         wider = framesets.text([*framesets.parse(rendered.frames), *missing])
         rendered = replace(rendered, frames=wider)
-    return shlex.join(["mpirender", "render", *rendered.arguments()])
+    return shlex.join(rendered.command())
 
 
-def place(job: RenderJob, size: Size, name: str | None) -> Path:
-    """Return where the movie of a size has its place."""
-    usual = job.movie_path(size)
+def place(job: RenderJob, output: Output, name: str | None) -> Path:
+    """Return where the movie of an output has its place."""
+    usual = job.movie_path(output)
     return usual if name is None else usual.with_name(f"{usual.stem}_{name}{usual.suffix}")
 
 
 def make(wish: Wish, job: RenderJob, codec: str, stock: Stock, busy: Busy) -> Made:
-    """Make the movie of a size."""
-    images = [job.image(stock.size, frame) for frame in stock.shown(wish.allow_missing)]
-    target = place(job, stock.size, wish.name)
+    """Make the movie of an output."""
+    images = [job.image(stock.output, frame) for frame in stock.shown(wish.allow_missing)]
+    target = place(job, stock.output, wish.name)
     with busy(f"encoding {target.name}: {len(images)} frames, {float(job.rate):g} a second, {codec}"):
         info = movie.encode(images, target, rate=job.rate, codec=codec, transparent=job.transparent_background)
     return Made(stock, info, job.rate, codec, tuple(told_gaps(stock, wish.allow_missing)))
@@ -258,7 +263,7 @@ def told_gaps(stock: Stock, gaps: str | None) -> list[str]:
         if late:
             instead = ", the picture before is held" if gaps == "hold" else " and skipped"
             lines.append(f"{framesets.named(late)} {verb(late)} missing{instead} ({reason})")
-    return [f"{stock.size.name}: {line}" for line in lines]
+    return [f"{stock.output.name}: {line}" for line in lines]
 
 
 def summary(made: Sequence[Made]) -> str:
@@ -270,6 +275,6 @@ def summary(made: Sequence[Made]) -> str:
         lines.append(f"{'movie':>10}  {info.path} ({facts}, {one.codec}, {amount(info.bytes)})")
         lines += [f"{'beware':>10}  {gap}" for gap in one.gaps]
         if one.stock.complained:
-            of = f"{one.stock.size.name}: errors were reported during {one.stock.complained} of these images"
+            of = f"{one.stock.output.name}: errors were reported during {one.stock.complained} of these images"
             lines.append(f"{'beware':>10}  {of}; --on-error warn kept them")
     return "\n".join(lines)

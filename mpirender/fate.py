@@ -12,9 +12,10 @@ from typing import Any
 from mpirender import launcher
 from mpirender.errors import FramesMissing, LaunchFailed
 from mpirender.flight import Flight
-from mpirender.job import DYNAMIC, Image, RenderJob
+from mpirender.job import DYNAMIC, RenderJob
 from mpirender.launch import LAUNCH_LOG
 from mpirender.orders import Orders
+from mpirender.outputs import Image, Size
 
 DEADLY = 2  # deaths for which an image is blamed, then it is set aside
 FRUITLESS = 3  # starts in a row that end without an image done or blamed: it is not the images then
@@ -118,9 +119,14 @@ class Fate:
 
     def alone(self, image: Image) -> str:
         """Return the command that renders one image on one rank."""
-        sizes = tuple(size for size in self.job.sizes if size.name == image.size)
-        job = dataclasses.replace(self.job, frames=str(image.frame), sizes=sizes, ranks=1, movie="none", max_restarts=0)
-        return shlex.join(["mpirender", "render", *job.arguments()])
+        output = next(output for output in self.job.outputs if output.name == image.size)
+        job = dataclasses.replace(
+            self.job, frames=str(image.frame), vary=(), overrides=(*self.job.overrides, *output.overrides),
+            sizes=(Size(output.name.rpartition("/")[2], output.width, output.height),),
+            views=(output.view,) if output.view else (), layouts=(output.layout,) if output.layout else (),
+            ranks=1, movie="none", max_restarts=0,
+        )  # fmt: skip
+        return shlex.join(job.command())
 
     def _cause(self, flight: Flight, end: End) -> tuple[int | None, str]:
         """Return the rank that ended first, as far as is known, and words for what happened."""

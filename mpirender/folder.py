@@ -42,7 +42,7 @@ def unwritable(job: RenderJob, error: OSError) -> MpirenderError:
 
 def tidy(job: RenderJob) -> None:
     """Remove what ranks that died had begun to write."""
-    for folder in (job.output, job.folder, *(job.output / size.name for size in job.sizes)):
+    for folder in (job.output, job.folder, *(job.output / output.name for output in job.outputs)):
         for part in folder.glob(".part-*"):
             with contextlib.suppress(OSError):
                 part.unlink()

@@ -16,7 +16,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from mpirender import schedule, stopping
-from mpirender.job import DYNAMIC, Image
+from mpirender.job import DYNAMIC
+from mpirender.outputs import Image
 
 PLAN, ASK, PART = 1, 2, 3  # tags: what there is to do, a rank is free, what it is to do next
 SHORTEST, LONGEST = 2e-4, 2e-2  # seconds between two looks
@@ -107,7 +108,7 @@ def parts(images: Sequence[Image], suspects: Collection[Image]) -> list[list[Ima
     """Return what is handed out at a time: all sizes of a frame, and at the end all suspects together."""
     calm = (image for image in images if image not in suspects)
     last = [image for image in images if image in suspects]
-    return [*(list(sizes) for _, sizes in groupby(calm, key=lambda image: image.frame)), *([last] if last else [])]
+    return [*(list(sizes) for _, sizes in groupby(calm, key=lambda image: image.task)), *([last] if last else [])]
 
 
 def serve(world: Any) -> None:  # noqa: ANN401

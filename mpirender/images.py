@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from mpirender import engines, journal, roster
 from mpirender.errors import NoSpace, out_of_space
-from mpirender.job import Image, RenderJob
+from mpirender.job import RenderJob
 from mpirender.journal import Journal, Record
+from mpirender.outputs import Image
 from mpirender.writing import Facts, Writer, WriterGone
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 CHANNELS = 4  # of a picture, at most
 # Share of an image's rendering for which its writing is waited for: images that take minutes are recorded at once.
-PATIENCE = 0.02
+PATIENCE = 0.005
 
 
 @dataclass
@@ -68,15 +69,15 @@ class Painter:
         self.log = log
         self.scene = scene
         self.job = job
-        self.sizes = {size.name: size for size in job.sizes}
+        self.outputs = {output.name: output for output in job.outputs}
         self.always = {"fingerprint": fingerprint}
         self._writer = writer
         self._flown: list[Flown] = []  # their places are the writer's tickets
         self._outcomes: dict[Image, Record] = {}
         self._how = {"level": job.compression_level, "threads": max(roster.threads(), 1)}
-        writer.hold(max(size.width * size.height for size in job.sizes) * CHANNELS)
-        for size in job.sizes:
-            (job.output / size.name).mkdir(parents=True, exist_ok=True)
+        writer.hold(max(output.width * output.height for output in job.outputs) * CHANNELS)
+        for output in job.outputs:
+            (job.output / output.name).mkdir(parents=True, exist_ok=True)
 
     def render(self, images: Iterable[Image], go_on: Callable[[], bool], attempt: int = 1) -> dict[Image, Record]:
         """Render these images; return the record of each, done or failed.
@@ -115,11 +116,11 @@ class Painter:
 
     def _make(self, flown: Flown) -> None:
         """Render an image and have it written."""
-        size, place = self.sizes[flown.image.size], self.job.place(flown.image)
+        output, place = self.outputs[flown.image.size], self.job.place(flown.image)
         # A name of its own: a rank of an earlier start may not have died yet.
         part = place.with_name(f".part-{os.getpid()}-{place.name}")
         try:
-            flown.complaints, picture = self.scene.render(flown.image.frame, size, part)
+            flown.complaints, picture = self.scene.render(flown.image.frame, output, part)
             flown.rendering = time.perf_counter() - flown.started
             if any("out of disk space" in text for text in flown.complaints):  # VTK's writers
                 raise NoSpace(self.job.output)
@@ -161,11 +162,11 @@ class Painter:
                 self._fail(flown, str(facts["error"]))
 
     def _finish(self, flown: Flown, facts: Facts) -> None:
-        size = self.sizes[flown.image.size]
+        output = self.outputs[flown.image.size]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts it in KiB
         self._record(
-            "done", flown, **{**facts, "memory": peak + facts.get("memory", 0)}, pixels=[size.width, size.height],
-            renderer=self.scene.description, complaints=flown.complaints,
+            "done", flown, **{**facts, "memory": peak + facts.get("memory", 0)}, pixels=[output.width, output.height],
+            shows=output.shows, renderer=self.scene.description, complaints=flown.complaints,
         )  # fmt: skip
 
     def _fail(self, flown: Flown, reason: str) -> None:

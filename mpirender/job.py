@@ -6,35 +6,25 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from mpirender import frames as framesets
+from mpirender import outputs, variants
 from mpirender.errors import UsageError
+from mpirender.outputs import Image, Output, Size
+from mpirender.variants import Variant
 
-SIZE_NAMES = {
-    "480p": (640, 480),
-    "720p": (1280, 720),
-    "HD": (1920, 1080),
-    "1080p": (1920, 1080),
-    "2K": (2048, 1080),
-    "1440p": (2560, 1440),
-    "QHD": (2560, 1440),
-    "4K": (3840, 2160),
-    "UHD": (3840, 2160),
-    "2160p": (3840, 2160),
-    "8K": (7680, 4320),
-}
-LARGEST = 16384  # H.264 and most OpenGL drivers stop here
 MOVIES = ("mp4", "webm", "gif", "mkv", "none")
 # The codecs of each kind, the usual one first; images are the png or jpg files themselves.
 CODECS = {"mp4": ("h264", "h265", "av1"), "webm": ("vp9", "av1"), "gif": ("gif",), "mkv": ("images", "ffv1")}
 IMAGE_FORMATS = ("png", "jpg", "tiff")
 DYNAMIC = "dynamic"
-SCHEDULES = ("interleaved", "contiguous", DYNAMIC)
+AUTO = "auto"
+SCHEDULES = (AUTO, "interleaved", "contiguous", DYNAMIC)
 LAUNCHERS = ("auto", "mpiexec", "srun", "none")
 BACKENDS = ("auto", "egl", "osmesa", "glx")
 ON_ERROR = ("fail", "warn")
@@ -48,59 +38,15 @@ STEREO_MODES = (
     "No change", "No stereo", "Red-Blue", "Interlaced", "Left Eye Only", "Right Eye Only", "Dresden", "Anaglyph",
     "Checkerboard", "Side-by-Side Horizontal",
 )  # fmt: skip
+ASSIGNMENT = re.compile(r"[^=]+\.[^=.]+=")  # NAME.PROPERTY=; both may hold spaces, names dots
+MOST_SEPARATION = 1000
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+COLOR_RANGE = re.compile(
+    rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<least>{_NUMBER})\s*,\s*(?P<most>{_NUMBER}))"
+)
+# Options that are given again for more than one.
+SEVERAL = ("sizes", "files", "views", "layouts", "overrides", "vary", "color_range")
 FOLDER = ".mpirender"
-
-
-@dataclass(frozen=True)
-class Size:
-    """An image resolution in pixels, and the name of its folder."""
-
-    name: str
-    width: int
-    height: int
-
-    @classmethod
-    def parse(cls, text: str) -> Size:
-        """Read ``HD``, ``1280x720`` or ``NAME=1280x720``.
-
-        Raises:
-            ValueError: the text is none of them, or a side is not 1 to 16384 pixels.
-        """
-        known = {name.lower(): name for name in SIZE_NAMES}
-        if text.lower() in known:
-            name = known[text.lower()]
-            return cls(name, *SIZE_NAMES[name])
-        match = re.fullmatch(r"(?:([\w.+-]+)=)?(\d+)[xX×](\d+)", text)
-        if not match or (match[1] or "").startswith("."):
-            names = ", ".join(SIZE_NAMES)
-            raise ValueError(f"{text!r} is not a size; write WIDTHxHEIGHT, NAME=WIDTHxHEIGHT or one of {names}")
-        width, height = int(match[2]), int(match[3])
-        if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
-            raise ValueError(f"{text!r}: each side must be 1 to {LARGEST} pixels")
-        return cls(match[1] or f"{width}x{height}", width, height)
-
-    @property
-    def argument(self) -> str:
-        """What :meth:`parse` reads it from."""
-        plain = f"{self.width}x{self.height}"
-        if SIZE_NAMES.get(self.name) == (self.width, self.height):
-            return self.name
-        return plain if self.name == plain else f"{self.name}={plain}"
-
-    def __str__(self) -> str:
-        plain = f"{self.width}x{self.height}"
-        return plain if self.name == plain else f"{self.name} ({plain})"
-
-
-@dataclass(frozen=True)
-class Image:
-    """One image of a run: a frame at a size, by its name."""
-
-    frame: int
-    size: str
-
-    def __str__(self) -> str:
-        return f"{self.size} frame {self.frame}"
 
 
 @dataclass(frozen=True)
@@ -115,10 +61,22 @@ class RenderJob:
         frame_rate: frames a second of the movie, a number or a ratio such as ``30000/1001``.
         movie: one of :data:`MOVIES`.
         image_format: one of :data:`IMAGE_FORMATS`.
-        view: name of the view to render; by default the one that the scene shows first.
-        layout: name or number (from 1) of a layout to render whole, instead of a view.
+        views: names of the views to render; by default the one that the scene shows first.
+        layouts: names or numbers (from 1) of layouts to render whole. Where there is more than one view or layout each
+            has folders and movies of its own.
         data_dir: folder to look for the scene's data files in.
         files: data file by reader name, ``{"reader.vtu": "/data/big.vtu"}``.
+        overrides: properties with other values than the scene's, ``NAME.PROPERTY=VALUE`` each, or a mapping of
+            ``NAME.PROPERTY`` to values; names and values as in ParaView's Python.
+        vary: properties that take several values in turn, ``NAME.PROPERTY=100:200:20`` (the end counts) or
+            ``NAME.PROPERTY=3,6,12``; every combination is rendered into folders of its own.
+        camera: ``orbit`` turns the camera once around what it looks at, over the scene's frames; ``orbit:N`` over N
+            frames in which everything else stands still.
+        color_range: how the ranges of colour maps are found: ``global`` (over all rendered frames), ``data`` (in the
+            first), ``clamp`` (in each for itself) or ``MIN,MAX``; with ``ARRAY=`` before it that of one array.
+        separator_width: pixels between the views of a layout; None for what ParaView takes.
+        separator_color: of the lines between them, red, green and blue from 0 to 1, ``0.9,0.9,0.9``.
+        schedule: one of :data:`SCHEDULES`; ``auto`` is contiguous where a frame needs those before it, or interleaved.
         one_pass: give the view the size of the image, and render it in one pass; text keeps its points, so that it is
             smaller in the picture than in that of :func:`SaveAnimation`.
         compression_level: zlib level of PNG files, 0 to 9; changes their size, never a pixel.
@@ -148,17 +106,23 @@ class RenderJob:
     frame_rate: str = "25"
     movie: str = "mp4"
     image_format: str = "png"
-    view: str | None = None
-    layout: str | None = None
+    views: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
     data_dir: Path | None = None
     files: tuple[tuple[str, str], ...] = ()
+    overrides: tuple[str, ...] = ()
+    vary: tuple[str, ...] = ()
+    camera: str | None = None
+    color_range: tuple[str, ...] = ()
     override_color_palette: str | None = None
     font_scaling: str = FONT_SCALINGS[0]
     transparent_background: bool = False
+    separator_width: int | None = None
+    separator_color: str | None = None
     stereo_mode: str = STEREO_MODES[0]
     one_pass: bool = False
     compression_level: int = 1
-    schedule: str = "interleaved"
+    schedule: str = AUTO
     on_error: str = "fail"
     ranks: int | None = None
     max_restarts: int = 10
@@ -185,11 +149,14 @@ class RenderJob:
         set_field(self, "output", output.absolute())
         set_field(self, "data_dir", Path(self.data_dir).absolute() if self.data_dir else None)
         set_field(self, "files", _pairs(self.files))
+        set_field(self, "overrides", _assignments(self.overrides))
+        for name in ("views", "layouts", "vary", "color_range"):
+            set_field(self, name, tuple(dict.fromkeys(_texts(getattr(self, name)))))
         for name in ("pvbatch", "mpiexec"):
             set_field(self, name, _program(getattr(self, name)))
         set_field(self, "container", str(Path(self.container).absolute()) if self.container else None)
         set_field(self, "frame_rate", str(self.frame_rate))
-        set_field(self, "sizes", _sizes(self.sizes or ("HD",), mistakes))
+        set_field(self, "sizes", outputs.sizes_of(self.sizes or ("HD",), mistakes))
         mistakes += self._mistakes()
         if mistakes:
             raise UsageError(mistakes)
@@ -218,11 +185,17 @@ class RenderJob:
             mistakes.append(f"--grace-period {self.grace_period:g} must be at least 0 seconds")
         if not 0 <= self.compression_level <= 9:
             mistakes.append(f"--compression-level {self.compression_level} must be 0 to 9")
-        if self.view is not None and self.layout is not None:
-            mistakes.append("--view and --layout exclude each other; give one of them")
-        if self.transparent_background and self.image_format == "jpg":
-            mistakes.append("--transparent-background needs --image-format png or tiff; jpg holds no transparency")
-        return mistakes
+        return [*mistakes, *_of_picture(self)]
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Every view and layout at every size; all of a frame are rendered by the same rank, in this order."""
+        return outputs.outputs(self.sizes, self.views, self.layouts, self.variants)
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Every combination of the values that properties take; one without a name where none varies."""
+        return variants.all_of([variants.parse(text) for text in self.vary])
 
     @property
     def rate(self) -> Fraction:
@@ -239,30 +212,37 @@ class RenderJob:
         """The folder of the run's own files, inside the output folder."""
         return self.output / FOLDER
 
-    def image(self, size: Size, frame: int) -> Path:
+    def image(self, output: Output, frame: int) -> Path:
         """Return where the image of a frame has its place."""
-        return self.place(Image(frame, size.name))
+        return self.place(Image(frame, output.name))
 
     def place(self, image: Image) -> Path:
         """Return where an image has its place."""
         return self.output / image.size / framesets.file_name(image.frame, self.image_format)
 
-    def movie_path(self, size: Size) -> Path:
-        """Return where the movie of a size has its place."""
-        return self.output / f"{self.scene.stem}_{size.name}.{self.movie}"
+    def movie_path(self, output: Output) -> Path:
+        """Return where the movie of an output has its place."""
+        return self.output / f"{self.scene.stem}_{output.name.replace('/', '_')}.{self.movie}"
 
     def to_json(self) -> str:
         """Write the job for :meth:`from_json`."""
         return json.dumps(dataclasses.asdict(self), indent=2, default=str)
 
+    def command(self) -> list[str]:
+        """Return the command that makes this job."""
+        return ["mpirender", "study" if self.vary else "render", *self.arguments()]
+
     def arguments(self) -> list[str]:
-        """Return the arguments of ``mpirender render`` that make this job, those at their defaults left out."""
+        """Return the arguments of :meth:`command`, those at their defaults left out."""
         words = [str(self.scene), "--output", str(self.output)]
         words += [word for size in self.sizes for word in ("--size", size.argument)]
         words += [word for reader, path in self.files for word in ("--file", f"{reader}={path}")]
+        for option, texts in (("view", self.views), ("layout", self.layouts), ("set", self.overrides),
+                              ("vary", self.vary), ("color-range", self.color_range)):  # fmt: skip
+            words += [word for text in texts for word in (f"--{option}", text)]
         for field in dataclasses.fields(self):
             value, option = getattr(self, field.name), "--" + field.name.replace("_", "-")
-            if field.name not in ("scene", "output", "sizes", "files") and value != field.default:
+            if field.name not in ("scene", "output", *SEVERAL) and value != field.default:
                 words += [option] if value is True else [option, str(value)]
         return words
 
@@ -272,15 +252,48 @@ class RenderJob:
         fields: dict[str, Any] = json.loads(text)
         fields["sizes"] = tuple(Size(**size) for size in fields["sizes"])
         fields["files"] = tuple((reader, path) for reader, path in fields["files"])
+        fields.update({name: tuple(fields[name]) for name in ("views", "layouts", "overrides", "vary", "color_range")})
         return cls(**fields)
 
     def pixel_options(self) -> dict[str, Any]:
-        """Return every option that can change a pixel of a frame, beside the scene and its data files."""
+        """Return every option that can change a pixel of all outputs, beside the scene and its data files."""
         names = (
-            "image_format", "view", "layout", "override_color_palette", "font_scaling", "transparent_background",
-            "stereo_mode", "one_pass",
+            "image_format", "override_color_palette", "font_scaling", "transparent_background",
+            "stereo_mode", "one_pass", "camera", "separator_width", "separator_color",
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        return {**{name: getattr(self, name) for name in names}, "overrides": list(self.overrides),
+                "color_range": list(self.color_range)}  # fmt: skip
+
+
+def _of_picture(job: RenderJob) -> Iterator[str]:
+    """Yield what is wrong with the options that change the picture."""
+    for text in job.overrides:
+        if not ASSIGNMENT.match(text):
+            yield f"--set {text!r}: write NAME.PROPERTY=VALUE, such as Cone1.Resolution=32"
+    for text in job.vary:
+        try:
+            variants.parse(text)
+        except ValueError as error:
+            yield f"--vary {error}"
+    if job.camera is not None and not re.fullmatch(r"orbit(:[1-9]\d*)?", job.camera):
+        yield f"--camera {job.camera!r} must be orbit, or orbit:N for a turn of N frames"
+    for text in job.color_range:
+        limits = COLOR_RANGE.fullmatch(text)
+        if not limits:
+            yield f"--color-range {text!r} must be global, data, clamp or MIN,MAX, with ARRAY= before it for one array"
+        elif limits["least"] and float(limits["least"]) >= float(limits["most"]):
+            yield f"--color-range {text}: the first number must be less than the second"
+    if job.separator_width is not None and not 0 <= job.separator_width <= MOST_SEPARATION:
+        yield f"--separator-width {job.separator_width} must be 0 to {MOST_SEPARATION} pixels"
+    if job.separator_color is not None and not _is_color(job.separator_color):
+        yield f"--separator-color {job.separator_color!r} must be red, green and blue from 0 to 1, such as 0.9,0.9,0.9"
+    if job.transparent_background and job.image_format == "jpg":
+        yield "--transparent-background needs --image-format png or tiff; jpg holds no transparency"
+
+
+def _is_color(text: str) -> bool:
+    parts = text.split(",")
+    return len(parts) == 3 and all(re.fullmatch(_NUMBER, part.strip()) and 0 <= float(part) <= 1 for part in parts)
 
 
 def _of_backend(job: RenderJob) -> list[str]:
@@ -303,26 +316,20 @@ def _pairs(files: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[
     return tuple((str(reader), str(Path(path).expanduser().absolute())) for reader, path in items)
 
 
+def _assignments(overrides: Mapping[str, object] | Sequence[str]) -> tuple[str, ...]:
+    """Return the overrides as they are written on the command line."""
+    if isinstance(overrides, Mapping):
+        return tuple(f"{name}={value if isinstance(value, str) else repr(value)}" for name, value in overrides.items())
+    return _texts(overrides)
+
+
+def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 def _program(asked: str | None) -> str | None:
     """Return an absolute path for a path, so that it is the same from everywhere; the name of a program stays one."""
     return str(Path(asked).absolute()) if asked and "/" in asked else asked
-
-
-def _sizes(given: Sequence[Size | str], mistakes: list[str]) -> tuple[Size, ...]:
-    """Return the sizes, each folder once; append what is wrong with them to mistakes."""
-    sizes: list[Size] = []
-    for item in (given,) if isinstance(given, str) else given:
-        try:
-            size = item if isinstance(item, Size) else Size.parse(item)
-        except ValueError as error:
-            mistakes.append(f"--size {error}")
-            continue
-        twin = next((other for other in sizes if other.name == size.name), None)
-        if twin is None:
-            sizes.append(size)
-        elif twin != size:
-            mistakes.append(f"--size {size.name} is given twice with different sizes; name them apart")
-    return tuple(sizes)
 
 
 def _not_among(job: RenderJob) -> list[str]:

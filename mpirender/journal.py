@@ -14,19 +14,22 @@ Every record has ``event``, ``host`` and ``time`` (seconds since the epoch), tho
     each size, ``fingerprint`` with its ``parts``, ``warnings``.
 ``phase``
     ``phase`` is backend, load, opened (with the ``description`` of program and renderer, ``backend``, EGL ``device``,
-    ``cores`` that the rank may use, ``threads``, and what OpenGL calls the ``renderer``), render, gather, encode or
-    end.
+    ``cores`` that the rank may use, ``threads``, and what OpenGL calls the ``renderer``), survey, render, gather,
+    encode or end.
 ``take``
     an image was taken up: ``frame``, ``size``.
 ``done``
-    it is in its place: ``frame``, ``size``, ``pixels`` (width and height), ``bytes``, ``digest``, ``seconds`` (until
-    the rank could go on), ``rendering`` (those of them in the engine), ``written`` (seconds of compressing and writing,
-    beside it), ``memory`` (peak of the rank and the process that writes for it, bytes), ``renderer``, ``fingerprint``,
-    ``attempt`` (2 for the second chance of one that failed), ``complaints`` (errors the engine reported, kept with
-    ``--on-error warn``).
+    it is in its place: ``frame``, ``size`` (the output's name), ``shows`` (its view and layout), ``pixels`` (width and
+    height), ``bytes``, ``digest``, ``seconds`` (until the rank could go on), ``rendering`` (those of them in the
+    engine), ``written`` (seconds of compressing and writing, beside it), ``memory`` (peak of the rank and the process
+    that writes for it, bytes), ``renderer``, ``fingerprint``, ``attempt`` (2 for the second chance of one that failed),
+    ``complaints`` (errors the engine reported, kept with ``--on-error warn``).
 ``fail``
     it is not: ``frame``, ``size``, ``fingerprint``, ``reason``, ``attempt``, ``seconds`` and ``rendering`` as above;
     ``set_aside`` if it was not tried.
+``survey``
+    rank 0: the ``ranges`` of colour maps were found over all frames (array: least and greatest), in answer ``of`` a
+    question, by its digest.
 ``complaint``
     the engine reported an error while loading: ``text``.
 ``stop``
@@ -65,11 +68,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpirender.job import Image, Size
+from mpirender.outputs import Image, Output
 
 Record = dict[str, Any]
 OF_SUPERVISOR = "run.jsonl"
@@ -122,24 +125,29 @@ def read(folder: Path) -> list[Record]:
     return Tail(folder, from_start=True).read()
 
 
-def newest(records: Iterable[Record], fingerprint: str, sizes: Sequence[Size] | None = None) -> dict[Image, Record]:
+def newest(records: Iterable[Record], fingerprint: str, outputs: Sequence[Output] | None = None) -> dict[Image, Record]:
     """Return the last word on each image: its ``done`` or ``fail`` record, those of other fingerprints left out.
 
     Args:
-        sizes: leave out images of other sizes, also where a size of the same name had other sides then.
+        outputs: leave out images of others, also where one of the same name had other sides or showed something else.
     """
     last: dict[Image, Record] = {}
     for record in records:
         if record["event"] in ("done", "fail") and record.get("fingerprint") == fingerprint:
             last[Image(record["frame"], record["size"])] = record
-    if sizes is None:
+    if outputs is None:
         return last
-    sides = {size.name: [size.width, size.height] for size in sizes}
-    return {
-        image: record
-        for image, record in last.items()
-        if image.size in sides and record.get("pixels", sides[image.size]) == sides[image.size]
-    }
+    by_name = {output.name: output for output in outputs}
+    return {image: record for image, record in last.items() if of(record, by_name)}
+
+
+def of(record: Record, outputs: Mapping[str, Output]) -> bool:
+    """Say whether an image is of one of the outputs, given by name: with its sides, and with what it shows."""
+    output = outputs.get(record["size"])
+    if output is None:
+        return False
+    sides = [output.width, output.height]
+    return bool(record.get("pixels", sides) == sides and record.get("shows", output.shows) == output.shows)
 
 
 def digest(content: bytes) -> str:

@@ -21,13 +21,26 @@ OUTPUT = option_group(
 )  # fmt: skip
 PICTURE = option_group(
     "What is in the picture",
-    option("--view", metavar="NAME", help="View to render. [default: the one the scene shows first]"),
-    option("--layout", metavar="NAME", help="Layout to render whole, by name or number (from 1), instead of a view."),
+    option("--view", "views", multiple=True, metavar="NAME", help="View to render, or all; give it again for more than "
+           "one: each gets a folder and a movie. [default: the one the scene shows first]"),
+    option("--layout", "layouts", multiple=True, metavar="NAME", help="Layout to render whole, by name or number (from "
+           "1), or all; like --view."),
+    option("--set", "overrides", multiple=True, metavar="NAME.PROPERTY=VALUE",
+           help="Set a property of a source, filter, representation, view or colour map, in ParaView's Python names: "
+           "Cone1.Resolution=32, Contour1.Isosurfaces=[100,130]; give it again for more than one. inspect lists the "
+           "objects."),
+    option("--camera", metavar="HOW", help="orbit turns the camera once around what it looks at, over the scene's "
+           "frames (100 where nothing moves by itself); orbit:N over N frames in which all else stands still."),
+    option("--color-range", "color_range", multiple=True, metavar="[ARRAY=]HOW",
+           help="Range of the colour maps: global (over all rendered frames), data (in the first), clamp (in each for "
+           "itself) or MIN,MAX; give it again for single arrays. [default: as in the scene]"),
     option("--override-color-palette", metavar="NAME", help="ParaView colour palette, for example WhiteBackground."),
     option("--font-scaling", metavar="HOW", default="Scale fonts proportionally",
            help="'Scale fonts proportionally' or 'Do not scale fonts'."),
     option("--transparent-background", is_flag=True, help="Leave the background transparent (png, tiff; webm, gif). "
            "An mp4 shows black there."),
+    option("--separator-width", type=int, metavar="PIXELS", help="Between a layout's views. [default: ParaView's]"),
+    option("--separator-color", metavar="R,G,B", help="Of the lines between them, from 0 to 1. [default: ParaView's]"),
     option("--one-pass", is_flag=True, help="Give the view the size of the image, so that it is rendered in one pass "
            "instead of in tiles: faster where there is much geometry, and another picture. Text looks smaller."),
     option("--stereo-mode", metavar="MODE", default="No change", help="ParaView's stereo mode, such as 'Red-Blue'."),
@@ -42,9 +55,10 @@ DATA = option_group(
 RUNNING = option_group(
     "How it runs",
     option("-n", "--ranks", type=int, metavar="N", help="MPI ranks. [default: one per core you may use]"),
-    option("--schedule", metavar="HOW", default="interleaved",
-           help="interleaved; contiguous (a block of frames per rank: for filters that integrate over time); or "
-           "dynamic (frame by frame as ranks get free: where frames or nodes differ much)."),
+    option("--schedule", metavar="HOW", default="auto",
+           help="interleaved; contiguous (a block of frames per rank); or dynamic (frame by frame as ranks get free: "
+           "where frames or nodes differ much). auto is contiguous for filters that carry something on from frame to "
+           "frame (particle tracers), else interleaved."),
     option("--on-error", metavar="WHAT", default="fail",
            help="fail a frame during which ParaView reported an error, or warn and keep it."),
     option("--max-restarts", type=int, metavar="N", default=10,
@@ -128,4 +142,17 @@ FRAMES = option_group(
     option("-f", "--frames", metavar="SET", help="Frames to show, such as 0-99. [default: those of the run]"),
     option("--allow-missing", metavar="HOW", help="What to do with missing or damaged frames: skip leaves them out, "
            "hold shows the one before meanwhile. [default: make no movie]"),
+)  # fmt: skip
+SAYS = option_group(
+    "What it says",
+    option("--dry-run", is_flag=True, help="Check everything, print the command and who renders what; render nothing."),
+    option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    option("-v", "--verbose", is_flag=True, help="Print the command that starts the ranks, too."),
+)
+VARY = option_group(
+    "What is studied",
+    option("--vary", multiple=True, metavar="NAME.PROPERTY=VALUES",
+           help="A property and the values that it takes in turn, 100:200:20 (200 counts) or 3,6,12; give it again for "
+           "more than one: every combination is rendered. Names as for --set."),
+    option("--at", type=int, metavar="FRAME", help="Render this frame. [default: 0; more with --frames]"),
 )  # fmt: skip

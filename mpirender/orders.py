@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpirender import journal
-from mpirender.job import Image
+from mpirender.outputs import Image
 
 
 @dataclass(frozen=True)

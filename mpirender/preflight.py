@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -12,9 +13,10 @@ from mpirender import container, engines, launcher
 from mpirender import frames as framesets
 from mpirender.engines import Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
-from mpirender.job import RenderJob
+from mpirender.job import AUTO, RenderJob
 from mpirender.rank import WORLD_SIZES
 
+ALL = "all"  # views or layouts
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
 
 
@@ -46,8 +48,38 @@ def check(job: RenderJob, *, tools: bool = True) -> Inspection:
     return inspection
 
 
+def resolved(job: RenderJob) -> RenderJob:
+    """Return the job with what only a look at the scene tells: the names that ``all`` stands for, and the schedule.
+
+    Raises:
+        UsageError: the scene cannot be read, or has to be opened to know them.
+    """
+    asked = {option for option, names in (("view", job.views), ("layout", job.layouts)) if ALL in names}
+    if not asked and job.schedule != AUTO:
+        return job
+    inspection = inspect(job)
+    if asked and not inspection.frames_known:
+        raise UsageError(f"{job.scene.name} is a script, whose views are known when it has run; name them")
+    layouts = [layout.name for layout in inspection.layouts if layout.views]
+    if "layout" in asked and not layouts:
+        raise UsageError("--layout all: the scene has no layout with views; use --view all")
+    schedule = "contiguous" if inspection.in_order else "interleaved"
+    return dataclasses.replace(
+        job,
+        views=inspection.pictures if "view" in asked else job.views,
+        layouts=tuple(layouts) if "layout" in asked else job.layouts,
+        schedule=schedule if job.schedule == AUTO else job.schedule,
+    )
+
+
+def images_of(job: RenderJob, inspection: Inspection) -> int:
+    """Return how many images are asked for, or more than there can be where the scene has to be opened to know."""
+    frames = frames_of(job, inspection)
+    return launcher.LARGEST if not frames and not inspection.frames_known else len(frames) * len(job.outputs)
+
+
 def frames_of(job: RenderJob, inspection: Inspection) -> Sequence[int]:
-    """Return the frames that are asked for."""
+    """Return the frames that are asked for; none where only the opened scene will tell."""
     return framesets.parse(job.frames) if job.frames else range(len(inspection.times))
 
 

@@ -21,8 +21,9 @@ ECHO = 6  # columns
 STARTING = "starting the ranks"
 RENDERING = "rendering"
 PHASES = {
-    "backend": "finding out what to render with", "load": "loading the scene", "gather": "checking frames",
-    "encode": "making the movie", "end": "finishing",
+    "backend": "finding out what to render with", "load": "loading the scene",
+    "survey": "finding the ranges of colour maps", "gather": "checking frames", "encode": "making the movie",
+    "end": "finishing",
 }  # fmt: skip
 
 

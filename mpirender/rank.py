@@ -26,7 +26,7 @@ if __name__ == "__main__":
     own = str(Path(__file__).resolve().parents[1])
     sys.path.extend(path for path in [own, *os.environ.get("MPIRENDER_PATH", "").split(os.pathsep)] if path)
 
-from mpirender import assembly, backends, engines, handout, journal, lock, resume, roster, stopping
+from mpirender import assembly, backends, engines, handout, journal, lock, resume, roster, stopping, survey
 from mpirender import frames as framesets
 from mpirender.errors import (
     EncodeFailed,
@@ -42,9 +42,10 @@ from mpirender.errors import (
 )
 from mpirender.handout import Crew
 from mpirender.images import Painter
-from mpirender.job import Image, RenderJob
+from mpirender.job import RenderJob
 from mpirender.journal import Journal, Record
 from mpirender.orders import Orders
+from mpirender.outputs import Image
 from mpirender.voice import log_of_rank, tell, write_line
 from mpirender.writing import Writer
 
@@ -120,6 +121,11 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
         stop = stack.enter_context(stopping.on_signals(lambda name: log.write("stop", signal=name)))
         log.write("start", ranks=comm.size, pid=os.getpid(), run=orders.run, life=orders.life, began=age(),
                   world=crew.world.rank)  # fmt: skip
+
+        def go_on() -> bool:
+            beat()
+            return not stop.asked
+
         engine = engines.for_scene(job.scene)
         content, data = comm.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
         log.write("phase", phase="backend")
@@ -130,24 +136,21 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
         backends.check(ability, scene.renderer, job)
         check_complaints(log, job, scene)
         with_what = sorted(set(comm.allgather(scene.description)))
-        parts = resume.identity(job, content, data, "; ".join(with_what))
-        mark = resume.fingerprint(parts)
         images = comm.bcast(resume.wanted(job, scene.frames) if comm.rank == 0 else None, root=0)
         records = journal.read(job.folder) if comm.rank == 0 else []
+        data += comm.bcast(files_of(scene.files) if comm.rank == 0 else None, root=0)
+        parts = resume.identity(job, content, data, "; ".join(with_what))
+        parts["survey"] = survey.settle(comm, log, scene, images, records=records, about=parts, go_on=go_on)
+        mark = resume.fingerprint(parts)
         done = resume.completed(comm, job, images, records, mark)
         if comm.rank == 0:
-            stale = resume.stale(records, images, mark, parts) if orders.life == 1 else ""
+            stale = resume.stale(job, records, images, mark, parts) if orders.life == 1 else ""
             notes = filter(None, [stale, resume.mixed(with_what)])
-            warnings = [*notes, *engine.inspect(content, job, scene.version).warnings]
+            warnings = [*notes, *engine.inspect(content, job, scene.version).warnings, *scene.warnings]
             log.write("plan", **plan(job, images, done, mark), parts=parts, warnings=warnings)
         left = [image for image in images if image not in done and image not in orders.set_aside]
         painter = Painter(log, scene, job, mark, writer, suspects=orders.suspects)
         log.write("phase", phase="render")
-
-        def go_on() -> bool:
-            beat()
-            return not stop.asked
-
         with handout.share(crew, left, orders.suspects, job.schedule) as mine:
             outcomes = painter.render(mine, go_on)
         again = second_chance(comm, outcomes)
@@ -227,7 +230,12 @@ def age() -> float:
 def read_scene(engine: engines.Engine, job: RenderJob) -> tuple[bytes, list[tuple[str, int, int]]]:
     """Read the scene on rank 0; return it as the ranks load it, and name, bytes and time of the files it reads."""
     content, files = engine.prepare(job.scene.read_bytes(), job)
-    return content, [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return content, files_of(files)
+
+
+def files_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """Return name, bytes and time of files."""
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
 
 def check_world(size: int, library: str) -> None:
@@ -266,7 +274,7 @@ def plan(job: RenderJob, images: Sequence[Image], done: Collection[Image], mark:
     """Return what is recorded of the work before it starts."""
     return {
         "frames": framesets.text(image.frame for image in images),
-        "sizes": [size.name for size in job.sizes],
+        "sizes": [output.name for output in job.outputs],
         "total": len(images),
         "left": len(images) - len(done),
         "left_of": Counter(image.size for image in images if image not in done),

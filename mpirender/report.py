@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ COLUMNS = 4
 THUMBNAIL = 480  # pixels across
 GAP = 12
 LABEL = 26
+LISTED = 8  # folders, or movies
 PAPER = (24, 26, 31)
 INK = (214, 218, 226)
 
@@ -37,9 +39,9 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     lines.append(f"{'images':>10}  {result.rendered} rendered{kept}{cost}")
     lines += [f"{'by' if not place else '':>10}  {line}" for place, line in enumerate(result.roster)]
     lines += [f"{'' if place else 'time':>10}  {line}" for place, line in enumerate(where_time_went(result))]
-    for size in job.sizes:
-        lines.append(f"{'frames':>10}  {job.output / size.name}{_of(count)}")
-    lines += [f"{'movie':>10}  {movie} ({float(count / job.rate):.1f} s)" for movie in result.movies]
+    frames = [f"{job.output / output.name}{_of(count)}" for output in job.outputs]
+    movies = [f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies]
+    lines += [*_some("frames", frames), *_some("movie", movies)]
     if result.restarts:
         times = "once" if result.restarts == 1 else f"{result.restarts} times"
         lines.append(f"{'restarts':>10}  {times}, since ranks died; every frame is there and whole")
@@ -50,6 +52,13 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     if sheet is not None:
         lines.append(f"{'look at':>10}  {sheet}")
     return "\n".join(lines)
+
+
+def _some(name: str, texts: Sequence[str]) -> list[str]:
+    """Return a line for each text; of very many, as a study has them, the first and how many more there are."""
+    lines = [f"{name:>10}  {text}" for text in texts[:LISTED]]
+    more = len(texts) - LISTED
+    return [*lines, f"{'':>10}  and {more} more"] if more > 0 else lines
 
 
 def where_time_went(result: RenderResult) -> list[str]:
@@ -68,7 +77,7 @@ def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
     """Put small pictures of frames spread evenly over the movie on one sheet; return its path."""
     from PIL import Image as Images
 
-    smallest = min(job.sizes, key=lambda size: size.width * size.height)
+    smallest = min(job.outputs, key=lambda output: output.width * output.height)
     images = spread(result.frames[smallest.name], PICTURES)
     width = min(THUMBNAIL, smallest.width)
     height = max(round(smallest.height * width / smallest.width), 1)
@@ -78,18 +87,25 @@ def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
         "RGB", (columns * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP), PAPER
     )  # fmt: skip
     with ThreadPoolExecutor(cores()) as pool:  # decoding and scaling let go of the interpreter lock
-        pictures = list(pool.map(partial(_small, size=(width, height)), images))
+        pictures = list(pool.map(partial(small, size=(width, height)), images))
     for place, (image, picture) in enumerate(zip(images, pictures)):
         row, column = divmod(place, columns)
         _paste(sheet, picture, image, (GAP + column * (width + GAP), GAP + row * (height + LABEL + GAP)))
     path = job.output / CONTACT_SHEET
+    with save(path) as part:
+        sheet.save(part, "png", compress_level=1)
+    return path
+
+
+@contextlib.contextmanager
+def save(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which takes the place of this one when it is written to its end."""
     part = path.with_name(f".part-{path.name}")
     try:
-        sheet.save(part, compress_level=1)
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return path
 
 
 def spread(images: Sequence[Path], count: int) -> list[Path]:
@@ -99,7 +115,7 @@ def spread(images: Sequence[Path], count: int) -> list[Path]:
     return [images[round(place * (len(images) - 1) / (count - 1))] for place in range(count)]
 
 
-def _small(path: Path, size: tuple[int, int]) -> Image:
+def small(path: Path, size: tuple[int, int]) -> Image:
     """Return a picture scaled to this many pixels."""
     from PIL import Image as Images
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from mpirender import frames as framesets
 from mpirender import roster
-from mpirender.job import Image, RenderJob
+from mpirender.job import RenderJob
 from mpirender.journal import Record
+from mpirender.outputs import Image
 from mpirender.spent import Spent, by_rank, efficiency
 
 
@@ -59,8 +60,8 @@ def result_of(job: RenderJob, records: Sequence[Record], seconds: float) -> Rend
     complaints = [record["text"] for record in records if record["event"] in ("complaint", "warning")]
     complaints += [text for record in done for text in record["complaints"]]
     return RenderResult(
-        frames={size.name: [job.image(size, frame) for frame in frames] for size in job.sizes},
-        movies=[job.movie_path(size) for size in job.sizes] if job.movie != "none" else [],
+        frames={output.name: [job.image(output, frame) for frame in frames] for output in job.outputs},
+        movies=[job.movie_path(output) for output in job.outputs] if job.movie != "none" else [],
         rendered=len(done),
         kept=plan["total"] - plan["left"],
         seconds=seconds,

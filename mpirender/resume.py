@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from mpirender import frames as framesets
 from mpirender import journal
 from mpirender.errors import UsageError
-from mpirender.job import Image, RenderJob
+from mpirender.job import RenderJob
 from mpirender.journal import Record
+from mpirender.outputs import Image
 
 DataFiles = Sequence[tuple[str, int, int]]
-PARTS = {"scene": "scene file", "data": "data files", "options": "options", "renderer": "program or renderer"}
+PARTS = {
+    "scene": "scene file",
+    "data": "data files",
+    "options": "options",
+    "survey": "ranges of colour maps",
+    "renderer": "program or renderer",
+}
 
 
 def identity(job: RenderJob, content: bytes, data: DataFiles, renderer: str) -> dict[str, Any]:
@@ -56,7 +64,9 @@ def wanted(job: RenderJob, count: int) -> list[Image]:
     if job.frames is not None and (beyond := framesets.out_of_range(job.frames, count)):
         raise UsageError(beyond)
     frames = range(count) if job.frames is None else framesets.parse(job.frames)
-    return [Image(frame, size.name) for frame in frames for size in job.sizes]
+    by_variant = groupby(job.outputs, key=lambda output: output.overrides)
+    groups = [list(outputs) for _, outputs in by_variant]
+    return [Image(frame, output.name) for outputs in groups for frame in frames for output in outputs]
 
 
 def completed(
@@ -76,7 +86,7 @@ def completed(
     """
     claimed: list[tuple[Image, Record]] = []
     if comm.rank == 0:
-        last = journal.newest(records, mark, job.sizes)
+        last = journal.newest(records, mark, job.outputs)
         claimed = [(image, last[image]) for image in images if image in last and _counts(job, last[image])]
     part = comm.scatter([claimed[rank :: comm.size] for rank in range(comm.size)], root=0)
     whole = {image: record for image, record in part if journal.whole(job.place(image), record)}
@@ -87,7 +97,9 @@ def _counts(job: RenderJob, record: Record) -> bool:
     return record["event"] == "done" and (job.on_error == "warn" or not record.get("complaints"))
 
 
-def stale(records: Sequence[Record], images: Sequence[Image], mark: str, parts: Mapping[str, Any]) -> str:
+def stale(
+    job: RenderJob, records: Sequence[Record], images: Sequence[Image], mark: str, parts: Mapping[str, Any]
+) -> str:
     """Say how many of the images are there with another fingerprint, and in what it differs; empty for none.
 
     Args:
@@ -95,15 +107,20 @@ def stale(records: Sequence[Record], images: Sequence[Image], mark: str, parts: 
         parts: the identity behind it.
     """
     asked = set(images)
-    last = {
-        Image(record["frame"], record["size"]): record["fingerprint"] for record in records if record["event"] == "done"
-    }
-    others = [image for image, found in last.items() if image in asked and found != mark]
+    last = {Image(record["frame"], record["size"]): record for record in records if record["event"] == "done"}
+    outputs = {output.name: output for output in job.outputs}
+    others = [
+        image
+        for image, record in last.items()
+        if image in asked and (record["fingerprint"] != mark or not journal.of(record, outputs))
+    ]
     if not others:
         return ""
     plans = [record for record in records if record["event"] == "plan" and record["fingerprint"] != mark]
     before = plans[-1].get("parts", {}) if plans else {}
     changed = [words for name, words in PARTS.items() if name in before and before[name] != parts[name]]
     of = f"made with other {' and '.join(changed)}" if changed else "of another run"
+    if all(last[image]["fingerprint"] == mark for image in others):
+        of = "of another view or size"
     count = f"{len(others)} images here are" if len(others) > 1 else "1 image here is"
     return f"{count} {of}; rendered again"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import chain, repeat
+from typing import TypeVar
 
-from mpirender.job import DYNAMIC, Image
+from mpirender.job import AUTO, DYNAMIC
+from mpirender.outputs import Image
+
+T = TypeVar("T")
 
 
-def deal(frames: Sequence[int], ranks: int, schedule: str) -> list[list[int]]:
+def deal(frames: Sequence[T], ranks: int, schedule: str) -> list[list[T]]:
     """Deal frames out to ranks: every frame to exactly one rank, shares differing by at most one frame.
 
     ``interleaved`` gives rank ``r`` every ``ranks``-th frame, which evens out scenes that get slower over time.
@@ -16,14 +20,14 @@ def deal(frames: Sequence[int], ranks: int, schedule: str) -> list[list[int]]:
     ``dynamic`` deals nothing beforehand (:mod:`mpirender.handout`), save to a single rank.
 
     Args:
-        frames: the frames to render, in order.
+        frames: the frames to render, or anything else there is to deal out, in order.
         ranks: number of ranks, at least 1.
         schedule: one of :data:`mpirender.job.SCHEDULES`.
 
     Returns:
         For each rank, its frames in order; empty where there are more ranks than frames.
     """
-    if schedule == "interleaved" or (schedule == DYNAMIC and ranks == 1):
+    if schedule in (AUTO, "interleaved") or (schedule == DYNAMIC and ranks == 1):
         return [list(frames[rank::ranks]) for rank in range(ranks)]
     if schedule == "contiguous":
         share, rest = divmod(len(frames), ranks)
@@ -43,6 +47,6 @@ def share(images: Sequence[Image], suspects: Collection[Image], rank: int, ranks
         images: the images to render, in order.
     """
     calm = [image for image in images if image not in suspects]
-    frames = set(deal(list(dict.fromkeys(image.frame for image in calm)), ranks, schedule)[rank])
-    mine = [image for image in calm if image.frame in frames]
+    tasks = set(deal(list(dict.fromkeys(image.task for image in calm)), ranks, schedule)[rank])
+    mine = [image for image in calm if image.task in tasks]
     return mine + [image for image in images if image in suspects] * (rank == ranks - 1)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from mpirender import journal
 from mpirender.errors import one_line
-from mpirender.job import Image, RenderJob, Size
+from mpirender.job import RenderJob
 from mpirender.journal import Record
 from mpirender.launcher import cores
+from mpirender.outputs import Image, Output
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Stock:
     ``complained`` of those that count were kept although the engine reported an error.
     """
 
-    size: Size
+    output: Output
     asked: tuple[int, ...]
     sound: frozenset[int]
     missing: Mapping[str, list[int]]
@@ -49,37 +50,39 @@ def newest_plan(records: Sequence[Record]) -> Record | None:
     return next((record for record in reversed(records) if record["event"] == "plan"), None)
 
 
-def take_stock(job: RenderJob, asked: tuple[int, ...], records: Sequence[Record], mark: str) -> list[Stock]:
-    """Look which frames count, at each size: recorded as done, and the files are still what they were.
+def take_stock(
+    job: RenderJob, outputs: Sequence[Output], asked: tuple[int, ...], records: Sequence[Record], mark: str
+) -> list[Stock]:
+    """Look which frames count, of each output: recorded as done, and the files are still what they were.
 
     Args:
         mark: the fingerprint of the newest run.
     """
-    last = journal.newest(records, mark, job.sizes)
+    last = journal.newest(records, mark, outputs)
     others = {
         Image(record["frame"], record["size"])
         for record in records
         if record["event"] == "done" and record.get("fingerprint") != mark
     }
-    images = [Image(frame, size.name) for size in job.sizes for frame in asked]
+    images = [Image(frame, output.name) for output in outputs for frame in asked]
     with ThreadPoolExecutor(cores()) as pool:  # reading and hashing let go of the interpreter lock
         reasons = dict(
             zip(images, pool.map(lambda image: why_missing(job, image, last.get(image), image in others), images))
         )
-    return [stock_of(size, asked, reasons, last) for size in job.sizes]
+    return [stock_of(output, asked, reasons, last) for output in outputs]
 
 
 def stock_of(
-    size: Size, asked: tuple[int, ...], reasons: Mapping[Image, str], last: Mapping[Image, Record]
+    output: Output, asked: tuple[int, ...], reasons: Mapping[Image, str], last: Mapping[Image, Record]
 ) -> Stock:  # fmt: skip
-    """Sum up a size, given why each image is missing (empty for those that are there) and its last record."""
+    """Sum up an output, given why each image is missing (empty for those that are there) and its last record."""
     missing: dict[str, list[int]] = defaultdict(list)
     for frame in asked:
-        if reason := reasons[Image(frame, size.name)]:
+        if reason := reasons[Image(frame, output.name)]:
             missing[reason].append(frame)
     sound = frozenset(asked).difference(*missing.values())
-    complained = sum(bool(last[Image(frame, size.name)].get("complaints")) for frame in sound)
-    return Stock(size, asked, sound, missing, complained)
+    complained = sum(bool(last[Image(frame, output.name)].get("complaints")) for frame in sound)
+    return Stock(output, asked, sound, missing, complained)
 
 
 def why_missing(job: RenderJob, image: Image, record: Record | None, otherwise: bool) -> str:

@@ -59,7 +59,8 @@ def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda re
     try:
         with contextlib.ExitStack() as stack:
             stop = stack.enter_context(stopping.on_signals())
-            images = len(preflight.frames_of(job, preflight.check(job))) * len(job.sizes)
+            job = preflight.resolved(job)
+            images = preflight.images_of(job, preflight.check(job))
             allocation = slurm.allocation()
             job.folder.mkdir(parents=True, exist_ok=True)
             held = stack.enter_context(lock.held(job.folder, run_id, patience(allocation, stop, watch)))

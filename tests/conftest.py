@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -184,8 +185,12 @@ def scenes(pvbatch: Run, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
     """
     folder = tmp_path_factory.mktemp("scenes")
     pvbatch(HERE / "make_scenes.py", folder)
-    for state in sorted(folder.glob("*.pvsm")):
+
+    def animate(state: Path) -> None:
         pvbatch(HERE / "save_animation.py", state, folder / state.stem, SIZE)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(animate, sorted(folder.glob("*.pvsm"))))
     return SimpleNamespace(
         folder=folder,
         state=lambda name: folder / f"{name}.pvsm",

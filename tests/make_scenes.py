@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 from paraview import servermanager, simple
+from vtkmodules.vtkCommonCore import vtkDoubleArray
+from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkFiltersSources import vtkSphereSource, vtkSuperquadricSource
-from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
+from vtkmodules.vtkIOXML import vtkXMLImageDataWriter, vtkXMLPolyDataWriter
 
 FOLDER = Path(sys.argv[1])
 # What a programmable source of eight timesteps tells its pipeline, and the shape it makes at each.
@@ -39,12 +41,13 @@ while later and not os.path.exists({marker!r}):
 """
 
 
-def orbit(view, frames):
+def orbit(view, frames, radius=5):
     """Turn the camera around the origin; keyframes are saved only when they are registered."""
     track = simple.GetCameraTrack(view=view)
     first, last = simple.CameraKeyFrame(), simple.CameraKeyFrame()
     first.KeyTime, last.KeyTime = 0.0, 1.0
-    first.PositionPathPoints = [5, 0, 1, 0, 5, 1, -5, 0, 1, 0, -5, 1]
+    corners = ((radius, 0), (0, radius), (-radius, 0), (0, -radius))
+    first.PositionPathPoints = [side for x, y in corners for side in (x, y, radius / 5)]
     first.FocalPathPoints = [0, 0, 0]
     first.ClosedPositionPath = 1
     for name, key in (("first", first), ("last", last)):
@@ -186,6 +189,63 @@ def make_pulse():
     save_state("pulse")
 
 
+def make_cut():
+    """A slice and isosurfaces of a wavelet that stay as they are, for those who change them; the camera moves."""
+    view = new_view()
+    wavelet = simple.Wavelet(registrationName="can.ex2", WholeExtent=[-6, 6, -6, 6, -6, 6])
+    cut = simple.Slice(registrationName="Slice1", Input=wavelet)
+    contour = simple.Contour(registrationName="Contour1", Input=wavelet, Isosurfaces=[140.0])
+    contour.ContourBy = ["POINTS", "RTData"]
+    for source in (cut, contour):
+        shown = simple.Show(source, view)
+        simple.ColorBy(shown, ("POINTS", "RTData"))
+    simple.GetColorTransferFunction("RTData").RescaleTransferFunction(60.0, 260.0)
+    simple.ResetCamera(view)
+    orbit(view, 3, radius=30)
+    save_state("cut")
+
+
+def make_still():
+    """A box that nothing moves."""
+    view = new_view()
+    simple.Show(simple.Box(), view)
+    view.CameraPosition, view.CameraFocalPoint, view.CameraViewUp = [2, 1, 3], [0.2, 0, 0], [0, 1, 0.3]
+    save_state("still")
+
+
+def make_flow():
+    """Particles that a flow carries from timestep to timestep, and the trails that they leave."""
+    data = FOLDER / "flow_data"
+    data.mkdir()
+    paths = [str(data / f"flow_{step}.vti") for step in range(8)]
+    for step, path in enumerate(paths):
+        image, velocity = vtkImageData(), vtkDoubleArray()
+        image.SetDimensions(13, 13, 13)
+        image.SetOrigin(-6, -6, -6)
+        velocity.SetName("velocity")
+        velocity.SetNumberOfComponents(3)
+        for number in range(image.GetNumberOfPoints()):
+            x, y, z = image.GetPoint(number)
+            velocity.InsertNextTuple3(-y / 4, x / 4 + step / 10, 0.4 - z / 20)
+        image.GetPointData().AddArray(velocity)
+        writer = vtkXMLImageDataWriter()
+        writer.SetFileName(path)
+        writer.SetInputData(image)
+        writer.Write()
+    view = new_view()
+    reader = simple.XMLImageDataReader(FileName=paths)
+    seeds = simple.PointSource(NumberOfPoints=40, Radius=2)
+    tracer = simple.ParticleTracer(registrationName="Tracer1", Input=reader, SeedSource=seeds)
+    tracer.SelectInputVectors = ["POINTS", "velocity"]
+    simple.Show(tracer, view).PointSize = 6
+    trails = simple.TemporalParticlesToPathlines(registrationName="Trails1", Input=tracer, Selection=None)
+    simple.Show(trails, view)
+    view.CameraPosition, view.CameraFocalPoint, view.CameraViewUp = [12, 14, 16], [0, 0, 0], [0, 0, 1]
+    simple.GetAnimationScene().UpdateAnimationUsingDataTimeSteps()
+    play("Snap To TimeSteps")
+    save_state("flow")
+
+
 def make_scripted(name, trouble, at):
     """A shape made by a script that gets into trouble at one of eight timesteps."""
     view = new_view()
@@ -218,7 +278,17 @@ def make_holed():
     save_state("broken/holed")
 
 
-for make in (make_orbit, make_annotated, make_series, make_two_views, make_pulse, make_holed):
+for make in (
+    make_orbit,
+    make_annotated,
+    make_series,
+    make_two_views,
+    make_pulse,
+    make_cut,
+    make_still,
+    make_flow,
+    make_holed,
+):
     make()
 make_scripted("deadly/poison", "import os; os.kill(os.getpid(), 9)", at=5)
 make_scripted("deadly/hang", "import time as clock; clock.sleep(1e6)", at=5)

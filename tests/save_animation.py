@@ -1,7 +1,8 @@
 """Render a state as ParaView itself does: load it, render once, SaveAnimation.
 
 Runs in pvbatch: ``pvbatch --no-mpi save_animation.py STATE FOLDER WxH [LAYOUT] [NAME=VALUE ...]``. With
-``fit=True`` the view, or the layout, has the size of the image from the beginning.
+``fit=True`` the view, or the layout, has the size of the image from the beginning; ``first`` is what is done after
+loading, in Python.
 """
 
 import ast
@@ -19,6 +20,7 @@ def main() -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
     simple._DisableFirstRenderCameraReset()  # else simple.Render forgets the camera that the state was saved with
     simple.LoadState(state)
+    exec(options.pop("first", ""))  # what somebody would type first
     sides = [int(side) for side in size.split("x")]
     fit = options.pop("fit", False)
     if layout:

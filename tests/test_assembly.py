@@ -12,8 +12,9 @@ import pytest
 from mpirender import assembly, cuts, journal, movie, resume
 from mpirender.display import private_display
 from mpirender.errors import EncodeFailed, FramesMissing, Stopped
-from mpirender.job import Image, RenderJob
+from mpirender.job import RenderJob
 from mpirender.journal import Journal, put_in_place
+from mpirender.outputs import Image
 
 pytestmark = pytest.mark.mpi(min_size=2)
 
@@ -36,11 +37,11 @@ def images(count: int) -> list[Image]:
 
 
 def make(job: RenderJob, log: Journal, frame: int) -> dict:
-    place = job.image(job.sizes[0], frame)
+    place = job.image(job.outputs[0], frame)
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_name(f".part-{place.name}")
     part.write_bytes(b"picture %d" % frame)
-    size = job.sizes[0].name
+    size = job.outputs[0].name
     return {Image(frame, size): log.write("done", frame=frame, size=size, fingerprint="f", **put_in_place(part, place))}
 
 
@@ -51,7 +52,7 @@ def test_images_of_an_earlier_run_are_checked_and_known_to_every_rank(comm, shar
         with Journal(job.folder, 0, "host") as log:
             for frame in range(7):
                 make(job, log, frame)
-        job.image(job.sizes[0], 3).write_bytes(b"damaged")
+        job.image(job.outputs[0], 3).write_bytes(b"damaged")
     comm.Barrier()
     records = journal.read(job.folder)
     done = resume.completed(comm, job, images(6), records, "f")
@@ -79,7 +80,7 @@ def test_a_frame_that_vanished_after_it_was_written_is_missing(comm, shared: Pat
     with Journal(job.folder, comm.rank, "host") as log:
         outcomes = make(job, log, comm.rank)
         if comm.rank == 1:
-            job.image(job.sizes[0], 1).unlink()
+            job.image(job.outputs[0], 1).unlink()
         if comm.rank == 0:
             with pytest.raises(FramesMissing, match="frames 1: rank 1 on host wrote it but it is gone"):
                 assembly.assemble(comm, log, job, images(comm.size), outcomes)
@@ -108,7 +109,7 @@ def with_pictures(comm, shared: Path, **options) -> tuple[RenderJob, range]:
     frames = range(cuts.SHORTEST * comm.size)
     if comm.rank == 0:
         job.folder.mkdir(parents=True)
-        for size in job.sizes:
+        for size in job.outputs:
             for frame in frames:
                 place = job.image(size, frame)
                 place.parent.mkdir(exist_ok=True)
@@ -128,7 +129,7 @@ def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, 
         assembly.make_movies(comm, log, job, frames)
     if comm.rank == 0:
         records = journal.read(job.folder)
-        for size in job.sizes:
+        for size in job.outputs:
             assert movie.read_back(job.movie_path(size)).frames == len(frames)
             of_size = [record for record in records if record.get("size") == size.name]
             encoded = {record["rank"]: record["images"] for record in of_size if record["event"] == "segment"}
@@ -143,13 +144,13 @@ def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, 
 def test_a_damaged_image_in_the_segment_of_another_rank_is_named_by_rank_0(comm, shared: Path, kind: str) -> None:
     job, frames = with_pictures(comm, shared, movie=kind)
     if comm.rank == 1:
-        os.truncate(job.image(job.sizes[0], cuts.SHORTEST + 3), 50)
+        os.truncate(job.image(job.outputs[0], cuts.SHORTEST + 3), 50)
     comm.Barrier()
     with Journal(job.folder, comm.rank, "host") as log:
         if comm.rank == 0:
             with pytest.raises(EncodeFailed, match=r"^frame_000053\.png is damaged .*render it again$"):
                 assembly.make_movies(comm, log, job, frames)
-            assert [job.movie_path(size).exists() for size in job.sizes] == [False, True]
+            assert [job.movie_path(size).exists() for size in job.outputs] == [False, True]
             assert not left_over(job)
         else:
             assembly.make_movies(comm, log, job, frames)
@@ -159,7 +160,7 @@ def test_an_image_of_another_size_is_named_though_each_segment_is_sound(comm, sh
     job, frames = with_pictures(comm, shared, sizes=("48x32",))
     if comm.rank == 1:
         for frame in range(cuts.SHORTEST, 2 * cuts.SHORTEST):
-            iio.imwrite(job.image(job.sizes[0], frame), np.zeros((16, 16, 3), np.uint8))
+            iio.imwrite(job.image(job.outputs[0], frame), np.zeros((16, 16, 3), np.uint8))
     comm.Barrier()
     with Journal(job.folder, comm.rank, "host") as log:
         if comm.rank == 0:

@@ -16,7 +16,7 @@ import pytest
 from conftest import REPOSITORY, Run, need
 from mpirender import errors
 from mpirender.cli import cli
-from mpirender.job import SIZE_NAMES
+from mpirender.outputs import SIZE_NAMES
 
 README = (REPOSITORY / "README.md").read_text()
 DOCUMENTS = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("benchmarks/*.md")]
@@ -38,6 +38,8 @@ def folder(scenes: SimpleNamespace, tmp_path: Path) -> Path:
     series = scenes.state("series").read_text().replace(f"{scenes.folder}/data/", "C:\\somewhere\\")
     (tmp_path / "moved.pvsm").write_text(series)
     shutil.copytree(scenes.folder / "data", tmp_path / "data")
+    shutil.copy(scenes.state("cut"), tmp_path / "wave.pvsm")
+    (tmp_path / "cone.py").write_text("from paraview.simple import *\nShow(Cone())\n")
     (tmp_path / "paraview.sif").touch()
     return tmp_path
 

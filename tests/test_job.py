@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mpirender.cli import job_of, render
+from mpirender.asked import job_of
+from mpirender.cli import render, study
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob, Size
+from mpirender.job import RenderJob
+from mpirender.outputs import Size
 
 
 @pytest.mark.parametrize(
@@ -44,17 +46,19 @@ def test_strings_are_taken_as_on_the_command_line(tmp_path: Path, monkeypatch: p
     assert job.scene == tmp_path / "orbit.pvsm"
     assert job.output == tmp_path / "orbit_renders"
     assert job.sizes == (Size("HD", 1920, 1080),)
-    assert job.movie_path(job.sizes[0]) == tmp_path / "orbit_renders" / "orbit_HD.mp4"
+    assert job.movie_path(job.outputs[0]) == tmp_path / "orbit_renders" / "orbit_HD.mp4"
 
 
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(UsageError) as caught:
         RenderJob(
             scene="x.pvsm", sizes=("huge",), frames="a", frame_rate="0", movie="avi", image_format="bmp", ranks=0,
-            view="a", layout="b", compression_level=10, schedule="random", stereo_mode="x", on_error="y",
-            override_color_palette="z", font_scaling="q", max_restarts=-1, frame_timeout=0, grace_period=-1,
+            camera="a", color_range="b", separator_width=-1, separator_color="red", compression_level=10,
+            schedule="random", stereo_mode="x", on_error="y", override_color_palette="z", font_scaling="q",
+            max_restarts=-1, frame_timeout=0, grace_period=-1, overrides="c", vary="d",
         )  # fmt: skip
-    named = ["--size", "--frames", "--frame-rate", "--movie", "--image-format", "--ranks", "--view", "--compression"]
+    named = ["--size", "--frames", "--frame-rate", "--movie", "--image-format", "--ranks", "--camera"]
+    named += ["--color-range", "--separator-width", "--separator-color", "--compression", "--set", "--vary"]
     named += ["--schedule", "--stereo-mode", "--on-error", "--override-color-palette", "--font-scaling"]
     named += ["--max-restarts", "--frame-timeout", "--grace-period"]
     for option in named:
@@ -85,8 +89,31 @@ def test_a_job_tells_the_arguments_that_make_it(tmp_path: Path) -> None:
     job = RenderJob(
         scene=tmp_path / "a b.pvsm", sizes=("HD", "x=10x20", "30x40", "HD2=1920x1080"), frames="0-9x2",
         frame_rate="30000/1001", files={"reader": "/data/x y.vtu"}, data_dir=tmp_path, transparent_background=True,
-        ranks=3, view="RenderView2", stereo_mode="Red-Blue", on_error="warn", frame_timeout=5, max_restarts=0,
+        ranks=3, views=("RenderView2", "B"), layouts="Layout #1", overrides={"Cone1.Resolution": 3}, camera="orbit",
+        color_range=("global", "p=0,1"), stereo_mode="Red-Blue", on_error="warn", frame_timeout=5, max_restarts=0,
     )  # fmt: skip
     context = render.make_context("render", job.arguments())
     options = {name: value for name, value in context.params.items() if name not in ("dry_run", "quiet", "verbose")}
     assert job_of(options) == job
+
+
+def test_a_study_is_made_by_a_command_of_its_own(tmp_path: Path) -> None:
+    job = RenderJob(tmp_path / "a.pvsm", vary=("Cone1.Resolution=3,6", "Cone1.Radius=1:2"), frames="0-2", sizes="HD")
+    name, *words = job.command()[1:]
+    assert name == "study"
+    context = study.make_context(name, words)
+    options = {
+        name: value for name, value in context.params.items() if name not in ("dry_run", "quiet", "verbose", "at")
+    }
+    assert job_of(options) == job
+
+
+def test_each_view_and_layout_has_a_folder_of_its_own_where_there_are_several(tmp_path: Path) -> None:
+    one = RenderJob("x.pvsm", views=("RenderView1",), sizes=("HD", "4K"))
+    assert [output.name for output in one.outputs] == ["HD", "4K"]
+    assert one.outputs[0].shows == ["RenderView1", None]
+    several = RenderJob("x.pvsm", tmp_path, views=("RenderView1", "a/b"), layouts=("Layout #1", "a b"), sizes="HD")
+    assert [output.name for output in several.outputs] == ["RenderView1_HD", "a_b_HD", "Layout_1_HD", "a_b_2_HD"]
+    assert [output.shows for output in several.outputs[1:3]] == [["a/b", None], [None, "Layout #1"]]
+    assert several.movie_path(several.outputs[2]) == tmp_path / "x_Layout_1_HD.mp4"
+    assert several.image(several.outputs[0], 3) == tmp_path / "RenderView1_HD" / "frame_000003.png"

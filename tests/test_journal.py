@@ -7,8 +7,8 @@ import pytest
 
 from conftest import disk
 from mpirender import journal
-from mpirender.job import Image, Size
 from mpirender.journal import Journal, Tail
+from mpirender.outputs import Image, Output
 
 
 def note(folder: Path, event: str = "take", rank: int = 0, **fields: object) -> None:
@@ -56,7 +56,7 @@ def test_the_last_word_on_an_image_counts_and_other_fingerprints_do_not(tmp_path
 def test_an_image_of_a_size_that_had_other_sides_then_is_left_out(tmp_path: Path) -> None:
     note(tmp_path, "done", frame=0, size="a", fingerprint="x", pixels=[160, 90])
     note(tmp_path, "done", frame=1, size="b", fingerprint="x", pixels=[80, 50])
-    found = journal.newest(journal.read(tmp_path), "x", [Size("a", 160, 90), Size("b", 160, 90)])
+    found = journal.newest(journal.read(tmp_path), "x", [Output("a", 160, 90), Output("b", 160, 90)])
     assert list(found) == [Image(0, "a")]
 
 
@@ -98,3 +98,13 @@ def test_a_damaged_file_is_not_whole(tmp_path: Path, damage: bytes) -> None:
     assert not journal.whole(place, record)
     place.unlink()
     assert not journal.whole(place, record)
+
+
+def test_an_image_of_another_view_under_the_same_name_does_not_count() -> None:
+    record = {"event": "done", "frame": 0, "size": "HD", "fingerprint": "x", "pixels": [8, 4], "shows": ["A", None]}
+    for output, counts in (
+        (Output("HD", 8, 4, "A"), True),
+        (Output("HD", 8, 4, "B"), False),
+        (Output("HD", 8, 4), False),
+    ):
+        assert (Image(0, "HD") in journal.newest([record], "x", [output])) is counts

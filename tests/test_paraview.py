@@ -19,7 +19,7 @@ import pytest
 from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, need, pixels
 from mpirender import journal, launcher, movie
 from mpirender.engines import pvsm
-from mpirender.job import Size
+from mpirender.outputs import Size
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +75,12 @@ def test_a_layout_and_a_view_of_it_are_as_paraview_saves_them(
     )
     assert done.returncode == 0, done.stderr
     assert_same_pictures(tmp_path / "out" / "800x450", tmp_path / "reference")
+    options = ("SeparatorWidth=9", "SeparatorColor=[1,0,0.5]")
+    pvbatch(HERE / "save_animation.py", state, tmp_path / "parted", "800x450", "Both", *options)
+    words = ("--separator-width", 9, "--separator-color", "1,0,0.5", "--output", tmp_path / "out")
+    done = run("render", state, "--layout", "Both", "--size", "800x450", "--movie", "none", *words)
+    assert done.returncode == 0, done.stderr
+    assert_same_pictures(tmp_path / "out" / "800x450", tmp_path / "parted")
     by_number = run("render", state, "--layout", "1", "--size", "800x450", "--frames", "0", "--movie", "none")
     assert by_number.returncode == 0, by_number.stderr
 
@@ -308,7 +314,7 @@ def test_a_frame_fails_as_long_as_its_data_are_lost_and_is_right_as_soon_as_they
         f"""
 from pathlib import Path
 def shown(frame):
-    errors, picture = scene.render(frame, job.sizes[0], Path({str(tmp_path)!r}) / "shown.png")
+    errors, picture = scene.render(frame, job.outputs[0], Path({str(tmp_path)!r}) / "shown.png")
     return errors or picture.tobytes()
 whole = [shown(frame) for frame in range(scene.frames)]
 lost, away = Path({str(tmp_path)!r}) / "data" / "step_2.vtp", Path({str(tmp_path)!r}) / "away"
@@ -347,7 +353,7 @@ for turn in range(2):
     logging.warning("too quiet")
     print("so so", file=sys.stderr)
     vtkOutputWindow.GetInstance().DisplayWarningText("Warning: In here, line 1\\nvtkThing (0x12ab): too old\\n")
-assert scene.render(0, job.sizes[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
+assert scene.render(0, job.outputs[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
 notes = scene.notes()
 assert [text.rpartition(":")[2].strip() for text in notes] == ["too loud", "too quiet", "too old"], notes
 assert "vtkThing: too old" in notes
@@ -599,7 +605,7 @@ import resource
 from pathlib import Path
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 for turn in range(300):
-    assert scene.render(turn % scene.frames, job.sizes[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
+    assert scene.render(turn % scene.frames, job.outputs[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
     if turn == 50:
         early = peak()
 print("grown by", peak() - early)
@@ -607,3 +613,67 @@ print("grown by", peak() - early)
     )
     grown = float(pvbatch(script).stdout.rpartition("grown by ")[2])
     assert grown < 10, f"{grown:.0f} MB over 250 frames; a leaked image would make 170"
+
+
+def test_several_views_and_layouts_are_each_what_they_are_alone(
+    run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
+) -> None:
+    """In one run, each frame's data computed once; by the names that all stands for."""
+    state, output = scenes.state("two_views"), tmp_path / "out"
+    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", "800x450", "Both")
+    common = ("--size", "800x450", "--movie", "none")
+    alone = [run("render", state, "--view", f"RenderView{n}", *common, "--output", tmp_path / f"v{n}") for n in (1, 3)]
+    assert [done.returncode for done in alone] == [0, 0]
+    words = ("--view", "RenderView1", "--view", "RenderView3", "--layout", "Both", "--ranks", 2, "--output", output)
+    done = run("render", state, *words, *common[:2])
+    assert done.returncode == 0, done.stderr
+    assert_same_pictures(output / "Both_800x450", tmp_path / "reference")
+    for number in (1, 3):
+        assert_same_pictures(output / f"RenderView{number}_800x450", tmp_path / f"v{number}" / "800x450")
+    assert movie.read_back(output / "two_views_Both_800x450.mp4").frames == 4
+    every = run("render", state, "--view", "all", "--layout", "all", *common, "--ranks", 2, "--output", output)
+    assert "8 rendered, 12 kept from before" in every.stdout, every.stdout + every.stderr
+    another = run("render", state, "--view", "RenderView2", *common, "--output", tmp_path / "v1", "--frames", 0)
+    assert "1 image here is of another view or size; rendered again" in another.stdout, another.stdout
+
+
+def test_axes_of_two_views_around_changing_data_are_those_of_each_alone(
+    run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
+) -> None:
+    maker = tmp_path / "maker.py"
+    maker.write_text(
+        "import sys\nfrom paraview import simple\nsimple.LoadState(sys.argv[1])\n"
+        "first = simple.GetActiveView()\nsecond = simple.CreateView('RenderView')\nsecond.ViewSize = [640, 400]\n"
+        "simple.AssignViewToLayout(view=second, layout=simple.CreateLayout('Other'))\n"
+        "simple.Show(next(iter(simple.GetSources().values())), second)\nsecond.AxesGrid.Visibility = 1\n"
+        "second.CameraPosition = [-9, 8, 21]\nsimple.SaveState(sys.argv[2])\n"
+    )
+    state = tmp_path / "both.pvsm"
+    pvbatch(maker, scenes.state("pulse"), state)
+    common = ("--size", SIZE, "--movie", "none")
+    views = ("RenderView1", "RenderView2")
+    for view in views:
+        done = run("render", state, "--view", view, *common, "--ranks", 1, "--output", tmp_path / view)
+        assert done.returncode == 0, done.stderr
+    words = [word for view in views for word in ("--view", view)]
+    done = run("render", state, *words, *common, "--ranks", 2, "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for view in views:
+        assert_same_pictures(tmp_path / "out" / f"{view}_{SIZE}", tmp_path / view / SIZE)
+
+
+@pytest.mark.parametrize(("schedule", "ranks"), [("auto", 3), ("interleaved", 2)])
+def test_particles_and_their_trails_are_those_of_one_process(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path, schedule: str, ranks: int
+) -> None:
+    """Also where a run goes on after losing frames from the middle."""
+    words = ("--size", SIZE, "--ranks", ranks, "--schedule", schedule, "--movie", "none", "--output", tmp_path / "out")
+    done = run("render", scenes.state("flow"), *words)
+    assert done.returncode == 0, done.stderr
+    assert "Tracer1, Trails1 carries something on from frame to frame" in done.stdout
+    assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames("flow"))
+    for frame in (2, 5):
+        (tmp_path / "out" / SIZE / f"frame_{frame:06d}.png").unlink()
+    again = run("render", scenes.state("flow"), *words)
+    assert "2 rendered, 6 kept from before" in again.stdout, again.stdout + again.stderr
+    assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames("flow"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import fileseq
 import pytest
 
-from mpirender import display
+from mpirender import display, preflight
 from mpirender.engines import Layout, pvsm
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob
@@ -193,21 +193,21 @@ def test_the_first_render_view_by_name_is_in_front(job):
 def test_several_views_are_told_with_the_one_rendered(job):
     (line,) = warnings(state(CLOCK, view=FOUR_VIEWS), job())
     assert "'Apple' is rendered" in line and "--view NAME (Chart, Sheet, Zebra)" in line and "(Layout #2)" in line
-    assert warnings(state(CLOCK, view=FOUR_VIEWS), job(view="Zebra")) == []
+    assert warnings(state(CLOCK, view=FOUR_VIEWS), job(views=("Zebra",))) == []
 
 
 def test_an_unknown_view_or_layout_names_those_there_are(job):
     scene = state(CLOCK, view=FOUR_VIEWS)
-    assert mistakes(scene, job(view="zebr")) == [
+    assert mistakes(scene, job(views=("zebr",))) == [
         "--view 'zebr' is not in the scene, did you mean 'Zebra'?; it has: Apple, Chart, Sheet, Zebra"
     ]
-    assert "it has: 1 'Empty', 2 'Layout #2'" in mistakes(scene, job(layout="3"))[0]
-    assert mistakes(scene, job(layout="2")) == mistakes(scene, job(layout="Layout #2")) == []
-    assert "no view is in this layout" in mistakes(scene, job(layout="Empty"))[0]
+    assert "it has: 1 'Empty', 2 'Layout #2'" in mistakes(scene, job(layouts=("3",)))[0]
+    assert mistakes(scene, job(layouts=("2",))) == mistakes(scene, job(layouts=("Layout #2",))) == []
+    assert "no view is in this layout" in mistakes(scene, job(layouts=("Empty",)))[0]
 
 
 def test_a_spreadsheet_is_no_picture(job):
-    assert "'Sheet' is a spreadsheet" in mistakes(state(view=FOUR_VIEWS), job(view="Sheet"))[0]
+    assert "'Sheet' is a spreadsheet" in mistakes(state(view=FOUR_VIEWS), job(views=("Sheet",)))[0]
 
 
 def test_a_state_without_view_is_refused(job):
@@ -371,9 +371,21 @@ def test_a_colour_map_without_mode_follows_the_general_settings(job):
 
 def test_particles_and_trails_are_warned_of(job):
     particles = proxy(30, "filters", "StreakLine") + collection("sources", p30="Smoke")
-    assert "Smoke carries particles" in warnings(state(particles), job())[0]
+    assert "Smoke carries something on from frame to frame" in warnings(state(particles), job())[0]
     trails = proxy(30, "filters", "ParticlePathLines") + collection("sources", p30="Tails")
-    assert "Tails draws trails" in warnings(state(trails), job())[0]
+    assert "in blocks (--schedule contiguous) it does so once" in warnings(state(trails), job())[0]
+    told = warnings(state(trails), job(schedule="dynamic"))[0]
+    assert "with --schedule contiguous it does so once" in told
+
+
+def test_for_them_frames_are_rendered_in_blocks_unless_another_schedule_is_asked_for(job, tmp_path):
+    particles = proxy(30, "filters", "StreakLine") + collection("sources", p30="Smoke")
+    for content, asked, taken in (
+        (particles, "auto", "contiguous"), ("", "auto", "interleaved"), (particles, "interleaved", "interleaved"),
+    ):  # fmt: skip
+        path = tmp_path / "s.pvsm"
+        path.write_bytes(state(content))
+        assert preflight.resolved(RenderJob(path, schedule=asked)).schedule == taken
 
 
 def cue(frames, kind="CameraAnimationCue", *more):
@@ -676,7 +688,7 @@ def test_a_real_orbit_is_quiet_and_one_without_key_frames_is_not(look):
 @pytest.mark.slow
 def test_real_states_that_surprise_are_warned_of(look):
     assert [line.split(" grows")[0] for line in look("grow").warnings] == ["the colour map of RTData"]
-    assert "Tracer1 carries particles" in look("tracer").warnings[0]
+    assert "Tracer1 carries something on from frame to frame" in look("tracer").warnings[0]
     assert look("clock").warnings == ()
     assert "all 10 frames will be equal" in look("still").warnings[0]
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mpirender import schedule
-from mpirender.job import DYNAMIC, SCHEDULES, Image
+from mpirender.job import DYNAMIC, SCHEDULES
+from mpirender.outputs import Image
 
 DEALT = [kind for kind in SCHEDULES if kind != DYNAMIC]
 

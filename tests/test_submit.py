@@ -35,7 +35,7 @@ def test_the_script_is_the_recorded_one(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_shell_hands_render_what_was_asked_for(tmp_path: Path) -> None:
     """Whatever is in the names."""
     name = 'it\'s "$HOME" `id` \\ * %j;&'
-    job = RenderJob(tmp_path / name / "a b.pvsm", tmp_path / name, view="Render\nView's", files={"r": "/d/" + name})
+    job = RenderJob(tmp_path / name / "a b.pvsm", tmp_path / name, views=("Render\nView's",), files={"r": "/d/" + name})
     script = submit.script_for(job, [], TEMPLATE).replace("exec mpirender", "printf '%s\\0'")
     said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
     assert said.split("\0")[:-1] == ["render", "--grace-period", "90", *job.arguments()]

@@ -7,20 +7,21 @@ An engine is a module. Nothing outside this package asks which engine it is: a s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob, Size
+from mpirender.job import RenderJob
+from mpirender.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUFFIXES = {".pvsm": "paraview", ".pattern": "pattern"}
+SUFFIXES = {".pvsm": "paraview", ".py": "paraview", ".pattern": "pattern"}
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,14 @@ class Inspection:
     Args:
         written_by: program and version that saved the scene.
         views: names of the views, the one shown first in front.
+        pictures: those of them of which a picture can be made.
         layouts: layouts with the views in each.
         play_mode: ``Sequence``, ``Snap To TimeSteps`` or ``Real Time``.
         times: the scene time of every frame; frame ``i`` is ``times[i]``.
+        frames_known: whether these are known before the scene is opened; else ``times`` is empty.
         data_files: the files it reads.
+        in_order: names of what makes a frame depend on the frames before it.
+        objects: name and class of each object whose properties can be set.
         warnings: what might surprise, one line each.
         advice: what might make it faster, one line each.
         mistakes: why it cannot be rendered as asked, one line each with the cure.
@@ -61,10 +66,14 @@ class Inspection:
     engine: str
     written_by: str = ""
     views: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
     layouts: tuple[Layout, ...] = ()
     play_mode: str = "Sequence"
     times: tuple[float, ...] = ()
+    frames_known: bool = True
     data_files: tuple[DataFile, ...] = ()
+    in_order: tuple[str, ...] = ()
+    objects: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = field(default=())
     advice: tuple[str, ...] = field(default=())
     mistakes: tuple[str, ...] = field(default=())
@@ -128,6 +137,19 @@ class Rendered(NamedTuple):
     picture: NDArray[np.uint8] | None = None
 
 
+Ranges = dict[str, tuple[float, float]]  # least and greatest value, by the name of an array
+
+
+def merged(parts: Iterable[Ranges]) -> Ranges:
+    """Return the ranges that hold those of all parts."""
+    ranges: Ranges = {}
+    for part in parts:
+        for name, (least, most) in part.items():
+            before = ranges.get(name, (least, most))
+            ranges[name] = (min(before[0], least), max(before[1], most))
+    return ranges
+
+
 class Scene(Protocol):
     """A scene opened in one rank, warmed up and ready to render any frame in any order."""
 
@@ -136,9 +158,23 @@ class Scene(Protocol):
     description: str  # program, version, backend and renderer, for the records
     renderer: str  # what OpenGL calls it, read back from the window
     version: str  # of the program
+    files: Sequence[Path]  # that it reads, beside those that the engine's prepare() has told
+    warnings: Sequence[str]  # what might surprise and is known only now
 
-    def render(self, frame: int, size: Size, path: Path) -> Rendered:
-        """Render a frame: return its picture where path is a png, else write the file."""
+    def render(self, frame: int, output: Output, path: Path) -> Rendered:
+        """Render a frame of an output: return its picture where path is a png, else write the file."""
+        ...
+
+    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+        """Return those of the frames that must be looked at before any of them is rendered; none as a rule."""
+        ...
+
+    def survey(self, frame: int, *, first: bool) -> Ranges:
+        """Look at a frame without rendering it; say whether it is the first."""
+        ...
+
+    def settle(self, found: Ranges) -> None:
+        """Take in what was found in all of the frames; called once, before the first is rendered."""
         ...
 
     def notes(self) -> list[str]:
@@ -224,5 +260,5 @@ def for_scene(scene: Path) -> Engine:
     """
     name = SUFFIXES.get(scene.suffix.lower())
     if name is None:
-        raise UsageError(f"{scene}: not a scene mpirender knows; give a ParaView state ({', '.join(SUFFIXES)})")
+        raise UsageError(f"{scene}: not a scene mpirender knows; give a ParaView state (.pvsm, .py)")
     return get(name)

@@ -1,7 +1,6 @@
 """The ParaView engine: states (.pvsm) rendered in pvbatch.
 
-This module, :mod:`mpirender.engines.pvscene` and :mod:`mpirender.engines.pverrors` are the only ones that import
-paraview, inside functions.
+Only this module and those beside it whose names begin with ``pv`` import paraview, inside functions.
 """
 
 from __future__ import annotations
@@ -15,14 +14,30 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpirender import container, stopping
-from mpirender.engines import Ability, Check, Inspection, pvsm, pvwindow, remembered
+from mpirender.engines import (
+    Ability,
+    Check,
+    Inspection,
+    pvscript,
+    pvset,
+    pvsm,
+    pvwindow,
+    remembered,
+    script,
+    statefile,
+    turntable,
+)
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvscene import ParaViewScene
 from mpirender.errors import ToolMissing, UsageError
-from mpirender.job import RenderJob, Size
+from mpirender.job import RenderJob
+from mpirender.outputs import Output
+
+if TYPE_CHECKING:
+    from mpirender.engines.pvscene import Target
 
 KILLED_SECONDS = 1.0  # in which whoever kills all processes of a run has come to this one
 BACKENDS = tuple(pvwindow.WINDOWS)
@@ -96,13 +111,22 @@ def version(job: RenderJob) -> str:
     return match[1] if match else ""
 
 
+def is_script(job: RenderJob) -> bool:
+    """Say whether the scene is Python that has to be run."""
+    return job.scene.suffix.lower() == ".py"
+
+
 def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
-    """Say what is in a state and what would go wrong, from its XML alone."""
+    """Say what is in a state and what would go wrong, from its XML alone; of a script, what its text tells."""
+    if is_script(job):
+        return script.inspect(scene, job)
     return pvsm.inspect(scene, job, read_by)
 
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
-    """Return the state with its data files where they are now, and those files."""
+    """Return the state with its data files where they are now, and those files; a script as it is."""
+    if is_script(job):
+        return scene, []
     content, files, mistakes = pvsm.relocate(pvsm.State.parse(scene, job.scene.name), job)
     if mistakes:
         raise UsageError(mistakes)
@@ -151,23 +175,39 @@ def settings(ability: Ability) -> Mapping[str, str]:
 
 
 def open_scene(scene: bytes, job: RenderJob) -> ParaViewScene:
-    """Load a prepared state from memory and render it once.
+    """Load a prepared state from memory, or run a script, and render once.
 
     Without that first render the first frame of each process differs from ParaView's own: labels of axes settle in it.
 
     Raises:
-        UsageError: the state does not load, or holds no such view, layout, or reachable size.
+        UsageError: the state does not load, or holds no such view, layout, or reachable size; the script fails.
     """
     errors = ErrorLog()  # before ParaView loads anything: what it prints while loading counts too
     try:
         from paraview import simple
     except ImportError as error:
         raise ToolMissing(f"this pvbatch has no paraview.simple ({error}); {CURE}") from None
-    _load(scene, job.scene.name)
-    target = _target(simple, job)
+    seen = None
+    if is_script(job):
+        pvscript.run(scene, job.scene)
+    else:
+        _load(scene, job.scene.name)
+    pvset.apply(job)
+    if is_script(job):
+        scene = pvscript.left_behind()
+        seen = pvsm.inspect(scene, job)
+        if seen.mistakes:
+            raise UsageError(seen.mistakes)
+    targets = _targets(simple, job)
     if not job.one_pass:
-        _check_sizes(target, job.sizes)
-    return ParaViewScene(simple, target, job, errors)
+        _check_sizes(targets, job.outputs)
+    still = turntable.still_frames(statefile.State.parse(scene, job.scene.name), job) if job.camera else None
+    opened = ParaViewScene(simple, targets, job, errors, still_frames=still)
+    pvset.check_arrays(job)
+    if seen is not None:
+        opened.files = [Path(file.path) for file in seen.data_files]
+        opened.warnings = seen.warnings
+    return opened
 
 
 def _load(scene: bytes, name: str) -> None:
@@ -187,21 +227,25 @@ def _load(scene: bytes, name: str) -> None:
         raise UsageError(f"{name}: the state holds no view, so there is nothing to see; save it with a view open")
 
 
-def _target(simple: Any, job: RenderJob) -> Any:  # noqa: ANN401 - ParaView's proxies have no types
-    """Return the view or layout to render: the one asked for, else the view that the state shows first."""
+def _targets(simple: Any, job: RenderJob) -> dict[Target, Any]:  # noqa: ANN401 - ParaView's proxies have no types
+    """Return the views and layouts to render: those asked for, else the view that the state shows first."""
     views = {_name("views", view): view for view in simple.GetViews()}
     layouts = {_name("layouts", layout): layout for layout in simple.GetLayouts().values()}
-    if job.layout is not None:
-        by_number = dict(enumerate(layouts.values(), start=1))
-        layout = layouts.get(job.layout) or by_number.get(int(job.layout) if job.layout.isdigit() else 0)
-        if layout is None:
-            raise UsageError(f"--layout {job.layout!r} is not in the state; it has: {', '.join(layouts)}")
-        return layout
-    if job.view is not None and job.view not in views:
-        raise UsageError(f"--view {job.view!r} is not in the state; it has: {', '.join(views)}")
-    if job.view is not None:
-        return views[job.view]
-    return (simple.GetRenderViews() or list(views.values()))[0]
+    by_number = {str(number): layout for number, layout in enumerate(layouts.values(), start=1)}
+    mistakes = [
+        f"--view {name!r} is not in the state; it has: {', '.join(views)}" for name in job.views if name not in views
+    ]
+    mistakes += [
+        f"--layout {name!r} is not in the state; it has: {', '.join(layouts)}"
+        for name in job.layouts
+        if name not in layouts and name not in by_number
+    ]
+    if mistakes:
+        raise UsageError(mistakes)
+    if not job.views and not job.layouts:
+        return {(None, None): (simple.GetRenderViews() or list(views.values()))[0]}
+    chosen: dict[Target, Any] = {(name, None): views[name] for name in job.views}
+    return {**chosen, **{(None, name): layouts.get(name) or by_number[name] for name in job.layouts}}
 
 
 def _name(group: str, proxy: Any) -> str:  # noqa: ANN401
@@ -210,7 +254,7 @@ def _name(group: str, proxy: Any) -> str:  # noqa: ANN401
     return str(servermanager.ProxyManager().GetProxyName(group, proxy.SMProxy))
 
 
-def _check_sizes(target: Any, sizes: Sequence[Size]) -> None:  # noqa: ANN401
+def _check_sizes(targets: Mapping[Target, Any], outputs: Sequence[Output]) -> None:
     """Refuse a size that ParaView would silently change.
 
     An image larger than the view is rendered in tiles of whole pixels; a side without a fitting divisor (a prime, say)
@@ -219,15 +263,16 @@ def _check_sizes(target: Any, sizes: Sequence[Size]) -> None:  # noqa: ANN401
     from paraview.modules.vtkRemotingViews import vtkSMSaveScreenshotProxy
     from vtkmodules.vtkCommonDataModel import vtkVector2i
 
-    shown = list(target.GetSize()) if target.IsA("vtkSMViewLayoutProxy") else list(target.ViewSize)
     mistakes = []
-    for size in sizes:
+    for output in outputs:
+        target = targets[output.view, output.layout]
+        shown = list(target.GetSize()) if target.IsA("vtkSMViewLayoutProxy") else list(target.ViewSize)
         tile = vtkVector2i(*shown)
-        times = vtkSMSaveScreenshotProxy.GetScaleFactorsAndSize(vtkVector2i(size.width, size.height), tile)
+        times = vtkSMSaveScreenshotProxy.GetScaleFactorsAndSize(vtkVector2i(output.width, output.height), tile)
         reached = (tile[0] * times[0], tile[1] * times[1])
-        if reached != (size.width, size.height):
+        if reached != (output.width, output.height):
             mistakes.append(
-                f"--size {size}: ParaView cannot render this size from a view of {shown[0]}x{shown[1]} pixels; "
+                f"--size {output}: ParaView cannot render this size from a view of {shown[0]}x{shown[1]} pixels; "
                 f"take {reached[0]}x{reached[1]}, or save the state with a larger view"
             )
     if mistakes:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender import frames as framesets
-from mpirender.engines import Ability, Check, Inspection, Rendered
+from mpirender.engines import Ability, Check, Inspection, Ranges, Rendered
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob, Size
+from mpirender.job import RenderJob
+from mpirender.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,8 +104,14 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
         mistakes.append(f"{job.scene.name}: gives seconds for {len(seconds)} of {count} frames; write one for each")
     elif job.frames is not None:
         mistakes += filter(None, [framesets.out_of_range(job.frames, count)])
-    if job.view or job.layout:
+    if job.views or job.layouts:
         mistakes.append("a test pattern has no views and no layouts")
+    if job.camera:
+        mistakes.append("a test pattern has no camera")
+    if job.color_range:
+        mistakes.append("a test pattern has no colour maps")
+    if job.overrides or job.vary:
+        mistakes.append("a test pattern has no objects whose properties could be set")
     return Inspection(
         engine="pattern", written_by="mpirender", times=tuple(map(float, range(count))), mistakes=tuple(mistakes)
     )
@@ -136,20 +143,22 @@ class PatternScene:
         self.transparent = job.transparent_background
         self.picture = _read(job.scene.parent / settings["picture"]) if "picture" in settings else None
         self.complaints: list[str] = []
+        self.files: Sequence[Path] = ()
+        self.warnings: Sequence[str] = ()
         self.version = "1"
         self.renderer = "numpy"
         self.description = "test pattern, painted by numpy"
 
-    def render(self, frame: int, size: Size, path: Path) -> Rendered:
+    def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Paint colour bars, a band that moves with the frames, and the frame number."""
         if frame in self.killing:
             self._die()
         time.sleep(HANG_SECONDS if frame in self.hanging else self.seconds[frame])
         picture = self.picture
         if picture is None:
-            picture = paint(frame, self.frames, size, transparent=self.transparent)
-        elif picture.shape[:2] != (size.height, size.width):
-            raise ValueError(f"the picture of the pattern is {picture.shape[1]}x{picture.shape[0]}, not {size}")
+            picture = paint(frame, self.frames, output, transparent=self.transparent)
+        elif picture.shape[:2] != (output.height, output.width):
+            raise ValueError(f"the picture of the pattern is {picture.shape[1]}x{picture.shape[0]}, not {output}")
         complaints = []
         if frame in self.failing or (frame in self.flaky and self._is_first_try(frame)):
             complaints = [f"the pattern was told to fail at frame {frame}"]
@@ -171,6 +180,17 @@ class PatternScene:
         tried.touch()
         return first
 
+    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+        """Return nothing: a pattern knows all of itself."""
+        return ()
+
+    def survey(self, frame: int, *, first: bool) -> Ranges:
+        """Return nothing."""
+        return {}
+
+    def settle(self, found: Ranges) -> None:
+        """Take in nothing."""
+
     def notes(self) -> list[str]:
         """Return nothing: numpy does not warn."""
         return []
@@ -184,7 +204,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
     return picture
 
 
-def paint(frame: int, count: int, size: Size, *, transparent: bool = False) -> NDArray[np.uint8]:
+def paint(frame: int, count: int, size: Output, *, transparent: bool = False) -> NDArray[np.uint8]:
     """Return the picture, shape (height, width, 3), or 4 with the bars' upper half transparent; 8 bits a channel."""
     import numpy as np
 

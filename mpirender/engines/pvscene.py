@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Rendered, statefile
+from mpirender.engines import Ranges, Rendered, colours, merged, pvcolours, pvset, statefile, surprises
+from mpirender.engines.pvcamera import Orbit
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvwindow import WINDOWS
-from mpirender.job import RenderJob, Size
+from mpirender.job import RenderJob
+from mpirender.outputs import Output
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Target = tuple[str | None, str | None]  # name of a view, name of a layout; at most one of them
 
 # Errors of animation tracks. ParaView reports them at every frame anew, and no data are involved.
 OF_TRACKS = re.compile(r"vtkPV\w*(Cue|KeyFrame)\w*: ")
@@ -23,91 +27,173 @@ OF_TRACKS = re.compile(r"vtkPV\w*(Cue|KeyFrame)\w*: ")
 class ParaViewScene:
     """A state opened in one rank."""
 
-    def __init__(self, simple: Any, target: Any, job: RenderJob, errors: ErrorLog) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        simple: Any,  # noqa: ANN401
+        targets: Mapping[Target, Any],
+        job: RenderJob,
+        errors: ErrorLog,
+        *,
+        still_frames: int | None = None,
+    ) -> None:
+        """Render once and prepare for the frames.
+
+        Args:
+            still_frames: how many there are of a scene that stands still but for a turn of the camera.
+        """
         self._errors = errors
-        self._target, self._one_pass = target, job.one_pass
-        self._views = _views_of(simple, target)
+        self._targets, self._one_pass, self._color_range = targets, job.one_pass, job.color_range
+        self._variants, self._overrides = job.variants, job.variants[0].overrides
+        self._views_of = {key: _views_of(simple, target) for key, target in targets.items()}
+        self._views = list(dict.fromkeys(view for views in self._views_of.values() for view in views))
         if job.one_pass:
-            self._fit(job.sizes[0])
+            for output in reversed(job.outputs):
+                self._fit(output)
+        self._growing = pvcolours.growing(self._views, job.color_range)
         # Not simple.Render: the first call of that resets the camera, and the one saved in the state would be lost.
         self._render_views()
         self.complaints = errors.take()
         self._suspect = _doubtful(self.complaints)
         animation = simple.GetAnimationScene()
         self._lags = _changes(animation) and any(map(_draws_bounds, self._views))
-        self._shown: float | None = None
+        self._remembers = bool(self._growing) or _remembers()
+        self._played: int | None = 0  # frames that were played one after the other since the scene was loaded
+        self._shown: dict[Any, float] = {}  # by view: the time whose data are on display
         self._first_corners = self._get_corners()
-        self._corners: dict[Size, list[tuple[float, ...]]] = {}
-        self.times = frame_times(animation)  # after the first render: readers know their timesteps by then
+        self._corners: dict[Output, list[tuple[float, ...]]] = {}
+        # After the first render: readers know their timesteps by then.
+        self.times = (animation.AnimationTime,) * still_frames if still_frames else frame_times(animation)
         self.frames = len(self.times)
+        self._still = still_frames is not None
+        self._orbit = Orbit(self._views, animation, self.frames) if job.camera and self.frames else None
         self._times_before = (animation.AnimationTime, *self.times)  # SaveAnimation starts from what was loaded
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view; WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
-        self._options = _screenshot_options(target, job)
+        self._options = {key: _screenshot_options(target, job) for key, target in targets.items()}
+        self.files: Sequence[Path] = ()
+        self.warnings: Sequence[str] = ()
         self._image: Any = None  # whose memory the last picture is
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
         window = next((view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")), None)
         self.renderer = _renderer(window)
         self.description = f"ParaView {self.version}, {_backend(window)}, {self.renderer}"
 
-    def render(self, frame: int, size: Size, path: Path) -> Rendered:
+    def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as SaveAnimation would; what is no png ParaView writes itself."""
         if self._suspect or self._errors.take():
             self._start_afresh()
         self._image = None
         self._suspect = True  # until this frame has ended well: it may also end with an exception
         if self._one_pass:
-            self._fit(size)
-        before = self._show_before(frame) if self._lags else []
-        self._animation.SetSceneTime(self.times[frame])
-        self._options.ImageResolution = [size.width, size.height]
-        self._set_corners(self._corners.get(size, self._first_corners))
-        picture = self._capture(path)
-        self._corners[size] = self._get_corners()
-        self._shown = self.times[frame]
+            self._fit(output)
+        key = output.view, output.layout
+        before = self._turn_into(output.overrides)
+        before += self._play_up_to(frame) if self._remembers else []
+        before += self._show_before(frame, self._views_of[key]) if self._lags else []
+        self._go_to(self.times[frame])
+        if self._orbit:
+            self._orbit.look(frame)
+        options = self._options[key]
+        options.ImageResolution = [output.width, output.height]
+        self._set_corners(self._corners.get(output, self._first_corners))
+        picture = self._capture(options, path)
+        self._corners[output] = self._get_corners()
+        self._shown.update(dict.fromkeys(self._views_of[key], self.times[frame]))
         errors = self._errors.take() + before
         self._suspect = _doubtful(errors)
         return Rendered(errors, picture)
+
+    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+        """Return the frames in which ranges of colour maps have to be found: all, the first, or none."""
+        hows = {colours.how(self._color_range, item.array) for item in pvcolours.coloured(self._views)}
+        return frames if colours.GLOBAL in hows else frames[:1] if colours.DATA in hows else ()
+
+    def survey(self, frame: int, *, first: bool) -> Ranges:
+        """Find the ranges of the arrays in a frame, as far as they are wanted."""
+        if self._remembers:
+            self._play_up_to(frame)
+        self._go_to(self.times[frame])
+        wanted = (colours.GLOBAL, colours.DATA) if first else (colours.GLOBAL,)
+        shown = {item.array for item in pvcolours.coloured(self._views)}
+        names = {array for array in shown if colours.how(self._color_range, array) in wanted}
+        parts = []
+        for variant in self._variants:
+            pvset.assign(variant.overrides)
+            parts.append(pvcolours.ranges_now(self._views, names))
+        # What is reported now will be again when the frame is rendered: everything is read anew before that.
+        self._suspect = bool(self._errors.take()) or self._suspect
+        return merged(parts)
+
+    def settle(self, found: Ranges) -> None:
+        """Give the colour maps their ranges, and render once more: legends settle in their labels."""
+        if self._color_range:
+            pvcolours.settle(self._views, self._color_range, found)
+            pvset.assign(self._overrides)
+            if self._remembers:
+                self._start_afresh()
+            self._go_to(self._times_before[0])
+            self._render_views()
+            self._suspect = bool(self._errors.take()) or self._suspect
+            self._shown = {}
 
     def notes(self) -> list[str]:
         """Return what ParaView warned of since the last call, each text once per process."""
         return self._errors.notes()
 
-    def _capture(self, path: Path) -> NDArray[np.uint8] | None:
+    def _capture(self, options: Any, path: Path) -> NDArray[np.uint8] | None:  # noqa: ANN401
         """Capture the picture as ParaView's SaveScreenshot does; one that is no png is written, too."""
         if path.suffix != ".png":
-            self._options.WriteImage(str(path))
+            options.WriteImage(str(path))
             return None
-        self._image = self._options.SMProxy.CaptureImage()
+        self._image = options.SMProxy.CaptureImage()
         return None if self._image is None else _pixels(self._image)  # without one, ParaView has reported why
 
-    def _fit(self, size: Size) -> None:
+    def _go_to(self, time: float) -> None:
+        """Set the time, unless the scene stands still: tracks of the animation would act."""
+        if not self._still:
+            self._animation.SetSceneTime(time)
+
+    def _turn_into(self, overrides: tuple[str, ...]) -> list[str]:
+        """Make the scene this variant of it, rendered once as after loading; return its errors."""
+        if overrides == self._overrides:
+            return []
+        pvset.assign(overrides)
+        self._overrides = overrides
+        if self._remembers:
+            self._start_afresh()
+        self._go_to(self._times_before[0])
+        self._render_views()
+        self._shown = {}
+        return self._errors.take()
+
+    def _fit(self, output: Output) -> None:
         """Give the view, or the whole layout, the size of the image, so that ParaView puts together no tiles."""
-        sides = [size.width, size.height]
-        if self._target.IsA("vtkSMViewLayoutProxy"):
-            self._target.SetSize(sides)
+        target, sides = self._targets[output.view, output.layout], [output.width, output.height]
+        if target.IsA("vtkSMViewLayoutProxy"):
+            target.SetSize(sides)
         else:
-            self._target.ViewSize = sides
+            target.ViewSize = sides
 
     def _render_views(self) -> None:
         for view in self._views:
             view.SMProxy.StillRender()
 
-    def _show_before(self, frame: int) -> list[str]:
-        """Make sure that the last thing rendered is what comes before a frame in the animation; return its errors.
+    def _show_before(self, frame: int, views: Sequence[Any]) -> list[str]:
+        """Make sure that what views rendered last is what comes before a frame in the animation; return its errors.
 
         ParaView draws an axes grid around the new data and those still on display (vtkPVRenderView::Update). In
         SaveAnimation these are of the frame before, so a rank that jumps must render that one first to get the same
         picture. What is drawn around wrong data is wrong, too.
         """
         time, errors = self._times_before[frame], []
-        if self._shown != time:
-            self._animation.SetSceneTime(time)
+        if any(self._shown.get(view) != time for view in views):
+            self._go_to(time)
             self._render_views()
+            self._shown = dict.fromkeys(self._views, time)
             where = "" if time == self.times[frame] else f" (at time {time:g}, around whose data axes are drawn)"
             errors = [text + where for text in self._errors.take()]
-        for view in self._views:  # SaveAnimation updates them for every frame, also where the time stays the same
+        for view in views:  # SaveAnimation updates them for every frame, also where the time stays the same
             view.SMProxy.MarkDirty(None)
         return errors
 
@@ -133,7 +219,27 @@ class ParaViewScene:
                 representation.MarkModified()
         for view in manager.GetProxiesInGroup("views").values():
             view.SMProxy.MarkDirty(None)
-        self._shown = None
+        self._shown, self._played = {}, None
+
+    def _play_up_to(self, frame: int) -> list[str]:
+        """Compute all frames before one, in their order, as SaveAnimation has when it comes to it; return the errors.
+
+        Filters that carry something on from frame to frame (particles) are right only then, and colour maps that grow.
+        What a rank has played it need not play again, as long as its frames come in their order.
+        """
+        if self._played is None or frame < self._played:
+            if self._played is not None:
+                self._start_afresh()
+            pvcolours.put_back(self._growing)
+            self._go_to(self._times_before[0])
+            self._render_views()
+            self._played = 0
+        for earlier in range(self._played, frame):
+            self._go_to(self.times[earlier])
+            for view in self._views:
+                view.SMProxy.Update()
+        self._played = frame
+        return self._errors.take()
 
     def _get_corners(self) -> list[tuple[float, ...]]:
         """Return the viewport of every renderer, 0 to 1; that of the orientation axes is a corner of the view.
@@ -150,6 +256,14 @@ class ParaViewScene:
     def _renderers(self) -> list[Any]:
         windows = [view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")]
         return [renderer for window in windows for renderer in window.GetRenderers()]
+
+
+def _remembers() -> bool:
+    """Say whether a filter of the scene carries something on from frame to frame."""
+    from paraview import servermanager
+
+    sources = servermanager.ProxyManager().GetProxiesInGroup("sources").values()
+    return any(source.SMProxy.GetXMLName() in surprises.REMEMBER for source in sources)
 
 
 def _doubtful(errors: Sequence[str]) -> bool:
@@ -205,6 +319,10 @@ def _screenshot_options(target: Any, job: RenderJob) -> Any:  # noqa: ANN401
     options.FontScaling = job.font_scaling
     options.StereoMode = job.stereo_mode
     options.TransparentBackground = int(job.transparent_background)
+    if job.separator_width is not None:
+        options.SeparatorWidth = job.separator_width
+    if job.separator_color is not None:
+        options.SeparatorColor = [float(part) for part in job.separator_color.split(",")]
     if job.override_color_palette:
         options.OverrideColorPalette = job.override_color_palette
     return options

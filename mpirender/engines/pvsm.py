@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mpirender import frames as framesets
-from mpirender.engines import DataFile, Inspection, surprises
+from mpirender.engines import DataFile, Inspection, colours, overrides, surprises, turntable
 from mpirender.engines.relocate import file_properties, near, relocate
 from mpirender.engines.statefile import NOT_PICTURES, State
 from mpirender.job import RenderJob
@@ -27,15 +27,21 @@ def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     """
     state = State.parse(content, job.scene.name)
     _, files, lost = relocate(state, job)
-    mistakes = [*lost, *_of_views(state, job), *_of_animation(state, job)]
+    mistakes = [
+        *lost, *overrides.mistakes(state, job), *colours.mistakes(state, job), *_of_views(state, job),
+        *_of_animation(state, job),
+    ]  # fmt: skip
     return Inspection(
         engine="paraview",
         written_by=f"ParaView {state.version}".strip(),
         views=state.views,
+        pictures=tuple(name for name, kind in state.view_types.items() if kind not in NOT_PICTURES),
         layouts=state.layouts,
         play_mode=state.play_mode,
-        times=state.times,
+        times=turntable.times(state, job),
         data_files=files,
+        in_order=tuple(surprises.in_order(state, job)),
+        objects=tuple(overrides.objects(state).items()),
         warnings=(*surprises.warnings(state, job, read_by), *_replaced_series(state, job, files)),
         advice=tuple(_of_tiles(state, job)),
         mistakes=tuple(mistakes),
@@ -44,10 +50,10 @@ def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
 
 def _of_tiles(state: State, job: RenderJob) -> Iterator[str]:
     """Say in how many passes the view is rendered for each size, where that is more than one."""
-    chosen = job.view or next(iter(state.views), None)
+    chosen = job.views[0] if job.views else next(iter(state.views), None)
     view = next((view for view in state.registered("views") if view.name == chosen), None)
     sides = tuple(int(float(side)) for side in view.values("ViewSize")) if view is not None else ()
-    if job.one_pass or job.layout is not None or len(sides) != 2 or min(sides) < 1:
+    if job.one_pass or job.layouts or len(sides) != 2 or min(sides) < 1:
         return
     counts = [(size.name, passes((size.width, size.height), sides)) for size in job.sizes]
     tiled = [f"{name} in {across * down} passes" for name, (across, down) in counts if across * down > 1]
@@ -82,13 +88,15 @@ def _replaced_series(state: State, job: RenderJob, files: tuple[DataFile, ...]) 
 def _of_views(state: State, job: RenderJob) -> Iterator[str]:
     if not state.views:
         yield f"{state.name}: the state holds no view, so there is nothing to see; save it again with a view open"
-    elif job.layout is not None:
-        yield from _of_layout(state, job.layout)
-    elif job.view is not None and job.view not in state.views:
-        yield f"--view {job.view!r} is not in the scene{near(job.view, state.views)}; it has: {', '.join(state.views)}"
-    else:
-        view = job.view or state.views[0]
-        if state.view_types[view] in NOT_PICTURES:
+        return
+    for layout in job.layouts:
+        yield from _of_layout(state, layout) if layout != "all" else ()
+    for view in job.views or (() if job.layouts else state.views[:1]):
+        if view == "all":
+            continue
+        if view not in state.views:
+            yield f"--view {view!r} is not in the scene{near(view, state.views)}; it has: {', '.join(state.views)}"
+        elif state.view_types[view] in NOT_PICTURES:
             pictures = [name for name, kind in state.view_types.items() if kind not in NOT_PICTURES]
             cure = f"take another: --view {', '.join(pictures)}" if pictures else "save the state with a render view"
             yield f"view {view!r} is a spreadsheet, of which ParaView makes no picture; {cure}"
@@ -109,13 +117,17 @@ def _of_layout(state: State, asked: str) -> Iterator[str]:
 def _of_animation(state: State, job: RenderJob) -> Iterator[str]:
     """Yield what is wrong with the frames of the scene, or with those asked for.
 
-    The timesteps of data read from another place are known only when ParaView has opened them, so their number is
-    not judged here.
+    The timesteps of data read from another place, or of objects whose properties are changed, are known only when
+    ParaView has opened them, so their number is not judged here.
     """
     elsewhere = state.play_mode == "Snap To TimeSteps" and (job.data_dir is not None or bool(job.files))
+    elsewhere = elsewhere or bool(job.overrides)
+    times = turntable.times(state, job)
     again = "in ParaView's Animation View and save the state again"
     if state.animation is None:
         yield f"{state.name}: the state holds no animation; open it in ParaView and save it again"
+    elif turntable.still_frames(state, job) is not None:
+        yield from _of_frames(job, len(times))
     elif state.play_mode == "Real Time":
         yield (
             f"{state.name} was saved in Real Time mode, whose number of frames depends on the machine's speed; "
@@ -123,10 +135,9 @@ def _of_animation(state: State, job: RenderJob) -> Iterator[str]:
         )
     elif state.play_mode not in ("Sequence", "Snap To TimeSteps"):
         yield f"{state.name} was saved in {state.play_mode}, which is unknown; set the mode to Sequence {again}"
-    elif state.times:
+    elif times:
         if not elsewhere:
-            beyond = framesets.out_of_range(job.frames, len(state.times)) if job.frames is not None else ""
-            yield from filter(None, [beyond])
+            yield from _of_frames(job, len(times))
     elif state.play_mode == "Sequence":
         yield f"{state.name} has no frames; set the number of frames {again}"
     elif not elsewhere:
@@ -134,3 +145,9 @@ def _of_animation(state: State, job: RenderJob) -> Iterator[str]:
             f"{state.name} is in Snap To TimeSteps mode but its data has no timesteps, so it has no frames; "
             f"set the mode to Sequence and the number of frames {again}"
         )
+
+
+def _of_frames(job: RenderJob, count: int) -> Iterator[str]:
+    """Say which of the frames asked for the scene does not have."""
+    if job.frames is not None:
+        yield from filter(None, [framesets.out_of_range(job.frames, count)])

@@ -203,6 +203,8 @@ def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, a
 def _cure(prop: FileProperty, lost: DataFile, job: RenderJob) -> str:
     """Say what to do about a missing file."""
     beside = job.scene.parent
+    if job.scene.suffix == ".py":
+        return f"mend the script, or --set {shlex.quote(prop.reader)}.{prop.name}=PATH"
     variable = re.match(r"\$([A-Za-z0-9_-]+)", lost.saved)
     if variable and variable[1] not in os.environ:
         return f"the environment variable {variable[1]} is not set"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from mpirender.engines import colours
 from mpirender.engines.statefile import NOT_PICTURES, Proxy, State
 from mpirender.errors import one_line
 from mpirender.job import RenderJob
@@ -16,11 +17,9 @@ GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMES
 KEYED = ("CameraAnimationCue", "KeyFrameAnimationCue")  # tracks that move by key frames alone
 STILL_DATA = ("CameraAnimationCue", "TimeAnimationCue")  # tracks that leave the data as it is
 FOLLOW_DATA = 2  # vtkPVCameraCueManipulator's mode
-# Filters that carry particles from frame to frame; a fresh rank replays from the first timestep.
-TRACERS = ("ParticleTracer", "ParticlePath", "StreakLine", "LegacyParticlePath", "LegacyStreakLine",
-           "LegacyParticleTracer", "InSituParticlePath")  # fmt: skip
-# Filters whose output is made of the frames that this process happened to render before.
-TRAILS = ("ParticlePathLines",)
+# Filters whose output is made of what they computed for the frames before: particles, and the trails of frames.
+REMEMBER = ("ParticleTracer", "ParticlePath", "StreakLine", "LegacyParticlePath", "LegacyStreakLine",
+            "LegacyParticleTracer", "InSituParticlePath", "ParticlePathLines")  # fmt: skip
 # Sources without time. One that is not listed may have it, from a plugin perhaps.
 TIMELESS = ("ArrowSource", "AxesSource", "BoundedPlaneSource", "BoundedVolumeSource", "ConeSource", "CubeSource",
             "CylinderSource", "DiskSource", "EllipseSource", "FastUniformGrid", "GlyphSource2D", "HyperTreeGridSource",
@@ -40,11 +39,11 @@ def warnings(state: State, job: RenderJob, read_by: str = "") -> Iterator[str]:
     yield from _choice_of_view(state, job)
     yield from _versions(state.version, read_by)
     yield from _labels(state, read_by)
-    yield from _growing_colours(state)
-    yield from _filters_with_memory(state)
+    yield from _growing_colours(state, job)
+    yield from _filters_with_memory(state, job)
     yield from _axes_grids(state, job)
     yield from _idle_tracks(state)
-    if not job.files:  # other data may have timesteps
+    if not job.files and job.camera is None:  # other data may have timesteps
         yield from _nothing_moves(state)
 
 
@@ -53,7 +52,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _choice_of_view(state: State, job: RenderJob) -> Iterator[str]:
-    if job.layout is None and job.view is None and len(state.views) > 1:
+    if not job.layouts and not job.views and len(state.views) > 1:
         chosen, *others = state.views
         layouts = [layout.name for layout in state.layouts if len(layout.views) > 1]
         whole = f"; for a whole layout --layout NAME ({_listed(layouts)})" if layouts else ""
@@ -62,7 +61,7 @@ def _choice_of_view(state: State, job: RenderJob) -> Iterator[str]:
             f"for another --view NAME ({_listed(others)}){whole}"
         )
     tables = [name for name, kind in state.view_types.items() if kind in NOT_PICTURES]
-    if job.layout is not None and tables:
+    if job.layouts and tables:
         shown = [name for layout in state.layouts for name in layout.views if name in tables]
         if shown:
             yield f"{_listed(shown)} is a spreadsheet; its part of the layout stays empty; take it out in ParaView"
@@ -140,8 +139,9 @@ def _new_formats(proxy: Proxy) -> Iterator[str]:
             yield text
 
 
-def _growing_colours(state: State) -> Iterator[str]:
-    """Name colour maps whose range is the union of all frames that this process has rendered."""
+def growing_colours(state: State, job: RenderJob) -> list[str]:
+    """Return the arrays whose colour map has the range of all frames so far, unless another one is asked for."""
+    of_all, of_arrays = colours.wishes(job.color_range)
     usual = next((proxy.number("TransferFunctionResetMode", 0) for proxy in state.proxies
                   if proxy.type == "GeneralSettings"), 0.0)  # fmt: skip
     used = {key for proxy in state.proxies if proxy.group == "representations" and proxy.number("Visibility", 1)
@@ -151,12 +151,23 @@ def _growing_colours(state: State) -> Iterator[str]:
         for proxy in state.proxies
         if proxy.type == "PVLookupTable" and proxy.id in used and _rescale_mode(proxy, usual) == GROW_EVERY_TIMESTEP
     ]
-    if growing:
+    return [] if of_all is not None else [name for name in growing if name not in of_arrays]
+
+
+def _growing_colours(state: State, job: RenderJob) -> Iterator[str]:
+    names = growing_colours(state, job)
+    if names:
         yield (
-            f"the colour map of {_listed(growing)} grows with every timestep, so a frame's colours depend on the "
-            "frames rendered before it; in ParaView rescale it over all timesteps and set its Automatic Rescale Range "
-            "Mode to Never, or render all frames in one go with --ranks 1"
+            f"the colour map of {_listed(names)} grows with every timestep, so a colour means another value later on; "
+            f"--color-range global finds the range of all frames first and keeps it. As it is, {_replay(job)}"
         )
+
+
+def _replay(job: RenderJob) -> str:
+    """Say what it costs that a frame depends on those before it."""
+    dealt = job.schedule in ("interleaved", "dynamic")
+    once = "with --schedule contiguous" if dealt else "in blocks (--schedule contiguous)"
+    return f"every rank computes the frames before its own as well; {once} it does so once, with --ranks 1 not at all"
 
 
 def _rescale_mode(colours: Proxy, usual: float) -> float:
@@ -164,20 +175,20 @@ def _rescale_mode(colours: Proxy, usual: float) -> float:
     return colours.number("AutomaticRescaleRangeMode", -1 if "LockScalarRange" in colours.properties else usual)
 
 
-def _filters_with_memory(state: State) -> Iterator[str]:
-    tracers = [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in TRACERS]
-    trails = [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in TRAILS]
-    if tracers:
-        yield (
-            f"{_listed(tracers)} carries particles from frame to frame: every rank replays them from the start, and "
-            "frames may differ a little from those of one process; "
-            "--schedule contiguous replays least, --ranks 1 not at all"
-        )
-    if trails:
-        yield (
-            f"{_listed(trails)} draws trails of the frames that were rendered before by the same process; "
-            "render all frames in one go with --ranks 1"
-        )
+def in_order(state: State, job: RenderJob) -> list[str]:
+    """Return the filters and colour maps for which the frames before one have to be computed first."""
+    return [*filters_with_memory(state), *growing_colours(state, job)]
+
+
+def filters_with_memory(state: State) -> list[str]:
+    """Return the filters whose output depends on the frames that they computed before."""
+    return [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in REMEMBER]
+
+
+def _filters_with_memory(state: State, job: RenderJob) -> Iterator[str]:
+    names = filters_with_memory(state)
+    if names:
+        yield f"{_listed(names)} carries something on from frame to frame, so {_replay(job)}"
 
 
 def _axes_grids(state: State, job: RenderJob) -> Iterator[str]:
@@ -188,7 +199,7 @@ def _axes_grids(state: State, job: RenderJob) -> Iterator[str]:
         if any(state.by_id[key].number("Visibility", 0) for key in view.references("AxesGrid") if key in state.by_id)
     ]
     changing = state.timesteps or any(cue.type not in STILL_DATA for cue, _ in state.cues())
-    if gridded and changing and job.schedule == "interleaved":
+    if gridded and changing and job.schedule in ("auto", "interleaved"):
         yield (
             f"ParaView draws the axes grid of {_listed(gridded)} around the data of the frame before, so each frame's "
             "predecessor has to be rendered, too; --schedule contiguous saves most of that"
@@ -212,14 +223,14 @@ def _idle_tracks(state: State) -> Iterator[str]:
 
 def _nothing_moves(state: State) -> Iterator[str]:
     """Say that all frames will be equal, where that is certain."""
-    if len(state.times) > 1 and not state.timesteps and not _may_move(state):
+    if len(state.times) > 1 and not state.timesteps and not may_move(state):
         yield (
             f"nothing in this scene changes with time: all {len(state.times)} frames will be equal; animate something "
             "in ParaView's Animation View and save the state again, or render one with --frames 0"
         )
 
 
-def _may_move(state: State) -> bool:
+def may_move(state: State) -> bool:
     """Say whether a track or an object of the scene could depend on time."""
     for cue, frames in state.cues():
         if cue.type != "TimeAnimationCue" and (frames >= 2 or cue.type not in KEYED):

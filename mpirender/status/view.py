@@ -20,7 +20,8 @@ WAITING = "waiting for the others"
 NOT_UP = "not started yet"
 # What a rank does, in the order in which it does it; a run is where the last of its ranks is.
 STEPS = {"start": "starting", "backend": PHASES["backend"], "load": PHASES["load"], "opened": LOOKING,
-         "render": WAITING, "gather": WAITING, "encode": PHASES["encode"], "end": "ended"}  # fmt: skip
+         "survey": PHASES["survey"], "render": WAITING, "gather": WAITING, "encode": PHASES["encode"],
+         "end": "ended"}  # fmt: skip
 RUN_STEPS = {**PHASES, "start": STARTING, "opened": LOOKING, "render": RENDERING}
 
 

@@ -1,0 +1,67 @@
+"""The options of a command become a job, with every mistake in them told along with those of the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mpirender.errors import MpirenderError, UsageError
+
+if TYPE_CHECKING:
+    from mpirender.job import RenderJob
+
+
+def job_of(options: dict[str, Any]) -> RenderJob:
+    """Turn the options of a command into a job.
+
+    Raises:
+        UsageError: with every mistake in them.
+    """
+    from mpirender.job import RenderJob
+
+    given = {name: value for name, value in options.items() if value is not None}
+    pairs = [text.partition("=") for text in given.pop("files", ())]
+    mistakes = [f"--file {reader!r}: write READER=PATH" for reader, equals, path in pairs if not (equals and path)]
+    try:
+        job = RenderJob(**given, files=tuple((reader, path) for reader, _, path in pairs))
+    except UsageError as error:
+        raise UsageError([*mistakes, *error.mistakes]) from None
+    if mistakes:
+        raise UsageError(mistakes)
+    return job
+
+
+def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
+    """Turn the options into a job; where they are wrong, say what is wrong with the scene in the same breath.
+
+    Raises:
+        UsageError: with every mistake in the options, and then in the scene, the output folder and the tools.
+    """
+    from mpirender import preflight
+    from mpirender.job import ASSIGNMENT, COLOR_RANGE
+
+    try:
+        return preflight.resolved(job_of(options))
+    except UsageError as error:
+        mistakes = list(error.mistakes)
+    names = ["scene", "output", "data_dir", "pvbatch", "mpiexec", "views", "layouts"]
+    names += [] if any(mistake.startswith("--frames") for mistake in mistakes) else ["frames"]
+    sound = {name: options[name] for name in names}
+    sound["overrides"] = [text for text in options["overrides"] if ASSIGNMENT.match(text)]
+    sound["color_range"] = [text for text in options["color_range"] if COLOR_RANGE.fullmatch(text)]
+    sound["files"] = [pair for pair in options["files"] if all(pair.partition("="))]
+    try:
+        preflight.check(job_of(sound), tools=tools)
+    except MpirenderError as error:
+        mistakes += str(error).splitlines()
+    raise UsageError(list(dict.fromkeys(mistakes)))
+
+
+def only_frames(text: str) -> Sequence[int]:
+    """Return the frames of a set, none where it is not one, which is told later."""
+    from mpirender import frames as framesets
+
+    try:
+        return framesets.parse(text)
+    except ValueError:
+        return ()

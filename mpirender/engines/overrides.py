@@ -1,0 +1,78 @@
+"""Properties of a scene set to other values: ``--set NAME.PROPERTY=VALUE``, in the words of ParaView's Python.
+
+Names are those of the state's registrations (what the Pipeline Browser shows); whether they are there is known from
+the file alone. Which properties an object has, and which values these take, only ParaView knows (:mod:`pvset`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from mpirender.engines.relocate import near
+from mpirender.engines.statefile import State
+from mpirender.job import RenderJob
+
+# Where objects are registered that a user would change, the first where a name is registered more than once.
+GROUPS = ("sources", "representations", "views", "lookup_tables", "piecewise_functions", "scalar_bars", "animation")
+PARTS_OF_TRACKS = ("Cue", "KeyFrame")  # too many, and too hard to tell apart, to be listed
+MOST_TOLD = 24  # names in a message
+
+
+class Refused(Exception):
+    """An override that does not fit the scene; says why, for the user."""
+
+
+def objects(state: State) -> dict[str, str]:
+    """Return the objects that can be changed, by name, and their classes."""
+    found: dict[str, str] = {}
+    for group in GROUPS:
+        for proxy in state.registered(group):
+            if not proxy.type.endswith(PARTS_OF_TRACKS):
+                found.setdefault(proxy.name, proxy.type)
+    return found
+
+
+def mistakes(state: State, job: RenderJob) -> Iterator[str]:
+    """Yield what is wrong with the names of the objects; their properties are known to ParaView alone."""
+    listed = [proxy.name for group in GROUPS for proxy in state.registered(group)]
+    several = {name for name, count in Counter(listed).items() if count > 1}
+    for option, text in (*(("set", text) for text in job.overrides), *(("vary", text) for text in job.vary)):
+        try:
+            name, _ = split(text, listed)
+        except Refused as refused:
+            yield f"--{option} {text}: {refused}"
+            continue
+        if name in several:
+            yield f"--{option} {text}: the scene has more than one object called {name!r}; rename them in ParaView"
+
+
+def split(text: str, names: Collection[str]) -> tuple[str, str]:
+    """Split ``NAME.PROPERTY=VALUE`` into the name and the property; both may hold dots.
+
+    Raises:
+        Refused: there is no object of that name.
+    """
+    target = text.partition("=")[0]
+    known = [name for name in names if target.startswith(f"{name}.")]
+    if not known:
+        name = target.rpartition(".")[0]
+        raise Refused(f"the scene has no object called {name!r}{near(name, list(names))}; it has: {some(names)}")
+    name = max(known, key=len)
+    return name, target[len(name) + 1 :]
+
+
+def some(words: Collection[str]) -> str:
+    """List words, the first of them where there are many."""
+    told = list(dict.fromkeys(words))
+    more = len(told) - MOST_TOLD
+    return ", ".join(told[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
+def value_of(text: str) -> object:
+    """Read a value as Python does, ``[100, 130]`` or ``'Surface'``; what it cannot read is text."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text

@@ -1,0 +1,31 @@
+"""``--camera orbit``: the camera turns once around what it looks at, over the scene's own frames or as many as asked.
+
+Data that have no time of their own, and nothing else that moves, stand still meanwhile; they do so, too, where a number
+of frames is given.
+"""
+
+from __future__ import annotations
+
+from mpirender.engines import surprises
+from mpirender.engines.statefile import State
+from mpirender.job import RenderJob
+
+STILL_FRAMES = 100  # 4 s at 25 frames a second
+
+
+def still_frames(state: State, job: RenderJob) -> int | None:
+    """Return the number of frames of a turn around a scene that stands still, None where the scene's own frames are."""
+    if job.camera is None:
+        return None
+    count = job.camera.partition(":")[2]
+    if count:
+        return int(count)
+    return None if state.timesteps or surprises.may_move(state) else STILL_FRAMES
+
+
+def times(state: State, job: RenderJob) -> tuple[float, ...]:
+    """Return the scene time of every frame, as far as the file tells it."""
+    count = still_frames(state, job)
+    if count is None:
+        return state.times
+    return (state.animation.number("AnimationTime", 0.0) if state.animation else 0.0,) * count

@@ -1,0 +1,157 @@
+"""What a run makes: images of frames, in a folder for each view or layout at each size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mpirender.variants import Variant
+
+SIZE_NAMES = {
+    "480p": (640, 480),
+    "720p": (1280, 720),
+    "HD": (1920, 1080),
+    "1080p": (1920, 1080),
+    "2K": (2048, 1080),
+    "1440p": (2560, 1440),
+    "QHD": (2560, 1440),
+    "4K": (3840, 2160),
+    "UHD": (3840, 2160),
+    "2160p": (3840, 2160),
+    "8K": (7680, 4320),
+}
+LARGEST = 16384  # H.264 and most OpenGL drivers stop here
+
+
+@dataclass(frozen=True)
+class Size:
+    """An image resolution in pixels, and the name of its folder."""
+
+    name: str
+    width: int
+    height: int
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """Read ``HD``, ``1280x720`` or ``NAME=1280x720``.
+
+        Raises:
+            ValueError: the text is none of them, or a side is not 1 to 16384 pixels.
+        """
+        known = {name.lower(): name for name in SIZE_NAMES}
+        if text.lower() in known:
+            name = known[text.lower()]
+            return cls(name, *SIZE_NAMES[name])
+        match = re.fullmatch(r"(?:([\w.+-]+)=)?(\d+)[xX×](\d+)", text)
+        if not match or (match[1] or "").startswith("."):
+            names = ", ".join(SIZE_NAMES)
+            raise ValueError(f"{text!r} is not a size; write WIDTHxHEIGHT, NAME=WIDTHxHEIGHT or one of {names}")
+        width, height = int(match[2]), int(match[3])
+        if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
+            raise ValueError(f"{text!r}: each side must be 1 to {LARGEST} pixels")
+        return cls(match[1] or f"{width}x{height}", width, height)
+
+    @property
+    def argument(self) -> str:
+        """What :meth:`parse` reads it from."""
+        plain = f"{self.width}x{self.height}"
+        if SIZE_NAMES.get(self.name) == (self.width, self.height):
+            return self.name
+        return plain if self.name == plain else f"{self.name}={plain}"
+
+    def __str__(self) -> str:
+        plain = f"{self.width}x{self.height}"
+        return plain if self.name == plain else f"{self.name} ({plain})"
+
+
+@dataclass(frozen=True)
+class Output:
+    """What gets a folder of images and a movie of its own: a view or a layout of the scene at a size.
+
+    Args:
+        name: of its folder.
+        view: name of the view; without view and layout it is the view that the scene shows first.
+        layout: name or number (from 1) of the layout.
+        overrides: properties with other values than the scene's, beside those of the job.
+    """
+
+    name: str
+    width: int
+    height: int
+    view: str | None = None
+    layout: str | None = None
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def shows(self) -> list[str | None]:
+        """What is recorded of its images, so that those of another view under the same name do not count."""
+        return [self.view, self.layout, *self.overrides]
+
+    def __str__(self) -> str:
+        plain = f"{self.width}x{self.height}"
+        return plain if self.name == plain else f"{self.name} ({plain})"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of a run: a frame of an output, which is called ``size`` where it is recorded."""
+
+    frame: int
+    size: str
+
+    @property
+    def task(self) -> tuple[str, int]:
+        """The variant and the frame: what one rank does at a time, for all views and sizes."""
+        return self.size.rpartition("/")[0], self.frame
+
+    def __str__(self) -> str:
+        return f"{self.size} frame {self.frame}"
+
+
+def outputs(
+    sizes: Sequence[Size], views: Sequence[str], layouts: Sequence[str], variants: Sequence[Variant]
+) -> tuple[Output, ...]:
+    """Return every view and layout at every size, of every variant; names tell apart what there are several of."""
+    targets: list[tuple[str, str | None, str | None]] = [(name, name, None) for name in views]
+    targets += [(name, None, name) for name in layouts]
+    names = _folder_names([name for name, _, _ in targets]) if len(targets) > 1 else [""]
+    return tuple(
+        Output(
+            f"{variant.name}/{prefix}{size.name}".lstrip("/"), size.width, size.height, view, layout, variant.overrides
+        )
+        for variant in variants
+        for prefix, (_, view, layout) in zip(names, targets or [("", None, None)])
+        for size in sizes
+    )  # fmt: skip
+
+
+def _folder_names(targets: Sequence[str]) -> list[str]:
+    """Return beginnings for the names of folders that tell views and layouts apart, on any file system."""
+    names: list[str] = []
+    for target in targets:
+        plain = re.sub(r"[^\w+-]+", "_", target).strip("_") or "view"
+        number = next(number for number in range(1, len(targets) + 1) if _numbered(plain, number) not in names)
+        names.append(_numbered(plain, number))
+    return names
+
+
+def _numbered(name: str, number: int) -> str:
+    return f"{name}_" if number == 1 else f"{name}_{number}_"
+
+
+def sizes_of(given: Sequence[Size | str], mistakes: list[str]) -> tuple[Size, ...]:
+    """Return the sizes, each folder once; append what is wrong with them to mistakes."""
+    sizes: list[Size] = []
+    for item in (given,) if isinstance(given, str) else given:
+        try:
+            size = item if isinstance(item, Size) else Size.parse(item)
+        except ValueError as error:
+            mistakes.append(f"--size {error}")
+            continue
+        twin = next((other for other in sizes if other.name == size.name), None)
+        if twin is None:
+            sizes.append(size)
+        elif twin != size:
+            mistakes.append(f"--size {size.name} is given twice with different sizes; name them apart")
+    return tuple(sizes)

@@ -1,0 +1,64 @@
+"""What is shown of a job and of a scene before anything is rendered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpirender.engines import Inspection
+    from mpirender.job import RenderJob
+    from mpirender.launcher import Placement
+
+
+def command_line(job: RenderJob, placement: Placement) -> str:
+    """Return the command that starts the ranks, ready to paste."""
+    from mpirender import launcher
+
+    return launcher.shown(launcher.command(job, placement), launcher.settings_here(placement))
+
+
+def dry_run_lines(job: RenderJob) -> list[str]:
+    """Check the job, write it where the command expects it, and say what would be done."""
+    from mpirender import folder, preflight, report, schedule, slurm, trial
+
+    inspection = preflight.check(job)
+    folder.write_down(job)
+    frames = preflight.frames_of(job, inspection)
+    images = preflight.images_of(job, inspection)
+    placement = trial.place(job, slurm.allocation(), images)
+    who = [report.HANDED_OUT]
+    if not placement.desk:
+        who = report.schedule_lines(schedule.deal(frames, placement.ranks, job.schedule))
+    count = f"{len(frames)} frames at {', '.join(map(str, job.outputs))}: {images} images"
+    if not frames:
+        count, who = "the frames are known when the script has run; they will be dealt out then; now", []
+    return [
+        *(f"warning: {warning}" for warning in inspection.warnings),
+        f"{count} on {placement.ranks} ranks",
+        *who,
+        "",
+        command_line(job, placement),
+    ]
+
+
+def inspection_lines(inspection: Inspection, read_by: str) -> list[str]:
+    """Write an inspection for people."""
+    times = inspection.times
+    span = f", times {times[0]:g} to {times[-1]:g}" if times else ""
+    frame_range = f"0-{len(times) - 1} ({len(times)}, {inspection.play_mode}{span})" if times else "none"
+    if not inspection.frames_known:
+        frame_range = "known when the script has run"
+    rows = [
+        ("written by", inspection.written_by),
+        ("read by", read_by or "no program found; see mpirender doctor"),
+        ("frames", frame_range),
+        ("views", ", ".join(inspection.views)),
+        *(("layout", f"{layout.name}: {', '.join(layout.views)}") for layout in inspection.layouts),
+        *(("data file", f"{file.path} ({'found' if file.found else 'MISSING'}, {file.reader})")
+          for file in inspection.data_files),
+        ("objects", ", ".join(f"{name} ({kind})" for name, kind in inspection.objects)),
+        *(("warning", warning) for warning in inspection.warnings),
+        *(("advice", advice) for advice in inspection.advice),
+        *(("MISTAKE", mistake) for mistake in inspection.mistakes),
+    ]  # fmt: skip
+    return [f"{name:>10}  {value}" for name, value in rows if value]

@@ -1,0 +1,127 @@
+"""What is left of a parameter study: a table of the values with the images, and a contact sheet with both axes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpirender import variants
+from mpirender.job import RenderJob
+from mpirender.launcher import cores
+from mpirender.outputs import Output
+from mpirender.report import CONTACT_SHEET, GAP, INK, LABEL, PAPER, THUMBNAIL, save, small
+from mpirender.result import RenderResult
+from mpirender.variants import Axis
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+TABLE = "study"
+MARGIN = 8  # pixels around labels
+FONT = 16
+LONGEST_LABEL = 48  # characters
+
+
+class Row(NamedTuple):
+    """An image of the study: the values that made it, by property, and its path from the output folder."""
+
+    values: dict[str, str]
+    output: Output
+    frame: int
+    image: str
+
+
+def write_down(job: RenderJob, result: RenderResult) -> Path:
+    """Write the table, as CSV and as JSON, and the contact sheet; return the path of that.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    rows = rows_of(job, result)
+    paths = [job.output / f"{TABLE}.csv", job.output / f"{TABLE}.json"]
+    axes = [variants.parse(text) for text in job.vary]
+    with save(paths[0]) as part, part.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow([*(axis.target for axis in axes), "view", "layout", "width", "height", "frame", "image"])
+        table.writerows([*row.values.values(), *_about(row).values(), row.image] for row in rows)
+    with save(paths[1]) as part:
+        part.write_text(
+            json.dumps([{"values": row.values, **_about(row), "image": row.image} for row in rows], indent=1)
+        )
+    return contact_sheet(job, axes, rows)
+
+
+def rows_of(job: RenderJob, result: RenderResult) -> list[Row]:
+    """Return the images in the order of their values, then of their frames."""
+    rows = []
+    for output in job.outputs:
+        values = {name: value for name, _, value in (text.partition("=") for text in output.overrides)}
+        for image in result.frames[output.name]:
+            frame = int(image.stem.rsplit("_", 1)[1])
+            rows.append(Row(values, output, frame, str(image.relative_to(job.output))))
+    return rows
+
+
+def _about(row: Row) -> dict[str, object]:
+    output = row.output
+    return {
+        "view": output.view, "layout": output.layout, "width": output.width, "height": output.height, "frame": row.frame
+    }  # fmt: skip
+
+
+def contact_sheet(job: RenderJob, axes: Sequence[Axis], rows: Sequence[Row]) -> Path:
+    """Put a picture of every combination on one sheet: the last property along the top, the others down the side."""
+    from PIL import Image as Images
+
+    smallest = min(job.outputs, key=lambda output: output.width * output.height)
+    alike = [row for row in rows if (row.output.name.rpartition("/")[2]) == smallest.name.rpartition("/")[2]]
+    frames = sorted({row.frame for row in alike})
+    shown = [row for row in alike if row.frame == frames[len(frames) // 2]]
+    columns = len(axes[-1].values)
+    side = [_label(axes[:-1], row.values) for row in shown[::columns]]
+    top = [_label(axes[-1:], row.values) for row in shown[:columns]]
+    width = min(THUMBNAIL, smallest.width)
+    height = max(round(smallest.height * width / smallest.width), 1)
+    left = max(map(_length, side)) + 2 * MARGIN if len(axes) > 1 else GAP
+    sheet = Images.new(
+        "RGB", (left + columns * (width + GAP), LABEL + len(side) * (height + GAP) + GAP), PAPER
+    )  # fmt: skip
+    with ThreadPoolExecutor(cores()) as pool:  # decoding and scaling let go of the interpreter lock
+        pictures = list(pool.map(partial(small, size=(width, height)), [job.output / row.image for row in shown]))
+    for place, picture in enumerate(pictures):
+        row, column = divmod(place, columns)
+        corner = (left + column * (width + GAP), LABEL + row * (height + GAP))
+        sheet.paste(picture, corner, picture if picture.mode == "RGBA" else None)
+    for column, text in enumerate(top):
+        _write(sheet, text, (left + column * (width + GAP) + (width - _length(text)) // 2, MARGIN // 2))
+    for row, text in enumerate(side if len(axes) > 1 else ()):
+        _write(sheet, text, (MARGIN, LABEL + row * (height + GAP) + (height - FONT) // 2))
+    path = job.output / CONTACT_SHEET
+    with save(path) as part:
+        sheet.save(part, "png", compress_level=1)
+    return path
+
+
+def _label(axes: Sequence[Axis], values: dict[str, str]) -> str:
+    """Return the values along these axes, short enough for the sheet."""
+    names = variants.short_names(axes)
+    text = ", ".join(f"{name} {values[axis.target]}" for name, axis in zip(names, axes))
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
+
+
+def _length(text: str) -> int:
+    """Return how many pixels a label takes."""
+    from PIL import ImageFont
+
+    return round(ImageFont.load_default(FONT).getlength(text))
+
+
+def _write(sheet: Image, text: str, place: tuple[int, int]) -> None:
+    from PIL import ImageDraw, ImageFont
+
+    ImageDraw.Draw(sheet).text(place, text, fill=INK, font=ImageFont.load_default(FONT))

@@ -1,0 +1,110 @@
+"""Variants of a scene: every combination of the values that some of its properties take in turn."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+STEPS = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
+MOST = 10_000  # values of a property; more is a slip of the finger
+
+
+class Axis(NamedTuple):
+    """A property and the values that it takes in turn, as they are written."""
+
+    target: str
+    values: tuple[str, ...]
+
+
+class Variant(NamedTuple):
+    """A combination.
+
+    Args:
+        name: of its folder, which tells the values; unique.
+        overrides: ``NAME.PROPERTY=VALUE`` each.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+
+
+def parse(text: str) -> Axis:
+    """Read ``NAME.PROPERTY=START:STOP[:STEP]``, STOP included, or ``NAME.PROPERTY=VALUE,VALUE,…``.
+
+    Commas within brackets and quotes belong to a value.
+
+    Raises:
+        ValueError: it is neither of them; says why.
+    """
+    target, equals, written = text.partition("=")
+    if not equals or "." not in target.strip(".") or not written.strip():
+        raise ValueError(
+            f"{text!r}: write NAME.PROPERTY=START:STOP:STEP or NAME.PROPERTY=VALUE,VALUE, such as Cone1.Resolution=3,6"
+        )
+    steps = STEPS.fullmatch(written.strip())
+    values = _stepped(text, steps) if steps else _split(written)
+    if not all(values):
+        raise ValueError(f"{text!r}: a value is missing between two commas")
+    if len(set(values)) < len(values):
+        raise ValueError(f"{text!r}: a value is there twice")
+    return Axis(target, tuple(values))
+
+
+def _stepped(text: str, match: re.Match[str]) -> list[str]:
+    """Return the values from a start to a stop, which counts, too."""
+    start, stop, step = (float(part) for part in (match[1], match[2], match[3] or "1"))
+    count = math.floor((stop - start) / step + 1e-9) + 1 if step else 0
+    if count < 1:
+        raise ValueError(f"{text!r}: no step of {step:g} leads from {start:g} to {stop:g}")
+    if count > MOST:
+        raise ValueError(f"{text!r}: {count} values are more than {MOST}")
+    whole = all(re.fullmatch(r"[-+]?\d+", part) for part in (match[1], match[2], match[3] or "1"))
+    return [str(round(start + place * step)) if whole else f"{start + place * step:.10g}" for place in range(count)]
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are in no brackets and no quotes."""
+    parts, depth, quote, part = [], 0, "", ""
+    for letter in text:
+        if letter == "," and not depth and not quote:
+            parts.append(part.strip())
+            part = ""
+            continue
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        else:
+            depth += (letter in "[({") - (letter in "])}")
+        part += letter
+    return [*parts, part.strip()]
+
+
+def all_of(axes: Sequence[Axis]) -> tuple[Variant, ...]:
+    """Return every combination, the last axis changing fastest; one without a name where nothing varies."""
+    if not axes:
+        return (Variant("", ()),)
+    labels = short_names(axes)
+    variants = []
+    for values in itertools.product(*(axis.values for axis in axes)):
+        name = ",".join(f"{label}={_plain(value)}" for label, value in zip(labels, values))
+        variants.append(Variant(name, tuple(f"{axis.target}={value}" for axis, value in zip(axes, values))))
+    if len({variant.name.lower() for variant in variants}) < len(variants):
+        variants = [Variant(f"{number:04d},{one.name}", one.overrides) for number, one in enumerate(variants)]
+    return tuple(variants)
+
+
+def short_names(axes: Sequence[Axis]) -> list[str]:
+    """Return the properties without the names of their objects, where that is enough to tell them apart."""
+    last = [axis.target.rpartition(".")[2] for axis in axes]
+    return [_plain(name if last.count(name) == 1 else axis.target) for name, axis in zip(last, axes)]
+
+
+def _plain(text: str) -> str:
+    """Return a text as it can be part of the name of a folder anywhere."""
+    with_quotes_gone = text.strip("'\"")
+    return re.sub(r"[^\w.+-]+", "_", with_quotes_gone).strip("_")[:60] or "_"
