@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks import compare
 from conftest import REPOSITORY, Run, need
 from mpirender import errors
 from mpirender.cli import cli
@@ -103,6 +104,7 @@ def test_readme_names_only_options_that_exist(tmp_path: Path) -> None:
     environment = {**os.environ, "SLURM_CONF": str(tmp_path / "slurm.conf")}
     of_sbatch = subprocess.run([need("sbatch"), "--help"], env=environment, capture_output=True, text=True, check=True)
     known = {name for command in cli.commands.values() for parameter in command.params for name in parameter.opts}
+    known |= {name for action in compare.parser()._actions for name in action.option_strings}
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {
         "--no-mpi",
         "--fast",
