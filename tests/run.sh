@@ -30,5 +30,11 @@ if (($# > 0)); then
 fi
 code=0
 tests "${FAST[@]}" || code=$?
-tests -m slow || code=$?
+# Those of Slurm wait most of the time, so they do it beside the others; what they say comes at the end.
+beside=$(mktemp -d)
+trap 'rm -rf "$beside"' EXIT
+PYTEST_DEBUG_TEMPROOT=$beside tests -m slow tests/test_slurm.py >"$beside/said" 2>&1 &
+tests -m slow --ignore=tests/test_slurm.py || code=$?
+wait $! || code=$?
+cat "$beside/said"
 exit "$code"

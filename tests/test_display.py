@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import HERE, need
+from conftest import HERE, marked, need, x_servers
 from mpirender import display, launcher
 from mpirender.launcher import Placement
 
@@ -55,40 +54,34 @@ def test_two_servers_have_numbers_and_cookies_of_their_own() -> None:
 RUNS, RANKS = 100, 4
 
 
-def four_ranks(*arguments: str) -> subprocess.Popen[str]:
+def four_ranks(mark: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start ranks that share an X server, as a run does."""
     words = [need("mpiexec"), "-n", str(RANKS), need("pvbatch"), "--no-mpi", str(HERE / "on_display.py"), *arguments]
-    environment = {**os.environ, **launcher.settings_here(Placement(RANKS, 1))}
+    environment = {**marked(mark), **launcher.settings_here(Placement(RANKS, 1))}
     return subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
 
 
-def servers() -> set[str]:
-    return set(subprocess.run(["pgrep", "-x", "Xvfb"], capture_output=True, text=True, check=False).stdout.split())
-
-
 @pytest.mark.slow
-def test_of_a_hundred_short_runs_none_loses_its_x_server_and_none_leaves_it() -> None:
-    before = servers()
+def test_of_a_hundred_short_runs_none_loses_its_x_server_and_none_leaves_it(tmp_path: Path) -> None:
     for run in range(RUNS):
-        with four_ranks() as ranks:
+        with four_ranks(tmp_path) as ranks:
             said, _ = ranks.communicate(timeout=120)
         assert ranks.returncode == 0, f"run {run}: {said}"
-    assert servers() <= before
+    assert x_servers(tmp_path) == []
 
 
 @pytest.mark.slow
 def test_when_the_ranks_are_killed_their_x_server_ends(tmp_path: Path) -> None:
-    before = servers()
-    with four_ranks(str(tmp_path / "go on")) as ranks:
+    with four_ranks(tmp_path, str(tmp_path / "go on")) as ranks:
         deadline = time.monotonic() + 60
-        while not (mine := servers() - before) and time.monotonic() < deadline:
+        while not (mine := x_servers(tmp_path)) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert mine
         subprocess.run(["pkill", "-KILL", "-f", "on_display.py"], check=True)
         ranks.communicate(timeout=60)
         assert ranks.returncode != 0
-        while servers() & mine and time.monotonic() < deadline:
+        while x_servers(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.1)
-    assert not servers() & mine
+    assert x_servers(tmp_path) == []

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SIZE, Run, assert_same_pictures
+from conftest import SIZE, Run, assert_same_pictures, marked, x_servers
 from mpirender import journal, movie
 from mpirender.journal import Tail
 from mpirender.writing import SLOTS
@@ -113,21 +113,6 @@ def unfinished_takes(folder: Path) -> Counter[int]:
                 flying.discard(record["frame"])
         lost.update(flying)
     return lost
-
-
-def marked(mark: Path) -> dict[str, str]:
-    """Return an environment by which everything that a run starts is known again."""
-    return {**os.environ, "MARK_OF_TEST": str(mark)}
-
-
-def x_servers(mark: Path) -> list[int]:
-    """Return the X servers that a run with this mark has started."""
-    found = []
-    for pid in subprocess.run(["pgrep", "Xvfb"], capture_output=True, text=True, check=False).stdout.split():
-        with contextlib.suppress(OSError):
-            if f"MARK_OF_TEST={mark}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes():
-                found.append(int(pid))
-    return found
 
 
 @pytest.fixture(scope="module")

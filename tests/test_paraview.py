@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, need, pixels
+from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, marked, need, pixels, x_servers
 from mpirender import journal, launcher, movie
 from mpirender.engines import pvsm
 from mpirender.outputs import Size
@@ -546,13 +546,9 @@ def only(tool: str, folder: Path) -> str:
 
 
 def test_no_x_server_and_no_rank_is_left_behind(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
-    def running() -> set[str]:
-        found = subprocess.run(["pgrep", "-x", "Xvfb"], capture_output=True, text=True, check=False)
-        return set(found.stdout.split())
-
-    before = running()
-    assert run("render", scenes.state("orbit"), "--size", SIZE, "--ranks", 3, "--frames", "0-2").returncode == 0
-    assert running() <= before
+    words = ("render", scenes.state("orbit"), "--size", SIZE, "--ranks", 3, "--frames", "0-2")
+    assert run(*words, env=marked(tmp_path)).returncode == 0
+    assert x_servers(tmp_path) == []
 
 
 def test_a_frame_repeated_for_each_timestep_is_repeated(

@@ -1,6 +1,7 @@
 """The ParaView engine: states (.pvsm) rendered in pvbatch.
 
-Only this module and those beside it whose names begin with ``pv`` import paraview, inside functions.
+Only this module and those beside it whose names begin with ``pv`` import paraview, inside functions. What only rank 0
+needs, or only some scenes, is imported inside functions as well: very many ranks read their program at once.
 """
 
 from __future__ import annotations
@@ -17,19 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender import container, stopping
-from mpirender.engines import (
-    Ability,
-    Check,
-    Inspection,
-    pvscript,
-    pvset,
-    pvsm,
-    pvwindow,
-    remembered,
-    script,
-    statefile,
-    turntable,
-)
+from mpirender.engines import Ability, Check, Inspection, pvwindow, remembered
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvscene import ParaViewScene
 from mpirender.errors import ToolMissing, UsageError
@@ -118,13 +107,15 @@ def is_script(job: RenderJob) -> bool:
 
 def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     """Say what is in a state and what would go wrong, from its XML alone; of a script, what its text tells."""
-    if is_script(job):
-        return script.inspect(scene, job)
-    return pvsm.inspect(scene, job, read_by)
+    from mpirender.engines import pvsm, script
+
+    return script.inspect(scene, job) if is_script(job) else pvsm.inspect(scene, job, read_by)
 
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     """Return the state with its data files where they are now, and those files; a script as it is."""
+    from mpirender.engines import pvsm
+
     if is_script(job):
         return scene, []
     content, files, mistakes = pvsm.relocate(pvsm.State.parse(scene, job.scene.name), job)
@@ -189,25 +180,55 @@ def open_scene(scene: bytes, job: RenderJob) -> ParaViewScene:
         raise ToolMissing(f"this pvbatch has no paraview.simple ({error}); {CURE}") from None
     seen = None
     if is_script(job):
-        pvscript.run(scene, job.scene)
+        scene, seen = _run(scene, job)
     else:
         _load(scene, job.scene.name)
-    pvset.apply(job)
-    if is_script(job):
-        scene = pvscript.left_behind()
-        seen = pvsm.inspect(scene, job)
-        if seen.mistakes:
-            raise UsageError(seen.mistakes)
+        _set_properties(job)
     targets = _targets(simple, job)
     if not job.one_pass:
         _check_sizes(targets, job.outputs)
-    still = turntable.still_frames(statefile.State.parse(scene, job.scene.name), job) if job.camera else None
-    opened = ParaViewScene(simple, targets, job, errors, still_frames=still)
-    pvset.check_arrays(job)
+    opened = ParaViewScene(simple, targets, job, errors, still_frames=_still_frames(scene, job))
+    if job.overrides or job.vary:
+        from mpirender.engines import pvset
+
+        pvset.check_arrays(job)
     if seen is not None:
         opened.files = [Path(file.path) for file in seen.data_files]
         opened.warnings = seen.warnings
     return opened
+
+
+def _run(script: bytes, job: RenderJob) -> tuple[bytes, Inspection]:
+    """Run a script; return the scene that it leaves behind as a state, and what is in that.
+
+    Raises:
+        UsageError: it fails, or leaves behind what cannot be rendered as asked.
+    """
+    from mpirender.engines import pvscript, pvsm
+
+    pvscript.run(script, job.scene)
+    _set_properties(job)
+    scene = pvscript.left_behind()
+    seen = pvsm.inspect(scene, job)
+    if seen.mistakes:
+        raise UsageError(seen.mistakes)
+    return scene, seen
+
+
+def _set_properties(job: RenderJob) -> None:
+    if job.overrides or job.vary:
+        from mpirender.engines import pvset
+
+        pvset.apply(job)
+
+
+def _still_frames(scene: bytes, job: RenderJob) -> int | None:
+    """Return the number of frames of a turn around a scene that stands still, None where it does not."""
+    if job.camera is None:
+        return None
+    from mpirender.engines import statefile, turntable
+
+    return turntable.still_frames(statefile.State.parse(scene, job.scene.name), job)
 
 
 def _load(scene: bytes, name: str) -> None:

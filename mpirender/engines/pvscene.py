@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Ranges, Rendered, colours, merged, pvcolours, pvset, statefile, surprises
-from mpirender.engines.pvcamera import Orbit
+from mpirender.engines import Ranges, Rendered, colours, merged, pvcolours, statefile, surprises
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvwindow import WINDOWS
 from mpirender.job import RenderJob
@@ -17,6 +16,8 @@ from mpirender.outputs import Output
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from mpirender.engines.pvcamera import Orbit
 
     Target = tuple[str | None, str | None]  # name of a view, name of a layout; at most one of them
 
@@ -65,7 +66,7 @@ class ParaViewScene:
         self.times = (animation.AnimationTime,) * still_frames if still_frames else frame_times(animation)
         self.frames = len(self.times)
         self._still = still_frames is not None
-        self._orbit = Orbit(self._views, animation, self.frames) if job.camera and self.frames else None
+        self._orbit = _orbit(self._views, animation, self.frames) if job.camera and self.frames else None
         self._times_before = (animation.AnimationTime, *self.times)  # SaveAnimation starts from what was loaded
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view; WriteImage renders what it writes. Once is enough.
@@ -119,7 +120,7 @@ class ParaViewScene:
         names = {array for array in shown if colours.how(self._color_range, array) in wanted}
         parts = []
         for variant in self._variants:
-            pvset.assign(variant.overrides)
+            _assign(variant.overrides)
             parts.append(pvcolours.ranges_now(self._views, names))
         # What is reported now will be again when the frame is rendered: everything is read anew before that.
         self._suspect = bool(self._errors.take()) or self._suspect
@@ -129,7 +130,7 @@ class ParaViewScene:
         """Give the colour maps their ranges, and render once more: legends settle in their labels."""
         if self._color_range:
             pvcolours.settle(self._views, self._color_range, found)
-            pvset.assign(self._overrides)
+            _assign(self._overrides)
             if self._remembers:
                 self._start_afresh()
             self._go_to(self._times_before[0])
@@ -158,7 +159,7 @@ class ParaViewScene:
         """Make the scene this variant of it, rendered once as after loading; return its errors."""
         if overrides == self._overrides:
             return []
-        pvset.assign(overrides)
+        _assign(overrides)
         self._overrides = overrides
         if self._remembers:
             self._start_afresh()
@@ -256,6 +257,20 @@ class ParaViewScene:
     def _renderers(self) -> list[Any]:
         windows = [view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")]
         return [renderer for window in windows for renderer in window.GetRenderers()]
+
+
+def _assign(overrides: Sequence[str]) -> None:
+    """Set properties, imported for those who do."""
+    if overrides:
+        from mpirender.engines import pvset
+
+        pvset.assign(overrides)
+
+
+def _orbit(views: Sequence[Any], animation: Any, frames: int) -> Orbit:  # noqa: ANN401
+    from mpirender.engines.pvcamera import Orbit
+
+    return Orbit(views, animation, frames)
 
 
 def _remembers() -> bool:

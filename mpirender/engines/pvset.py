@@ -38,7 +38,8 @@ def apply(job: RenderJob) -> None:
                 wrong.append(f"--{option} {text}: {refused}")
     if wrong:
         raise UsageError(wrong)
-    assign(job.variants[0].overrides)
+    if tried:
+        assign(job.variants[0].overrides)
 
 
 def check_arrays(job: RenderJob) -> None:
@@ -65,10 +66,9 @@ def check_arrays(job: RenderJob) -> None:
 
 def assign(overrides: Sequence[str]) -> None:
     """Set properties that have been tried before."""
-    if overrides:
-        found = _objects()
-        for text in overrides:
-            _set(text, found, set())
+    found = _objects()
+    for text in overrides:
+        _set(text, found, set())
 
 
 def _objects() -> dict[str, Any]:
