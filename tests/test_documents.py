@@ -57,7 +57,7 @@ def test_the_commands_of_readme_are_accepted(run: Run, folder: Path, apptainer: 
     container.sh makes the real image and renders through it.
     """
     words = shlex.split(command, comments=True)[1:]
-    dry = {"render": "--dry-run", "submit": "--print"}.get(words[0])
+    dry = {"render": "--dry-run", "study": "--dry-run", "submit": "--print"}.get(words[0])
     if dry and dry not in words:
         words.insert(1, dry)
     done = run(*words, cwd=folder)
