@@ -49,6 +49,7 @@ def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
     sound = {name: options[name] for name in names}
     sound["overrides"] = [text for text in options["overrides"] if ASSIGNMENT.match(text)]
     sound["color_range"] = [text for text in options["color_range"] if COLOR_RANGE.fullmatch(text)]
+    sound["vary"] = [text for text in options.get("vary", ()) if not wrong_values(text)]
     sound["files"] = [pair for pair in options["files"] if all(pair.partition("="))]
     try:
         preflight.check(job_of(sound), tools=tools)
@@ -65,3 +66,14 @@ def only_frames(text: str) -> Sequence[int]:
         return framesets.parse(text)
     except ValueError:
         return ()
+
+
+def wrong_values(text: str) -> str:
+    """Say what is wrong with the values of a study, empty for nothing."""
+    from mpirender import variants
+
+    try:
+        variants.parse(text)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -87,6 +87,9 @@ def test_without_values_or_with_two_ways_to_say_which_frame_it_is_refused(run: R
     assert done.returncode == 2
     assert "--vary NAME.PROPERTY=VALUES is missing" in done.stderr
     assert "--at and --frames exclude each other" in done.stderr
+    both = run("study", pattern(), "--vary", "Cone1.Resolution=3,6", "--vary", "Cone1").stderr
+    assert "no objects whose properties" in both, "what is wrong with the scene is told with what is wrong with options"
+    assert "write NAME.PROPERTY=" in both
     assert "no objects whose properties" in run("study", pattern(), "--vary", "Cone1.Resolution=3,6").stderr
 
 
