@@ -20,16 +20,21 @@ def command_line(job: RenderJob, placement: Placement) -> str:
 def dry_run_lines(job: RenderJob) -> list[str]:
     """Check the job, write it where the command expects it, and say what would be done."""
     from mpirender import folder, preflight, report, schedule, slurm, trial
+    from mpirender import frames as framesets
 
     inspection = preflight.check(job)
     folder.write_down(job)
-    frames = preflight.frames_of(job, inspection)
+    frames, combinations = preflight.frames_of(job, inspection), len(job.variants)
     images = preflight.images_of(job, inspection)
     placement = trial.place(job, slurm.allocation(), images)
     who = [report.HANDED_OUT]
     if not placement.desk:
-        who = report.schedule_lines(schedule.deal(frames, placement.ranks, job.schedule))
+        shares = schedule.deal([frame for _ in job.variants for frame in frames], placement.ranks, job.schedule)
+        alone = report.schedule_lines(shares)
+        who = alone if combinations == 1 else [f"rank {rank}: {len(mine)} of them" for rank, mine in enumerate(shares)]
     count = f"{len(frames)} frames at {', '.join(map(str, job.outputs))}: {images} images"
+    if combinations > 1:
+        count = f"{combinations} combinations of values, frames {framesets.text(frames)} of each: {images} images"
     if not frames:
         count, who = "the frames are known when the script has run; they will be dealt out then; now", []
     return [

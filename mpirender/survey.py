@@ -40,8 +40,8 @@ def settle(
         question = journal.digest(json.dumps([about, list(wanted)], sort_keys=True, default=str).encode())
         found = comm.bcast(known(records, question) if comm.rank == 0 else None, root=0) or {}
         if not found:
-            found = look(comm, log, scene, wanted, first=frames[0], go_on=go_on)
-            if comm.rank == 0:
+            found, whole = look(comm, log, scene, wanted, first=frames[0], go_on=go_on)
+            if comm.rank == 0 and whole:
                 log.write("survey", of=question, ranges=found)
     scene.settle(found)
     return {name: list(limits) for name, limits in sorted(found.items())}
@@ -61,12 +61,13 @@ def look(
     *,
     first: int,
     go_on: Callable[[], bool],
-) -> Ranges:
-    """Look at this rank's part of the frames; return what all ranks have found."""
+) -> tuple[Ranges, bool]:
+    """Look at this rank's part of the frames; return what all ranks have found, and whether they looked at all."""
     log.write("phase", phase="survey")
     mine: Ranges = {}
-    for frame in schedule.deal(wanted, comm.size, "contiguous")[comm.rank]:
-        if not go_on():
-            break
+    left = schedule.deal(wanted, comm.size, "contiguous")[comm.rank]
+    while left and go_on():
+        frame = left.pop(0)
         mine = engines.merged([mine, scene.survey(frame, first=frame == first)])
-    return engines.merged(comm.allgather(mine))
+    parts = comm.allgather((mine, not left))
+    return engines.merged(found for found, _ in parts), all(whole for _, whole in parts)

@@ -12,6 +12,7 @@ from mpirender import engines, journal, survey
 from mpirender.engines import colours
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob
+from mpirender.outputs import Image
 
 
 @pytest.mark.parametrize("text", ["all", "global,", "1", "1,", "RTData=", "RTData=max", "=global", "a,b"])
@@ -47,6 +48,38 @@ def test_ranges_of_parts_are_joined() -> None:
 def test_only_the_answer_to_the_same_question_is_known() -> None:
     records = [{"event": "survey", "of": "a", "ranges": {"p": [0, 1]}}, {"event": "done"}]
     assert (survey.known(records, "a"), survey.known(records, "b")) == ({"p": (0, 1)}, {})
+
+
+class Alone:
+    """A communicator of one rank."""
+
+    rank, size = 0, 1
+
+    def bcast(self, given: object, root: int) -> object:
+        return given
+
+    def allgather(self, given: object) -> list[object]:
+        return [given]
+
+
+def test_what_was_found_until_a_signal_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    """It would give a run that goes on another range than one that was not stopped."""
+    seen: list[int] = []
+    scene = SimpleNamespace(
+        to_survey=lambda frames: frames, settle=lambda found: None,
+        survey=lambda frame, first: seen.append(frame) or {"p": (0.0, float(frame))},
+    )  # fmt: skip
+    images = [Image(frame, "HD") for frame in range(4)]
+
+    def settle(go_on) -> dict[str, list[float]]:
+        with journal.Journal(tmp_path, 0, "here") as log:
+            records = journal.read(tmp_path)
+            return survey.settle(Alone(), log, scene, images, records=records, about="x", go_on=go_on)
+
+    settle(lambda: len(seen) < 2)
+    assert settle(lambda: True) == {"p": [0.0, 3.0]}
+    assert seen == [0, 1, 0, 1, 2, 3]
+    assert settle(lambda: False) == {"p": [0.0, 3.0]}, "that is known now"
 
 
 # What somebody would do by hand in ParaView's Python, after loading the state.

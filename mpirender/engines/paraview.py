@@ -285,7 +285,7 @@ def _check_sizes(targets: Mapping[Target, Any], outputs: Sequence[Output]) -> No
     from vtkmodules.vtkCommonDataModel import vtkVector2i
 
     mistakes = []
-    for output in outputs:
+    for output in {(one.view, one.layout, one.width, one.height): one for one in outputs}.values():
         target = targets[output.view, output.layout]
         shown = list(target.GetSize()) if target.IsA("vtkSMViewLayoutProxy") else list(target.ViewSize)
         tile = vtkVector2i(*shown)
