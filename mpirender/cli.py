@@ -17,20 +17,7 @@ from cloup import option
 from mpirender import __version__
 from mpirender.asked import checked_job_of, job_of, only_frames
 from mpirender.errors import MpirenderError, UsageError
-from mpirender.options import (
-    DATA,
-    FRAMES,
-    MOVIE,
-    OF_SBATCH,
-    OUTPUT,
-    PICTURE,
-    PROGRAMS,
-    RENDERER,
-    RUNNING,
-    SAYS,
-    SLURM,
-    VARY,
-)
+from mpirender.options import DATA, FRAMES, MOVIE, OF_SBATCH, PROGRAMS, RENDERING, SAYS, SCENE, SLURM, VARY
 from mpirender.shown import command_line, dry_run_lines, inspection_lines
 
 if TYPE_CHECKING:
@@ -57,13 +44,8 @@ def cli() -> None:
 
 
 @cli.command(context_settings=SETTINGS)
-@cloup.argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
-@OUTPUT
-@PICTURE
-@DATA
-@RUNNING
-@RENDERER
-@PROGRAMS
+@SCENE
+@RENDERING
 @SAYS
 def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
     """Render a scene's animation to frames and a movie.
@@ -76,14 +58,9 @@ def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  
 
 
 @cli.command(context_settings=SETTINGS)
-@cloup.argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
+@SCENE
 @VARY
-@OUTPUT
-@PICTURE
-@DATA
-@RUNNING
-@RENDERER
-@PROGRAMS
+@RENDERING
 @SAYS
 def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
     """Render every combination of values that properties of a scene take in turn.
@@ -111,15 +88,10 @@ def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: 
 
 
 @cli.command(context_settings=SETTINGS)
-@cloup.argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
+@SCENE
 @cloup.argument("sbatch_options", nargs=-1, help="After --, any other options of sbatch.", required=False)
 @SLURM
-@OUTPUT
-@PICTURE
-@DATA
-@RUNNING
-@RENDERER
-@PROGRAMS
+@RENDERING
 @option("--script", metavar="PATH", help="Batch script to start from. [default: MPIRENDER_SLURM_SCRIPT, else our own]")
 @option("--print", "print_only", is_flag=True, help="Print the script that would be submitted; submit nothing.")
 def submit(print_only: bool, script: str | None, sbatch_options: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
@@ -156,7 +128,7 @@ def submit(print_only: bool, script: str | None, sbatch_options: tuple[str, ...]
 
 
 @cli.command(context_settings=SETTINGS)
-@cloup.argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
+@SCENE
 @DATA
 @option(
     "-s",

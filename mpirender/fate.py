@@ -15,7 +15,7 @@ from mpirender.flight import Flight
 from mpirender.job import DYNAMIC, RenderJob
 from mpirender.launch import LAUNCH_LOG
 from mpirender.orders import Orders
-from mpirender.outputs import Image, Size
+from mpirender.outputs import Image
 
 DEADLY = 2  # deaths for which an image is blamed, then it is set aside
 FRUITLESS = 3  # starts in a row that end without an image done or blamed: it is not the images then
@@ -122,7 +122,7 @@ class Fate:
         output = next(output for output in self.job.outputs if output.name == image.size)
         job = dataclasses.replace(
             self.job, frames=str(image.frame), vary=(), overrides=(*self.job.overrides, *output.overrides),
-            sizes=(Size(output.name.rpartition("/")[2], output.width, output.height),),
+            sizes=(output.size,),
             views=(output.view,) if output.view else (), layouts=(output.layout,) if output.layout else (),
             ranks=1, movie="none", max_restarts=0,
         )  # fmt: skip

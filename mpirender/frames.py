@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def parse(text: str) -> tuple[int, ...]:
@@ -50,3 +51,8 @@ def out_of_range(asked: str, count: int) -> str:
 def file_name(frame: int, image_format: str) -> str:
     """Return the image file's name; six digits keep names in frame order up to a million frames."""
     return f"frame_{frame:06d}.{image_format}"
+
+
+def number(image: Path) -> int:
+    """Return the frame of an image, from the name that :func:`file_name` gave it."""
+    return int(image.stem.rpartition("_")[2])

@@ -16,7 +16,7 @@ from mpirender import frames as framesets
 from mpirender import outputs, variants
 from mpirender.errors import UsageError
 from mpirender.outputs import Image, Output, Size
-from mpirender.variants import Variant
+from mpirender.variants import NUMBER, Variant
 
 MOVIES = ("mp4", "webm", "gif", "mkv", "none")
 # The codecs of each kind, the usual one first; images are the png or jpg files themselves.
@@ -24,6 +24,7 @@ CODECS = {"mp4": ("h264", "h265", "av1"), "webm": ("vp9", "av1"), "gif": ("gif",
 IMAGE_FORMATS = ("png", "jpg", "tiff")
 DYNAMIC = "dynamic"
 AUTO = "auto"
+ALL = "all"  # views or layouts
 SCHEDULES = (AUTO, "interleaved", "contiguous", DYNAMIC)
 LAUNCHERS = ("auto", "mpiexec", "srun", "none")
 BACKENDS = ("auto", "egl", "osmesa", "glx")
@@ -40,10 +41,7 @@ STEREO_MODES = (
 )  # fmt: skip
 ASSIGNMENT = re.compile(r"[^=]+\.[^=.]+=")  # NAME.PROPERTY=; both may hold spaces, names dots
 MOST_SEPARATION = 1000
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-COLOR_RANGE = re.compile(
-    rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<least>{_NUMBER})\s*,\s*(?P<most>{_NUMBER}))"
-)
+COLOR_RANGE = re.compile(rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<least>{NUMBER})\s*,\s*(?P<most>{NUMBER}))")
 # Options that are given again for more than one.
 SEVERAL = ("sizes", "files", "views", "layouts", "overrides", "vary", "color_range")
 FOLDER = ".mpirender"
@@ -293,7 +291,7 @@ def _of_picture(job: RenderJob) -> Iterator[str]:
 
 def _is_color(text: str) -> bool:
     parts = text.split(",")
-    return len(parts) == 3 and all(re.fullmatch(_NUMBER, part.strip()) and 0 <= float(part) <= 1 for part in parts)
+    return len(parts) == 3 and all(re.fullmatch(NUMBER, part.strip()) and 0 <= float(part) <= 1 for part in parts)
 
 
 def _of_backend(job: RenderJob) -> list[str]:

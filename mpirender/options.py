@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from cloup import option, option_group
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+from cloup import argument, option, option_group
+
+SCENE = argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
 
 OUTPUT = option_group(
     "What comes out",
@@ -156,3 +162,9 @@ VARY = option_group(
            "more than one: every combination is rendered. Names as for --set."),
     option("--at", type=int, metavar="FRAME", help="Render this frame. [default: 0; more with --frames]"),
 )  # fmt: skip
+
+
+def RENDERING(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - like the groups that it stands for
+    """Add all options of a job to a command."""
+    groups = (OUTPUT, PICTURE, DATA, RUNNING, RENDERER, PROGRAMS)
+    return reduce(lambda so_far, group: group(so_far), reversed(groups), command)

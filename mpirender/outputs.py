@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mpirender.variants import Variant
+from mpirender.variants import Variant, plain
 
 SIZE_NAMES = {
     "480p": (640, 480),
@@ -88,9 +88,18 @@ class Output:
         """What is recorded of its images, so that those of another view under the same name do not count."""
         return [self.view, self.layout, *self.overrides]
 
+    @property
+    def variant(self) -> str:
+        """The name of the variant, empty where nothing varies."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def size(self) -> Size:
+        """Its name without the variant, and its sides."""
+        return Size(self.name.rpartition("/")[2], self.width, self.height)
+
     def __str__(self) -> str:
-        plain = f"{self.width}x{self.height}"
-        return plain if self.name == plain else f"{self.name} ({plain})"
+        return f"{self.variant}/{self.size}".lstrip("/")
 
 
 @dataclass(frozen=True)
@@ -129,10 +138,9 @@ def outputs(
 def _folder_names(targets: Sequence[str]) -> list[str]:
     """Return beginnings for the names of folders that tell views and layouts apart, on any file system."""
     names: list[str] = []
-    for target in targets:
-        plain = re.sub(r"[^\w+-]+", "_", target).strip("_") or "view"
-        number = next(number for number in range(1, len(targets) + 1) if _numbered(plain, number) not in names)
-        names.append(_numbered(plain, number))
+    for target in map(plain, targets):
+        number = next(number for number in range(1, len(targets) + 1) if _numbered(target, number) not in names)
+        names.append(_numbered(target, number))
     return names
 
 

@@ -13,10 +13,9 @@ from mpirender import container, engines, launcher
 from mpirender import frames as framesets
 from mpirender.engines import Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
-from mpirender.job import AUTO, RenderJob
+from mpirender.job import ALL, AUTO, RenderJob
 from mpirender.rank import WORLD_SIZES
 
-ALL = "all"  # views or layouts
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
 
 

@@ -13,6 +13,7 @@ from mpirender import frames as framesets
 from mpirender import spent
 from mpirender.job import RenderJob
 from mpirender.launcher import cores
+from mpirender.outputs import Output
 from mpirender.progress import duration
 from mpirender.result import RenderResult
 
@@ -79,15 +80,13 @@ def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
 
     smallest = min(job.outputs, key=lambda output: output.width * output.height)
     images = spread(result.frames[smallest.name], PICTURES)
-    width = min(THUMBNAIL, smallest.width)
-    height = max(round(smallest.height * width / smallest.width), 1)
+    pictures = small(images, smallest)
+    width, height = pictures[0].size
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
     sheet = Images.new(
         "RGB", (columns * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP), PAPER
     )  # fmt: skip
-    with ThreadPoolExecutor(cores()) as pool:  # decoding and scaling let go of the interpreter lock
-        pictures = list(pool.map(partial(small, size=(width, height)), images))
     for place, (image, picture) in enumerate(zip(images, pictures)):
         row, column = divmod(place, columns)
         _paste(sheet, picture, image, (GAP + column * (width + GAP), GAP + row * (height + LABEL + GAP)))
@@ -115,7 +114,15 @@ def spread(images: Sequence[Path], count: int) -> list[Path]:
     return [images[round(place * (len(images) - 1) / (count - 1))] for place in range(count)]
 
 
-def small(path: Path, size: tuple[int, int]) -> Image:
+def small(images: Sequence[Path], output: Output) -> list[Image]:
+    """Return the images of an output scaled to the width of a thumbnail."""
+    width = min(THUMBNAIL, output.width)
+    size = width, max(round(output.height * width / output.width), 1)
+    with ThreadPoolExecutor(cores()) as pool:  # decoding and scaling let go of the interpreter lock
+        return list(pool.map(partial(_scaled, size=size), images))
+
+
+def _scaled(path: Path, size: tuple[int, int]) -> Image:
     """Return a picture scaled to this many pixels."""
     from PIL import Image as Images
 
@@ -130,7 +137,7 @@ def _paste(sheet: Image, picture: Image, path: Path, corner: tuple[int, int]) ->
     from PIL import ImageDraw, ImageFont
 
     sheet.paste(picture, corner, picture if picture.mode == "RGBA" else None)
-    text = f"frame {int(path.stem.rsplit('_', 1)[1])}"
+    text = f"frame {framesets.number(path)}"
     place = (corner[0], corner[1] + picture.height + 5)
     ImageDraw.Draw(sheet).text(place, text, fill=INK, font=ImageFont.load_default(16))
 

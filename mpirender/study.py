@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mpirender import frames as framesets
 from mpirender import variants
 from mpirender.job import RenderJob
-from mpirender.launcher import cores
 from mpirender.outputs import Output
-from mpirender.report import CONTACT_SHEET, GAP, INK, LABEL, PAPER, THUMBNAIL, save, small
+from mpirender.report import CONTACT_SHEET, GAP, INK, LABEL, PAPER, save, small
 from mpirender.result import RenderResult
 from mpirender.variants import Axis
 
@@ -62,8 +60,7 @@ def rows_of(job: RenderJob, result: RenderResult) -> list[Row]:
     for output in job.outputs:
         values = {name: value for name, _, value in (text.partition("=") for text in output.overrides)}
         for image in result.frames[output.name]:
-            frame = int(image.stem.rsplit("_", 1)[1])
-            rows.append(Row(values, output, frame, str(image.relative_to(job.output))))
+            rows.append(Row(values, output, framesets.number(image), str(image.relative_to(job.output))))
     return rows
 
 
@@ -79,20 +76,18 @@ def contact_sheet(job: RenderJob, axes: Sequence[Axis], rows: Sequence[Row]) -> 
     from PIL import Image as Images
 
     smallest = min(job.outputs, key=lambda output: output.width * output.height)
-    alike = [row for row in rows if (row.output.name.rpartition("/")[2]) == smallest.name.rpartition("/")[2]]
+    alike = [row for row in rows if row.output.size == smallest.size]
     frames = sorted({row.frame for row in alike})
     shown = [row for row in alike if row.frame == frames[len(frames) // 2]]
     columns = len(axes[-1].values)
     side = [_label(axes[:-1], row.values) for row in shown[::columns]]
     top = [_label(axes[-1:], row.values) for row in shown[:columns]]
-    width = min(THUMBNAIL, smallest.width)
-    height = max(round(smallest.height * width / smallest.width), 1)
+    pictures = small([job.output / row.image for row in shown], smallest)
+    width, height = pictures[0].size
     left = max(map(_length, side)) + 2 * MARGIN if len(axes) > 1 else GAP
     sheet = Images.new(
         "RGB", (left + columns * (width + GAP), LABEL + len(side) * (height + GAP) + GAP), PAPER
     )  # fmt: skip
-    with ThreadPoolExecutor(cores()) as pool:  # decoding and scaling let go of the interpreter lock
-        pictures = list(pool.map(partial(small, size=(width, height)), [job.output / row.image for row in shown]))
     for place, picture in enumerate(pictures):
         row, column = divmod(place, columns)
         corner = (left + column * (width + GAP), LABEL + row * (height + GAP))

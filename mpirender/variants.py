@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-STEPS = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+STEPS = re.compile(rf"({NUMBER}):({NUMBER})(?::({NUMBER}))?")
 MOST = 10_000  # values of a property; more is a slip of the finger
 
 
@@ -91,7 +91,7 @@ def all_of(axes: Sequence[Axis]) -> tuple[Variant, ...]:
     labels = short_names(axes)
     variants = []
     for values in itertools.product(*(axis.values for axis in axes)):
-        name = ",".join(f"{label}={_plain(value)}" for label, value in zip(labels, values))
+        name = ",".join(f"{label}={plain(value)}" for label, value in zip(labels, values))
         variants.append(Variant(name, tuple(f"{axis.target}={value}" for axis, value in zip(axes, values))))
     if len({variant.name.lower() for variant in variants}) < len(variants):
         variants = [Variant(f"{number:04d},{one.name}", one.overrides) for number, one in enumerate(variants)]
@@ -101,10 +101,10 @@ def all_of(axes: Sequence[Axis]) -> tuple[Variant, ...]:
 def short_names(axes: Sequence[Axis]) -> list[str]:
     """Return the properties without the names of their objects, where that is enough to tell them apart."""
     last = [axis.target.rpartition(".")[2] for axis in axes]
-    return [_plain(name if last.count(name) == 1 else axis.target) for name, axis in zip(last, axes)]
+    return [plain(name if last.count(name) == 1 else axis.target) for name, axis in zip(last, axes)]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return a text as it can be part of the name of a folder anywhere."""
     with_quotes_gone = text.strip("'\"")
     return re.sub(r"[^\w.+-]+", "_", with_quotes_gone).strip("_")[:60] or "_"

@@ -14,7 +14,7 @@ from mpirender.engines.relocate import near
 from mpirender.engines.statefile import State
 from mpirender.job import RenderJob
 
-# Where objects are registered that a user would change, the first where a name is registered more than once.
+# Where objects are registered that a user would change; a name that is there more than once is refused.
 GROUPS = ("sources", "representations", "views", "lookup_tables", "piecewise_functions", "scalar_bars", "animation")
 PARTS_OF_TRACKS = ("Cue", "KeyFrame")  # too many, and too hard to tell apart, to be listed
 MOST_TOLD = 24  # names in a message

@@ -21,6 +21,7 @@ from mpirender import container, stopping
 from mpirender.engines import Ability, Check, Inspection, pvwindow, remembered
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvscene import ParaViewScene
+from mpirender.engines.script import is_script
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job import RenderJob
 from mpirender.outputs import Output
@@ -98,11 +99,6 @@ def version(job: RenderJob) -> str:
         return ""
     match = re.search(r"paraview version (\S+)", answer.stdout + answer.stderr)
     return match[1] if match else ""
-
-
-def is_script(job: RenderJob) -> bool:
-    """Say whether the scene is Python that has to be run."""
-    return job.scene.suffix.lower() == ".py"
 
 
 def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
@@ -293,7 +289,7 @@ def _check_sizes(targets: Mapping[Target, Any], outputs: Sequence[Output]) -> No
         reached = (tile[0] * times[0], tile[1] * times[1])
         if reached != (output.width, output.height):
             mistakes.append(
-                f"--size {output}: ParaView cannot render this size from a view of {shown[0]}x{shown[1]} pixels; "
+                f"--size {output.size}: ParaView cannot render this size from a view of {shown[0]}x{shown[1]} pixels; "
                 f"take {reached[0]}x{reached[1]}, or save the state with a larger view"
             )
     if mistakes:

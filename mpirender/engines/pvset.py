@@ -25,21 +25,16 @@ def apply(job: RenderJob) -> None:
     Raises:
         UsageError: with each that is not there, and each value that a property does not take.
     """
-    tried = dict.fromkeys(text for variant in job.variants for text in variant.overrides)
-    if not job.overrides and not tried:
-        return
     found, wrong = _objects(), []
     animated = _animated(found)
-    for option, texts in (("set", job.overrides), ("vary", tried)):
-        for text in texts:
-            try:
-                _set(text, found, animated)
-            except Refused as refused:
-                wrong.append(f"--{option} {text}: {refused}")
+    for option, text in _asked(job):
+        try:
+            _set(text, found, animated)
+        except Refused as refused:
+            wrong.append(f"--{option} {text}: {refused}")
     if wrong:
         raise UsageError(wrong)
-    if tried:
-        assign(job.variants[0].overrides)
+    assign(job.variants[0].overrides)
 
 
 def check_arrays(job: RenderJob) -> None:
@@ -48,10 +43,8 @@ def check_arrays(job: RenderJob) -> None:
     Raises:
         UsageError: with each that is not.
     """
-    found = _objects() if job.overrides or job.vary else {}
-    tried = dict.fromkeys(text for variant in job.variants for text in variant.overrides)
-    wrong = []
-    for option, text in (*(("set", text) for text in job.overrides), *(("vary", text) for text in tried)):
+    found, wrong = _objects(), []
+    for option, text in _asked(job):
         name, path = split(text, found)
         domain = _find(found[name], path)[1].SMProperty.FindDomain("vtkSMArrayListDomain")
         arrays = [domain.GetString(number) for number in range(domain.GetNumberOfStrings())] if domain else []
@@ -62,6 +55,12 @@ def check_arrays(job: RenderJob) -> None:
             wrong.append(f"--{option} {text}: there is no array {array!r}{has}")
     if wrong:
         raise UsageError(wrong)
+
+
+def _asked(job: RenderJob) -> list[tuple[str, str]]:
+    """Return the properties to set, each value once, with the option that asks for it."""
+    of_variants = dict.fromkeys(text for variant in job.variants for text in variant.overrides)
+    return [*(("set", text) for text in job.overrides), *(("vary", text) for text in of_variants)]
 
 
 def assign(overrides: Sequence[str]) -> None:

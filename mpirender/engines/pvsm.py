@@ -9,7 +9,7 @@ from mpirender import frames as framesets
 from mpirender.engines import DataFile, Inspection, colours, overrides, surprises, turntable
 from mpirender.engines.relocate import file_properties, near, relocate
 from mpirender.engines.statefile import NOT_PICTURES, State
-from mpirender.job import RenderJob
+from mpirender.job import ALL, RenderJob
 
 __all__ = ["State", "inspect", "relocate"]
 
@@ -90,9 +90,9 @@ def _of_views(state: State, job: RenderJob) -> Iterator[str]:
         yield f"{state.name}: the state holds no view, so there is nothing to see; save it again with a view open"
         return
     for layout in job.layouts:
-        yield from _of_layout(state, layout) if layout != "all" else ()
+        yield from _of_layout(state, layout) if layout != ALL else ()
     for view in job.views or (() if job.layouts else state.views[:1]):
-        if view == "all":
+        if view == ALL:
             continue
         if view not in state.views:
             yield f"--view {view!r} is not in the scene{near(view, state.views)}; it has: {', '.join(state.views)}"

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpirender.engines import DataFile
+from mpirender.engines.script import is_script
 from mpirender.engines.statefile import State, manager_state, parse_xml
 from mpirender.job import RenderJob
 
@@ -203,7 +204,7 @@ def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, a
 def _cure(prop: FileProperty, lost: DataFile, job: RenderJob) -> str:
     """Say what to do about a missing file."""
     beside = job.scene.parent
-    if job.scene.suffix == ".py":
+    if is_script(job):
         return f"mend the script, or --set {shlex.quote(prop.reader)}.{prop.name}=PATH"
     variable = re.match(r"\$([A-Za-z0-9_-]+)", lost.saved)
     if variable and variable[1] not in os.environ:

@@ -21,6 +21,11 @@ LEFT_OUT = (
 ONCE = "Render"  # its first call resets the camera, which is in the picture; the others are left out
 
 
+def is_script(job: RenderJob) -> bool:
+    """Say whether the scene is Python that has to be run."""
+    return job.scene.suffix.lower() == ".py"
+
+
 def inspect(scene: bytes, job: RenderJob) -> Inspection:
     """Say what a script does that is left out, and why it cannot be rendered as asked.
 
