@@ -146,13 +146,14 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
 
     Ends with 2 when it could not be rendered as it is.
     """
-    from mpirender import preflight
+    from mpirender import memory, preflight
     from mpirender.engines import for_scene
 
     job = job_of(options)
     preflight.inspect(job)  # a wrong file is told at once; the version takes a second
     read_by = for_scene(job.scene).version(job)
     inspection = preflight.inspect(job, read_by)
+    inspection = dataclasses.replace(inspection, advice=(*inspection.advice, *memory.advice(inspection)))
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(inspection), "read_by": read_by}, indent=2))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import shlex
@@ -9,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from mpirender import launcher
+from mpirender import launcher, roster
 from mpirender.errors import FramesMissing, LaunchFailed
 from mpirender.flight import Flight
 from mpirender.job import DYNAMIC, RenderJob
@@ -21,6 +22,8 @@ DEADLY = 2  # deaths for which an image is blamed, then it is set aside
 FRUITLESS = 3  # starts in a row that end without an image done or blamed: it is not the images then
 LOG_LINES = 5
 BACKTRACE = re.compile(r"\[\S+:\d+\] (\[ ?\d+\]|\*\*\*)")  # Open MPI's, which tells a scientist nothing
+START_SECONDS = 600.0  # until a rank says that it is up and connected; very many read their program at once
+OUT_OF_MEMORY = "if memory ran out (dmesg tells), give fewer --ranks, or let some share frames (--ranks-per-frame)"
 TOLD = 3  # images set aside for which it is said how to try them
 
 
@@ -32,6 +35,7 @@ class End:
         code: exit code of the launcher, negative for a signal.
         said: what it and the ranks printed.
         hung: ranks that were ended since they took too long for an image.
+        late: whether they were ended since none had come up for too long.
         stopped: whether they were ended since the grace period after a signal was over.
         lost: nodes that do not answer any more.
         launcher: what had started them.
@@ -41,8 +45,20 @@ class End:
     said: tuple[str, ...] = ()
     hung: tuple[int, ...] = ()
     stopped: bool = False
+    late: bool = False
     lost: tuple[str, ...] = ()
     launcher: str = "mpiexec"
+
+    def of_launch(self) -> str:
+        """Say what went wrong that is no rank's doing, empty for nothing."""
+        if self.lost:
+            names = f"node{'s' if len(self.lost) > 1 else ''} {', '.join(self.lost)}"
+            return f"{names} {'do' if len(self.lost) > 1 else 'does'} not answer any more"
+        if self.late:
+            return f"{self.launcher} had started no rank after {START_SECONDS / 60:.0f} minutes and was ended"
+        if self.code < 0 and self.launcher != "none" and not self.hung:
+            return f"{self.launcher} was ended by {launcher.ending(self.code)}"
+        return ""
 
 
 class Fate:
@@ -54,6 +70,7 @@ class Fate:
         self.life = 1
         self.set_aside: dict[Image, str] = {}
         self.reason = ""
+        self.unit = roster.unit(job.ranks_per_frame)
         self.proven = False  # whether the launcher has started ranks in a trial
         self._blamed: Counter[Image] = Counter()
         self._log_tails: dict[Image, list[str]] = {}
@@ -98,11 +115,12 @@ class Fate:
         worth = "signal" in self.reason or self.proven
         if not self._started and (not worth or self._fruitless >= FRUITLESS):
             tail = "; ".join(line.strip() for line in end.said if line.strip(" -"))[-300:]
-            ending = launcher.ending(end.code)
+            ending = self.reason if end.late else launcher.ending(end.code)
             raise LaunchFailed(f"the ranks did not start ({ending}): {tail or 'no output'}; the log is {log}")
         look = f"look into {self.job.folder}/rank-*.log and {log}"
         if self._fruitless >= FRUITLESS:
-            raise FramesMissing(f"the ranks die again and again without an image done: {self.reason}; {look}")
+            out = f"; {OUT_OF_MEMORY}" if "SIGKILL" in self.reason else ""
+            raise FramesMissing(f"the ranks die again and again without an image done: {self.reason}{out}; {look}")
         if self.life > self.job.max_restarts:
             times = f"after {self.life - 1} restarts (--max-restarts {self.job.max_restarts})"
             again = f"{self.reason}, {times}; {look}, then run the same command again to go on"
@@ -118,26 +136,23 @@ class Fate:
         return lines
 
     def alone(self, image: Image) -> str:
-        """Return the command that renders one image on one rank."""
+        """Return the command that renders one image on one rank, or one group."""
         output = next(output for output in self.job.outputs if output.name == image.size)
         job = dataclasses.replace(
             self.job, frames=str(image.frame), vary=(), overrides=(*self.job.overrides, *output.overrides),
             sizes=(output.size,),
             views=(output.view,) if output.view else (), layouts=(output.layout,) if output.layout else (),
-            ranks=1, movie="none", max_restarts=0,
+            ranks=self.job.ranks_per_frame, movie="none", max_restarts=0,
         )  # fmt: skip
         return shlex.join(job.command())
 
     def _cause(self, flight: Flight, end: End) -> tuple[int | None, str]:
         """Return the rank that ended first, as far as is known, and words for what happened."""
-        if end.lost:
-            names = f"node{'s' if len(end.lost) > 1 else ''} {', '.join(end.lost)}"
-            return None, f"{names} {'do' if len(end.lost) > 1 else 'does'} not answer any more"
+        if reason := end.of_launch():
+            return None, reason
         if end.hung:
             rank: int | None = end.hung[0]
             how = f"took too long for {flight.images[end.hung[0]]} and was ended (--frame-timeout)"
-        elif end.code < 0 and end.launcher != "none":
-            return None, f"{end.launcher} was ended by {launcher.ending(end.code)}"
         else:
             death = launcher.Casualty(0) if end.launcher == "none" else launcher.first_death(end.said)
             rank = flight.rank_of(death.pid) if death.pid is not None else flight.rank_in_world(death.rank)
@@ -145,7 +160,7 @@ class Fate:
         if self._desk_died(flight, end):
             return None, f"the process that hands out frames {how}"
         if rank is not None:
-            return rank, f"rank {rank} on {flight.hosts.get(rank, '?')} {how}"
+            return rank, f"{self.unit} {rank} on {flight.hosts.get(rank, '?')} {how}"
         if not flight.pids:
             return None, f"{end.launcher} ended before a rank had started ({launcher.ending(end.code)})"
         return None, f"a rank {how}"
@@ -157,7 +172,7 @@ class Fate:
         """
         if end.hung:
             return [flight.images[one] for one in end.hung]
-        if end.lost or (end.code < 0 and end.launcher != "none") or self._desk_died(flight, end):
+        if end.of_launch() or self._desk_died(flight, end):
             return []  # it was not the images
         if rank is not None:
             return [flight.images[rank]] if rank in flight.images else []
@@ -176,8 +191,10 @@ class Fate:
             self.set_aside[image] = f"set aside after {self._blamed[image]} deaths at it; the last: {self.reason}"
 
     def _log_tail(self, rank: int) -> list[str]:
-        try:
-            text = (self.job.folder / f"rank-{rank:04d}.log").read_text(errors="replace")
-        except OSError:
-            return []
-        return [line for line in text.splitlines() if line.strip() and not BACKTRACE.match(line)][-LOG_LINES:]
+        """Return what the logs of a rank, or of all in a group, end with."""
+        lines = []
+        for log in sorted(self.job.folder.glob(f"rank-{rank:04d}*.log")):
+            with contextlib.suppress(OSError):
+                words = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+                lines += [line for line in words if not BACKTRACE.match(line)][-LOG_LINES:]
+        return lines

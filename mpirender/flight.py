@@ -31,13 +31,14 @@ class Flight:
     """What one start of the ranks is doing.
 
     ``images`` are those that are being rendered, by rank; ``unwritten`` are these and the ones before them whose files
-    are not in their places yet; ``worlds`` are the ranks by the numbers that launchers know them by.
+    are not in their places yet; ``worlds`` are the ranks by the numbers that launchers know them by. Where ranks render
+    in groups, a rank stands for its group, as in the journals.
     """
 
     def __init__(self) -> None:
         self.images: dict[int, Image] = {}
         self.unwritten: dict[int, list[Image]] = defaultdict(list)
-        self.pids: dict[int, int] = {}
+        self.pids: dict[int, list[int]] = {}  # of all ranks in the group
         self.hosts: dict[int, str] = {}
         self.worlds: dict[int, int] = {}
         self.slowest = 0.0
@@ -57,8 +58,10 @@ class Flight:
     def _add(self, rank: int, record: Record) -> None:
         event = record["event"]
         if event == "start":
-            self.pids[rank], self.hosts[rank] = record["pid"], record["host"]
-            self.worlds[record.get("world", rank)] = rank
+            members = [{"world": rank, **record}, *record.get("followers", ())]
+            self.pids[rank] = [member["pid"] for member in members]
+            self.hosts[rank] = ",".join(dict.fromkeys(member["host"] for member in members))
+            self.worlds.update({member["world"]: rank for member in members})
         elif event == "take":
             self.images[rank] = Image(record["frame"], record["size"])
             self.unwritten[rank].append(self.images[rank])
@@ -94,5 +97,5 @@ class Flight:
 
     def rank_of(self, pid: int) -> int | None:
         """Return the rank that has this process id, None where there is none or more than one (on several hosts)."""
-        ranks = [rank for rank, found in self.pids.items() if found == pid]
+        ranks = [rank for rank, found in self.pids.items() if pid in found]
         return ranks[0] if len(ranks) == 1 else None

@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from mpirender import schedule, stopping
+from mpirender.errors import UsageError
 from mpirender.job import DYNAMIC
 from mpirender.outputs import Image
 
@@ -30,21 +31,43 @@ class Crew(NamedTuple):
     """The ranks, and the world they are in: their own, or one with a desk in it.
 
     Args:
-        comm: the ranks that render; on the desk, itself alone.
+        everyone: all ranks that render; on the desk, itself alone.
+        comm: those of them that take up frames: all, or the leaders of the groups.
         desk: the rank of the desk in the world, None where there is none.
+        group: the ranks that render each frame together, the leader first; None where each renders alone.
+        part: number of this rank, or group; on the desk, how many there are.
     """
 
     world: Any
+    everyone: Any
     comm: Any
-    desk: int | None = None
+    desk: int | None
+    group: Any
+    part: int
 
     @classmethod
-    def of(cls, world: Any, kind: str) -> Crew:  # noqa: ANN401 - an mpi4py communicator
-        """Divide a world, for this schedule; all its processes call it. A single rank needs no desk."""
-        if kind != DYNAMIC or world.size == 1:
-            return cls(world, world)
-        desk = place_of_desk(world.allgather(socket.gethostname()))
-        return cls(world, world.Split(color=int(world.rank == desk), key=world.rank), desk)
+    def of(cls, world: Any, kind: str, ranks_per_frame: int = 1) -> Crew:  # noqa: ANN401 - an mpi4py communicator
+        """Divide a world, for this schedule; all its processes call it. A single rank, or group, needs no desk.
+
+        Raises:
+            UsageError: the ranks do not make whole groups.
+        """
+        desk, everyone = None, world
+        if kind == DYNAMIC and world.size > ranks_per_frame:
+            desk = place_of_desk(world.allgather(socket.gethostname()))
+            everyone = world.Split(color=int(world.rank == desk), key=world.rank)
+        count, rest = divmod(world.size - (desk is not None), ranks_per_frame)
+        if rest:
+            raise UsageError(
+                f"--ranks-per-frame {ranks_per_frame}: {world.size - (desk is not None)} ranks make no whole groups; "
+                "start a multiple of it"
+            )
+        part = count if world.rank == desk else everyone.rank // ranks_per_frame
+        if ranks_per_frame == 1:
+            return cls(world, everyone, everyone, desk, None, part)
+        group = world.Split(color=part, key=world.rank)
+        leaders = world.Split(color=int(group.rank > 0 or world.rank == desk), key=world.rank)
+        return cls(world, everyone, leaders, desk, group, part)
 
     @property
     def at_desk(self) -> bool:
@@ -52,9 +75,14 @@ class Crew(NamedTuple):
         return bool(self.desk == self.world.rank)
 
     @property
-    def number(self) -> int:
-        """The rank among those that render; the desk is counted behind them."""
-        return int(self.world.size - 1 if self.at_desk else self.comm.rank)
+    def follows(self) -> bool:
+        """Whether this rank renders what another one takes up."""
+        return self.group is not None and not self.at_desk and bool(self.group.rank)
+
+    @property
+    def name(self) -> str:
+        """The number of the rank among those that take up frames; the desk is counted behind all ranks."""
+        return f"{self.part:04d}-{self.group.rank}" if self.follows else f"{self.part:04d}"
 
 
 def place_of_desk(hosts: Sequence[str]) -> int:
@@ -111,12 +139,16 @@ def parts(images: Sequence[Image], suspects: Collection[Image]) -> list[list[Ima
     return [*(list(sizes) for _, sizes in groupby(calm, key=lambda image: image.task)), *([last] if last else [])]
 
 
-def serve(world: Any) -> None:  # noqa: ANN401
-    """Hand out what the first rank names, until every rank knows that there is no more."""
+def serve(world: Any, takers: int) -> None:  # noqa: ANN401
+    """Hand out what the first rank names, until every rank knows that there is no more.
+
+    Args:
+        takers: how many there are.
+    """
     stopping.ward_off()  # the ranks hear of signals, and say when they take no more
     plan, _ = receive(world, None, PLAN)
     left = iter(plan)
-    at_work = world.size - 1
+    at_work = takers
     since: dict[int, float] = {}
     longest = LONGEST
     while at_work:

@@ -7,13 +7,12 @@ recorded when its file is whole and in its place.
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mpirender import engines, journal, roster
+from mpirender import engines, groups, journal, roster
 from mpirender.errors import NoSpace, out_of_space
 from mpirender.job import RenderJob
 from mpirender.journal import Journal, Record
@@ -36,6 +35,7 @@ class Flown:
     Args:
         started: when that was, by ``time.perf_counter``.
         rendering: seconds that the engine took for it.
+        memory: the most that a rank of the group had taken then, in bytes.
         seconds: those that this rank took for it, until it could go on with the next.
     """
 
@@ -44,6 +44,7 @@ class Flown:
     started: float
     complaints: list[str]
     rendering: float = 0.0
+    memory: int = 0
     seconds: float = 0.0
 
 
@@ -120,7 +121,7 @@ class Painter:
         # A name of its own: a rank of an earlier start may not have died yet.
         part = place.with_name(f".part-{os.getpid()}-{place.name}")
         try:
-            flown.complaints, picture = self.scene.render(flown.image.frame, output, part)
+            flown.complaints, picture, flown.memory = self.scene.render(flown.image.frame, output, part)
             flown.rendering = time.perf_counter() - flown.started
             if any("out of disk space" in text for text in flown.complaints):  # VTK's writers
                 raise NoSpace(self.job.output)
@@ -163,9 +164,9 @@ class Painter:
 
     def _finish(self, flown: Flown, facts: Facts) -> None:
         output = self.outputs[flown.image.size]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts it in KiB
+        peak = max(groups.peak() + facts.get("memory", 0), flown.memory)
         self._record(
-            "done", flown, **{**facts, "memory": peak + facts.get("memory", 0)}, pixels=[output.width, output.height],
+            "done", flown, **{**facts, "memory": peak}, pixels=[output.width, output.height],
             shows=output.shows, renderer=self.scene.description, complaints=flown.complaints,
         )  # fmt: skip
 

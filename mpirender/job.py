@@ -80,6 +80,7 @@ class RenderJob:
         compression_level: zlib level of PNG files, 0 to 9; changes their size, never a pixel.
         on_error: ``fail`` a frame during which the engine reported an error, or ``warn`` and keep it.
         ranks: number of MPI ranks; None takes every core this process may use.
+        ranks_per_frame: ranks that load and render each frame together, for data that one rank's memory does not hold.
         max_restarts: how often the ranks are started again after one of them has died.
         frame_timeout: seconds after which an image counts as hanging; None for 20 times the slowest so far, at least
             10 minutes (4 hours before the first is done).
@@ -123,6 +124,7 @@ class RenderJob:
     schedule: str = AUTO
     on_error: str = "fail"
     ranks: int | None = None
+    ranks_per_frame: int = 1
     max_restarts: int = 10
     frame_timeout: float | None = None
     grace_period: float = 25.0
@@ -171,6 +173,7 @@ class RenderJob:
             mistakes.append(f"--frame-rate {self.frame_rate!r} must be a number of frames a second from 0.01 to 1000")
         if self.ranks is not None and not 1 <= self.ranks <= 1_000_000:
             mistakes.append(f"--ranks {self.ranks} must be at least 1")
+        mistakes += _of_group(self)
         for name in ("max_restarts", "max_requeues"):
             if getattr(self, name) < 0:
                 mistakes.append(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least 0")
@@ -259,8 +262,19 @@ class RenderJob:
             "image_format", "override_color_palette", "font_scaling", "transparent_background",
             "stereo_mode", "one_pass", "camera", "separator_width", "separator_color",
         )  # fmt: skip
+        shared = {"ranks_per_frame": self.ranks_per_frame} if self.ranks_per_frame > 1 else {}
         return {**{name: getattr(self, name) for name in names}, "overrides": list(self.overrides),
-                "color_range": list(self.color_range)}  # fmt: skip
+                "color_range": list(self.color_range), **shared}  # fmt: skip
+
+
+def _of_group(job: RenderJob) -> Iterator[str]:
+    """Yield what is wrong with the number of ranks that share a frame."""
+    if job.ranks_per_frame < 1:
+        yield f"--ranks-per-frame {job.ranks_per_frame} must be at least 1"
+    elif job.ranks_per_frame > 1 and job.launcher == "none":
+        yield f"--launcher none starts one rank, and --ranks-per-frame {job.ranks_per_frame} needs more; take mpiexec"
+    elif job.ranks is not None and 1 <= job.ranks < job.ranks_per_frame:
+        yield f"--ranks {job.ranks} is less than --ranks-per-frame {job.ranks_per_frame}; give at least as many"
 
 
 def _of_picture(job: RenderJob) -> Iterator[str]:

@@ -8,13 +8,16 @@ Every record has ``event``, ``host`` and ``time`` (seconds since the epoch), tho
 
 ``start``
     it is up: ``ranks``, ``pid``, ``run`` (the id of the run; a run that restarts keeps it), ``life``, ``began``
-    (seconds since the process was started), ``world`` (its rank among all that mpiexec has started).
+    (seconds since the process was started), ``world`` (its rank among all that mpiexec has started), ``followers`` (of
+    those that render each frame with it: ``world``, ``host``, ``pid``). Where ranks render in groups, a rank of the
+    journals is a group, its number that of the group, and its leader the one that writes.
 ``plan``
     rank 0, once a start: ``frames`` (a frame set), ``sizes`` (their names), ``total`` and ``left`` images, ``left_of``
     each size, ``fingerprint`` with its ``parts``, ``warnings``.
 ``phase``
     ``phase`` is backend, load, opened (with the ``description`` of program and renderer, ``backend``, EGL ``device``,
-    ``cores`` that the rank may use, ``threads``, and what OpenGL calls the ``renderer``), survey, render, gather,
+    ``cores`` that the rank may use, ``threads``, ``node_memory`` (bytes that a job may take on the machine), what
+    OpenGL calls the ``renderer``, and the hosts of those that it renders ``with``), survey, render, gather,
     encode or end.
 ``take``
     an image was taken up: ``frame``, ``size``.
@@ -48,7 +51,8 @@ Every record has ``event``, ``host`` and ``time`` (seconds since the epoch), tho
 and the supervisor
 
 ``launch``
-    ranks are started: ``run``, ``life`` (1 at first, one more with each restart), ``ranks``, ``pid``, ``set_aside``
+    ranks are started: ``run``, ``life`` (1 at first, one more with each restart), ``ranks`` (of the journals),
+    ``ranks_per_frame`` where it is more than one, ``pid``, ``set_aside``
     (lists of frame, size and reason) and ``suspects`` (lists of frame and size).
 ``death``
     they ended before their work did: ``life``, ``reason``, ``flight`` (lists of rank, frame and size: the images that

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mpirender import container, engines
 from mpirender.backends import THREAD_LIMITS
-from mpirender.errors import ToolMissing
+from mpirender.errors import ToolMissing, UsageError
 from mpirender.job import DYNAMIC, RenderJob
 from mpirender.slurm import Allocation
 
@@ -74,6 +74,8 @@ class Placement:
         nodes: the ranks on each node of a Slurm allocation; empty for this machine alone.
         named: whether the nodes must be named to MPI's launcher, which would place the ranks in another way.
         desk: whether one more process hands out frames (:mod:`mpirender.handout`).
+        group: ranks that render each frame together.
+        spare: ranks that there would be room for, and that make no whole group.
     """
 
     ranks: int
@@ -82,6 +84,13 @@ class Placement:
     nodes: Mapping[str, int] = field(default_factory=dict)
     named: bool = False
     desk: bool = False
+    group: int = 1
+    spare: int = 0
+
+    @property
+    def groups(self) -> int:
+        """How many frames are rendered at a time."""
+        return self.ranks // self.group
 
     @property
     def processes(self) -> int:
@@ -99,8 +108,11 @@ class Placement:
     def on(self, nodes: Sequence[str]) -> Placement:
         """Return the part of it that is on these nodes."""
         kept = {node: ranks for node, ranks in self.nodes.items() if node in nodes}
-        ranks, named = sum(kept.values()), self.named or len(kept) < len(self.nodes)
-        return replace(self, ranks=ranks, nodes=kept, named=named, desk=self.desk and ranks > 1)
+        spare = sum(kept.values()) % self.group
+        kept = without(kept, spare)
+        ranks, named = sum(kept.values()), self.named or bool(spare) or len(kept) < len(self.nodes)
+        desk = self.desk and ranks > self.group
+        return replace(self, ranks=ranks, nodes=kept, named=named, desk=desk, spare=spare)
 
 
 def cores() -> int:
@@ -114,9 +126,13 @@ def here(job: RenderJob, most: int = LARGEST) -> Placement:
     Args:
         most: images there are; ranks that were not asked for are not more.
     """
-    ranks = 1 if job.launcher == "none" else job.ranks or max(min(cores(), most), 1)
+    group = job.ranks_per_frame
+    ranks = 1 if job.launcher == "none" else job.ranks or max(min(cores(), most * group), group)
+    spare = ranks % group
+    ranks -= spare
     way = Way("none" if job.launcher == "none" else "mpiexec")
-    return Placement(ranks, max(cores() // ranks, 1), way, desk=needs_desk(job, ranks))
+    desk = needs_desk(job, ranks)
+    return Placement(ranks, max(cores() // ranks, 1), way, desk=desk, group=group, spare=spare)
 
 
 def within(job: RenderJob, allocation: Allocation, most: int = LARGEST) -> Placement:
@@ -124,20 +140,40 @@ def within(job: RenderJob, allocation: Allocation, most: int = LARGEST) -> Place
 
     Args:
         most: images there are; ranks that were not asked for are not more.
+
+    Raises:
+        UsageError: the ranks of a single frame are more than there is room for.
     """
-    room = sum(allocation.nodes.values())
-    ranks = job.ranks or max(min(room, most), 1)
+    room, group = sum(allocation.nodes.values()), job.ranks_per_frame
+    if not job.ranks and room < group:
+        raise UsageError(
+            f"--ranks-per-frame {group}: Slurm gave this job room for {room} rank{'s' if room > 1 else ''}; "
+            "ask it for more (--nodes, --ntasks-per-node), or give --ranks to have several on a core"
+        )
+    ranks = job.ranks or max(min(room, most * group), 1)
+    spare = ranks % group
+    ranks -= spare
     whole = ranks == room
     nodes = dict(allocation.nodes) if whole else spread(ranks, allocation.nodes)
     desk = needs_desk(job, ranks)
     named = desk or not (whole and allocation.placed)
     threads = max(min(allocation.threads * allocation.nodes[node] // count for node, count in nodes.items()), 1)
-    return Placement(ranks, threads, nodes=nodes, named=named, desk=desk)
+    return Placement(ranks, threads, nodes=nodes, named=named, desk=desk, group=group, spare=spare)
 
 
 def needs_desk(job: RenderJob, ranks: int) -> bool:
     """Say whether the schedule takes one more process than ranks, to hand out the frames."""
-    return job.schedule == DYNAMIC and ranks > 1
+    return job.schedule == DYNAMIC and ranks > job.ranks_per_frame
+
+
+def without(nodes: Mapping[str, int], spare: int) -> dict[str, int]:
+    """Take so many ranks away, from the last of the nodes on; those that have none are left out."""
+    left = dict(nodes)
+    for node in reversed(list(nodes)):
+        taken = min(spare, left[node])
+        left[node] -= taken
+        spare -= taken
+    return {node: ranks for node, ranks in left.items() if ranks}
 
 
 def spread(ranks: int, room: Mapping[str, int]) -> dict[str, int]:

@@ -61,6 +61,9 @@ DATA = option_group(
 RUNNING = option_group(
     "How it runs",
     option("-n", "--ranks", type=int, metavar="N", help="MPI ranks. [default: one per core you may use]"),
+    option("--ranks-per-frame", type=int, metavar="K", default=1,
+           help="Ranks that load and render each frame together, for data that one rank's memory does not hold; ranks "
+           "beyond a multiple of K are not started."),
     option("--schedule", metavar="HOW", default="auto",
            help="interleaved; contiguous (a block of frames per rank); or dynamic (frame by frame as ranks get free: "
            "where frames or nodes differ much). auto is contiguous for filters that carry something on from frame to "

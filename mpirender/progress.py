@@ -32,6 +32,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.ranks = 0
+        self.unit = "rank"
         self.total = 0
         self.kept = 0
         self.done = 0
@@ -67,6 +68,7 @@ class Counts:
         """Count in what changes the course of the run."""
         if event == "start":
             self.ranks = record["ranks"]
+            self.unit = roster.unit(1 + len(record.get("followers", ())))
         elif event == "note":
             self.news.append(record["text"])
         elif event == "launch" and "job" in record:
@@ -149,7 +151,7 @@ class Counts:
             parts.append(f"{duration(left)} left")
         slowest = self.slowest()
         if slowest:
-            parts.append(f"slowest rank {slowest[0]}: {slowest[1]:.2f} s/image")
+            parts.append(f"slowest {self.unit} {slowest[0]}: {slowest[1]:.2f} s/image")
         if self.failed:
             parts.append(f"{self.failed} failed")
         return ", ".join(parts)
@@ -159,7 +161,7 @@ def headline(record: Record) -> str:
     """Say where the ranks of a Slurm job are started, and in which of its lives."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record["time"]))
     life = f", started for the {ordinal(record['job_life'])} time" if record["job_life"] > 1 else ""
-    ranks = f"{record['ranks']} rank{'s' if record['ranks'] > 1 else ''}"
+    ranks = roster.workers(record["ranks"], record.get("ranks_per_frame", 1))
     return f"{at}  Slurm job {record['job']}{life}: {ranks} on {record['nodes']} by {record['launcher']}"
 
 

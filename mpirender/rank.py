@@ -26,7 +26,7 @@ if __name__ == "__main__":
     own = str(Path(__file__).resolve().parents[1])
     sys.path.extend(path for path in [own, *os.environ.get("MPIRENDER_PATH", "").split(os.pathsep)] if path)
 
-from mpirender import assembly, backends, engines, handout, journal, lock, resume, roster, stopping, survey
+from mpirender import assembly, backends, engines, groups, handout, journal, lock, resume, roster, stopping, survey
 from mpirender import frames as framesets
 from mpirender.errors import (
     EncodeFailed,
@@ -40,6 +40,7 @@ from mpirender.errors import (
     one_line,
     out_of_space,
 )
+from mpirender.groups import LedScene
 from mpirender.handout import Crew
 from mpirender.images import Painter
 from mpirender.job import RenderJob
@@ -73,11 +74,16 @@ def main() -> None:
     try:
         check_world(world.size, MPI.Get_library_version())
         job = world.bcast(read_job(job_file) if world.rank == 0 else None, root=0)
-        crew = Crew.of(world, job.schedule)
-        with log_of_rank(job.folder, crew.number):
-            if crew.at_desk:
+        crew = Crew.of(world, job.schedule, job.ranks_per_frame)
+        with log_of_rank(job.folder, crew.name):
+            if crew.group is not None:
+                engines.for_scene(job.scene).divide(crew.part, crew.group.rank)
+            if crew.at_desk or crew.follows:
                 writer.close()
-                handout.serve(world)
+            if crew.at_desk:
+                handout.serve(world, crew.part)
+            elif crew.follows:
+                follow(crew, job)
             else:
                 run(crew, job, run_id, writer)
                 writer.close()
@@ -119,23 +125,25 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
         orders, beat = take_orders(comm, job, run_id, stack)
         log = stack.enter_context(Journal(job.folder, comm.rank, socket.gethostname()))
         stop = stack.enter_context(stopping.on_signals(lambda name: log.write("stop", signal=name)))
+        followers = groups.members(crew.group, crew.world)
         log.write("start", ranks=comm.size, pid=os.getpid(), run=orders.run, life=orders.life, began=age(),
-                  world=crew.world.rank)  # fmt: skip
+                  world=crew.world.rank, followers=followers)  # fmt: skip
 
         def go_on() -> bool:
             beat()
             return not stop.asked
 
         engine = engines.for_scene(job.scene)
-        content, data = comm.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
+        content, data = crew.everyone.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
         log.write("phase", phase="backend")
-        ability = stack.enter_context(backends.chosen(comm, engine, job))
+        ability = stack.enter_context(backends.chosen(crew.everyone, engine, job))
         log.write("phase", phase="load")
-        scene = engine.open_scene(content, job)
-        log.write("phase", phase="opened", description=scene.description, **roster.entry(ability, scene.renderer))
+        scene = opened(crew, engine, content, job, stack)
+        about = roster.entry(ability, scene.renderer, [follower["host"] for follower in followers])
+        log.write("phase", phase="opened", description=scene.description, **about)
         backends.check(ability, scene.renderer, job)
         check_complaints(log, job, scene)
-        with_what = sorted(set(comm.allgather(scene.description)))
+        with_what = sorted(set(crew.everyone.allgather(scene.description)))
         images = comm.bcast(resume.wanted(job, scene.frames) if comm.rank == 0 else None, root=0)
         records = journal.read(job.folder) if comm.rank == 0 else []
         data += comm.bcast(files_of(scene.files) if comm.rank == 0 else None, root=0)
@@ -161,6 +169,31 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
         with recorded(log):
             assembly.assemble(comm, log, job, images, outcomes, stopped=stop.name)
         log.write("phase", phase="end")
+
+
+def follow(crew: Crew, job: RenderJob) -> None:
+    """Render frames together with the leader of this rank's group, until that has nothing more."""
+    stopping.ward_off()  # the leaders hear of signals
+    groups.members(crew.group, crew.world)
+    engine = engines.for_scene(job.scene)
+    content, _ = crew.everyone.bcast(None, root=0)
+    with backends.chosen(crew.everyone, engine, job) as ability:
+        scene = engine.open_scene(content, job, crew.group)
+        backends.check(ability, scene.renderer, job)
+        crew.everyone.allgather(scene.description)
+        groups.follow(scene, crew.group)
+
+
+def opened(
+    crew: Crew, engine: engines.Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack
+) -> engines.Scene:
+    """Open the scene on a rank that takes up frames; those of its group wait for it until the stack ends."""
+    scene = engine.open_scene(content, job, crew.group)
+    if crew.group is None:
+        return scene
+    led = LedScene(scene, crew.group)
+    stack.callback(led.dismiss)
+    return led
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpirender import frames as framesets
-from mpirender import spent
+from mpirender import roster, spent
 from mpirender.job import RenderJob
 from mpirender.launcher import cores
 from mpirender.outputs import Output
@@ -35,7 +35,12 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     """Say where everything is, how long it took and what a frame cost."""
     count = len(next(iter(result.frames.values())))
     lines = [f"{'done in':>10}  {duration(result.seconds)}"]
-    cost = f", {result.seconds_per_image:.2f} s each on a rank, ranks {result.busy:.0%} busy" if result.rendered else ""
+    unit = roster.unit(result.ranks_per_frame)
+    cost = (
+        f", {result.seconds_per_image:.2f} s each on a {unit}, {unit}s {result.busy:.0%} busy"
+        if result.rendered
+        else ""
+    )
     kept = f", {result.kept} kept from before" if result.kept else ""
     lines.append(f"{'images':>10}  {result.rendered} rendered{kept}{cost}")
     lines += [f"{'by' if not place else '':>10}  {line}" for place, line in enumerate(result.roster)]
@@ -66,8 +71,10 @@ def where_time_went(result: RenderResult) -> list[str]:
     """Say where the time went, as lines; nothing where nothing was rendered."""
     if not result.rendered:
         return []
-    share = f"{result.efficiency:.0%} of the time of {len(result.spent)} ranks was spent on rendering"
-    return [*spent.table(result.spent), share if len(result.spent) > 1 else share.replace("1 ranks", "the rank")]
+    count, each = len(result.spent), result.ranks_per_frame
+    who = roster.workers(count, each) if count > 1 else f"the {roster.unit(each)}"
+    share = f"{result.efficiency:.0%} of the time of {who} was spent on rendering"
+    return [*spent.table(result.spent, roster.unit(each)), share]
 
 
 def _of(count: int) -> str:
@@ -145,6 +152,6 @@ def _paste(sheet: Image, picture: Image, path: Path, corner: tuple[int, int]) ->
 HANDED_OUT = "frames are handed out as ranks get free, by one more process that renders nothing"
 
 
-def schedule_lines(shares: Sequence[Sequence[int]]) -> list[str]:
-    """Write who renders which frame, a line per rank."""
-    return [f"rank {rank}: {framesets.text(share) or 'nothing'}" for rank, share in enumerate(shares)]
+def schedule_lines(shares: Sequence[Sequence[int]], unit: str = "rank") -> list[str]:
+    """Write who renders which frame, a line per rank, or per group."""
+    return [f"{unit} {rank}: {framesets.text(share) or 'nothing'}" for rank, share in enumerate(shares)]

@@ -31,6 +31,7 @@ class RenderResult:
         restarts: how often the ranks were started again after a death.
         spent: where the time of each rank went.
         efficiency: share of the time of all ranks, over the whole run, that was spent on rendering; 0 to 1.
+        ranks_per_frame: ranks that rendered each frame together; the groups are counted as ranks then.
         roster: which rank rendered where, on which cores and with what, as lines; of the newest start of the ranks.
     """
 
@@ -46,6 +47,7 @@ class RenderResult:
     restarts: int
     spent: dict[int, Spent]
     efficiency: float
+    ranks_per_frame: int
     roster: tuple[str, ...]
 
 
@@ -69,6 +71,7 @@ def result_of(job: RenderJob, records: Sequence[Record], seconds: float) -> Rend
         busy=busy(records),
         spent=seconds_of,
         efficiency=efficiency(seconds_of, seconds),
+        ranks_per_frame=job.ranks_per_frame,
         roster=tuple(roster.table(opened)),
         restarts=sum(record["event"] == "death" for record in records),
         complained=sum(bool(record["complaints"]) for record in done),

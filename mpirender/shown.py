@@ -19,7 +19,7 @@ def command_line(job: RenderJob, placement: Placement) -> str:
 
 def dry_run_lines(job: RenderJob) -> list[str]:
     """Check the job, write it where the command expects it, and say what would be done."""
-    from mpirender import folder, preflight, report, schedule, slurm, trial
+    from mpirender import folder, preflight, report, roster, schedule, slurm, supervise, trial
     from mpirender import frames as framesets
 
     inspection = preflight.check(job)
@@ -29,9 +29,10 @@ def dry_run_lines(job: RenderJob) -> list[str]:
     placement = trial.place(job, slurm.allocation(), images)
     who = [report.HANDED_OUT]
     if not placement.desk:
-        shares = schedule.deal([frame for _ in job.variants for frame in frames], placement.ranks, job.schedule)
-        alone = report.schedule_lines(shares)
-        who = alone if combinations == 1 else [f"rank {rank}: {len(mine)} of them" for rank, mine in enumerate(shares)]
+        shares = schedule.deal([frame for _ in job.variants for frame in frames], placement.groups, job.schedule)
+        unit = roster.unit(placement.group)
+        alone = report.schedule_lines(shares, unit)
+        who = alone if combinations == 1 else [f"{unit} {one}: {len(mine)} of them" for one, mine in enumerate(shares)]
     count = f"{len(frames)} frames at {', '.join(map(str, job.outputs))}: {images} images"
     if combinations > 1:
         count = f"{combinations} combinations of values, frames {framesets.text(frames)} of each: {images} images"
@@ -39,7 +40,8 @@ def dry_run_lines(job: RenderJob) -> list[str]:
         count, who = "the frames are known when the script has run; they will be dealt out then; now", []
     return [
         *(f"warning: {warning}" for warning in inspection.warnings),
-        f"{count} on {placement.ranks} ranks",
+        f"{count} on {roster.workers(placement.groups, placement.group)}",
+        *filter(None, [supervise.leftover(placement)]),
         *who,
         "",
         command_line(job, placement),

@@ -88,13 +88,17 @@ def efficiency(spent: Mapping[int, Spent], wall: float) -> float:
     return sum(one.render for one in spent.values()) / (len(spent) * wall) if spent and wall > 0 else 0.0
 
 
-def table(spent: Mapping[int, Spent]) -> list[str]:
-    """Write the seconds as lines with a head: rank by rank, or of many ranks the mean and the extremes."""
+def table(spent: Mapping[int, Spent], unit: str = "rank") -> list[str]:
+    """Write the seconds as lines with a head: rank by rank, or of many ranks the mean and the extremes.
+
+    Args:
+        unit: what they are called; a group is counted by what its leader does.
+    """
     rows = {str(rank): astuple(one) for rank, one in spent.items()}
     if len(rows) > RANKS_SHOWN:
         columns = list(zip(*rows.values()))
         kinds: dict[str, Callable[[Sequence[float]], float]] = {"mean": statistics.fmean, "least": min, "most": max}
         rows = {name: tuple(map(kind, columns)) for name, kind in kinds.items()}
     head = f"{'seconds':>7} " + " ".join(f"{name:>8}" for name in NAMES)
-    what = "rank " if len(spent) <= RANKS_SHOWN else ""
+    what = f"{unit} " if len(spent) <= RANKS_SHOWN else ""
     return [head, *(f"{what + name:>7} " + " ".join(f"{max(s, 0.0):8.1f}" for s in row) for name, row in rows.items())]

@@ -20,6 +20,7 @@ def ward_off(but: Sequence[signal.Signals] = ()) -> None:
     ``preexec_fn``: they are blocked, since many programs that are told to ignore them set handlers of their own.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, set(SIGNALS) - set(but))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(but))  # its parent may be one that is to hear of none
 
 
 class StopRequest:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mpirender import engines, folder, launcher, lock, preflight, slurm, space, stopping, trial
+from mpirender import engines, fate, folder, launcher, lock, memory, preflight, roster, slurm, space, stopping, trial
 from mpirender.errors import (
     BY_EXIT_CODE,
     NO_SPACE,
@@ -30,6 +30,7 @@ from mpirender.flight import Flight, time_limit
 from mpirender.job import RenderJob
 from mpirender.journal import Journal, Record, Tail
 from mpirender.launch import Launch, sweep
+from mpirender.launcher import Placement
 from mpirender.lock import Lock
 from mpirender.result import RenderResult, counts, result_of
 from mpirender.slurm import Allocation
@@ -103,6 +104,14 @@ def note(watch: Callable[[Sequence[Record]], None], text: str) -> None:
     watch([{"event": "note", "time": time.time(), "text": text}])
 
 
+def leftover(placement: Placement) -> str:
+    """Say that there is room for ranks that make no whole group, empty where all do."""
+    if not placement.spare:
+        return ""
+    left = "1 more is" if placement.spare == 1 else f"{placement.spare} more are"
+    return f"{placement.ranks} ranks make {roster.workers(placement.groups, placement.group)}; {left} not started"
+
+
 class Run:
     """One run of the command: as many starts of the ranks as it takes."""
 
@@ -122,8 +131,7 @@ class Run:
         self.watch = watch
         self.records: list[Record] = []
         self._tail = Tail(job.folder)
-        self._estimate = space.Estimate(job)
-        self._warned = False
+        self._estimates: list[space.Estimate | memory.Estimate] = [space.Estimate(job), memory.Estimate(job)]
 
     def go_on_until_done(self, images: int, stop: StopRequest, held: Lock) -> None:
         """Start the ranks, and start them again after a death, until their work is done.
@@ -160,6 +168,8 @@ class Run:
                 raise self._stopped(stop) from None
             raise
         self.fate.proven = bool(self.placement.nodes)  # a launcher for them was tried
+        if rest := leftover(self.placement):
+            note(self.watch, rest)
 
     def _finish(self, error: MpirenderError | None, started: float) -> None:
         """Write down how the run has ended."""
@@ -206,10 +216,13 @@ class Run:
 
     def _whereabouts(self) -> dict[str, Any]:
         """Return what to record of where the ranks run."""
-        fields: dict[str, Any] = {"ranks": self.placement.ranks, "launcher": str(self.placement.way)}
+        placement = self.placement
+        fields: dict[str, Any] = {"ranks": placement.groups, "launcher": str(placement.way)}
+        if placement.group > 1:
+            fields["ranks_per_frame"] = placement.group
         if self.allocation is not None:
-            whole = len(self.placement.nodes) in (0, len(self.allocation.nodes))
-            fields["nodes"] = self.allocation.node_list if whole else ",".join(self.placement.nodes)
+            whole = len(placement.nodes) in (0, len(self.allocation.nodes))
+            fields["nodes"] = self.allocation.node_list if whole else ",".join(placement.nodes)
             fields.update(job=self.allocation.job, cluster=self.allocation.cluster, job_life=self.allocation.life)
         return fields
 
@@ -225,10 +238,11 @@ class Run:
         ending: float | None = None  # since when they are to end
         grace = 0.0
         hung: tuple[int, ...] = ()
-        over = False
+        over = late = False
+        started = time.monotonic()
         pause = max(POLL_SECONDS, POLL_SECONDS_A_RANK * self.placement.ranks)
         with Launch(self.job, self.placement, self.fate.run_id) as launch:
-            while launch.code is None and not (hung or over):
+            while launch.code is None and not (hung or over or late):
                 held.beat()
                 self._look(flight)
                 if ending is None and (stop.asked or flight.stopped(LATE_SECONDS)):
@@ -239,15 +253,16 @@ class Run:
                     self.log.write("stop", signal=name, grace=grace)
                 over = ending is not None and time.monotonic() - ending > grace
                 over = over or stop.interrupted > 1
+                late = not over and not flight.pids and time.monotonic() - started > fate.START_SECONDS
                 hung = () if over else flight.hanging(time_limit(self.job.frame_timeout, flight.slowest))
                 time.sleep(pause)
-            if hung or over:
+            if hung or over or late:
                 launch.end(AT_ONCE_SECONDS)
         self._look(flight)
         folder.tidy(self.job)
         code = launch.code
         assert code is not None  # it has ended with the block
-        return End(code, tuple(launch.said), hung, stopped=over)
+        return End(code, tuple(launch.said), hung, stopped=over, late=late)
 
     def _grace(self, signal: str) -> float:
         """Return the seconds that images in flight get to end after a signal."""
@@ -262,10 +277,11 @@ class Run:
         if flight is None or not new:
             return
         flight.add(new)
-        self._estimate.add(new)
-        if not self._warned and (shortage := self._estimate.shortage()):
-            self.log.write("warning", text=shortage)
-            self._warned = True
+        for estimate in list(self._estimates):
+            estimate.add(new)
+            if shortage := estimate.shortage():
+                self.log.write("warning", text=shortage)
+                self._estimates.remove(estimate)  # once is enough
 
     def _stopped(self, stop: StopRequest) -> MpirenderError:
         """Return the error for a run that a signal has ended."""

@@ -67,6 +67,9 @@ def survivors(placement: Placement, allocation: Allocation | None, stop: Callabl
 
     Args:
         stop: called often; when it says so, the placement is returned as it is.
+
+    Raises:
+        LaunchFailed: the ranks that are left do not suffice for a frame.
     """
     if allocation is None or len(placement.nodes) < 2:
         return placement
@@ -75,7 +78,16 @@ def survivors(placement: Placement, allocation: Allocation | None, stop: Callabl
         here = slurm.answering([node for node in placement.nodes if node in left], stop)
     except LaunchFailed:  # Slurm's controller has troubles of its own
         return placement
-    return placement.on(here) if here and not stop() else placement
+    if not here or stop():
+        return placement
+    kept = placement.on(here)
+    if not kept.ranks:
+        lost, rest = ", ".join(node for node in placement.nodes if node not in here), f"{kept.spare} of the ranks"
+        raise LaunchFailed(
+            f"{lost} do not answer any more; {rest} would be left, too few for --ranks-per-frame {placement.group}; "
+            "submit the job again to go on"
+        )
+    return kept
 
 
 def ways(job: RenderJob) -> Iterator[Way]:

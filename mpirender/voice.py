@@ -11,12 +11,16 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def log_of_rank(folder: Path, rank: int) -> Iterator[None]:
-    """Send everything this process prints, C++ included, to the rank's own log for the time of the block."""
+def log_of_rank(folder: Path, rank: str) -> Iterator[None]:
+    """Send everything this process prints, C++ included, to the rank's own log for the time of the block.
+
+    Args:
+        rank: its number, as in the name of the log.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    log = os.open(folder / f"rank-{rank:04d}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    log = os.open(folder / f"rank-{rank}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)

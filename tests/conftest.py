@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from background import COMMANDS, Background
-from mpirender import display, movie
+from mpirender import display, launcher, movie
 from second_root import PROGRAMS, Root, made
 
 HERE = Path(__file__).parent
@@ -181,11 +181,15 @@ def x_server() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def pvbatch(x_server: dict[str, str]) -> Run:
-    """Run a script in ParaView's own pvbatch, on one process with a display."""
+    """Run a script in ParaView's own pvbatch, on one process with a display, or on several as one ParaView."""
 
-    def run(script: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [need("pvbatch"), "--no-mpi", str(script), *map(str, arguments)]
+    def run(script: Path, *arguments: object, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+        start = ["--no-mpi"] if ranks == 1 else ["--sym"]
+        command = [need("pvbatch"), *start, str(script), *map(str, arguments)]
         environment = {**os.environ, **x_server}
+        if ranks > 1:
+            command = [need("mpiexec"), "-n", str(ranks), *command]
+            environment.update(launcher.settings(1, environment, root=os.geteuid() == 0))
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done

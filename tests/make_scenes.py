@@ -189,6 +189,37 @@ def make_pulse():
     save_state("pulse")
 
 
+def make_pieces():
+    """Timesteps of two files each, for readers that share them out among ranks."""
+    folder = FOLDER / "pieces_data"
+    folder.mkdir()
+    paths = [str(folder / f"step_{step}.pvtp") for step in range(6)]
+    for step, path in enumerate(paths):
+        for half in range(2):
+            source = vtkSphereSource()
+            source.SetRadius(1 + step / 10)
+            source.SetThetaResolution(40)
+            source.SetPhiResolution(40)
+            source.SetStartTheta(180 * half)
+            source.SetEndTheta(180 * half + 180)
+            writer = vtkXMLPolyDataWriter()
+            writer.SetFileName(str(folder / f"step_{step}_{half}.vtp"))
+            writer.SetInputConnection(source.GetOutputPort())
+            writer.Write()
+        names = "".join(f'<Piece Source="step_{step}_{half}.vtp"/>' for half in range(2))
+        vector = 'type="Float32" NumberOfComponents="3"'
+        arrays = (
+            f'<PPoints><PDataArray {vector}/></PPoints><PPointData><PDataArray {vector} Name="Normals"/></PPointData>'
+        )
+        Path(path).write_text(f'<VTKFile type="PPolyData"><PPolyData>{arrays}{names}</PPolyData></VTKFile>')
+    view = new_view()
+    simple.Show(simple.XMLPartitionedPolydataReader(FileName=paths), view)
+    simple.ResetCamera(view)
+    simple.GetAnimationScene().UpdateAnimationUsingDataTimeSteps()
+    play("Snap To TimeSteps")
+    save_state("pieces")
+
+
 def make_cut():
     """A slice and isosurfaces of a wavelet that stay as they are, for those who change them; the camera moves."""
     view = new_view()
@@ -284,6 +315,7 @@ for make in (
     make_series,
     make_two_views,
     make_pulse,
+    make_pieces,
     make_cut,
     make_still,
     make_flow,

@@ -16,9 +16,9 @@ PACKAGE = REPOSITORY / "mpirender"
 # From the bottom up: a room may import those before it.
 ROOMS = (
     "errors", "frames", "variants", "outputs", "job", "container", "processes", "stopping", "display",
-    "engines", "roster", "backends", "schedule", "handout", "journal", "png", "writing", "orders", "lock",
+    "engines", "roster", "backends", "schedule", "handout", "groups", "journal", "png", "writing", "orders", "lock",
     "ffmpeg", "readback", "movie", "gif", "cuts", "segments", "resume", "survey", "images", "assembly", "voice",
-    "rank", "slurm", "launcher", "launch", "preflight", "trial", "folder", "space", "flight", "fate", "spent",
+    "rank", "slurm", "launcher", "launch", "preflight", "trial", "folder", "space", "memory", "flight", "fate", "spent",
     "result", "supervise", "lives", "progress", "report", "study", "status", "guard", "stock", "encode",
     "submit", "doctor", "options", "asked", "shown", "cli",
 )  # fmt: skip

@@ -82,7 +82,7 @@ from mpirender.outputs import Image
 crew = handout.Crew.of(MPI.COMM_WORLD, "dynamic")
 start = time.monotonic(), time.process_time()
 if crew.at_desk:
-    handout.serve(crew.world)
+    handout.serve(crew.world, crew.part)
 else:
     with handout.share(crew, [Image(frame, "HD") for frame in range(100)], (), "dynamic") as mine:
         for image in mine:

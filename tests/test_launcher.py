@@ -10,7 +10,7 @@ import pytest
 
 from conftest import Run
 from mpirender import backends, launcher, slurm
-from mpirender.errors import LaunchFailed
+from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job import RenderJob
 from mpirender.launcher import Casualty, Placement, Way
 from mpirender.slurm import Allocation
@@ -204,6 +204,32 @@ def test_the_nodes_that_are_left_keep_their_ranks(tmp_path: Path) -> None:
     left = launcher.within(job(tmp_path), allocation()).on(["n2"])
     assert (left.ranks, left.nodes) == (2, {"n2": 2})
     assert launcher.start(job(tmp_path), left)[1:] == ["-n", "2", "-host", "n2:2"]
+
+
+def test_ranks_that_share_frames_make_whole_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "cores", lambda: 8)
+    placed = [launcher.here(job(tmp_path, ranks_per_frame=3, ranks=ranks)) for ranks in (None, 3, 7)]
+    assert [(one.ranks, one.groups, one.spare) for one in placed] == [(6, 2, 2), (3, 1, 0), (6, 2, 1)]
+    assert launcher.here(job(tmp_path, ranks_per_frame=3), 1).ranks == 3, "one image is one group's"
+    assert launcher.here(job(tmp_path, ranks_per_frame=12)).ranks == 12, "more than there are cores, as asked"
+    assert launcher.start(job(tmp_path), placed[2])[1:] == ["-n", "6"]
+    handing_out = launcher.here(job(tmp_path, ranks_per_frame=3, schedule="dynamic"))
+    assert (handing_out.ranks, handing_out.processes) == (6, 7)
+    assert launcher.here(job(tmp_path, ranks_per_frame=6, schedule="dynamic")).processes == 6, "nobody to hand out to"
+
+
+def test_groups_within_an_allocation_leave_out_what_makes_no_whole_one(tmp_path: Path) -> None:
+    placed = launcher.within(job(tmp_path, ranks_per_frame=4), allocation())
+    assert (placed.ranks, placed.groups, placed.spare, placed.nodes) == (4, 1, 2, {"n1": 3, "n2": 1})
+    with pytest.raises(UsageError, match="--ranks-per-frame 7: Slurm gave this job room for 6 ranks; ask it for more"):
+        launcher.within(job(tmp_path, ranks_per_frame=7), allocation())
+    several = launcher.within(job(tmp_path, ranks_per_frame=2), allocation())
+    left = several.on(["n1"])
+    assert (left.ranks, left.nodes, left.spare) == (4, {"n1": 4}, 0)
+    three = launcher.within(job(tmp_path, ranks_per_frame=3), allocation()).on(["n1"])
+    assert (three.ranks, three.nodes, three.spare) == (3, {"n1": 3}, 1)
+    assert launcher.start(job(tmp_path), three)[1:] == ["-n", "3", "-host", "n1:3"]
+    assert launcher.within(job(tmp_path, ranks_per_frame=3), allocation()).on(["n2"]).ranks == 0
 
 
 def test_srun_puts_as_many_ranks_on_each_node_as_they_have_room_for() -> None:

@@ -118,6 +118,17 @@ def records(output: Path, event: str) -> list[Record]:
     return [record for record in journal.read(output / ".mpirender") if record["event"] == event]
 
 
+def deaths(output: Path) -> list[Record]:
+    """Return the deaths of ranks that had come up.
+
+    Debian 12's srun --mpi=pmix loses now and then, on a busy machine, what the ranks of a node tell each other as they
+    start. MPI dies of that before mpirender is reached (1 in 40 starts of a program that only says hello), and the
+    ranks are started again.
+    """
+    up = {record["life"] for record in records(output, "start")}
+    return [record for record in records(output, "death") if record["life"] in up]
+
+
 def some_are_done(output: Path, count: int = 4) -> None:
     """Wait until so many images are done; a launcher that does not answer costs its trial a minute, then the next."""
     eventually(lambda: (output / ".mpirender").is_dir() and len(records(output, "done")) >= count, 180, story(output))
@@ -374,7 +385,7 @@ def test_without_kill_a_run_goes_on_when_a_node_crashes(
     log = (tmp_path / "log").read_text()
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "0"), log
     assert_each_frame_was_done_once(output, 100)
-    (death,) = records(output, "death")
+    (death,) = deaths(output)
     assert death["reason"] == "node n2 does not answer any more"
     assert death["blamed"] == []
     assert re.search(rf"Slurm job {number}: 4 ranks on n1,n3 by {how}", log)
@@ -435,7 +446,7 @@ def test_a_rank_that_is_killed_on_another_node_costs_its_frame_in_flight(
     assert cluster.run("kill", "-KILL", victim["pid"], on="n2").returncode == 0
     job = ended(cluster, number)
     assert job["JobState"] == "COMPLETED", (tmp_path / "log").read_text()
-    (death,) = records(output, "death")
+    (death,) = deaths(output)
     assert death["reason"].startswith(f"rank {victim['rank']} on n2 died")
     assert_each_frame_was_done_once(output, 60)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob
@@ -131,10 +131,12 @@ class Rendered(NamedTuple):
         complaints: what the engine reported as errors meanwhile.
         picture: rows from the top, shape (height, width, channels), 8 bits a channel; valid until the next call. None
             where the engine has written the file itself.
+        memory: the most that a rank of the group has taken so far, in bytes; 0 where a rank renders alone.
     """
 
     complaints: list[str]
     picture: NDArray[np.uint8] | None = None
+    memory: int = 0
 
 
 Ranges = dict[str, tuple[float, float]]  # least and greatest value, by the name of an array
@@ -188,6 +190,8 @@ class Engine(Protocol):
     def command(self, job: RenderJob) -> list[str]:
         """Return the program that runs a rank (``[pvbatch, --no-mpi]``), before ``-m mpirender.rank``.
 
+        Where ranks share a frame it is one whose ranks can (``[pvbatch, --sym]``).
+
         Raises:
             ToolMissing: it is not installed.
         """
@@ -238,8 +242,21 @@ class Engine(Protocol):
         """Return the environment in which the engine renders so, set before the scene is opened."""
         ...
 
-    def open_scene(self, scene: bytes, job: RenderJob) -> Scene:
-        """Load the scene from memory and render once, so that frames come out as the engine's own animation does."""
+    def divide(self, group: int, rank: int) -> None:
+        """Make ranks that have the same number of a group render together; all processes call it, before a scene opens.
+
+        Args:
+            rank: number of this process within its group.
+        """
+        ...
+
+    def open_scene(self, scene: bytes, job: RenderJob, group: Any = None) -> Scene:  # noqa: ANN401
+        """Load the scene from memory and render once, so that frames come out as the engine's own animation does.
+
+        Args:
+            group: mpi4py communicator of the ranks that do this together, and all that they do with the scene; None for
+                a rank alone.
+        """
         ...
 
     def checks(self, job: RenderJob) -> Sequence[Check]:

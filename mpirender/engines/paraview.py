@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 KILLED_SECONDS = 1.0  # in which whoever kills all processes of a run has come to this one
 BACKENDS = tuple(pvwindow.WINDOWS)
+_kept: list[Any] = []  # what VTK refers to without owning it
 CURE = (
     "load your site's ParaView module, install it (Debian, Ubuntu: apt-get install paraview python3-paraview), "
     "or name the program with --pvbatch PATH or MPIRENDER_PVBATCH"
@@ -40,18 +41,21 @@ CURE = (
 def command(job: RenderJob) -> list[str]:
     """Return pvbatch, each rank a ParaView of its own (``--no-mpi``); in a container it is the one in there.
 
+    Where ranks share a frame all of them run the same program (``--sym``), and are divided into groups in there.
+
     Raises:
         ToolMissing: there is no such program.
     """
+    mode = "--no-mpi" if job.ranks_per_frame == 1 else "--sym"
     if job.container:
-        return [job.pvbatch or "pvbatch", "--no-mpi"]
+        return [job.pvbatch or "pvbatch", mode]
     asked = job.pvbatch or os.environ.get("MPIRENDER_PVBATCH") or "pvbatch"
     found = shutil.which(asked)
     if found is None:
         raise ToolMissing(
             f"{asked} is not found; {CURE}" if asked == "pvbatch" else f"{asked}: no such program; {CURE}"
         )
-    return [found, "--no-mpi"]
+    return [found, mode]
 
 
 def verify(job: RenderJob, *, afresh: bool = False) -> None:
@@ -86,7 +90,7 @@ def mpiexec(job: RenderJob) -> str | None:
 def version(job: RenderJob) -> str:
     """Return what pvbatch says of itself (``5.11.0``), empty when it is not there or says nothing of the kind."""
     try:
-        question = [*container.words(job), *command(job), "--version"]
+        question = [*container.words(job), command(job)[0], "--no-mpi", "--version"]
         for _ in range(2):  # it may be killed along with others, which says nothing of it
             answer = subprocess.run(
                 question, capture_output=True, text=True, timeout=60, check=False,
@@ -161,7 +165,16 @@ def settings(ability: Ability) -> Mapping[str, str]:
     return pvwindow.settings(ability)
 
 
-def open_scene(scene: bytes, job: RenderJob) -> ParaViewScene:
+def divide(group: int, rank: int) -> None:
+    """Make a ParaView of its own of each group of ranks that pvbatch has started as one."""
+    from vtkmodules.vtkParallelCore import vtkMultiProcessController
+
+    part = vtkMultiProcessController.GetGlobalController().PartitionController(group, rank)
+    vtkMultiProcessController.SetGlobalController(part)
+    _kept.append(part)
+
+
+def open_scene(scene: bytes, job: RenderJob, group: Any = None) -> ParaViewScene:  # noqa: ANN401
     """Load a prepared state from memory, or run a script, and render once.
 
     Without that first render the first frame of each process differs from ParaView's own: labels of axes settle in it.
@@ -169,7 +182,7 @@ def open_scene(scene: bytes, job: RenderJob) -> ParaViewScene:
     Raises:
         UsageError: the state does not load, or holds no such view, layout, or reachable size; the script fails.
     """
-    errors = ErrorLog()  # before ParaView loads anything: what it prints while loading counts too
+    errors = ErrorLog(group)  # before ParaView loads anything: what it prints while loading counts too
     try:
         from paraview import simple
     except ImportError as error:

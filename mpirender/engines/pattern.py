@@ -122,7 +122,11 @@ def checks(job: RenderJob) -> Sequence[Check]:
     return ()
 
 
-def open_scene(scene: bytes, job: RenderJob) -> PatternScene:
+def divide(group: int, rank: int) -> None:
+    """Do nothing: each rank of a group paints the whole picture, and that of the leader is taken."""
+
+
+def open_scene(scene: bytes, job: RenderJob, group: Any = None) -> PatternScene:  # noqa: ANN401
     """Return the pattern, ready to paint."""
     return PatternScene(_settings(scene, job.scene.name), job)
 

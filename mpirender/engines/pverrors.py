@@ -31,13 +31,22 @@ MOST_NOTES = 100  # of one process: a script may warn with another text in every
 
 
 class ErrorLog:
-    """Collects what is reported in this process from now on, in the order of appearance."""
+    """Collects what is reported from now on, in this process or in a group of them, in the order of appearance.
 
-    def __init__(self) -> None:
+    The ranks of a group ask it at the same time, and get the same answer: they must go the same way.
+    """
+
+    def __init__(self, group: Any = None) -> None:  # noqa: ANN401
+        """Begin to listen.
+
+        Args:
+            group: mpi4py communicator of the ranks that render together, None for a rank alone.
+        """
         from vtkmodules.util.misc import calldata_type
         from vtkmodules.util.vtkConstants import VTK_STRING
         from vtkmodules.vtkCommonCore import vtkOutputWindow
 
+        self._group = group
         self._errors: list[str] = []
         self._notes: list[str] = []
         self._noted: set[str] = set()
@@ -59,14 +68,22 @@ class ErrorLog:
 
     def take(self) -> list[str]:
         """Return the errors since the last call, each text once."""
-        texts = list(dict.fromkeys(self._errors))
-        self._errors.clear()
-        return texts
+        texts, self._errors = self._errors, []
+        return self._of_all(texts)
 
     def notes(self) -> list[str]:
         """Return the warnings since the last call, each text once per process."""
         texts, self._notes = self._notes, []
-        return texts
+        return self._of_all(texts)
+
+    def anywhere(self, doubt: bool) -> bool:
+        """Say whether any of the ranks has a doubt."""
+        return doubt if self._group is None else any(self._group.allgather(doubt))
+
+    def _of_all(self, texts: list[str]) -> list[str]:
+        """Return what all ranks of the group have, each text once."""
+        parts = [texts] if self._group is None else self._group.allgather(texts)
+        return list(dict.fromkeys(text for part in parts for text in part))
 
     def _report(self, text: str) -> None:
         if any(harmless.search(text) for harmless in HARMLESS):

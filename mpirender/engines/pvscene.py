@@ -82,7 +82,7 @@ class ParaViewScene:
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as SaveAnimation would; what is no png ParaView writes itself."""
-        if self._suspect or self._errors.take():
+        if self._errors.anywhere(self._suspect) or self._errors.take():
             self._start_afresh()
         self._image = None
         self._suspect = True  # until this frame has ended well: it may also end with an exception

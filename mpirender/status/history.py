@@ -32,6 +32,7 @@ class Stretch:
         run: id of the run.
         life: which start of its ranks this is, from 1.
         ranks: how many were started with it.
+        ranks_per_frame: ranks that render each frame together; such a group is one rank here.
         since, heard: times of its first and of its newest record.
         step: the phase it is in.
         taken: the ``take`` record of the image it has in hand.
@@ -46,6 +47,7 @@ class Stretch:
     ranks: int
     since: float
     heard: float
+    ranks_per_frame: int = 1
     step: str = "start"
     plan: Record | None = None
     taken: Record | None = None
@@ -64,7 +66,9 @@ class Stretch:
         """Begin one with its ``start`` record."""
         time = start["time"]
         run, life = start.get("run", ""), start.get("life", 1)
-        return cls(start["rank"], start.get("host", ""), run, life, start["ranks"], time, time)
+        hosts = dict.fromkeys([start.get("host", ""), *(follower["host"] for follower in start.get("followers", ()))])
+        each = 1 + len(start.get("followers", ()))
+        return cls(start["rank"], ",".join(hosts), run, life, start["ranks"], time, time, each)
 
     def add(self, record: Record) -> None:
         """Count a record in."""
@@ -173,6 +177,7 @@ class Run:
         self.now = self._life(len(self.launches))
         root = self.now.get(0)
         self.ranks: int = self.launches[-1]["ranks"] if self.launches else root.ranks if root else 0
+        self.ranks_per_frame = max((stretch.ranks_per_frame for stretch in self.stretches), default=1)
         if not self.launches:  # an older run may have had more, and version 0.1 gave runs no id
             self.now = {rank: stretch for rank, stretch in self.now.items() if rank < self.ranks}
         self.set_aside: list[tuple[int, str, str]] = self.launches[-1].get("set_aside", []) if self.launches else []

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mpirender import frames as framesets
 from mpirender.progress import RENDERING, duration
+from mpirender.roster import unit
 from mpirender.space import amount
 from mpirender.status.view import WAITING, RankStatus, Status
 
@@ -16,7 +17,7 @@ RANKS_SHOWN = 32
 LINES_OF_A_KIND = 10
 LINES_OF_THE_END = 30
 LABEL = 10  # characters
-TITLES = ("rank", "host", "images", "s/image", "memory", "last sign", "doing")
+TITLES = ("host", "images", "s/image", "memory", "last sign", "doing")
 LEFT = ("host", "doing")  # columns of text
 FIRST_TO_GO = ("memory", "s/image", "images")  # where the terminal is narrow
 DIED = "it was killed or its machine went away; run the same command again"
@@ -58,7 +59,7 @@ def _head(seen: Status) -> list[str]:
     failed_lines = [f"{_named(failure.size, failure.frames)}: {failure.reason}" for failure in news]
     rows += [("failed", line) for line in _few(failed_lines, "reasons")]
     rows += [("warning", line) for line in _few(seen.warnings, "warnings")]
-    rows += [("renderer", line) for line in _renderers(seen.ranks)]
+    rows += [("renderer", line) for line in _renderers(seen.ranks, unit(seen.ranks_per_frame))]
     return [f"{label:>{LABEL}}  {text}" for label, text in rows]
 
 
@@ -84,15 +85,15 @@ def _named(size: str, frames: str) -> str:
     return f"{size} {framesets.named(framesets.parse(frames))}".lstrip()
 
 
-def _renderers(ranks: Sequence[RankStatus]) -> list[str]:
-    """Name what renders, and on which ranks where they differ."""
+def _renderers(ranks: Sequence[RankStatus], what: str) -> list[str]:
+    """Name what renders, and on which ranks or groups where they differ."""
     where: dict[str, list[int]] = defaultdict(list)
     for rank in ranks:
         if rank.renderer:
             where[rank.renderer].append(rank.rank)
     if len(where) == 1:
         return list(where)
-    return [f"{renderer} (rank {framesets.text(found)})" for renderer, found in where.items()]
+    return [f"{renderer} ({what} {framesets.text(found)})" for renderer, found in where.items()]
 
 
 def _rank_lines(seen: Status, most: int, width: int | None = None) -> list[str]:
@@ -103,7 +104,7 @@ def _rank_lines(seen: Status, most: int, width: int | None = None) -> list[str]:
     if len(shown) > most:
         worst = sorted(shown, key=lambda rank: _worry(seen, rank), reverse=True)
         shown, others = worst[:most], worst[most:]
-    titles = list(TITLES)
+    titles = [unit(seen.ranks_per_frame), *TITLES]
     rows = [_cells(seen, rank) for rank in shown]
     table = _table(titles, rows)
     for title in FIRST_TO_GO:
@@ -137,8 +138,8 @@ def _cells(seen: Status, rank: RankStatus) -> dict[str, str]:
         image = _named(rank.size or "", str(rank.frame))
         doing = f"{image} for {_span(_age(seen, rank.taken))}" if doing == RENDERING else f"{doing} in {image}"
     return {
-        "rank": str(rank.rank),
-        "host": rank.host.split(".")[0],
+        unit(seen.ranks_per_frame): str(rank.rank),
+        "host": ",".join(host.split(".")[0] for host in rank.host.split(",")),
         "images": str(rank.images),
         "s/image": "" if rank.seconds_per_image is None else f"{rank.seconds_per_image:.2f}",
         "memory": "" if rank.memory is None else amount(rank.memory),
@@ -151,7 +152,7 @@ def _table(titles: Sequence[str], rows: Sequence[dict[str, str]]) -> list[str]:
     """Line columns up: text to the left, numbers to the right."""
     cells = [dict(zip(titles, titles)), *rows]
     widths = {title: max(len(row[title]) for row in cells) for title in titles}
-    widths["rank"] = max(widths["rank"], LABEL)
+    widths[titles[0]] = max(widths[titles[0]], LABEL)
     return [
         "  ".join(f"{row[title]:{'<' if title in LEFT else '>'}{widths[title]}}" for title in titles).rstrip()
         for row in cells
@@ -179,9 +180,9 @@ def _clock(when: float, now: float) -> str:
 
 def _rate(rate: float) -> str:
     """Write images a second, or a minute or an hour where they take long."""
-    for unit, seconds in (("s", 1), ("min", 60)):
+    for each, seconds in (("s", 1), ("min", 60)):
         if rate * seconds >= 0.1:
-            return f"{rate * seconds:.2f} images/{unit}"
+            return f"{rate * seconds:.2f} images/{each}"
     return f"{rate * 3600:.2f} images/h"
 
 

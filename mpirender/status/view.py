@@ -72,6 +72,7 @@ class Status:
         phase: what a running one does, in words.
         pid, host: who leads it, while it runs.
         job: number of its Slurm job.
+        ranks_per_frame: ranks that render each frame together; such a group is one of ``ranks``.
         since, ended: when it began, and when it ended or was last heard of.
         code, message: exit code and words that it ended with.
         total, done, failed, left: numbers of images, None before they are known.
@@ -90,6 +91,7 @@ class Status:
     pid: int | None = None
     host: str = ""
     job: str = ""
+    ranks_per_frame: int = 1
     since: float | None = None
     ended: float | None = None
     code: int | None = None
@@ -134,7 +136,9 @@ def status_of(history: History, owner: Owner | None, *, output: Path, scene: str
         )
         job = str(run.launches[-1].get("job", "")) if run.launches else ""
         warnings = tuple(map(one_line, run.warnings()))
-        seen = dataclasses.replace(seen, since=run.began(), job=job, warnings=warnings, ranks=ranks)
+        seen = dataclasses.replace(
+            seen, since=run.began(), job=job, ranks_per_frame=run.ranks_per_frame, warnings=warnings, ranks=ranks
+        )
     if owner is not None and seen.state == "running":
         seen = dataclasses.replace(seen, pid=owner.pid or None, host=owner.host)
     return _with_estimate(seen, run)
