@@ -19,11 +19,12 @@ import pytest
 
 from background import COMMANDS, Background
 from mpirender import display, launcher, movie
-from second_root import PROGRAMS, Root, made
+from second_root import PROGRAMS, WINDOWS, WITH_OSMESA, Root, made
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
 SIZE = "480x270"
+SCENES_OF_SECOND_ROOT = ("annotated", "series")  # the ones whose frames are hardest to get right
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -61,6 +62,22 @@ def second_root() -> Root:
         need(program)
     BACKGROUND.need("second_root")
     return made()
+
+
+@pytest.fixture(scope="session")
+def scenes_of_second_root(second_root: Root, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Make states with ParaView 6.1, and its own SaveAnimation frames of some, for both backends."""
+    folder = tmp_path_factory.mktemp("scenes61")
+    pvbatch = ("pvbatch", "--no-mpi", "--opengl-window-backend")
+    second_root.need(*pvbatch, "EGL", HERE / "make_scenes.py", folder)
+    for name in SCENES_OF_SECOND_ROOT:
+        for backend, window in WINDOWS.items():
+            words = [HERE / "save_animation.py", folder / f"{name}.pvsm", folder / f"{name}-{backend}", SIZE]
+            second_root.need(*pvbatch, window, *words, **WITH_OSMESA)
+    return SimpleNamespace(
+        folder=folder, state=lambda name: folder / f"{name}.pvsm",
+        frames=lambda name, backend: folder / f"{name}-{backend}",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

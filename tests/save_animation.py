@@ -2,14 +2,27 @@
 
 Runs in pvbatch: ``pvbatch --no-mpi save_animation.py STATE FOLDER WxH [LAYOUT] [NAME=VALUE ...]``. With
 ``fit=True`` the view, or the layout, has the size of the image from the beginning; ``first`` is what is done after
-loading, in Python.
+loading, in Python. On several ranks (``--sym``) the state is loaded from memory: LoadState of ParaView 6.1 hangs there.
 """
 
 import ast
 import sys
 from pathlib import Path
 
-from paraview import simple
+from paraview import servermanager, simple
+from paraview.modules.vtkPVVTKExtensionsCore import vtkPVXMLParser
+from vtkmodules.vtkParallelCore import vtkMultiProcessController
+
+
+def load(state: str) -> None:
+    """Load a state."""
+    if vtkMultiProcessController.GetGlobalController().GetNumberOfProcesses() == 1:
+        simple.LoadState(state)
+        return
+    parser = vtkPVXMLParser()
+    parser.Parse(Path(state).read_text())
+    servermanager.ProxyManager().SMProxyManager.LoadXMLState(parser.GetRootElement())
+    simple.SetActiveView(simple.GetRenderViews()[0])
 
 
 def main() -> None:
@@ -19,7 +32,7 @@ def main() -> None:
     options = {name: ast.literal_eval(value) for name, _, value in (a.partition("=") for a in rest if "=" in a)}
     Path(folder).mkdir(parents=True, exist_ok=True)
     simple._DisableFirstRenderCameraReset()  # else simple.Render forgets the camera that the state was saved with
-    simple.LoadState(state)
+    load(state)
     exec(options.pop("first", ""))  # what somebody would type first
     sides = [int(side) for side in size.split("x")]
     fit = options.pop("fit", False)

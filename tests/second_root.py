@@ -25,6 +25,7 @@ PACKAGES = (
 )  # fmt: skip
 OSMESA = ("libosmesa6", "libglapi-mesa", "libllvm15", "libxml2", "libicu72", "libz3-4", "libedit2", "libffi8")
 WITH_OSMESA = {"LD_LIBRARY_PATH": "/opt/osmesa/usr/lib/x86_64-linux-gnu"}
+WINDOWS = {"egl": "EGL", "osmesa": "OSMesa"}  # as ParaView's own --opengl-window-backend calls them
 PROGRAMS = ("debootstrap", "unshare", "dpkg", "apt-get")
 MPIRENDER = "/opt/mpirender/bin/mpirender"
 STAMP = "complete"

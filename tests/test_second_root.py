@@ -8,13 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import HERE, SIZE, assert_same_pictures
+from conftest import SCENES_OF_SECOND_ROOT, SIZE, assert_same_pictures
 from mpirender import journal
-from second_root import MPIRENDER, WITH_OSMESA, Root
+from second_root import MPIRENDER, WINDOWS, WITH_OSMESA, Root
 
 pytestmark = pytest.mark.slow
-WINDOWS = {"egl": "EGL", "osmesa": "OSMesa"}  # as ParaView's own --opengl-window-backend calls them
-SCENES = ("annotated", "series")  # the ones whose frames are hardest to get right
 
 
 @pytest.fixture(scope="module")
@@ -23,23 +21,13 @@ def root(second_root: Root) -> Root:
 
 
 @pytest.fixture(scope="module")
-def scenes(root: Root, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Make states with ParaView 6.1, and its own SaveAnimation frames of some, for both backends."""
-    folder = tmp_path_factory.mktemp("scenes61")
-    pvbatch = ("pvbatch", "--no-mpi", "--opengl-window-backend")
-    root.need(*pvbatch, "EGL", HERE / "make_scenes.py", folder)
-    for name in SCENES:
-        for backend, window in WINDOWS.items():
-            words = [HERE / "save_animation.py", folder / f"{name}.pvsm", folder / f"{name}-{backend}", SIZE]
-            root.need(*pvbatch, window, *words, **WITH_OSMESA)
-    return SimpleNamespace(
-        state=lambda name: folder / f"{name}.pvsm", frames=lambda name, backend: folder / f"{name}-{backend}"
-    )
+def scenes(scenes_of_second_root: SimpleNamespace) -> SimpleNamespace:
+    return scenes_of_second_root
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("backend", WINDOWS)
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", SCENES_OF_SECOND_ROOT)
 def test_a_frame_is_paraviews_frame(
     root: Root, scenes: SimpleNamespace, tmp_path: Path, name: str, backend: str, ranks: int
 ) -> None:
