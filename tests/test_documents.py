@@ -111,6 +111,7 @@ def test_readme_names_only_options_that_exist(tmp_path: Path) -> None:
         "--help",
         "--open-mode",
         "--mpi",
+        "--sym",
     }
     assert used - set(re.findall(r"--[a-z][a-z-]+", of_sbatch.stdout)) <= known
 
