@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender.errors import MpirenderError, UsageError
@@ -56,6 +57,23 @@ def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
     except MpirenderError as error:
         mistakes += str(error).splitlines()
     raise UsageError(list(dict.fromkeys(mistakes)))
+
+
+def make_study(options: dict[str, Any], at: int | None) -> list[str]:
+    """Turn options of a study into those of a job, with its own defaults; return what is wrong with them.
+
+    Args:
+        at: the frame that is asked for alone.
+    """
+    wrong = []
+    if not options["vary"]:
+        wrong.append("--vary NAME.PROPERTY=VALUES is missing: what is to be studied?")
+    if at is not None and options["frames"] is not None:
+        wrong.append("--at and --frames exclude each other; give one of them")
+    options["frames"] = options["frames"] or str(at or 0)
+    options["output"] = options["output"] or f"{Path(options['scene']).stem}_study"
+    options["movie"] = options["movie"] if len(only_frames(options["frames"])) > 1 else "none"
+    return wrong
 
 
 def only_frames(text: str) -> Sequence[int]:

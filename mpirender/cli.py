@@ -15,7 +15,7 @@ import cloup
 from cloup import option
 
 from mpirender import __version__
-from mpirender.asked import checked_job_of, job_of, only_frames
+from mpirender.asked import checked_job_of, job_of, make_study
 from mpirender.errors import MpirenderError, UsageError
 from mpirender.options import DATA, FRAMES, MOVIE, OF_SBATCH, PROGRAMS, RENDERING, SAYS, SCENE, SLURM, VARY
 from mpirender.shown import command_line, dry_run_lines, inspection_lines
@@ -70,14 +70,7 @@ def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: 
     """
     from mpirender import study as room
 
-    wrong = []
-    if not options["vary"]:
-        wrong.append("--vary NAME.PROPERTY=VALUES is missing: what is to be studied?")
-    if at is not None and options["frames"] is not None:
-        wrong.append("--at and --frames exclude each other; give one of them")
-    options["frames"] = options["frames"] or str(at or 0)
-    options["output"] = options["output"] or f"{Path(options['scene']).stem}_study"
-    options["movie"] = options["movie"] if len(only_frames(options["frames"])) > 1 else "none"
+    wrong = make_study(options, at)
     try:
         job = checked_job_of(options)
     except UsageError as error:
@@ -91,11 +84,18 @@ def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: 
 @SCENE
 @cloup.argument("sbatch_options", nargs=-1, help="After --, any other options of sbatch.", required=False)
 @SLURM
+@VARY
 @RENDERING
 @option("--script", metavar="PATH", help="Batch script to start from. [default: MPIRENDER_SLURM_SCRIPT, else our own]")
 @option("--print", "print_only", is_flag=True, help="Print the script that would be submitted; submit nothing.")
-def submit(print_only: bool, script: str | None, sbatch_options: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    """Check a scene here and render it in a Slurm job.
+def submit(
+    print_only: bool,
+    script: str | None,
+    sbatch_options: tuple[str, ...],
+    at: int | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Check a scene here and render it in a Slurm job, or study it (--vary).
 
     The batch script is written into the output folder; the job goes back into the queue by itself until the movie is
     done.
@@ -104,7 +104,8 @@ def submit(print_only: bool, script: str | None, sbatch_options: tuple[str, ...]
 
     given = [f"--{name.replace('_', '-')}={value}" for name in OF_SBATCH if (value := options.pop(name)) is not None]
     words, template = [*given, *sbatch_options], Path(script).absolute() if script else room.template()
-    others = [*room.wrong_options(sbatch_options), *room.wrong_script(template)]
+    others = [*room.wrong_options(sbatch_options), *room.wrong_script(template, study=bool(options["vary"]))]
+    others += make_study(options, at) if options["vary"] or at is not None else []
     try:
         job = checked_job_of(options, tools=False)
         room.check(job)

@@ -17,6 +17,7 @@ from mpirender.job import RenderJob
 NAME = "mpi_render.slurm"
 PACKAGE = Path(__file__).resolve().parent
 LOG = "mpirender-%j.log"
+COMMAND = "MPIRENDER_COMMAND"  # by which the script is told to do a study
 
 
 def submit(job: RenderJob, script: str) -> str:
@@ -57,6 +58,7 @@ def script_for(job: RenderJob, options: Sequence[str], template: Path) -> str:
     lines = text.splitlines()
     behind = 1 + max((number for number, line in enumerate(lines) if line.startswith("#SBATCH")), default=0)
     added = ["# Put in by mpirender submit:", *directives([*own, *options]), *path_lines(os.environ)]
+    added += [f"export {COMMAND}=study"] if job.vary else []
     added.append(f"set -- {shlex.join(job.arguments())}")
     return "\n".join([*lines[:behind], *added, *lines[behind:], ""])
 
@@ -109,11 +111,14 @@ def check(job: RenderJob) -> None:
         raise UsageError(mistakes)
 
 
-def wrong_script(script: Path) -> list[str]:
+def wrong_script(script: Path, *, study: bool = False) -> list[str]:
     """Say why a batch script will not do."""
     if not script.is_file():
         return [f"--script {script}: no such file"]
-    if '"$@"' not in script.read_text(errors="replace"):
+    text = script.read_text(errors="replace")
+    if study and COMMAND not in text:
+        return [f"--script {script}: it renders, and makes no study; take over ${COMMAND} from launch/{NAME}"]
+    if '"$@"' not in text:
         return [f'--script {script}: it does not pass its arguments on ("$@"); start from launch/{NAME}']
     return []
 

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from conftest import REPOSITORY, SIZE, assert_same_pictures, need
+from conftest import REPOSITORY, SIZE, assert_same_pictures, need, pixels
 from mpirender import journal
 from mpirender.journal import Record
 from slurm_cluster import PROGRAMS, Cluster, eventually
@@ -176,6 +177,26 @@ def test_frames_of_a_job_on_two_nodes_are_paraviews(
     assert (output / f"orbit_{SIZE}.mp4").is_file()
     assert Counter(record["host"] for record in records(output, "start")) == {"n1": 2, "n2": 2}
     assert re.search(rf"Slurm job {number}: 4 ranks on n\[1-2\] by {how}", log)
+
+
+def test_ranks_of_two_nodes_share_the_frames_of_a_study(
+    cluster: Cluster, sbatch: Submit, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
+    """A group on each node, and one on both."""
+    words = ("--size", SIZE, "--vary", "Contour1.Isosurfaces=100,140,180", "--ranks-per-frame", "2")
+    options = ("--nodes=2", "--ntasks-per-node=3", "--export=ALL,MPIRENDER_COMMAND=study")
+    job = ended(cluster, sbatch(options, scenes.state("cut"), *words))
+    log = (tmp_path / "log").read_text()
+    assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), log
+    output = tmp_path / "cut_study"
+    starts = records(output, "start")
+    places = [sorted([start["host"], *(other["host"] for other in start["followers"])]) for start in starts]
+    assert sorted(places) == [["n1", "n1"], ["n1", "n2"], ["n2", "n2"]]
+    assert "3 groups of 2 ranks on n[1-2] by " in log
+    assert len((output / "study.csv").read_text().splitlines()) == 1 + 3
+    pictures = [pixels(path) for path in sorted(output.glob("*/*/*.png"))]
+    assert len(pictures) == 3
+    assert all(np.abs(pictures[0].astype(int) - other).max() > 50 for other in pictures[1:])
 
 
 def test_status_on_the_login_node_shows_a_job_as_it_runs(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:

@@ -41,6 +41,19 @@ def test_the_shell_hands_render_what_was_asked_for(tmp_path: Path) -> None:
     assert said.split("\0")[:-1] == ["render", "--grace-period", "90", *job.arguments()]
 
 
+def test_a_study_is_submitted_as_one(run: Run, tmp_path: Path) -> None:
+    job = RenderJob(tmp_path / "a.pvsm", tmp_path / "out", frames="0", movie="none", vary=("Cone1.Resolution=3,6",))
+    script = submit.script_for(job, [], TEMPLATE).replace("exec mpirender", "printf '%s\\n'")
+    said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said == ["study", "--grace-period", "90", *job.arguments()]
+    site = tmp_path / "site.slurm"
+    site.write_text('#!/bin/bash\nexec mpirender render "$@"\n')
+    done = run("submit", "a.pvsm", "--vary", "Cone1.Resolution=3,6", "--at", 1, "--frames", "2", "--script", site)
+    assert done.returncode == 2
+    assert "it renders, and makes no study; take over $MPIRENDER_COMMAND from launch/mpi_render.slurm" in done.stderr
+    assert "--at and --frames exclude each other" in done.stderr
+
+
 def test_what_is_asked_for_wins_over_what_the_script_has() -> None:
     script = submit.script_for(RenderJob("x.pattern"), ["--nodes=8"], TEMPLATE)
     lines = [line for line in script.splitlines() if line.startswith("#SBATCH")]
