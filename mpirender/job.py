@@ -78,6 +78,7 @@ class RenderJob:
         one_pass: give the view the size of the image, and render it in one pass; text keeps its points, so that it is
             smaller in the picture than in that of :func:`SaveAnimation`.
         compression_level: zlib level of PNG files, 0 to 9; changes their size, never a pixel.
+        allow_order_dependence: render also what a script makes of a frame by chance; nothing is tried then.
         on_error: ``fail`` a frame during which the engine reported an error, or ``warn`` and keep it.
         ranks: number of MPI ranks; None takes every core this process may use.
         ranks_per_frame: ranks that load and render each frame together, for data that one rank's memory does not hold.
@@ -122,6 +123,7 @@ class RenderJob:
     one_pass: bool = False
     compression_level: int = 1
     schedule: str = AUTO
+    allow_order_dependence: bool = False
     on_error: str = "fail"
     ranks: int | None = None
     ranks_per_frame: int = 1
@@ -262,7 +264,8 @@ class RenderJob:
             "image_format", "override_color_palette", "font_scaling", "transparent_background",
             "stereo_mode", "one_pass", "camera", "separator_width", "separator_color",
         )  # fmt: skip
-        shared = {"ranks_per_frame": self.ranks_per_frame} if self.ranks_per_frame > 1 else {}
+        shared: dict[str, Any] = {"ranks_per_frame": self.ranks_per_frame} if self.ranks_per_frame > 1 else {}
+        shared.update({"allow_order_dependence": True} if self.allow_order_dependence else {})
         return {**{name: getattr(self, name) for name in names}, "overrides": list(self.overrides),
                 "color_range": list(self.color_range), **shared}  # fmt: skip
 

@@ -68,6 +68,8 @@ RUNNING = option_group(
            help="interleaved; contiguous (a block of frames per rank); or dynamic (frame by frame as ranks get free: "
            "where frames or nodes differ much). auto is contiguous for filters that carry something on from frame to "
            "frame (particle tracers), else interleaved."),
+    option("--allow-order-dependence", is_flag=True, help="Render also where a script of the scene makes something "
+           "else of a frame each time it runs. Without it that is tried before anything is rendered."),
     option("--on-error", metavar="WHAT", default="fail",
            help="fail a frame during which ParaView reported an error, or warn and keep it."),
     option("--max-restarts", type=int, metavar="N", default=10,

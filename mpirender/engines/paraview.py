@@ -203,7 +203,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Any = None) -> ParaViewScene
         pvset.check_arrays(job)
     if seen is not None:
         opened.files = [Path(file.path) for file in seen.data_files]
-        opened.warnings = seen.warnings
+        opened.warnings = [*seen.warnings, *opened.warnings]
     return opened
 
 

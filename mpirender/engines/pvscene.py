@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Ranges, Rendered, colours, merged, pvcolours, statefile, surprises
+from mpirender.engines import Ranges, Rendered, colours, merged, pvcolours, pvorder, statefile, surprises
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvwindow import WINDOWS
 from mpirender.job import RenderJob
@@ -79,6 +79,8 @@ class ParaViewScene:
         window = next((view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")), None)
         self.renderer = _renderer(window)
         self.description = f"ParaView {self.version}, {_backend(window)}, {self.renderer}"
+        if not (self._still or job.allow_order_dependence):
+            self._try_order(job.scene.name)
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as SaveAnimation would; what is no png ParaView writes itself."""
@@ -104,6 +106,19 @@ class ParaViewScene:
         errors = self._errors.take() + before
         self._suspect = _doubtful(errors)
         return Rendered(errors, picture)
+
+    def compute(self, frame: int, *, in_order: bool) -> None:
+        """Have the data of a frame computed afresh, after those of the frames before it or at once."""
+        self._start_afresh()
+        if in_order:
+            self._play_up_to(frame)
+        self._go_to(self.times[frame])
+        for view in self._views:
+            view.SMProxy.Update()
+
+    def anywhere(self, doubt: bool) -> bool:
+        """Say whether any of the ranks that render together has a doubt."""
+        return self._errors.anywhere(doubt)
 
     def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames in which ranges of colour maps have to be found: all, the first, or none."""
@@ -141,6 +156,22 @@ class ParaViewScene:
     def notes(self) -> list[str]:
         """Return what ParaView warned of since the last call, each text once per process."""
         return self._errors.notes()
+
+    def _try_order(self, name: str) -> None:
+        """Find out whether scripts carry something on from frame to frame."""
+        scripts = pvorder.scripts()
+        if not scripts:
+            return
+        if pvorder.depends(self, name) and not self._remembers:
+            self._remembers = True
+            found = f"{', '.join(scripts)} carries something on from frame to frame (found by trying)"
+            cost = "every rank computes the frames before its own as well; with --schedule contiguous it does so once"
+            self.warnings = [f"{found}, so {cost}"]
+        self._errors.take()  # what is reported now will be again when frames are rendered
+        self._start_afresh()
+        self._go_to(self._times_before[0])
+        self._render_views()
+        self._suspect = bool(self._errors.take())
 
     def _capture(self, options: Any, path: Path) -> NDArray[np.uint8] | None:  # noqa: ANN401
         """Capture the picture as ParaView's SaveScreenshot does; one that is no png is written, too."""

@@ -1,0 +1,95 @@
+"""Scripts in a scene that keep something from frame to frame: found out by trying, played in order, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import HERE, SIZE, Run, assert_same_pictures
+
+pytestmark = pytest.mark.slow
+
+# A superquadric whose roundness a script makes of the time, and of what it may keep.
+MAKER = """
+import sys
+from paraview import simple
+
+TIMESTEPS = '''
+information, executive = self.GetOutputInformation(0), self.GetExecutive()
+for time in range(6):
+    information.Append(executive.TIME_STEPS(), time)
+for time in (0, 5):
+    information.Append(executive.TIME_RANGE(), time)
+'''
+SHAPE = '''
+import builtins, random
+from vtkmodules.vtkFiltersSources import vtkSuperquadricSource
+time = self.GetOutputInformation(0).Get(self.GetExecutive().UPDATE_TIME_STEP())
+KEPT
+source = vtkSuperquadricSource()
+source.SetThetaRoundness(roundness)
+source.Update()
+self.GetOutput().ShallowCopy(source.GetOutput())
+'''
+view = simple.CreateView("RenderView")
+simple.AssignViewToLayout(view=view, layout=simple.CreateLayout("Main"))
+view.ViewSize = [640, 400]
+simple.SetActiveView(view)
+shape = simple.ProgrammableSource(
+    registrationName="Shape1", OutputDataSetType="vtkPolyData", ScriptRequestInformation=TIMESTEPS,
+    Script=SHAPE.replace("KEPT", open(sys.argv[2]).read()),
+)
+simple.Show(shape, view)
+view.CameraPosition, view.CameraFocalPoint = [1, 1, 2], [0, 0, 0]
+simple.GetAnimationScene().UpdateAnimationUsingDataTimeSteps()
+simple.GetAnimationScene().PlayMode = "Snap To TimeSteps"
+simple.SaveState(sys.argv[1])
+"""
+KEPT = {
+    "nothing": "roundness = 0.2 + 0.3 * time",
+    "in self": "self.total = getattr(self, 'total', 0.2) + 0.1 * time\nroundness = self.total",
+    "outside": "builtins.total = getattr(builtins, 'total', 0.2) + 0.1\nroundness = builtins.total",
+    "chance": "roundness = random.random()",
+}
+
+
+@pytest.fixture
+def scripted(pvbatch: Run, tmp_path: Path) -> Callable[[str], Path]:
+    """Make a state whose script keeps something: in which way?"""
+
+    def make(how: str) -> Path:
+        (tmp_path / "maker.py").write_text(MAKER)
+        (tmp_path / "kept.py").write_text(KEPT[how])
+        pvbatch(tmp_path / "maker.py", tmp_path / "shape.pvsm", tmp_path / "kept.py")
+        return tmp_path / "shape.pvsm"
+
+    return make
+
+
+@pytest.mark.parametrize("how", ["nothing", "in self"])
+def test_frames_are_those_of_the_animation_whatever_a_script_keeps_in_its_filter(
+    run: Run, scripted: Callable[[str], Path], pvbatch: Run, tmp_path: Path, how: str
+) -> None:
+    state = scripted(how)
+    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", SIZE)
+    words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
+    done = run("render", state, *words)
+    assert done.returncode == 0, done.stderr
+    assert ("Shape1 carries something on from frame to frame (found by trying)" in done.stdout) == (how == "in self")
+    assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
+
+
+@pytest.mark.parametrize("how", ["outside", "chance"])
+def test_a_script_that_no_order_makes_right_is_refused_unless_allowed(
+    run: Run, scripted: Callable[[str], Path], tmp_path: Path, how: str
+) -> None:
+    words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
+    done = run("render", scripted(how), *words)
+    assert done.returncode == 2
+    assert "what Shape1 makes of frame 2 differs from one time to the next" in done.stderr
+    assert not list((tmp_path / "out").rglob("*.png"))
+    allowed = run("render", tmp_path / "shape.pvsm", *words, "--allow-order-dependence")
+    assert allowed.returncode == 0, allowed.stderr
+    assert "6 rendered" in allowed.stdout
