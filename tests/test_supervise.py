@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from conftest import Run, disk
-from mpirender import journal, lock, movie
+from mpirender import fate, journal, lock, movie, supervise
+from mpirender.errors import LaunchFailed
+from mpirender.job import RenderJob
 from mpirender.journal import Record
 
 SMALL = ("--size", "160x90", "--ranks", 2)
@@ -170,6 +172,19 @@ def test_ranks_that_die_before_any_image_are_not_started_for_ever(run: Run, patt
     assert done.returncode == 4
     assert len(records(tmp_path / "test_renders", "launch")) < 10
     assert running(tmp_path / "test_renders") == ""
+
+
+def test_a_launcher_that_starts_no_rank_is_not_waited_for_for_ever(
+    pattern: Pattern, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fate, "START_SECONDS", 0.6)
+    sleeper = tmp_path / "mpiexec"
+    sleeper.write_text("#!/bin/sh\nexec sleep 1000.625\n")
+    sleeper.chmod(0o755)
+    job = RenderJob(pattern(), tmp_path / "out", ("80x50",), mpiexec=str(sleeper))
+    with pytest.raises(LaunchFailed, match="the ranks did not start \\(mpiexec had started no rank after 0 minutes"):
+        supervise.render(job)
+    assert running(Path("sleep 1000.625")) == ""
 
 
 @pytest.mark.slow
