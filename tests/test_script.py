@@ -55,7 +55,8 @@ def script(tmp_path: Path):
 def test_its_text_tells_what_is_left_out_and_nothing_of_it_runs(run: Run, script, tmp_path: Path) -> None:
     path = script(f"open({str(tmp_path / 'ran')!r}, 'w')")
     seen = json.loads(run("inspect", path, "--pvbatch", "/bin/false", "--json").stdout)
-    told = "SaveScreenshot (line 17), SaveAnimation (line 18), SaveData (line 19), Interact (line 20)"
+    writes = "SaveScreenshot (line 17), SaveAnimation (line 18), SaveData (line 19), Interact (line 20)"
+    told = f"without its Render (line 14), {writes}"
     assert told in seen["warnings"][0]
     assert not (tmp_path / "ran").exists()
     assert "known when the script has run" in run("inspect", path).stdout
@@ -90,7 +91,7 @@ def test_the_pictures_are_those_of_the_script_run_in_pvpython(run: Run, script, 
     output = tmp_path / "out"
     done = run("render", script(), "--size", SIZE, "--ranks", 2, "--output", output)
     assert done.returncode == 0, done.stderr
-    assert "without its SaveScreenshot (line 17)" in done.stdout
+    assert "without its Render (line 14), SaveScreenshot (line 17)" in done.stdout
     assert_same_pictures(output / SIZE, tmp_path / "hand")
     assert not list(tmp_path.glob("own*"))
     again = run("render", script(), "--size", SIZE, "--ranks", 2, "--output", output)

@@ -67,8 +67,9 @@ def _left_out(tree: ast.Module, name: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in LEFT_OUT:
+            if called in (*LEFT_OUT, ONCE):
                 lines.setdefault(called, []).append(node.lineno)
-    if lines:
-        calls = ", ".join(f"{called} (line {', '.join(map(str, sorted(at)))})" for called, at in lines.items())
+    told = {called: sorted(at)[called == ONCE :] for called, at in lines.items()}
+    calls = ", ".join(f"{called} (line {', '.join(map(str, at))})" for called, at in told.items() if at)
+    if calls:
         yield f"{name} is run by every rank, without its {calls}: mpirender renders and writes the images itself"
