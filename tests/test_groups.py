@@ -256,6 +256,13 @@ def test_the_memory_of_this_machine_is_what_the_kernel_says_and_slurm_grants(mon
     assert roster.memory() == 100 * 1024**2
 
 
+def test_a_run_warns_of_it_once(run: Run, pattern: Pattern) -> None:
+    little = {**os.environ, "SLURM_MEM_PER_NODE": "100"}
+    done = run("render", pattern('{"frames": 12, "seconds": 0.1}'), *SMALL, "--ranks", 3, env=little)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("memory will be short: 3 ranks on") == 1
+
+
 def test_data_that_a_rank_will_not_hold_are_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = []
     for name, size in (("a_0.vtu", 500), ("a_1.vtu", 700), ("b.vtu", 400)):
