@@ -136,11 +136,11 @@ class Fate:
         return lines
 
     def alone(self, image: Image) -> str:
-        """Return the command that renders one image on one rank, or one group."""
+        """Return the command that renders one image on one rank, or one group; with it that of the other eye."""
         output = next(output for output in self.job.outputs if output.name == image.size)
         job = dataclasses.replace(
             self.job, frames=str(image.frame), vary=(), overrides=(*self.job.overrides, *output.overrides),
-            sizes=(output.size,),
+            sizes=(output.asked_size,),
             views=(output.view,) if output.view else (), layouts=(output.layout,) if output.layout else (),
             ranks=self.job.ranks_per_frame, movie="none", max_restarts=0,
         )  # fmt: skip

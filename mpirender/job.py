@@ -34,16 +34,20 @@ PALETTES = (
     "WarmGrayBackground", "WhiteBackground",
 )  # fmt: skip
 FONT_SCALINGS = ("Scale fonts proportionally", "Do not scale fonts")
-# "Both Eyes" writes two files a frame; it is left to a later option of its own.
+BOTH_EYES = "Both Eyes"  # each has pictures of its own, as two outputs
 STEREO_MODES = (
-    "No change", "No stereo", "Red-Blue", "Interlaced", "Left Eye Only", "Right Eye Only", "Dresden", "Anaglyph",
-    "Checkerboard", "Side-by-Side Horizontal",
+    "No change", "No stereo", "Red-Blue", "Interlaced", "Left Eye Only", "Right Eye Only", BOTH_EYES, "Dresden",
+    "Anaglyph", "Checkerboard", "Side-by-Side Horizontal",
 )  # fmt: skip
+TIFF_COMPRESSIONS = ("None", "PackBits", "Deflate")
+MOST_QUALITY = 100
 ASSIGNMENT = re.compile(r"[^=]+\.[^=.]+=")  # NAME.PROPERTY=; both may hold spaces, names dots
 MOST_SEPARATION = 1000
 COLOR_RANGE = re.compile(rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<least>{NUMBER})\s*,\s*(?P<most>{NUMBER}))")
 # Options that are given again for more than one.
 SEVERAL = ("sizes", "files", "views", "layouts", "overrides", "vary", "color_range")
+# Options that change pixels and came after the others.
+LATER = ("ranks_per_frame", "allow_order_dependence", "quality")
 FOLDER = ".mpirender"
 
 
@@ -77,6 +81,9 @@ class RenderJob:
         schedule: one of :data:`SCHEDULES`; ``auto`` is contiguous where a frame needs those before it, or interleaved.
         one_pass: give the view the size of the image, and render it in one pass; text keeps its points, so that it is
             smaller in the picture than in that of :func:`SaveAnimation`.
+        stereo_mode: one of :data:`STEREO_MODES`; with ``Both Eyes`` each has folders and movies of its own.
+        quality: of jpg files, 0 to 100; None for ParaView's, 95.
+        compression: of tiff files, one of :data:`TIFF_COMPRESSIONS`; None for ParaView's, PackBits. Changes no pixel.
         compression_level: zlib level of PNG files, 0 to 9; changes their size, never a pixel.
         allow_order_dependence: render also what a script makes of a frame by chance; nothing is tried then.
         on_error: ``fail`` a frame during which the engine reported an error, or ``warn`` and keep it.
@@ -121,6 +128,8 @@ class RenderJob:
     separator_color: str | None = None
     stereo_mode: str = STEREO_MODES[0]
     one_pass: bool = False
+    quality: int | None = None
+    compression: str | None = None
     compression_level: int = 1
     schedule: str = AUTO
     allow_order_dependence: bool = False
@@ -188,12 +197,13 @@ class RenderJob:
             mistakes.append(f"--grace-period {self.grace_period:g} must be at least 0 seconds")
         if not 0 <= self.compression_level <= 9:
             mistakes.append(f"--compression-level {self.compression_level} must be 0 to 9")
-        return [*mistakes, *_of_picture(self)]
+        return [*mistakes, *_of_picture(self), *_of_format(self)]
 
     @property
     def outputs(self) -> tuple[Output, ...]:
         """Every view and layout at every size; all of a frame are rendered by the same rank, in this order."""
-        return outputs.outputs(self.sizes, self.views, self.layouts, self.variants)
+        both_eyes = self.stereo_mode == BOTH_EYES
+        return outputs.outputs(self.sizes, self.views, self.layouts, self.variants, both_eyes=both_eyes)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -264,10 +274,11 @@ class RenderJob:
             "image_format", "override_color_palette", "font_scaling", "transparent_background",
             "stereo_mode", "one_pass", "camera", "separator_width", "separator_color",
         )  # fmt: skip
-        shared: dict[str, Any] = {"ranks_per_frame": self.ranks_per_frame} if self.ranks_per_frame > 1 else {}
-        shared.update({"allow_order_dependence": True} if self.allow_order_dependence else {})
+        # What came later is there only where it is given: frames rendered before stay valid.
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        later = {name: getattr(self, name) for name in LATER if getattr(self, name) != usual[name]}
         return {**{name: getattr(self, name) for name in names}, "overrides": list(self.overrides),
-                "color_range": list(self.color_range), **shared}  # fmt: skip
+                "color_range": list(self.color_range), **later}  # fmt: skip
 
 
 def _of_group(job: RenderJob) -> Iterator[str]:
@@ -304,6 +315,18 @@ def _of_picture(job: RenderJob) -> Iterator[str]:
         yield f"--separator-color {job.separator_color!r} must be red, green and blue from 0 to 1, such as 0.9,0.9,0.9"
     if job.transparent_background and job.image_format == "jpg":
         yield "--transparent-background needs --image-format png or tiff; jpg holds no transparency"
+
+
+def _of_format(job: RenderJob) -> Iterator[str]:
+    """Yield what is wrong with the options of single file formats."""
+    if job.quality is not None:
+        if not 0 <= job.quality <= MOST_QUALITY:
+            yield f"--quality {job.quality} must be 0 to {MOST_QUALITY}"
+        if job.image_format != "jpg":
+            yield f"--quality is one of jpg files, not of {job.image_format}; leave it out, or add --image-format jpg"
+    if job.compression is not None and job.image_format != "tiff":
+        instead = "--compression-level LEVEL is that of png" if job.image_format == "png" else "leave it out"
+        yield f"--compression is that of tiff files; {instead}, or add --image-format tiff"
 
 
 def _is_color(text: str) -> bool:
@@ -352,6 +375,7 @@ def _not_among(job: RenderJob) -> list[str]:
         "movie": MOVIES, "image_format": IMAGE_FORMATS, "schedule": SCHEDULES, "on_error": ON_ERROR,
         "launcher": LAUNCHERS, "backend": BACKENDS,
         "override_color_palette": (None, *PALETTES), "font_scaling": FONT_SCALINGS, "stereo_mode": STEREO_MODES,
+        "compression": (None, *TIFF_COMPRESSIONS),
     }  # fmt: skip
     return [
         f"--{name.replace('_', '-')} {getattr(job, name)!r} must be one of: {', '.join(filter(None, allowed))}"

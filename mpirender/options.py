@@ -24,6 +24,9 @@ OUTPUT = option_group(
     option("-m", "--movie", metavar="KIND", default="mp4",
            help="mp4 (H.264), webm, gif, mkv (lossless, for further cutting) or none."),
     option("--image-format", metavar="FORMAT", default="png", help="png, jpg or tiff."),
+    option("--quality", type=int, metavar="NUMBER", help="Of jpg files, 0 to 100. [default: ParaView's, 95]"),
+    option("--compression", metavar="HOW", help="Of tiff files: None, PackBits or Deflate; changes no pixel. "
+           "[default: ParaView's, PackBits]"),
 )  # fmt: skip
 PICTURE = option_group(
     "What is in the picture",
@@ -49,7 +52,8 @@ PICTURE = option_group(
     option("--separator-color", metavar="R,G,B", help="Of the lines between them, from 0 to 1. [default: ParaView's]"),
     option("--one-pass", is_flag=True, help="Give the view the size of the image, so that it is rendered in one pass "
            "instead of in tiles: faster where there is much geometry, and another picture. Text looks smaller."),
-    option("--stereo-mode", metavar="MODE", default="No change", help="ParaView's stereo mode, such as 'Red-Blue'."),
+    option("--stereo-mode", metavar="MODE", default="No change", help="ParaView's stereo mode, such as 'Red-Blue'; "
+           "'Both Eyes' renders each eye for itself: each gets a folder and a movie, HD_left and HD_right."),
 )  # fmt: skip
 DATA = option_group(
     "Where the data is",

@@ -22,6 +22,7 @@ SIZE_NAMES = {
     "8K": (7680, 4320),
 }
 LARGEST = 16384  # H.264 and most OpenGL drivers stop here
+EYES = ("left", "right")  # in the order in which ParaView renders them
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,14 @@ class Size:
 
 @dataclass(frozen=True)
 class Output:
-    """What gets a folder of images and a movie of its own: a view or a layout of the scene at a size.
+    """What gets a folder of images and a movie of its own: a view or a layout of the scene at a size, for an eye.
 
     Args:
         name: of its folder.
         view: name of the view; without view and layout it is the view that the scene shows first.
         layout: name or number (from 1) of the layout.
         overrides: properties with other values than the scene's, beside those of the job.
+        eye: one of :data:`EYES` where each has pictures of its own, else empty.
     """
 
     name: str
@@ -82,11 +84,12 @@ class Output:
     view: str | None = None
     layout: str | None = None
     overrides: tuple[str, ...] = ()
+    eye: str = ""
 
     @property
     def shows(self) -> list[str | None]:
         """What is recorded of its images, so that those of another view under the same name do not count."""
-        return [self.view, self.layout, *self.overrides]
+        return [self.view, self.layout, *self.overrides, *([self.eye] if self.eye else [])]
 
     @property
     def variant(self) -> str:
@@ -97,6 +100,12 @@ class Output:
     def size(self) -> Size:
         """Its name without the variant, and its sides."""
         return Size(self.name.rpartition("/")[2], self.width, self.height)
+
+    @property
+    def asked_size(self) -> Size:
+        """The size that a job for it alone has to ask for: the name of the eye is added to that."""
+        name = self.size.name
+        return Size(name[: -len(f"_{self.eye}")] if self.eye else name, self.width, self.height)
 
     def __str__(self) -> str:
         return f"{self.variant}/{self.size}".lstrip("/")
@@ -119,19 +128,30 @@ class Image:
 
 
 def outputs(
-    sizes: Sequence[Size], views: Sequence[str], layouts: Sequence[str], variants: Sequence[Variant]
+    sizes: Sequence[Size],
+    views: Sequence[str],
+    layouts: Sequence[str],
+    variants: Sequence[Variant],
+    *,
+    both_eyes: bool = False,
 ) -> tuple[Output, ...]:
-    """Return every view and layout at every size, of every variant; names tell apart what there are several of."""
+    """Return every view and layout at every size, of every variant; names tell apart what there are several of.
+
+    Args:
+        both_eyes: each has pictures of its own.
+    """
     targets: list[tuple[str, str | None, str | None]] = [(name, name, None) for name in views]
     targets += [(name, None, name) for name in layouts]
     names = _folder_names([name for name, _, _ in targets]) if len(targets) > 1 else [""]
     return tuple(
         Output(
-            f"{variant.name}/{prefix}{size.name}".lstrip("/"), size.width, size.height, view, layout, variant.overrides
+            f"{variant.name}/{prefix}{size.name}{f'_{eye}' if eye else ''}".lstrip("/"), size.width, size.height,
+            view, layout, variant.overrides, eye,
         )
         for variant in variants
         for prefix, (_, view, layout) in zip(names, targets or [("", None, None)])
         for size in sizes
+        for eye in (EYES if both_eyes else ("",))
     )  # fmt: skip
 
 

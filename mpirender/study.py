@@ -45,7 +45,7 @@ def write_down(job: RenderJob, result: RenderResult) -> Path:
     axes = [variants.parse(text) for text in job.vary]
     with save(paths[0]) as part, part.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow([*(axis.target for axis in axes), "view", "layout", "width", "height", "frame", "image"])
+        table.writerow([*(axis.target for axis in axes), *_about(rows[0]), "image"])
         table.writerows([*row.values.values(), *_about(row).values(), row.image] for row in rows)
     with save(paths[1]) as part:
         part.write_text(
@@ -66,8 +66,10 @@ def rows_of(job: RenderJob, result: RenderResult) -> list[Row]:
 
 def _about(row: Row) -> dict[str, object]:
     output = row.output
+    eye = {"eye": output.eye} if output.eye else {}
     return {
-        "view": output.view, "layout": output.layout, "width": output.width, "height": output.height, "frame": row.frame
+        "view": output.view, "layout": output.layout, **eye, "width": output.width, "height": output.height,
+        "frame": row.frame,
     }  # fmt: skip
 
 

@@ -302,8 +302,8 @@ def _check_sizes(targets: Mapping[Target, Any], outputs: Sequence[Output]) -> No
         reached = (tile[0] * times[0], tile[1] * times[1])
         if reached != (output.width, output.height):
             mistakes.append(
-                f"--size {output.size}: ParaView cannot render this size from a view of {shown[0]}x{shown[1]} pixels; "
-                f"take {reached[0]}x{reached[1]}, or save the state with a larger view"
+                f"--size {output.asked_size}: ParaView cannot render this size from a view of {shown[0]}x{shown[1]} "
+                f"pixels; take {reached[0]}x{reached[1]}, or save the state with a larger view"
             )
     if mistakes:
         raise UsageError(mistakes)

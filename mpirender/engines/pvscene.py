@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Ranges, Rendered, colours, merged, pvcolours, pvorder, statefile, surprises
+from mpirender.engines import Ranges, Rendered, colours, merged, pvcolours, pvorder, pvshots, statefile, surprises
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvwindow import WINDOWS
-from mpirender.job import RenderJob
-from mpirender.outputs import Output
+from mpirender.job import BOTH_EYES, RenderJob
+from mpirender.outputs import EYES, Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mpirender.engines.pvcamera import Orbit
 
     Target = tuple[str | None, str | None]  # name of a view, name of a layout; at most one of them
+    Captured = tuple[int, str, int, int]  # frame, eye, width and height of a picture
 
 # Errors of animation tracks. ParaView reports them at every frame anew, and no data are involved.
 OF_TRACKS = re.compile(r"vtkPV\w*(Cue|KeyFrame)\w*: ")
@@ -56,10 +58,12 @@ class ParaViewScene:
         self.complaints = errors.take()
         self._suspect = _doubtful(self.complaints)
         animation = simple.GetAnimationScene()
-        self._lags = _changes(animation) and any(map(_draws_bounds, self._views))
+        self._stereo = job.stereo_mode not in pvshots.MONO
+        self._lags = (self._stereo or _changes(animation)) and any(map(_draws_bounds, self._views))
         self._remembers = bool(self._growing) or _remembers()
         self._played: int | None = 0  # frames that were played one after the other since the scene was loaded
         self._shown: dict[Any, float] = {}  # by view: the time whose data are on display
+        self._captured: dict[Any, Captured] = {}  # by view: its last picture in stereo, if it rendered nothing since
         self._first_corners = self._get_corners()
         self._corners: dict[Output, list[tuple[float, ...]]] = {}
         # After the first render: readers know their timesteps by then.
@@ -71,7 +75,14 @@ class ParaViewScene:
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view; WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
-        self._options = {key: _screenshot_options(target, job) for key, target in targets.items()}
+        # Whether what SaveAnimation renders before it begins makes another picture of frame 0: the right eye comes into
+        # it, or the view is updated once more, with data of another time.
+        moves = job.stereo_mode == BOTH_EYES and self.frames > 0 and self._times_before[0] != self.times[0]
+        self._begins_twice = moves or job.stereo_mode not in pvshots.FOR_EACH_EYE
+        eyes = EYES if job.stereo_mode == BOTH_EYES else ("",)
+        self._options = {
+            (key, eye): pvshots.options(target, job, eye) for key, target in targets.items() for eye in eyes
+        }
         self.files: Sequence[Path] = ()
         self.warnings: Sequence[str] = ()
         self._image: Any = None  # whose memory the last picture is
@@ -90,19 +101,10 @@ class ParaViewScene:
         self._suspect = True  # until this frame has ended well: it may also end with an exception
         if self._one_pass:
             self._fit(output)
-        key = output.view, output.layout
         before = self._turn_into(output.overrides)
         before += self._play_up_to(frame) if self._remembers else []
-        before += self._show_before(frame, self._views_of[key]) if self._lags else []
-        self._go_to(self.times[frame])
-        if self._orbit:
-            self._orbit.look(frame)
-        options = self._options[key]
-        options.ImageResolution = [output.width, output.height]
-        self._set_corners(self._corners.get(output, self._first_corners))
-        picture = self._capture(options, path)
-        self._corners[output] = self._get_corners()
-        self._shown.update(dict.fromkeys(self._views_of[key], self.times[frame]))
+        before += self._come_to(frame, output)
+        picture = self._capture(frame, output, path)
         errors = self._errors.take() + before
         self._suspect = _doubtful(errors)
         return Rendered(errors, picture)
@@ -173,13 +175,81 @@ class ParaViewScene:
         self._render_views()
         self._suspect = bool(self._errors.take())
 
-    def _capture(self, options: Any, path: Path) -> NDArray[np.uint8] | None:  # noqa: ANN401
-        """Capture the picture as ParaView's SaveScreenshot does; one that is no png is written, too."""
-        if path.suffix != ".png":
+    def _come_to(self, frame: int, output: Output) -> list[str]:
+        """Go to a frame, with that on display which comes before in SaveAnimation; return the errors before it."""
+        views = self._views_of[output.view, output.layout]
+        if self._stereo:
+            return self._come_to_in_stereo(frame, output, views)
+        before = self._show_before(frame, views) if self._lags else []
+        self._look(frame)
+        return before
+
+    def _come_to_in_stereo(self, frame: int, output: Output, views: Sequence[Any]) -> list[str]:
+        """Do the same where the picture depends on the eye that rendered last, too.
+
+        As long as only the eye changes, VTK goes on with the matrices of the camera that it has
+        (vtkOpenGLCamera::GetKeyMatrices): the first picture in stereo after one without is that of no eye. And labels
+        of axes have the places in which the eye before saw them. SaveAnimation renders frame 0 once before it
+        begins, then frame by frame the eyes in turn, and updates the view only between frames.
+        """
+        if output.eye == EYES[1]:
+            left = dataclasses.replace(output, eye=EYES[0])
+            if self._is_latest(views, frame, left):
+                return []
+            before = self._come_to_in_stereo(frame, left, views)
+            self._capture(frame, left)
+            return before
+        errors, last = [], pvshots.last_of_frame(output)
+        if not frame:
+            if self._captured:
+                self._go_to(self._times_before[0])
+                self._render_views()
+                self._render_views()
+                errors = self._errors_before(0)
+            if self._begins_twice:
+                self._look(0)
+                self._capture(0, output)
+        elif self._lags and not self._is_latest(views, frame - 1, last):
+            self._look(frame - 1)
+            self._capture(frame - 1, last)
+            errors = self._errors_before(frame)
+        elif not all(view in self._captured for view in views):
+            self._look(frame)
+            self._capture(frame, last)
+        for view in views if self._lags else ():
+            view.SMProxy.MarkDirty(None)
+        self._look(frame)
+        return errors
+
+    def _capture(self, frame: int, output: Output, path: Path | None = None) -> NDArray[np.uint8] | None:
+        """Capture the picture as ParaView's SaveScreenshot does; one whose path is no png is written there, too."""
+        key, seat = (output.view, output.layout), dataclasses.replace(output, name="", eye="")
+        options = self._options[key, output.eye]
+        options.ImageResolution = [output.width, output.height]
+        self._set_corners(self._corners.get(seat, self._first_corners))
+        if path is not None and path.suffix != ".png":
             options.WriteImage(str(path))
+        else:
+            self._image = options.SMProxy.CaptureImage()
+        self._corners[seat] = self._get_corners()
+        self._shown.update(dict.fromkeys(self._views_of[key], self.times[frame]))
+        if self._stereo:
+            captured = (frame, output.eye, output.width, output.height)
+            self._captured.update(dict.fromkeys(self._views_of[key], captured))
+        if path is None or path.suffix != ".png" or self._image is None:  # without one, ParaView has reported why
             return None
-        self._image = options.SMProxy.CaptureImage()
-        return None if self._image is None else _pixels(self._image)  # without one, ParaView has reported why
+        return pvshots.pixels(self._image)
+
+    def _is_latest(self, views: Sequence[Any], frame: int, output: Output) -> bool:
+        """Say whether this is the last picture that all these views rendered."""
+        picture = (frame, output.eye, output.width, output.height)
+        return all(self._captured.get(view) == picture for view in views)
+
+    def _look(self, frame: int) -> None:
+        """Go to a frame, and have the camera look at it."""
+        self._go_to(self.times[frame])
+        if self._orbit:
+            self._orbit.look(frame)
 
     def _go_to(self, time: float) -> None:
         """Set the time, unless the scene stands still: tracks of the animation would act."""
@@ -210,6 +280,7 @@ class ParaViewScene:
     def _render_views(self) -> None:
         for view in self._views:
             view.SMProxy.StillRender()
+        self._captured = {}
 
     def _show_before(self, frame: int, views: Sequence[Any]) -> list[str]:
         """Make sure that what views rendered last is what comes before a frame in the animation; return its errors.
@@ -223,11 +294,15 @@ class ParaViewScene:
             self._go_to(time)
             self._render_views()
             self._shown = dict.fromkeys(self._views, time)
-            where = "" if time == self.times[frame] else f" (at time {time:g}, around whose data axes are drawn)"
-            errors = [text + where for text in self._errors.take()]
+            errors = self._errors_before(frame)
         for view in views:  # SaveAnimation updates them for every frame, also where the time stays the same
             view.SMProxy.MarkDirty(None)
         return errors
+
+    def _errors_before(self, frame: int) -> list[str]:
+        time = self._times_before[frame]
+        where = "" if time == self.times[frame] else f" (at time {time:g}, around whose data axes are drawn)"
+        return [text + where for text in self._errors.take()]
 
     def _start_afresh(self) -> None:
         """Have all data read and computed anew by the next render.
@@ -251,7 +326,7 @@ class ParaViewScene:
                 representation.MarkModified()
         for view in manager.GetProxiesInGroup("views").values():
             view.SMProxy.MarkDirty(None)
-        self._shown, self._played = {}, None
+        self._shown, self._captured, self._played = {}, {}, None
 
     def _play_up_to(self, frame: int) -> list[str]:
         """Compute all frames before one, in their order, as SaveAnimation has when it comes to it; return the errors.
@@ -345,43 +420,6 @@ def frame_times(animation: Any) -> tuple[float, ...]:  # noqa: ANN401
         steps = [steps] if isinstance(steps, float) else list(steps)
         return statefile.snapped_times(steps, int(getattr(animation, "FramesPerTimestep", 1) or 1), animation.EndTime)
     return statefile.sequence_times(animation.StartTime, animation.EndTime, int(animation.NumberOfFrames))
-
-
-def _screenshot_options(target: Any, job: RenderJob) -> Any:  # noqa: ANN401
-    """Return ParaView's SaveScreenshot proxy set up once for all frames."""
-    from paraview import servermanager
-
-    controller = servermanager.ParaViewPipelineController()
-    options = servermanager.misc.SaveScreenshot()
-    controller.PreInitializeProxy(options)
-    is_layout = target.IsA("vtkSMViewLayoutProxy")
-    options.SaveAllViews = is_layout
-    if is_layout:
-        options.Layout = target
-    else:
-        options.View = target
-    options.UpdateDefaultsAndVisibilities(f"frame.{job.image_format}")
-    controller.PostInitializeProxy(options)
-    options.FontScaling = job.font_scaling
-    options.StereoMode = job.stereo_mode
-    options.TransparentBackground = int(job.transparent_background)
-    if job.separator_width is not None:
-        options.SeparatorWidth = job.separator_width
-    if job.separator_color is not None:
-        options.SeparatorColor = [float(part) for part in job.separator_color.split(",")]
-    if job.override_color_palette:
-        options.OverrideColorPalette = job.override_color_palette
-    return options
-
-
-def _pixels(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401
-    """Return the picture in a vtkImageData: rows from the top, shape (height, width, channels)."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
-    width, height, _ = image.GetDimensions()
-    rows = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)
-    upright: NDArray[np.uint8] = rows[::-1]
-    return upright
 
 
 def _backend(window: Any) -> str:  # noqa: ANN401

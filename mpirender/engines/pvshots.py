@@ -1,0 +1,67 @@
+"""ParaView's options of a screenshot, and the picture that it takes, as pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from mpirender.job import BOTH_EYES, RenderJob
+from mpirender.outputs import EYES, Output
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MONO = ("No change", "No stereo")  # stereo modes by which a picture does not depend on the eye that rendered last
+FOR_EACH_EYE = (BOTH_EYES, "Left Eye Only", "Right Eye Only")  # a picture of a single eye
+
+
+def last_of_frame(output: Output) -> Output:
+    """Return the output whose picture of a frame SaveAnimation renders last: that of the right eye, if each has one."""
+    return dataclasses.replace(output, eye=EYES[-1]) if output.eye else output
+
+
+def options(target: Any, job: RenderJob, eye: str = "") -> Any:  # noqa: ANN401
+    """Return ParaView's SaveScreenshot proxy set up once for all frames.
+
+    Args:
+        target: proxy of a view or a layout.
+        eye: whose pictures they are, where each has its own.
+    """
+    from paraview import servermanager
+
+    controller = servermanager.ParaViewPipelineController()
+    options = servermanager.misc.SaveScreenshot()
+    controller.PreInitializeProxy(options)
+    is_layout = target.IsA("vtkSMViewLayoutProxy")
+    options.SaveAllViews = is_layout
+    if is_layout:
+        options.Layout = target
+    else:
+        options.View = target
+    options.UpdateDefaultsAndVisibilities(f"frame.{job.image_format}")
+    controller.PostInitializeProxy(options)
+    options.FontScaling = job.font_scaling
+    options.StereoMode = f"{eye.capitalize()} Eye Only" if eye else job.stereo_mode
+    options.TransparentBackground = int(job.transparent_background)
+    if job.separator_width is not None:
+        options.SeparatorWidth = job.separator_width
+    if job.separator_color is not None:
+        options.SeparatorColor = [float(part) for part in job.separator_color.split(",")]
+    if job.override_color_palette:
+        options.OverrideColorPalette = job.override_color_palette
+    if job.quality is not None:
+        options.Format.Quality = job.quality
+    if job.compression is not None:
+        options.Format.Compression = job.compression
+    return options
+
+
+def pixels(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+    """Return the picture in a vtkImageData: rows from the top, shape (height, width, channels)."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    width, height, _ = image.GetDimensions()
+    rows = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)
+    upright: NDArray[np.uint8] = rows[::-1]
+    return upright
