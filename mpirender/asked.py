@@ -39,7 +39,7 @@ def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
         UsageError: with every mistake in the options, and then in the scene, the output folder and the tools.
     """
     from mpirender import preflight
-    from mpirender.job import ASSIGNMENT, COLOR_RANGE
+    from mpirender.job import ASSIGNMENT, COLOR_RANGE, MEASURE
 
     try:
         return preflight.resolved(job_of(options))
@@ -50,6 +50,7 @@ def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
     sound = {name: options[name] for name in names}
     sound["overrides"] = [text for text in options["overrides"] if ASSIGNMENT.match(text)]
     sound["color_range"] = [text for text in options["color_range"] if COLOR_RANGE.fullmatch(text)]
+    sound["measure"] = [text for text in options["measure"] if MEASURE.fullmatch(text)]
     sound["vary"] = [text for text in options.get("vary", ()) if not wrong_values(text)]
     sound["files"] = [pair for pair in options["files"] if all(pair.partition("="))]
     try:

@@ -52,9 +52,9 @@ def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  
 
     Running the same command again renders only what is missing or out of date.
     """
-    from mpirender import report
+    from mpirender import table
 
-    carry_out(checked_job_of(options), report.contact_sheet, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    carry_out(checked_job_of(options), table.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
 
 
 @cli.command(context_settings=SETTINGS)

@@ -36,6 +36,7 @@ class Flown:
         started: when that was, by ``time.perf_counter``.
         rendering: seconds that the engine took for it.
         memory: the most that a rank of the group had taken then, in bytes.
+        measured: numbers about the data in it; None where none were asked for.
         seconds: those that this rank took for it, until it could go on with the next.
     """
 
@@ -45,6 +46,7 @@ class Flown:
     complaints: list[str]
     rendering: float = 0.0
     memory: int = 0
+    measured: engines.Numbers | None = None
     seconds: float = 0.0
 
 
@@ -121,7 +123,8 @@ class Painter:
         # A name of its own: a rank of an earlier start may not have died yet.
         part = place.with_name(f".part-{os.getpid()}-{place.name}")
         try:
-            flown.complaints, picture, flown.memory = self.scene.render(flown.image.frame, output, part)
+            rendered = self.scene.render(flown.image.frame, output, part)
+            flown.complaints, picture, flown.memory, flown.measured = rendered
             flown.rendering = time.perf_counter() - flown.started
             if any("out of disk space" in text for text in flown.complaints):  # VTK's writers
                 raise NoSpace(self.job.output)
@@ -165,9 +168,10 @@ class Painter:
     def _finish(self, flown: Flown, facts: Facts) -> None:
         output = self.outputs[flown.image.size]
         peak = max(groups.peak() + facts.get("memory", 0), flown.memory)
+        measured = {} if flown.measured is None else {"measured": flown.measured}
         self._record(
             "done", flown, **{**facts, "memory": peak}, pixels=[output.width, output.height],
-            shows=output.shows, renderer=self.scene.description, complaints=flown.complaints,
+            shows=output.shows, renderer=self.scene.description, complaints=flown.complaints, **measured,
         )  # fmt: skip
 
     def _fail(self, flown: Flown, reason: str) -> None:

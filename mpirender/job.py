@@ -42,12 +42,14 @@ STEREO_MODES = (
 TIFF_COMPRESSIONS = ("None", "PackBits", "Deflate")
 MOST_QUALITY = 100
 ASSIGNMENT = re.compile(r"[^=]+\.[^=.]+=")  # NAME.PROPERTY=; both may hold spaces, names dots
+# SOURCE.ARRAY, or integral(SOURCE).ARRAY; both names may hold dots.
+MEASURE = re.compile(r"integral\(.+\)\..+|(?!integral\().+\..+")
 MOST_SEPARATION = 1000
 COLOR_RANGE = re.compile(rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<least>{NUMBER})\s*,\s*(?P<most>{NUMBER}))")
 # Options that are given again for more than one.
-SEVERAL = ("sizes", "files", "views", "layouts", "overrides", "vary", "color_range")
-# Options that change pixels and came after the others.
-LATER = ("ranks_per_frame", "allow_order_dependence", "quality")
+SEVERAL = ("sizes", "files", "views", "layouts", "overrides", "vary", "color_range", "measure")
+# Options that change pixels, or what an image must come with, and that came after the others.
+LATER = ("ranks_per_frame", "allow_order_dependence", "quality", "measure")
 FOLDER = ".mpirender"
 
 
@@ -76,6 +78,8 @@ class RenderJob:
             frames in which everything else stands still.
         color_range: how the ranges of colour maps are found: ``global`` (over all rendered frames), ``data`` (in the
             first), ``clamp`` (in each for itself) or ``MIN,MAX``; with ``ARRAY=`` before it that of one array.
+        measure: numbers about the data of every image, ``SOURCE.ARRAY`` for the range of an array,
+            ``integral(SOURCE).ARRAY`` for what ParaView's IntegrateVariables finds.
         separator_width: pixels between the views of a layout; None for what ParaView takes.
         separator_color: of the lines between them, red, green and blue from 0 to 1, ``0.9,0.9,0.9``.
         schedule: one of :data:`SCHEDULES`; ``auto`` is contiguous where a frame needs those before it, or interleaved.
@@ -121,6 +125,7 @@ class RenderJob:
     vary: tuple[str, ...] = ()
     camera: str | None = None
     color_range: tuple[str, ...] = ()
+    measure: tuple[str, ...] = ()
     override_color_palette: str | None = None
     font_scaling: str = FONT_SCALINGS[0]
     transparent_background: bool = False
@@ -161,7 +166,7 @@ class RenderJob:
         set_field(self, "data_dir", Path(self.data_dir).absolute() if self.data_dir else None)
         set_field(self, "files", _pairs(self.files))
         set_field(self, "overrides", _assignments(self.overrides))
-        for name in ("views", "layouts", "vary", "color_range"):
+        for name in ("views", "layouts", "vary", "color_range", "measure"):
             set_field(self, name, tuple(dict.fromkeys(_texts(getattr(self, name)))))
         for name in ("pvbatch", "mpiexec"):
             set_field(self, name, _program(getattr(self, name)))
@@ -197,7 +202,7 @@ class RenderJob:
             mistakes.append(f"--grace-period {self.grace_period:g} must be at least 0 seconds")
         if not 0 <= self.compression_level <= 9:
             mistakes.append(f"--compression-level {self.compression_level} must be 0 to 9")
-        return [*mistakes, *_of_picture(self), *_of_format(self)]
+        return [*mistakes, *_of_picture(self), *_of_format(self), *_of_measures(self)]
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -251,7 +256,8 @@ class RenderJob:
         words += [word for size in self.sizes for word in ("--size", size.argument)]
         words += [word for reader, path in self.files for word in ("--file", f"{reader}={path}")]
         for option, texts in (("view", self.views), ("layout", self.layouts), ("set", self.overrides),
-                              ("vary", self.vary), ("color-range", self.color_range)):  # fmt: skip
+                              ("vary", self.vary), ("color-range", self.color_range),
+                              ("measure", self.measure)):  # fmt: skip
             words += [word for text in texts for word in (f"--{option}", text)]
         for field in dataclasses.fields(self):
             value, option = getattr(self, field.name), "--" + field.name.replace("_", "-")
@@ -265,11 +271,15 @@ class RenderJob:
         fields: dict[str, Any] = json.loads(text)
         fields["sizes"] = tuple(Size(**size) for size in fields["sizes"])
         fields["files"] = tuple((reader, path) for reader, path in fields["files"])
-        fields.update({name: tuple(fields[name]) for name in ("views", "layouts", "overrides", "vary", "color_range")})
+        texts = [name for name in SEVERAL if name not in ("sizes", "files")]
+        fields.update({name: tuple(fields[name]) for name in texts})
         return cls(**fields)
 
     def pixel_options(self) -> dict[str, Any]:
-        """Return every option that can change a pixel of all outputs, beside the scene and its data files."""
+        """Return every option that can change a pixel of all outputs, beside the scene and its data files.
+
+        What is measured is among them: an image counts only with the numbers that are asked for.
+        """
         names = (
             "image_format", "override_color_palette", "font_scaling", "transparent_background",
             "stereo_mode", "one_pass", "camera", "separator_width", "separator_color",
@@ -327,6 +337,16 @@ def _of_format(job: RenderJob) -> Iterator[str]:
     if job.compression is not None and job.image_format != "tiff":
         instead = "--compression-level LEVEL is that of png" if job.image_format == "png" else "leave it out"
         yield f"--compression is that of tiff files; {instead}, or add --image-format tiff"
+
+
+def _of_measures(job: RenderJob) -> Iterator[str]:
+    """Yield what is wrong with the numbers that are asked for."""
+    for text in job.measure:
+        if not MEASURE.fullmatch(text):
+            yield (
+                f"--measure {text!r}: write SOURCE.ARRAY for the range of an array, such as Contour1.Pressure, or "
+                "integral(SOURCE).ARRAY, such as integral(Contour1).Area"
+            )
 
 
 def _is_color(text: str) -> bool:

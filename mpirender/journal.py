@@ -26,7 +26,8 @@ Every record has ``event``, ``host`` and ``time`` (seconds since the epoch), tho
     height), ``bytes``, ``digest``, ``seconds`` (until the rank could go on), ``rendering`` (those of them in the
     engine), ``written`` (seconds of compressing and writing, beside it), ``memory`` (peak of the rank and the process
     that writes for it, bytes), ``renderer``, ``fingerprint``, ``attempt`` (2 for the second chance of one that failed),
-    ``complaints`` (errors the engine reported, kept with ``--on-error warn``).
+    ``complaints`` (errors the engine reported, kept with ``--on-error warn``), ``measured`` where ``--measure``
+    asks for it (number by name, null where there were no data).
 ``fail``
     it is not: ``frame``, ``size``, ``fingerprint``, ``reason``, ``attempt``, ``seconds`` and ``rendering`` as above;
     ``set_aside`` if it was not tried.

@@ -27,6 +27,10 @@ OUTPUT = option_group(
     option("--quality", type=int, metavar="NUMBER", help="Of jpg files, 0 to 100. [default: ParaView's, 95]"),
     option("--compression", metavar="HOW", help="Of tiff files: None, PackBits or Deflate; changes no pixel. "
            "[default: ParaView's, PackBits]"),
+    option("--measure", multiple=True, metavar="WHAT", help="A number about the data of every image, in a table beside "
+           "them: SOURCE.ARRAY is the range of an array of a source or filter, integral(SOURCE).ARRAY what ParaView's "
+           "IntegrateVariables finds, Length, Area and Volume, too; give it again for more than one. inspect lists the "
+           "sources."),
 )  # fmt: skip
 PICTURE = option_group(
     "What is in the picture",

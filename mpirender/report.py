@@ -55,9 +55,16 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
         lines.append(
             f"{'beware':>10}  errors were reported during {result.complained} images; --on-error warn kept them"
         )
+    if sheet is not None and job.measure:
+        lines.append(f"{'measured':>10}  {table_path(job)}")
     if sheet is not None:
         lines.append(f"{'look at':>10}  {sheet}")
     return "\n".join(lines)
+
+
+def table_path(job: RenderJob) -> Path:
+    """Return where the table of a job's images has its place, if it has one."""
+    return job.output / ("study.csv" if job.vary else "measured.csv")
 
 
 def _some(name: str, texts: Sequence[str]) -> list[str]:

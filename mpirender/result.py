@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpirender import frames as framesets
-from mpirender import roster
+from mpirender import journal, roster
+from mpirender.engines import Numbers
 from mpirender.job import RenderJob
 from mpirender.journal import Record
 from mpirender.outputs import Image
@@ -32,6 +33,7 @@ class RenderResult:
         spent: where the time of each rank went.
         efficiency: share of the time of all ranks, over the whole run, that was spent on rendering; 0 to 1.
         ranks_per_frame: ranks that rendered each frame together; the groups are counted as ranks then.
+        measured: numbers about the data of every image, where the job asks for some, those of earlier runs included.
         roster: which rank rendered where, on which cores and with what, as lines; of the newest start of the ranks.
     """
 
@@ -48,6 +50,7 @@ class RenderResult:
     spent: dict[int, Spent]
     efficiency: float
     ranks_per_frame: int
+    measured: dict[Image, Numbers]
     roster: tuple[str, ...]
 
 
@@ -72,11 +75,22 @@ def result_of(job: RenderJob, records: Sequence[Record], seconds: float) -> Rend
         spent=seconds_of,
         efficiency=efficiency(seconds_of, seconds),
         ranks_per_frame=job.ranks_per_frame,
+        measured=measured(job, plan["fingerprint"]) if job.measure else {},
         roster=tuple(roster.table(opened)),
         restarts=sum(record["event"] == "death" for record in records),
         complained=sum(bool(record["complaints"]) for record in done),
         warnings=(*plan["warnings"], *dict.fromkeys(complaints)),
     )
+
+
+def measured(job: RenderJob, mark: str) -> dict[Image, Numbers]:
+    """Return what was measured in each image, from all journals: images may be kept from an earlier run.
+
+    Args:
+        mark: the fingerprint of the images.
+    """
+    last = journal.newest(journal.read(job.folder), mark, job.outputs)
+    return {image: record["measured"] for image, record in last.items() if "measured" in record}
 
 
 def busy(records: Sequence[Record]) -> float:

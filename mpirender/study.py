@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from mpirender import frames as framesets
-from mpirender import variants
+from mpirender import table, variants
 from mpirender.job import RenderJob
-from mpirender.outputs import Output
-from mpirender.report import CONTACT_SHEET, GAP, INK, LABEL, PAPER, save, small
+from mpirender.report import CONTACT_SHEET, GAP, INK, LABEL, PAPER, save, small, table_path
 from mpirender.result import RenderResult
+from mpirender.table import Row
 from mpirender.variants import Axis
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TABLE = "study"
 MARGIN = 8  # pixels around labels
 FONT = 16
 LONGEST_LABEL = 48  # characters
-
-
-class Row(NamedTuple):
-    """An image of the study: the values that made it, by property, and its path from the output folder."""
-
-    values: dict[str, str]
-    output: Output
-    frame: int
-    image: str
 
 
 def write_down(job: RenderJob, result: RenderResult) -> Path:
@@ -40,37 +28,18 @@ def write_down(job: RenderJob, result: RenderResult) -> Path:
     Raises:
         OSError: they cannot be written.
     """
-    rows = rows_of(job, result)
-    paths = [job.output / f"{TABLE}.csv", job.output / f"{TABLE}.json"]
-    axes = [variants.parse(text) for text in job.vary]
-    with save(paths[0]) as part, part.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow([*(axis.target for axis in axes), *_about(rows[0]), "image"])
-        table.writerows([*row.values.values(), *_about(row).values(), row.image] for row in rows)
-    with save(paths[1]) as part:
-        part.write_text(
-            json.dumps([{"values": row.values, **_about(row), "image": row.image} for row in rows], indent=1)
-        )
+    axes, rows = [variants.parse(text) for text in job.vary], table.rows_of(job, result)
+    numbers = table.numbers(job, rows)
+    table.write(table_path(job), rows, [axis.target for axis in axes], numbers)
+    with save(table_path(job).with_suffix(".json")) as part:
+        part.write_text(json.dumps([_entry(row, numbers) for row in rows], indent=1))
     return contact_sheet(job, axes, rows)
 
 
-def rows_of(job: RenderJob, result: RenderResult) -> list[Row]:
-    """Return the images in the order of their values, then of their frames."""
-    rows = []
-    for output in job.outputs:
-        values = {name: value for name, _, value in (text.partition("=") for text in output.overrides)}
-        for image in result.frames[output.name]:
-            rows.append(Row(values, output, framesets.number(image), str(image.relative_to(job.output))))
-    return rows
-
-
-def _about(row: Row) -> dict[str, object]:
-    output = row.output
-    eye = {"eye": output.eye} if output.eye else {}
-    return {
-        "view": output.view, "layout": output.layout, **eye, "width": output.width, "height": output.height,
-        "frame": row.frame,
-    }  # fmt: skip
+def _entry(row: Row, numbers: Sequence[str]) -> dict[str, object]:
+    """Return a row for JSON."""
+    measured = {"measured": {name: row.measured.get(name) for name in numbers}} if numbers else {}
+    return {"values": row.values, **table.about(row), "image": row.image, **measured}
 
 
 def contact_sheet(job: RenderJob, axes: Sequence[Axis], rows: Sequence[Row]) -> Path:

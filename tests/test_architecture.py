@@ -19,7 +19,7 @@ ROOMS = (
     "engines", "roster", "backends", "schedule", "handout", "groups", "journal", "png", "writing", "orders", "lock",
     "ffmpeg", "readback", "movie", "gif", "cuts", "segments", "resume", "survey", "images", "assembly", "voice",
     "rank", "slurm", "launcher", "launch", "preflight", "trial", "folder", "space", "memory", "flight", "fate", "spent",
-    "result", "supervise", "lives", "progress", "report", "study", "status", "guard", "stock", "encode",
+    "result", "supervise", "lives", "progress", "report", "table", "study", "status", "guard", "stock", "encode",
     "submit", "doctor", "options", "asked", "shown", "cli",
 )  # fmt: skip
 INSIDE = ROOMS[: ROOMS.index("rank") + 1]  # these run inside pvbatch

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Protocol, cast
 
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob
@@ -124,6 +124,9 @@ def is_software(renderer: str) -> bool:
     return SOFTWARE.search(renderer) is not None
 
 
+Numbers = dict[str, Optional[float]]  # what was measured, by name; None where there are no data
+
+
 class Rendered(NamedTuple):
     """What has come of rendering an image.
 
@@ -132,11 +135,13 @@ class Rendered(NamedTuple):
         picture: rows from the top, shape (height, width, channels), 8 bits a channel; valid until the next call. None
             where the engine has written the file itself.
         memory: the most that a rank of the group has taken so far, in bytes; 0 where a rank renders alone.
+        measured: the numbers about the data that the job asks for; None where it asks for none.
     """
 
     complaints: list[str]
     picture: NDArray[np.uint8] | None = None
     memory: int = 0
+    measured: Numbers | None = None
 
 
 Ranges = dict[str, tuple[float, float]]  # least and greatest value, by the name of an array

@@ -57,10 +57,14 @@ def split(text: str, names: Collection[str]) -> tuple[str, str]:
     target = text.partition("=")[0]
     known = [name for name in names if target.startswith(f"{name}.")]
     if not known:
-        name = target.rpartition(".")[0]
-        raise Refused(f"the scene has no object called {name!r}{near(name, list(names))}; it has: {some(names)}")
+        raise Refused(unknown("object", target.rpartition(".")[0], names))
     name = max(known, key=len)
     return name, target[len(name) + 1 :]
+
+
+def unknown(kind: str, name: str, names: Collection[str]) -> str:
+    """Say that nothing of a kind has this name, and which there are."""
+    return f"the scene has no {kind} called {name!r}{near(name, list(names))}; it has: {some(names)}"
 
 
 def some(words: Collection[str]) -> str:

@@ -180,7 +180,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Any = None) -> ParaViewScene
     Without that first render the first frame of each process differs from ParaView's own: labels of axes settle in it.
 
     Raises:
-        UsageError: the state does not load, or holds no such view, layout, or reachable size; the script fails.
+        UsageError: the state does not load, or holds no such view, layout, array, or reachable size; the script fails.
     """
     errors = ErrorLog(group)  # before ParaView loads anything: what it prints while loading counts too
     try:
@@ -201,6 +201,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Any = None) -> ParaViewScene
         from mpirender.engines import pvset
 
         pvset.check_arrays(job)
+    opened.measure(job.measure, group)
     if seen is not None:
         opened.files = [Path(file.path) for file in seen.data_files]
         opened.warnings = [*seen.warnings, *opened.warnings]

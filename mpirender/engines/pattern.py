@@ -112,6 +112,8 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
         mistakes.append("a test pattern has no colour maps")
     if job.overrides or job.vary:
         mistakes.append("a test pattern has no objects whose properties could be set")
+    if job.measure:
+        mistakes.append("a test pattern has no data to measure")
     return Inspection(
         engine="pattern", written_by="mpirender", times=tuple(map(float, range(count))), mistakes=tuple(mistakes)
     )

@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Ranges, Rendered, colours, merged, pvcolours, pvorder, pvshots, statefile, surprises
+from mpirender.engines import (
+    Numbers,
+    Ranges,
+    Rendered,
+    colours,
+    merged,
+    pvcolours,
+    pvorder,
+    pvshots,
+    statefile,
+    surprises,
+)  # fmt: skip
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvwindow import WINDOWS
 from mpirender.job import BOTH_EYES, RenderJob
@@ -19,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mpirender.engines.pvcamera import Orbit
+    from mpirender.engines.pvmeasure import Meter
 
     Target = tuple[str | None, str | None]  # name of a view, name of a layout; at most one of them
     Captured = tuple[int, str, int, int]  # frame, eye, width and height of a picture
@@ -53,6 +65,9 @@ class ParaViewScene:
             for output in reversed(job.outputs):
                 self._fit(output)
         self._growing = pvcolours.growing(self._views, job.color_range)
+        self._remembers = bool(self._growing) or _remembers()
+        self._meter: Meter | None = None
+        self._measured: tuple[Any, Numbers | None] = None, None  # of which frame and variant, and what
         # Not simple.Render: the first call of that resets the camera, and the one saved in the state would be lost.
         self._render_views()
         self.complaints = errors.take()
@@ -60,7 +75,6 @@ class ParaViewScene:
         animation = simple.GetAnimationScene()
         self._stereo = job.stereo_mode not in pvshots.MONO
         self._lags = (self._stereo or _changes(animation)) and any(map(_draws_bounds, self._views))
-        self._remembers = bool(self._growing) or _remembers()
         self._played: int | None = 0  # frames that were played one after the other since the scene was loaded
         self._shown: dict[Any, float] = {}  # by view: the time whose data are on display
         self._captured: dict[Any, Captured] = {}  # by view: its last picture in stereo, if it rendered nothing since
@@ -105,9 +119,28 @@ class ParaViewScene:
         before += self._play_up_to(frame) if self._remembers else []
         before += self._come_to(frame, output)
         picture = self._capture(frame, output, path)
+        measured = self._measure(frame, output.overrides)
         errors = self._errors.take() + before
         self._suspect = _doubtful(errors)
-        return Rendered(errors, picture)
+        return Rendered(errors, picture, measured=measured)
+
+    def measure(self, texts: Sequence[str], group: Any) -> None:  # noqa: ANN401
+        """Measure the data of every frame from now on.
+
+        Args:
+            texts: what is asked for, as on the command line.
+            group: mpi4py communicator of the ranks that render together, None for a rank alone.
+
+        Raises:
+            UsageError: with each array that is not in the data.
+        """
+        if texts:
+            from mpirender.engines.pvmeasure import Meter
+
+            self._meter = Meter(texts, group)
+            self._meter.check()
+            self.complaints += self._errors.take()
+            self._suspect = _doubtful(self.complaints)
 
     def compute(self, frame: int, *, in_order: bool) -> None:
         """Have the data of a frame computed afresh, after those of the frames before it or at once."""
@@ -221,6 +254,12 @@ class ParaViewScene:
         self._look(frame)
         return errors
 
+    def _measure(self, frame: int, overrides: tuple[str, ...]) -> Numbers | None:
+        """Return the numbers about the frame that was rendered, found once for all its sizes and views."""
+        if self._meter is not None and self._measured[0] != (frame, overrides):
+            self._measured = (frame, overrides), self._meter.read()
+        return self._measured[1]
+
     def _capture(self, frame: int, output: Output, path: Path | None = None) -> NDArray[np.uint8] | None:
         """Capture the picture as ParaView's SaveScreenshot does; one whose path is no png is written there, too."""
         key, seat = (output.view, output.layout), dataclasses.replace(output, name="", eye="")
@@ -281,6 +320,12 @@ class ParaViewScene:
         for view in self._views:
             view.SMProxy.StillRender()
         self._captured = {}
+        self._take_along()
+
+    def _take_along(self) -> None:
+        """Compute what is measured but perhaps not shown, where a frame needs those before it."""
+        if self._meter is not None and self._remembers:
+            self._meter.update()
 
     def _show_before(self, frame: int, views: Sequence[Any]) -> list[str]:
         """Make sure that what views rendered last is what comes before a frame in the animation; return its errors.
@@ -327,6 +372,9 @@ class ParaViewScene:
         for view in manager.GetProxiesInGroup("views").values():
             view.SMProxy.MarkDirty(None)
         self._shown, self._captured, self._played = {}, {}, None
+        self._measured = None, None
+        if self._meter is not None:
+            self._meter.start_afresh()
 
     def _play_up_to(self, frame: int) -> list[str]:
         """Compute all frames before one, in their order, as SaveAnimation has when it comes to it; return the errors.
@@ -345,6 +393,7 @@ class ParaViewScene:
             self._go_to(self.times[earlier])
             for view in self._views:
                 view.SMProxy.Update()
+            self._take_along()
         self._played = frame
         return self._errors.take()
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mpirender import frames as framesets
-from mpirender.engines import DataFile, Inspection, colours, overrides, surprises, turntable
+from mpirender.engines import DataFile, Inspection, colours, measures, overrides, surprises, turntable
 from mpirender.engines.relocate import file_properties, near, relocate
 from mpirender.engines.statefile import NOT_PICTURES, State
 from mpirender.job import ALL, RenderJob
@@ -28,8 +28,8 @@ def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     state = State.parse(content, job.scene.name)
     _, files, lost = relocate(state, job)
     mistakes = [
-        *lost, *overrides.mistakes(state, job), *colours.mistakes(state, job), *_of_views(state, job),
-        *_of_animation(state, job),
+        *lost, *overrides.mistakes(state, job), *colours.mistakes(state, job), *measures.mistakes(state, job),
+        *_of_views(state, job), *_of_animation(state, job),
     ]  # fmt: skip
     return Inspection(
         engine="paraview",
