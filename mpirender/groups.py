@@ -19,6 +19,7 @@ from mpirender.handout import receive
 from mpirender.outputs import Output
 
 ORDER = 4  # tag
+SURVEY = "survey"
 LONGEST = 2e-3  # seconds between two looks of a rank that waits for its leader
 KIB = 1024
 
@@ -38,12 +39,12 @@ def follow(scene: engines.Scene, group: Any) -> None:  # noqa: ANN401
     """Do with a scene what the leader of the group asks for, until it has nothing more."""
     while order := receive(group, 0, ORDER, LONGEST)[0]:
         name, words, options = order
-        error = ""
+        answer, error = None, ""
         try:
-            getattr(scene, name)(*words, **options)
+            answer = getattr(scene, name)(*words, **options)
         except Exception as problem:  # the leader tells of it; this rank must be there for the next frame
             error = f"{type(problem).__name__}: {problem}"
-        group.gather((error, peak()), root=0)
+        group.gather((error, peak(), answer if name == SURVEY else None), root=0)
 
 
 def peak() -> int:
@@ -57,6 +58,7 @@ class LedScene:
     def __init__(self, scene: engines.Scene, group: Any) -> None:  # noqa: ANN401
         self._scene, self._group = scene, group
         self._peak = 0
+        self._others: list[Any] = []  # what the other ranks have answered last, where that is wanted
         self.frames, self.complaints = scene.frames, scene.complaints
         self.description, self.renderer, self.version = scene.description, scene.renderer, scene.version
         self.files: Sequence[Path] = scene.files
@@ -72,9 +74,9 @@ class LedScene:
         return self._scene.to_survey(frames)
 
     def survey(self, frame: int, *, first: bool) -> Ranges:
-        """Look at a frame together."""
-        found: Ranges = self._all("survey", frame, first=first)
-        return found
+        """Look at a frame together, each rank at its part of the data."""
+        found: Ranges = self._all(SURVEY, frame, first=first)
+        return engines.merged([found, *self._others])
 
     def settle(self, found: Ranges) -> None:
         """Let all take in what was found."""
@@ -97,11 +99,12 @@ class LedScene:
             answer = getattr(self._scene, name)(*words, **options)
         except Exception as problem:  # told when the others are done, too
             error = problem
-        told = self._group.gather(("", 0), root=0)
-        self._peak = max(memory for _, memory in told)
+        told = self._group.gather(("", 0, None), root=0)
+        self._peak = max(memory for _, memory, _ in told)
+        self._others = [other for _, _, other in told[1:]]
         if error is not None:
             raise error
-        problems = [text for text, _ in told if text]
+        problems = [text for text, _, _ in told if text]
         if problems:
             raise RuntimeError(problems[0])
         return answer

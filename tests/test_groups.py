@@ -159,16 +159,43 @@ def test_edges_differ_from_those_of_one_rank_by_little_and_memory_by_more(
             assert (far > 16).mean() < 2e-4
 
 
+SLOPE = """
+import sys
+from paraview import simple
+view = simple.CreateView("RenderView")
+simple.AssignViewToLayout(view=view, layout=simple.CreateLayout("Main"))
+view.ViewSize = [320, 200]
+whole = simple.Wavelet(WholeExtent=[-10, 10, -10, 10, -10, 10])
+slope = simple.Elevation(Input=whole, LowPoint=[-10, -10, -10], HighPoint=[10, 10, 10])
+shown = simple.Show(slope, view)
+shown.SetRepresentationType("Surface")
+simple.ColorBy(shown, ("POINTS", "Elevation"))
+simple.GetColorTransferFunction("Elevation").RescaleTransferFunction(-2, 3)
+simple.ResetCamera(view)
+simple.GetAnimationScene().NumberOfFrames = 2
+simple.SaveState(sys.argv[1])
+"""
+
+
 @pytest.mark.slow
-def test_ranges_of_colour_maps_are_found_over_all_pieces(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
-    found = []
-    for count in (1, 2):
+def test_ranges_of_colour_maps_are_found_over_all_pieces(run: Run, pvbatch: Run, tmp_path: Path) -> None:
+    """Where no rank has both the least and the greatest value."""
+    maker, state = tmp_path / "maker.py", tmp_path / "slope.pvsm"
+    maker.write_text(SLOPE)
+    pvbatch(maker, state)
+    pictures = []
+    for count in (1, 2, 3):
         output = tmp_path / f"{count}"
-        words = ("--size", "80x50", "--movie", "none", "--color-range", "global", "--output", output)
-        done = run("render", scenes.state("annotated"), *words, "--ranks", 2, "--ranks-per-frame", count)
+        words = ("--size", "320x200", "--movie", "none", "--color-range", "global", "--output", output)
+        done = run("render", state, *words, "--ranks", count, "--ranks-per-frame", count)
         assert done.returncode == 0, done.stderr
-        found.append(records(output, "survey")[0]["ranges"])
-    assert found[0] == found[1] != {}
+        assert records(output, "survey")[0]["ranges"] == {"Elevation": [0.0, 1.0]}
+        pictures.append(pixels(output / "320x200" / "frame_000000.png").astype(int))
+    for other in pictures[1:]:
+        assert (np.abs(pictures[0] - other).max(axis=-1) > 8).mean() < 1e-3
+    refused = run("render", state, "--color-range", "clamp", "--ranks", 2, "--ranks-per-frame", 2)
+    assert refused.returncode == 2
+    assert "--color-range clamp is updated every timestep, and where ranks share frames" in refused.stderr
 
 
 @pytest.mark.slow

@@ -120,7 +120,7 @@ class Meter:
 def _let_alone(integral: Any) -> None:  # noqa: ANN401
     """Have this rank's piece integrated by itself.
 
-    Where all ranks do it together and the first of them has no cells, ParaView (5.11 and 6.1) leaves out Length, Area
+    Where all ranks do it together and the first of them has no cells, ParaView (seen with 5.11) leaves out Length, Area
     and Volume of the others.
     """
     import vtkmodules.vtkFiltersParallel  # noqa: F401 - lends the object the methods of its class

@@ -8,21 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import (
-    Numbers,
-    Ranges,
-    Rendered,
-    colours,
-    merged,
-    pvcolours,
-    pvorder,
-    pvshots,
-    statefile,
-    surprises,
-)  # fmt: skip
+from mpirender.engines import Numbers, Ranges, Rendered, colours, merged, pvcolours, pvfacts, pvorder, pvshots
 from mpirender.engines.pverrors import ErrorLog
-from mpirender.engines.pvwindow import WINDOWS
-from mpirender.job import BOTH_EYES, RenderJob
+from mpirender.job import RenderJob
 from mpirender.outputs import EYES, Output
 
 if TYPE_CHECKING:
@@ -59,13 +47,13 @@ class ParaViewScene:
         self._errors = errors
         self._targets, self._one_pass, self._color_range = targets, job.one_pass, job.color_range
         self._variants, self._overrides = job.variants, job.variants[0].overrides
-        self._views_of = {key: _views_of(simple, target) for key, target in targets.items()}
+        self._views_of = {key: pvfacts.views_of(simple, target) for key, target in targets.items()}
         self._views = list(dict.fromkeys(view for views in self._views_of.values() for view in views))
         if job.one_pass:
             for output in reversed(job.outputs):
                 self._fit(output)
         self._growing = pvcolours.growing(self._views, job.color_range)
-        self._remembers = bool(self._growing) or _remembers()
+        self._remembers = bool(self._growing) or pvfacts.remembers()
         self._meter: Meter | None = None
         self._measured: tuple[Any, Numbers | None] = None, None  # of which frame and variant, and what
         # Not simple.Render: the first call of that resets the camera, and the one saved in the state would be lost.
@@ -74,14 +62,14 @@ class ParaViewScene:
         self._suspect = _doubtful(self.complaints)
         animation = simple.GetAnimationScene()
         self._stereo = job.stereo_mode not in pvshots.MONO
-        self._lags = (self._stereo or _changes(animation)) and any(map(_draws_bounds, self._views))
+        self._lags = (self._stereo or pvfacts.changes(animation)) and any(map(pvfacts.draws_bounds, self._views))
         self._played: int | None = 0  # frames that were played one after the other since the scene was loaded
         self._shown: dict[Any, float] = {}  # by view: the time whose data are on display
         self._captured: dict[Any, Captured] = {}  # by view: its last picture in stereo, if it rendered nothing since
         self._first_corners = self._get_corners()
         self._corners: dict[Output, list[tuple[float, ...]]] = {}
         # After the first render: readers know their timesteps by then.
-        self.times = (animation.AnimationTime,) * still_frames if still_frames else frame_times(animation)
+        self.times = (animation.AnimationTime,) * still_frames if still_frames else pvfacts.frame_times(animation)
         self.frames = len(self.times)
         self._still = still_frames is not None
         self._orbit = _orbit(self._views, animation, self.frames) if job.camera and self.frames else None
@@ -89,21 +77,17 @@ class ParaViewScene:
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view; WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
-        # Whether what SaveAnimation renders before it begins makes another picture of frame 0: the right eye comes into
-        # it, or the view is updated once more, with data of another time.
-        moves = job.stereo_mode == BOTH_EYES and self.frames > 0 and self._times_before[0] != self.times[0]
-        self._begins_twice = moves or job.stereo_mode not in pvshots.FOR_EACH_EYE
-        eyes = EYES if job.stereo_mode == BOTH_EYES else ("",)
+        self._begins_twice = pvshots.begins_twice(job, self._times_before[:2])
         self._options = {
-            (key, eye): pvshots.options(target, job, eye) for key, target in targets.items() for eye in eyes
-        }
+            (key, eye): pvshots.options(target, job, eye)
+            for key, target in targets.items() for eye in pvshots.eyes(job)
+        }  # fmt: skip
         self.files: Sequence[Path] = ()
         self.warnings: Sequence[str] = ()
         self._image: Any = None  # whose memory the last picture is
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
-        window = next((view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")), None)
-        self.renderer = _renderer(window)
-        self.description = f"ParaView {self.version}, {_backend(window)}, {self.renderer}"
+        backend, self.renderer = pvfacts.window_of(self._views)
+        self.description = f"ParaView {self.version}, {backend}, {self.renderer}"
         if not (self._still or job.allow_order_dependence):
             self._try_order(job.scene.name)
 
@@ -428,60 +412,6 @@ def _orbit(views: Sequence[Any], animation: Any, frames: int) -> Orbit:  # noqa:
     return Orbit(views, animation, frames)
 
 
-def _remembers() -> bool:
-    """Say whether a filter of the scene carries something on from frame to frame."""
-    from paraview import servermanager
-
-    sources = servermanager.ProxyManager().GetProxiesInGroup("sources").values()
-    return any(source.SMProxy.GetXMLName() in surprises.REMEMBER for source in sources)
-
-
 def _doubtful(errors: Sequence[str]) -> bool:
     """Say whether data may be wrong after these errors."""
     return not all(map(OF_TRACKS.match, errors))
-
-
-def _views_of(simple: Any, target: Any) -> list[Any]:  # noqa: ANN401
-    """Return the views that are in the picture."""
-    return list(simple.GetViewsInLayout(target)) if target.IsA("vtkSMViewLayoutProxy") else [target]
-
-
-def _changes(animation: Any) -> bool:  # noqa: ANN401
-    """Say whether anything but the camera can change with time."""
-    harmless = ("CameraAnimationCue", "TimeAnimationCue")
-    moving = any(cue.Enabled and cue.SMProxy.GetXMLName() not in harmless for cue in animation.Cues)
-    return moving or bool(animation.TimeKeeper.TimestepValues)
-
-
-def _draws_bounds(view: Any) -> bool:  # noqa: ANN401
-    """Say whether the view draws something around the bounds of its data: an axes grid, or ambient occlusion."""
-    grid = getattr(view, "AxesGrid", None)
-    if getattr(grid, "Visibility", 0) or getattr(view, "UseAmbientOcclusion", 0) or getattr(view, "UseSSAO", 0):
-        return True
-    shown = [item for item in getattr(view, "Representations", ()) if getattr(item, "Visibility", 0)]
-    return any(getattr(getattr(item, "DataAxesGrid", None), "GridAxesVisibility", 0) for item in shown)
-
-
-def frame_times(animation: Any) -> tuple[float, ...]:  # noqa: ANN401
-    """Return the scene time of every frame, as SaveAnimation plays them."""
-    if str(animation.PlayMode).strip("'") == "Snap To TimeSteps":
-        steps = animation.TimeKeeper.TimestepValues
-        steps = [steps] if isinstance(steps, float) else list(steps)
-        return statefile.snapped_times(steps, int(getattr(animation, "FramesPerTimestep", 1) or 1), animation.EndTime)
-    return statefile.sequence_times(animation.StartTime, animation.EndTime, int(animation.NumberOfFrames))
-
-
-def _backend(window: Any) -> str:  # noqa: ANN401
-    """Say by which backend the window was opened, read back from what ParaView opened."""
-    if window is not None and window.IsA("vtkOffscreenOpenGLRenderWindow"):  # ParaView 6: within another one
-        from paraview.modules.vtkRemotingViews import vtkPVProcessWindow
-
-        window = vtkPVProcessWindow.GetRenderWindow()
-    opened = "" if window is None else window.GetClassName()
-    return {name: backend for backend, name in WINDOWS.items()}.get(opened, opened or "no window")
-
-
-def _renderer(window: Any) -> str:  # noqa: ANN401
-    """Return what OpenGL calls its renderer, read back from the window."""
-    match = re.search(r"OpenGL renderer string:\s*(.*)", "" if window is None else window.ReportCapabilities() or "")
-    return match[1].strip() if match else "unknown renderer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mpirender.job import BOTH_EYES, RenderJob
@@ -14,6 +15,23 @@ if TYPE_CHECKING:
 
 MONO = ("No change", "No stereo")  # stereo modes by which a picture does not depend on the eye that rendered last
 FOR_EACH_EYE = (BOTH_EYES, "Left Eye Only", "Right Eye Only")  # a picture of a single eye
+
+
+def eyes(job: RenderJob) -> tuple[str, ...]:
+    """Return the eyes that have pictures of their own, an empty one where there is one picture for both."""
+    return EYES if job.stereo_mode == BOTH_EYES else ("",)
+
+
+def begins_twice(job: RenderJob, times: Sequence[float]) -> bool:
+    """Say whether what SaveAnimation renders before it begins makes another picture of frame 0.
+
+    The right eye comes into it, or the view is updated once more, with data of another time.
+
+    Args:
+        times: those of the scene as it was loaded and of frame 0, where there is one.
+    """
+    moves = job.stereo_mode == BOTH_EYES and len(set(times)) > 1
+    return moves or job.stereo_mode not in FOR_EACH_EYE
 
 
 def last_of_frame(output: Output) -> Output:

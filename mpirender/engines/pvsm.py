@@ -29,7 +29,7 @@ def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     _, files, lost = relocate(state, job)
     mistakes = [
         *lost, *overrides.mistakes(state, job), *colours.mistakes(state, job), *measures.mistakes(state, job),
-        *_of_views(state, job), *_of_animation(state, job),
+        *_of_views(state, job), *_of_animation(state, job), *surprises.shared_colours(state, job),
     ]  # fmt: skip
     return Inspection(
         engine="paraview",

@@ -14,6 +14,7 @@ from mpirender.errors import one_line
 from mpirender.job import RenderJob
 
 GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP; mode 3 looks at its own frame alone
+RESET_EVERY_TIMESTEP = 3  # RESET_ON_APPLY_AND_TIMESTEP
 KEYED = ("CameraAnimationCue", "KeyFrameAnimationCue")  # tracks that move by key frames alone
 STILL_DATA = ("CameraAnimationCue", "TimeAnimationCue")  # tracks that leave the data as it is
 FOLLOW_DATA = 2  # vtkPVCameraCueManipulator's mode
@@ -139,8 +140,31 @@ def _new_formats(proxy: Proxy) -> Iterator[str]:
             yield text
 
 
+def shared_colours(state: State, job: RenderJob) -> Iterator[str]:
+    """Refuse colour maps that are updated every timestep where ranks share frames.
+
+    ParaView looks at the data of one of them alone (seen with 5.11).
+    """
+    if job.ranks_per_frame == 1:
+        return
+    of_all, of_arrays = colours.wishes(job.color_range)
+    names = updated_colours(state, job, (GROW_EVERY_TIMESTEP, RESET_EVERY_TIMESTEP))
+    asked = colours.CLAMP in (of_all, *of_arrays.values())
+    if names or asked:
+        which = "--color-range clamp" if asked else f"the colour map of {_listed(names)}"
+        yield (
+            f"{which} is updated every timestep, and where ranks share frames (--ranks-per-frame) ParaView looks at "
+            "the data of one of them alone; --color-range global finds the range of all frames first and keeps it"
+        )
+
+
 def growing_colours(state: State, job: RenderJob) -> list[str]:
     """Return the arrays whose colour map has the range of all frames so far, unless another one is asked for."""
+    return updated_colours(state, job, (GROW_EVERY_TIMESTEP,))
+
+
+def updated_colours(state: State, job: RenderJob, modes: Sequence[int]) -> list[str]:
+    """Return the arrays whose colour map is in one of these modes, unless another range is asked for."""
     of_all, of_arrays = colours.wishes(job.color_range)
     usual = next((proxy.number("TransferFunctionResetMode", 0) for proxy in state.proxies
                   if proxy.type == "GeneralSettings"), 0.0)  # fmt: skip
@@ -149,7 +173,7 @@ def growing_colours(state: State, job: RenderJob) -> list[str]:
     growing = [
         proxy.name.split(".PVLookupTable")[0]
         for proxy in state.proxies
-        if proxy.type == "PVLookupTable" and proxy.id in used and _rescale_mode(proxy, usual) == GROW_EVERY_TIMESTEP
+        if proxy.type == "PVLookupTable" and proxy.id in used and _rescale_mode(proxy, usual) in modes
     ]
     return [] if of_all is not None else [name for name in growing if name not in of_arrays]
 
