@@ -66,16 +66,25 @@ def memory() -> int:
     limits = [int(found[1]) * 1024 if found else sys.maxsize]
     if os.environ.get("SLURM_MEM_PER_NODE", "").isdigit():
         limits.append(int(os.environ["SLURM_MEM_PER_NODE"]) * 1024**2)
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for folder in _cgroups():
+        limits += _limits_in(folder)
+    return min(limit for limit in limits if limit)
+
+
+def _cgroups() -> Iterator[Path]:
+    """Yield the folders of the cgroups that may limit the memory of this process, from its own upwards."""
+    lines: list[str] = []
+    with contextlib.suppress(OSError):  # a kernel without them
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers in ("", "memory"):
             root = Path("/sys/fs/cgroup") / controllers
             here = root / path.lstrip("/")
             for folder in (here, *here.parents):
-                limits += _limits_in(folder)
+                yield folder
                 if folder == root:
                     break
-    return min(limit for limit in limits if limit)
 
 
 def _limits_in(folder: Path) -> Iterator[int]:
