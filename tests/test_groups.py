@@ -125,7 +125,7 @@ def test_a_poison_frame_is_set_aside_and_the_command_to_try_it_starts_a_group(ru
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["annotated", "pulse", "flow"])
+@pytest.mark.parametrize("name", ["annotated", "flow"])
 def test_a_frame_is_what_paraview_itself_makes_of_it_on_so_many_ranks(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str
 ) -> None:
@@ -142,7 +142,7 @@ def test_edges_differ_from_those_of_one_rank_by_little_and_memory_by_more(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
     """K = 1, 2 and 3 of 4 ranks."""
-    whole = ("--set", f"can.ex2.WholeExtent={[-200, 200] * 3}", "--set", "Contour1.Isosurfaces=[220]")
+    whole = ("--set", f"can.ex2.WholeExtent={[-150, 150] * 3}", "--set", "Contour1.Isosurfaces=[220]")
     peaks, pictures = [], []
     for count in (1, 2, 3):
         output = tmp_path / f"{count}"
@@ -151,7 +151,7 @@ def test_edges_differ_from_those_of_one_rank_by_little_and_memory_by_more(
         assert done.returncode == 0, done.stderr
         peaks.append(max(record["memory"] for record in records(output, "done")))
         pictures.append([pixels(path).astype(int) for path in sorted((output / "320x200").glob("*.png"))])
-    assert peaks[0] > peaks[1] + 60e6 > peaks[2] + 80e6, "64 million points of 4 bytes, shared by more and more ranks"
+    assert peaks[0] > peaks[1] + 20e6 > peaks[2] + 40e6, "27 million points of 4 bytes, shared by more and more ranks"
     for pair in zip(*pictures):
         for other in pair[1:]:
             far = np.abs(pair[0] - other).max(axis=-1)
@@ -184,7 +184,7 @@ def test_ranges_of_colour_maps_are_found_over_all_pieces(run: Run, pvbatch: Run,
     maker.write_text(SLOPE)
     pvbatch(maker, state)
     pictures = []
-    for count in (1, 2, 3):
+    for count in (1, 2):
         output = tmp_path / f"{count}"
         words = ("--size", "320x200", "--movie", "none", "--color-range", "global", "--output", output)
         done = run("render", state, *words, "--ranks", count, "--ranks-per-frame", count)

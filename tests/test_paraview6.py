@@ -11,11 +11,9 @@ import pytest
 from conftest import HERE, SIZE, Run, assert_same_pictures
 from second_root import MPIRENDER, WITH_OSMESA, Root
 from test_camera import test_a_still_state_is_turned_as_by_hand  # noqa: F401
-from test_colours import BY_HAND
 from test_colours import test_the_pictures_are_those_of_the_same_range_by_hand as with_a_range
 from test_overrides import (  # noqa: F401
     test_the_pictures_are_those_of_the_same_things_done_by_hand,
-    test_what_a_track_changes_is_not_set,
 )
 from test_script import script, test_the_pictures_are_those_of_the_script_run_in_pvpython  # noqa: F401
 from test_study import test_every_combination_is_the_picture_made_by_hand  # noqa: F401
@@ -48,7 +46,7 @@ def scenes(scenes_of_second_root: SimpleNamespace) -> SimpleNamespace:
     return SimpleNamespace(state=made.state, frames=lambda name: made.frames(name, "osmesa"), folder=made.folder)
 
 
-@pytest.mark.parametrize("how", [how for how in BY_HAND if how != "clamp"])
+@pytest.mark.parametrize("how", ["global", "RTData=100,220"])
 def test_the_pictures_are_those_of_the_same_range_by_hand(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, how: str
 ) -> None:

@@ -112,7 +112,7 @@ def different(folder: Path, reference: Path, eye: str = "") -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["orbit", "annotated", "series", "pulse"])
+@pytest.mark.parametrize("name", ["annotated", "pulse"])
 def test_both_eyes_are_those_of_paraview_whichever_rank_renders_them(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str
 ) -> None:
@@ -161,8 +161,9 @@ def test_what_goes_wrong_in_a_frame_fails_both_eyes_of_it(run: Run, scenes: Simp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["annotated", "pulse"])
-@pytest.mark.parametrize("mode", ["Left Eye Only", "Right Eye Only", "Red-Blue"])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("annotated", "Left Eye Only"), ("annotated", "Red-Blue"), ("pulse", "Right Eye Only")]
+)
 def test_pictures_in_stereo_are_those_of_paraview_whichever_rank_renders_them(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str, mode: str
 ) -> None:
@@ -180,9 +181,7 @@ def test_pictures_in_stereo_are_those_of_paraview_whichever_rank_renders_them(
     [
         ("jpg", (), ""),
         ("jpg", ("--quality", 20), "Quality=20"),
-        ("tiff", (), ""),
         ("tiff", ("--compression", "None"), "Compression='None'"),
-        ("tiff", ("--compression", "PackBits"), "Compression='PackBits'"),
         ("tiff", ("--compression", "Deflate"), "Compression='Deflate'"),
     ],
 )
