@@ -315,7 +315,7 @@ def test_a_frame_fails_as_long_as_its_data_are_lost_and_is_right_as_soon_as_they
         f"""
 from pathlib import Path
 def shown(frame):
-    errors, picture = scene.render(frame, job.outputs[0], Path({str(tmp_path)!r}) / "shown.png")
+    errors, picture, *_ = scene.render(frame, job.outputs[0], Path({str(tmp_path)!r}) / "shown.png")
     return errors or picture.tobytes()
 whole = [shown(frame) for frame in range(scene.frames)]
 lost, away = Path({str(tmp_path)!r}) / "data" / "step_2.vtp", Path({str(tmp_path)!r}) / "away"
