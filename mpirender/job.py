@@ -287,6 +287,7 @@ class RenderJob:
         # What came later is there only where it is given: frames rendered before stay valid.
         usual = {field.name: field.default for field in dataclasses.fields(self)}
         later = {name: getattr(self, name) for name in LATER if getattr(self, name) != usual[name]}
+        later.update({name: list(value) for name, value in later.items() if isinstance(value, tuple)})  # as JSON has it
         return {**{name: getattr(self, name) for name in names}, "overrides": list(self.overrides),
                 "color_range": list(self.color_range), **later}  # fmt: skip
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conftest import HERE, SIZE, Run, pixels
-from mpirender import journal, movie, schedule, study
+from mpirender import journal, movie, schedule, table
 from mpirender.asked import job_of
 from mpirender.cli import render
 from mpirender.errors import UsageError
@@ -53,8 +53,8 @@ def test_an_image_of_an_eye_is_tried_alone_in_the_folder_that_it_has(tmp_path: P
 def test_the_table_of_a_study_tells_the_eyes_apart_only_where_there_are_two(tmp_path: Path) -> None:
     for mode, expected in ((BOTH, ["left", "right"]), ("No change", [None])):
         job = RenderJob("x.pvsm", tmp_path, vary=("C.R=3",), sizes="HD", frames="0", stereo_mode=mode)
-        result = SimpleNamespace(frames={output.name: [job.image(output, 0)] for output in job.outputs})
-        assert [study._about(row).get("eye") for row in study.rows_of(job, result)] == expected
+        result = SimpleNamespace(frames={output.name: [job.image(output, 0)] for output in job.outputs}, measured={})
+        assert [table.about(row).get("eye") for row in table.rows_of(job, result)] == expected
 
 
 @pytest.mark.parametrize(
