@@ -30,13 +30,14 @@ if (($# > 0)); then
 fi
 code=0
 tests "${FAST[@]}" || code=$?
-# Those of Slurm wait most of the time, so they do it beside the others; what they say comes at the end.
-of_slurm=(tests/test_slurm.py tests/test_benchmark_scaling.py)
+# Those of Slurm wait most of the time, so they do it beside the others, and a long one after them; what they say comes at
+# the end.
+aside=(tests/test_slurm.py tests/test_benchmark_scaling.py tests/test_display.py)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
 chmod 755 "$beside" # some of their jobs are of another user
-PYTEST_DEBUG_TEMPROOT=$beside tests -m slow "${of_slurm[@]}" >"$beside/said" 2>&1 &
-tests -m slow "${of_slurm[@]/#/--ignore=}" || code=$?
+PYTEST_DEBUG_TEMPROOT=$beside tests -m slow "${aside[@]}" >"$beside/said" 2>&1 &
+tests -m slow "${aside[@]/#/--ignore=}" || code=$?
 wait $! || code=$?
 cat "$beside/said"
 exit "$code"
