@@ -193,7 +193,8 @@ class Fate:
     def _log_tail(self, rank: int) -> list[str]:
         """Return what the logs of a rank, or of all in a group, end with."""
         lines = []
-        for log in sorted(self.job.folder.glob(f"rank-{rank:04d}*.log")):
+        own = self.job.folder / f"rank-{rank:04d}.log"
+        for log in (own, *sorted(self.job.folder.glob(f"{own.stem}-*.log"))):
             with contextlib.suppress(OSError):
                 words = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
                 lines += [line for line in words if not BACKTRACE.match(line)][-LOG_LINES:]

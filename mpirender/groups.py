@@ -7,13 +7,12 @@ asks of its scene all ranks of the group do at the same time, since loading and 
 from __future__ import annotations
 
 import os
-import resource
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mpirender import engines
+from mpirender import engines, roster
 from mpirender.engines import Ranges, Rendered
 from mpirender.handout import receive
 from mpirender.outputs import Output
@@ -21,7 +20,6 @@ from mpirender.outputs import Output
 ORDER = 4  # tag
 SURVEY = "survey"
 LONGEST = 2e-3  # seconds between two looks of a rank that waits for its leader
-KIB = 1024
 
 
 def members(group: Any, world: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - mpi4py communicators
@@ -44,12 +42,7 @@ def follow(scene: engines.Scene, group: Any) -> None:  # noqa: ANN401
             answer = getattr(scene, name)(*words, **options)
         except Exception as problem:  # the leader tells of it; this rank must be there for the next frame
             error = f"{type(problem).__name__}: {problem}"
-        group.gather((error, peak(), answer if name == SURVEY else None), root=0)
-
-
-def peak() -> int:
-    """Return the most memory that this process has taken, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
+        group.gather((error, roster.peak(), answer if name == SURVEY else None), root=0)
 
 
 class LedScene:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mpirender import engines, groups, journal, roster
+from mpirender import engines, journal, roster
 from mpirender.errors import NoSpace, out_of_space
 from mpirender.job import RenderJob
 from mpirender.journal import Journal, Record
@@ -167,7 +167,7 @@ class Painter:
 
     def _finish(self, flown: Flown, facts: Facts) -> None:
         output = self.outputs[flown.image.size]
-        peak = max(groups.peak() + facts.get("memory", 0), flown.memory)
+        peak = max(roster.peak() + facts.get("memory", 0), flown.memory)
         measured = {} if flown.measured is None else {"measured": flown.measured}
         self._record(
             "done", flown, **{**facts, "memory": peak}, pixels=[output.width, output.height],

@@ -43,7 +43,7 @@ TIFF_COMPRESSIONS = ("None", "PackBits", "Deflate")
 MOST_QUALITY = 100
 ASSIGNMENT = re.compile(r"[^=]+\.[^=.]+=")  # NAME.PROPERTY=; both may hold spaces, names dots
 # SOURCE.ARRAY, or integral(SOURCE).ARRAY; both names may hold dots.
-MEASURE = re.compile(r"integral\(.+\)\..+|(?!integral\().+\..+")
+MEASURE = re.compile(r"(?:integral\((?P<integrated>.+)\)|(?!integral\()(?P<source>.+))\.(?P<array>.+)")
 MOST_SEPARATION = 1000
 COLOR_RANGE = re.compile(rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<least>{NUMBER})\s*,\s*(?P<most>{NUMBER}))")
 # Options that are given again for more than one.

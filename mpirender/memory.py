@@ -29,7 +29,9 @@ class Estimate:
     def add(self, records: Sequence[Record]) -> None:
         """Count these records in."""
         for record in records:
-            if record["event"] == "phase" and record.get("node_memory"):
+            if record["event"] == "launch":  # those of the start before are gone, perhaps with their nodes
+                self._hosts.clear()
+            elif record["event"] == "phase" and record.get("node_memory"):
                 self._memory[record["host"]] = record["node_memory"]
                 self._hosts[record["rank"]] = [record["host"], *record["with"]]
             elif record["event"] == "done":

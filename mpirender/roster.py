@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from mpirender import frames as framesets
 from mpirender.engines import Ability
 
 LINES_SHOWN = 32
+KIB = 1024
 FIELDS = ("host", "cores", "threads", "backend", "device", "renderer")
 
 
@@ -63,12 +65,17 @@ def memory() -> int:
     Of cgroups that of this process and those above it count, of both versions (cgroups(7)).
     """
     found = re.search(r"MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text())
-    limits = [int(found[1]) * 1024 if found else sys.maxsize]
+    limits = [int(found[1]) * KIB if found else sys.maxsize]
     if os.environ.get("SLURM_MEM_PER_NODE", "").isdigit():
         limits.append(int(os.environ["SLURM_MEM_PER_NODE"]) * 1024**2)
     for folder in _cgroups():
         limits += _limits_in(folder)
     return min(limit for limit in limits if limit)
+
+
+def peak() -> int:
+    """Return the most memory that this process has taken, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
 
 
 def _cgroups() -> Iterator[Path]:

@@ -235,7 +235,9 @@ def test_an_error_in_the_piece_of_one_rank_fails_the_frame_and_no_other(
 
 
 @pytest.mark.slow
-def test_what_paraview_writes_itself_is_written_once(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+def test_pictures_that_paraview_writes_itself_are_those_of_one_rank(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
     words = ("--size", SIZE, "--movie", "none", "--image-format", "jpg", "--ranks", 2)
     for count in (1, 2):
         done = run(
@@ -273,6 +275,15 @@ def test_the_ranks_of_a_group_count_where_they_are(tmp_path: Path) -> None:
     estimate.add([{"event": "done", "rank": 1, "memory": 1_900_000_000}])
     assert "2 ranks on n1 take about 3.8 GB" in estimate.shortage()
     assert "(--ranks-per-frame 4)" in estimate.shortage()
+
+
+def test_ranks_of_a_start_before_do_not_count(tmp_path: Path) -> None:
+    """As when a node is lost, and the others are numbered anew."""
+    estimate = memory.Estimate(RenderJob(scene="x.pvsm", output=tmp_path))
+    estimate.add([opened(rank, f"n{rank // 2}", 4_000_000_000) for rank in range(6)])
+    estimate.add([{"event": "launch"}, *(opened(rank, f"n{rank}", 4_000_000_000) for rank in range(3))])
+    estimate.add([{"event": "done", "rank": 0, "memory": 1_900_000_000}])
+    assert estimate.shortage() == "", "one rank on each"
 
 
 def test_the_memory_of_this_machine_is_what_the_kernel_says_and_slurm_grants(monkeypatch: pytest.MonkeyPatch) -> None:

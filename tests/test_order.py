@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,41 +12,24 @@ from conftest import HERE, SIZE, Run, assert_same_pictures
 
 pytestmark = pytest.mark.slow
 
-# A superquadric whose roundness a script makes of the time, and of what it may keep.
+# A scene of which only the script is another.
 MAKER = """
 import sys
 from paraview import simple
-
-TIMESTEPS = '''
-information, executive = self.GetOutputInformation(0), self.GetExecutive()
-for time in range(6):
-    information.Append(executive.TIME_STEPS(), time)
-for time in (0, 5):
-    information.Append(executive.TIME_RANGE(), time)
-'''
-SHAPE = '''
+simple.LoadState(sys.argv[1])
+simple.FindSource("Shape").Script = open(sys.argv[2]).read()
+simple.SaveState(sys.argv[3])
+"""
+# A superquadric whose roundness is made of the time, and of what may be kept.
+SHAPE = """
 import builtins, random
 from vtkmodules.vtkFiltersSources import vtkSuperquadricSource
 time = self.GetOutputInformation(0).Get(self.GetExecutive().UPDATE_TIME_STEP())
-KEPT
+{kept}
 source = vtkSuperquadricSource()
 source.SetThetaRoundness(roundness)
 source.Update()
 self.GetOutput().ShallowCopy(source.GetOutput())
-'''
-view = simple.CreateView("RenderView")
-simple.AssignViewToLayout(view=view, layout=simple.CreateLayout("Main"))
-view.ViewSize = [640, 400]
-simple.SetActiveView(view)
-shape = simple.ProgrammableSource(
-    registrationName="Shape1", OutputDataSetType="vtkPolyData", ScriptRequestInformation=TIMESTEPS,
-    Script=SHAPE.replace("KEPT", open(sys.argv[2]).read()),
-)
-simple.Show(shape, view)
-view.CameraPosition, view.CameraFocalPoint = [1, 1, 2], [0, 0, 0]
-simple.GetAnimationScene().UpdateAnimationUsingDataTimeSteps()
-simple.GetAnimationScene().PlayMode = "Snap To TimeSteps"
-simple.SaveState(sys.argv[1])
 """
 KEPT = {
     "nothing": "roundness = 0.2 + 0.3 * time",
@@ -56,13 +40,13 @@ KEPT = {
 
 
 @pytest.fixture
-def scripted(pvbatch: Run, tmp_path: Path) -> Callable[[str], Path]:
+def scripted(scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path) -> Callable[[str], Path]:
     """Make a state whose script keeps something: in which way?"""
 
     def make(how: str) -> Path:
         (tmp_path / "maker.py").write_text(MAKER)
-        (tmp_path / "kept.py").write_text(KEPT[how])
-        pvbatch(tmp_path / "maker.py", tmp_path / "shape.pvsm", tmp_path / "kept.py")
+        (tmp_path / "script.py").write_text(SHAPE.format(kept=KEPT[how]))
+        pvbatch(tmp_path / "maker.py", scenes.state("broken/raises"), tmp_path / "script.py", tmp_path / "shape.pvsm")
         return tmp_path / "shape.pvsm"
 
     return make
@@ -77,7 +61,7 @@ def test_frames_are_those_of_the_animation_whatever_a_script_keeps_in_its_filter
     words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
     done = run("render", state, *words)
     assert done.returncode == 0, done.stderr
-    assert ("Shape1 carries something on from frame to frame (found by trying)" in done.stdout) == (how == "in self")
+    assert ("Shape carries something on from frame to frame (found by trying)" in done.stdout) == (how == "in self")
     assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
 
 
@@ -88,8 +72,8 @@ def test_a_script_that_no_order_makes_right_is_refused_unless_allowed(
     words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
     done = run("render", scripted(how), *words)
     assert done.returncode == 2
-    assert "what Shape1 makes of frame 2 differs from one time to the next" in done.stderr
+    assert "what Shape makes of frame 2 differs from one time to the next" in done.stderr
     assert not list((tmp_path / "out").rglob("*.png"))
     allowed = run("render", tmp_path / "shape.pvsm", *words, "--allow-order-dependence")
     assert allowed.returncode == 0, allowed.stderr
-    assert "6 rendered" in allowed.stdout
+    assert "8 rendered" in allowed.stdout

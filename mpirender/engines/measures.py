@@ -6,17 +6,15 @@ their data have, only ParaView knows (:mod:`pvmeasure`).
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from mpirender.engines.overrides import Refused, split, unknown
 from mpirender.engines.statefile import State
-from mpirender.job import RenderJob
+from mpirender.job import MEASURE, RenderJob
 
 GROUP = "sources"  # where sources, readers and filters are registered
-INTEGRAL = re.compile(r"integral\((.+)\)\.(.+)")
 
 
 class Measure(NamedTuple):
@@ -43,13 +41,14 @@ def parse(text: str, names: Collection[str]) -> Measure:
     Raises:
         Refused: there is no source of that name.
     """
-    match = INTEGRAL.fullmatch(text)
-    source, array = (match[1], match[2]) if match else text.rpartition(".")[::2]
-    if match is None and any(text.startswith(f"{name}.") for name in names):
+    match = MEASURE.fullmatch(text)
+    assert match is not None, text
+    source, array, integral = match["integrated"] or match["source"], match["array"], match["source"] is None
+    if not integral and any(text.startswith(f"{name}.") for name in names):
         source, array = split(text, names)
     if source not in names:
         raise Refused(unknown("source", source, names))
-    return Measure(text, source, array, match is not None)
+    return Measure(text, source, array, integral)
 
 
 def mistakes(state: State, job: RenderJob) -> Iterator[str]:

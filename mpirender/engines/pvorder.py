@@ -8,7 +8,7 @@ the frames before it, at once, and after these frames again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mpirender.errors import UsageError
@@ -30,20 +30,17 @@ def scripts() -> dict[str, Any]:
     return {name: proxy for name, (proxy, it) in made.items() if it is not None and it.GetClassName() in SCRIPTED}
 
 
-def depends(scene: ParaViewScene, name: str) -> bool:
-    """Say whether what the scripts of a scene make of a frame depends on the frames before it.
+def depends(scene: ParaViewScene, found: Mapping[str, Any], name: str) -> bool:
+    """Say whether what scripts make of a frame depends on the frames before it, of which there must be one.
 
     Args:
+        found: the scripts of the scene.
         name: of the scene's file.
 
     Raises:
         UsageError: it also depends on what was computed before these, so that no order gives ParaView's pictures.
     """
-    found = scripts()
-    frame = min(TRIED, scene.frames - 1)
-    if not found or frame < 1:
-        return False
-    results = []
+    frame, results = min(TRIED, scene.frames - 1), []
     for in_order in (True, False, True):
         scene.compute(frame, in_order=in_order)
         results.append({script: digest(proxy) for script, proxy in found.items()})

@@ -80,7 +80,7 @@ class ParaViewScene:
         self._begins_twice = pvshots.begins_twice(job, self._times_before[:2])
         self._options = {
             (key, eye): pvshots.options(target, job, eye)
-            for key, target in targets.items() for eye in pvshots.eyes(job)
+            for key, target in targets.items() for eye in dict.fromkeys(output.eye for output in job.outputs)
         }  # fmt: skip
         self.files: Sequence[Path] = ()
         self.warnings: Sequence[str] = ()
@@ -179,9 +179,9 @@ class ParaViewScene:
     def _try_order(self, name: str) -> None:
         """Find out whether scripts carry something on from frame to frame."""
         scripts = pvorder.scripts()
-        if not scripts:
+        if not scripts or self.frames < 2:
             return
-        if pvorder.depends(self, name) and not self._remembers:
+        if pvorder.depends(self, scripts, name) and not self._remembers:
             self._remembers = True
             found = f"{', '.join(scripts)} carries something on from frame to frame (found by trying)"
             cost = "every rank computes the frames before its own as well; with --schedule contiguous it does so once"

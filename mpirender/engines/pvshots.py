@@ -17,11 +17,6 @@ MONO = ("No change", "No stereo")  # stereo modes by which a picture does not de
 FOR_EACH_EYE = (BOTH_EYES, "Left Eye Only", "Right Eye Only")  # a picture of a single eye
 
 
-def eyes(job: RenderJob) -> tuple[str, ...]:
-    """Return the eyes that have pictures of their own, an empty one where there is one picture for both."""
-    return EYES if job.stereo_mode == BOTH_EYES else ("",)
-
-
 def begins_twice(job: RenderJob, times: Sequence[float]) -> bool:
     """Say whether what SaveAnimation renders before it begins makes another picture of frame 0.
 
