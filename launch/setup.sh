@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Install what is missing, and nothing else: Debian packages, and a Python environment in .venv.
 #
-# Sourced by launch/demo.sh and tests/run.sh, which call `set_up demo` or `set_up tests`; to set up without running
-# anything: bash launch/setup.sh [demo|tests].
+# Sourced by launch/demo.sh and tests/run.sh, which call `set_up demo`, `set_up tests` (the fast ones) or `set_up all`,
+# which adds Blender; to set up without running anything: bash launch/setup.sh [demo|tests|all].
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,7 +11,7 @@ PYTHON=/usr/bin/python3 # what Debian's pvbatch embeds: compiled packages of .ve
 [[ -x $PYTHON ]] || PYTHON=$(command -v python3 || echo "$PYTHON")
 TOOL_MISSING=3 # as mpirender's own exit code
 
-set_up() { # PURPOSE: demo or tests
+set_up() { # PURPOSE: demo, tests or all
     local purpose=$1
     need_system "$purpose"
     # One at a time: a demo and the tests may be started together on a fresh checkout.
@@ -66,8 +66,11 @@ packages() { # PURPOSE
         printf '%s\n' openmpi-bin
     fi
     printf '%s\n' xvfb libgl1-mesa-dri python3-venv ca-certificates
-    if [[ $1 == tests ]]; then
+    if [[ $1 != demo ]]; then
         printf '%s\n' tmux procps slurmctld slurmd slurm-client munge iproute2 shellcheck strace debootstrap
+    fi
+    if [[ $1 == all ]]; then # a Blender, and what bpy needs
+        printf '%s\n' blender libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1
     fi
 }
 
@@ -110,8 +113,10 @@ apt_get_install() { # [sudo] -- PACKAGE…
 }
 
 need_programs() { # PURPOSE CURE: for systems whose packages cannot be installed from here
-    local program missing=()
-    for program in pvbatch mpiexec Xvfb $([[ $1 == tests ]] && echo tmux pgrep slurmctld slurmd sbatch munged ip shellcheck strace debootstrap); do
+    local program programs=(pvbatch mpiexec Xvfb) missing=()
+    [[ $1 == demo ]] || programs+=(tmux pgrep slurmctld slurmd sbatch munged ip shellcheck strace debootstrap)
+    [[ $1 != all ]] || programs+=(blender)
+    for program in "${programs[@]}"; do
         has "$program" || missing+=("$program")
     done
     "$PYTHON" -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=("python3 with venv")
@@ -145,7 +150,8 @@ version_of() { "$1" -c 'import sys; print(sys.base_prefix, *sys.version_info[:2]
 
 need_packages_of_python() { # PURPOSE
     local wanted=$ROOT stamp=$VENV/installed-for-$1
-    [[ $1 == tests ]] && wanted="${ROOT}[tests]"
+    [[ $1 != tests ]] || wanted="${ROOT}[tests]"
+    [[ $1 != all ]] || wanted="${ROOT}[tests,blender]"
     if [[ $(cat "$stamp" 2>/dev/null) == "$(state_of_project)" ]]; then
         return
     fi
@@ -154,7 +160,8 @@ need_packages_of_python() { # PURPOSE
     logged "pip install" "$VENV/bin/python" -m pip install -q --disable-pip-version-check --retries 5 \
         -e "$wanted" || exit "$TOOL_MISSING"
     state_of_project >"$stamp"
-    [[ $1 == tests ]] && state_of_project >"$VENV/installed-for-demo" # the tests need all of it, and more
+    [[ $1 == demo ]] || state_of_project >"$VENV/installed-for-demo" # the tests need all of it, and more
+    [[ $1 != all ]] || state_of_project >"$VENV/installed-for-tests"
     rm -f "$VENV/incomplete"
 }
 

@@ -45,7 +45,8 @@ def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
         return preflight.resolved(job_of(options))
     except UsageError as error:
         mistakes = list(error.mistakes)
-    names = ["scene", "output", "data_dir", "pvbatch", "mpiexec", "views", "layouts"]
+    names = ["scene", "output", "data_dir", "pvbatch", "blender", "mpiexec", "views", "layouts", "scene_name",
+             "view_layer", "camera", "allow_scripts"]  # fmt: skip
     names += [] if any(mistake.startswith("--frames") for mistake in mistakes) else ["frames"]
     sound = {name: options[name] for name in names}
     sound["overrides"] = [text for text in options["overrides"] if ASSIGNMENT.match(text)]

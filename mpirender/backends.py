@@ -62,6 +62,11 @@ def chosen(comm: Any, engine: Engine, job: RenderJob) -> Iterator[Ability | None
         yield ability
 
 
+def seat(comm: Any) -> int:  # noqa: ANN401
+    """Return the number of this rank among those of comm on its node; all of them call it."""
+    return int(comm.Split_type(type_shared(), key=comm.rank).rank)
+
+
 def agree(comm: Any, node: Any, engine: Engine, job: RenderJob) -> list[Ability]:  # noqa: ANN401
     """Return what the first kind that every node can render with is on this node.
 

@@ -40,7 +40,7 @@ EXIT_CODES = (
 @cloup.group(context_settings=SETTINGS, epilog=EXIT_CODES)
 @cloup.version_option(__version__, prog_name="mpirender", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Turn a ParaView scene and its animation into a movie, with one MPI program."""
+    """Turn a ParaView or Blender scene and its animation into a movie, with one MPI program."""
 
 
 @cli.command(context_settings=SETTINGS)
@@ -137,10 +137,11 @@ def submit(
     "sizes",
     multiple=True,
     metavar="SIZE",
-    default=("HD", "4K"),
-    help="Say what this image resolution would cost; give it again for more than one.",
+    help="Say what this image resolution would cost; give it again for more than one. [default: HD and 4K]",
 )
+@option("--scene", "scene_name", metavar="NAME", help="Which of a Blender file's scenes. [default: the one it shows]")
 @option("--pvbatch", metavar="PATH", help="ParaView's pvbatch, asked for its version.")
+@option("--blender", metavar="PATH", help="A Blender, or a Python that has bpy, which reads Blender files.")
 @option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Show what is in a scene and what would go wrong, before anything is rendered.

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mpirender
@@ -29,11 +30,18 @@ def checks(job: RenderJob) -> Iterator[Check]:
     yield Check("mpirender", True, f"{mpirender.__version__}, Python {platform.python_version()}")
     yield mpi4py_check()
     yield mpiexec_check(job)
-    for name in dict.fromkeys(engines.SUFFIXES.values()):
-        yield from engines.get(name).checks(job)
+    yield from engine_checks(job)
     yield ffmpeg_check()
     yield slurm_check()
     yield trial(job)
+
+
+def engine_checks(job: RenderJob) -> Iterator[Check]:
+    """Look at every engine; where one is whole the others may be missing."""
+    found = [engines.get(name).checks(job) for name in dict.fromkeys(engines.SUFFIXES.values())]
+    whole = any(checks and all(check.ok or not check.required for check in checks) for checks in found)
+    for check in (check for checks in found for check in checks):
+        yield replace(check, required=check.required and not whole)
 
 
 def mpi4py_check() -> Check:

@@ -202,7 +202,7 @@ def stocks_of(wish: Wish, job: RenderJob, rendered: RenderJob) -> list[Stock]:
         raise FramesMissing(f"{wish.output}: nothing was rendered here yet; run: {render_command(rendered)}")
     asked = framesets.parse(wish.frames or plan["frames"])
     if wish.frames and rendered.frames is None:
-        beyond = framesets.out_of_range(wish.frames, len(framesets.parse(plan["frames"])))
+        beyond = framesets.out_of_range(wish.frames, framesets.parse(plan["frames"]))
         if beyond:
             raise UsageError(beyond)
     stocks = take_stock(job, outputs_of(wish, job), asked, records, plan["fingerprint"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 
@@ -40,10 +40,14 @@ def named(frames: Iterable[int]) -> str:
     return f"frame{'' if len(frames) == 1 else 's'} {text(frames)}"
 
 
-def out_of_range(asked: str, count: int) -> str:
-    """Say which frames of a frame set a scene of so many frames does not have, empty when it has them all."""
-    beyond = [frame for frame in parse(asked) if frame >= count]
-    has = f"the scene has frames 0-{count - 1}" if count > 1 else "the scene has frame 0 only"
+def out_of_range(asked: str, frames: Collection[int]) -> str:
+    """Say which frames of a frame set a scene does not have, empty when it has them all.
+
+    Args:
+        frames: the numbers of those that it has.
+    """
+    beyond = [frame for frame in parse(asked) if frame not in frames]
+    has = f"the scene has {named(frames)}{' only' if len(frames) == 1 else ''}"
     verb = "is" if len(beyond) == 1 else "are"
     return f"--frames {asked}: {has}; {text(beyond)} {verb} not there" if beyond else ""
 

@@ -52,7 +52,7 @@ class LedScene:
         self._scene, self._group = scene, group
         self._peak = 0
         self._others: list[Any] = []  # what the other ranks have answered last, where that is wanted
-        self.frames, self.complaints = scene.frames, scene.complaints
+        self.frames, self.open_ended, self.complaints = scene.frames, scene.open_ended, scene.complaints
         self.description, self.renderer, self.version = scene.description, scene.renderer, scene.version
         self.files: Sequence[Path] = scene.files
         self.warnings: Sequence[str] = scene.warnings

@@ -24,6 +24,7 @@ CODECS = {"mp4": ("h264", "h265", "av1"), "webm": ("vp9", "av1"), "gif": ("gif",
 IMAGE_FORMATS = ("png", "jpg", "tiff")
 DYNAMIC = "dynamic"
 AUTO = "auto"
+DEFAULT_SIZE, DEFAULT_RATE = "HD", "25"  # where neither the command nor the scene says
 ALL = "all"  # views or layouts
 SCHEDULES = (AUTO, "interleaved", "contiguous", DYNAMIC)
 LAUNCHERS = ("auto", "mpiexec", "srun", "none")
@@ -49,8 +50,30 @@ COLOR_RANGE = re.compile(rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<lea
 # Options that are given again for more than one.
 SEVERAL = ("sizes", "files", "views", "layouts", "overrides", "vary", "color_range", "measure")
 # Options that change pixels, or what an image must come with, and that came after the others.
-LATER = ("ranks_per_frame", "allow_order_dependence", "quality", "measure")
+LATER = (
+    "ranks_per_frame", "allow_order_dependence", "quality", "measure", "scene_name", "view_layer", "samples",
+    "blender_engine", "allow_scripts",
+)  # fmt: skip
 FOLDER = ".mpirender"
+# What not every engine knows; each says which of them it takes.
+OF_ENGINES = (
+    "views", "layouts", "data_dir", "files", "overrides", "vary", "camera", "color_range", "measure",
+    "override_color_palette", "font_scaling", "transparent_background", "separator_width", "separator_color",
+    "stereo_mode", "one_pass", "quality", "compression", "ranks_per_frame", "allow_order_dependence", "backend", "gpus",
+    "allow_software", "display", "pvbatch", "scene_name", "view_layer", "samples", "device", "blender_engine",
+    "allow_scripts", "blender",
+)  # fmt: skip
+# Where the option is called otherwise than its field, or given once for each of several.
+OPTION_NAMES = {
+    "scene_name": "scene", "views": "view", "layouts": "layout", "files": "file", "overrides": "set", "sizes": "size",
+}  # fmt: skip
+DEVICES = ("cpu", "gpu", "optix", "cuda", "hip", "oneapi")
+BLENDER_ENGINES = ("cycles", "eevee", "workbench")
+
+
+def option(field: str) -> str:
+    """Return the option of the command line that sets a field of the job."""
+    return "--" + OPTION_NAMES.get(field, field).replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -60,9 +83,10 @@ class RenderJob:
     Args:
         scene: the file of the scene.
         output: folder of the run; by default ``<scene>_renders`` where you stand.
-        sizes: image resolutions, by name, as ``WxH`` or ``NAME=WxH``; default HD.
+        sizes: image resolutions, by name, as ``WxH`` or ``NAME=WxH``; none for the scene's own, else HD.
         frames: a frame set, or None for all.
-        frame_rate: frames a second of the movie, a number or a ratio such as ``30000/1001``.
+        frame_rate: frames a second of the movie, a number or a ratio such as ``30000/1001``; None for the scene's own,
+            else 25.
         movie: one of :data:`MOVIES`.
         image_format: one of :data:`IMAGE_FORMATS`.
         views: names of the views to render; by default the one that the scene shows first.
@@ -75,7 +99,7 @@ class RenderJob:
         vary: properties that take several values in turn, ``NAME.PROPERTY=100:200:20`` (the end counts) or
             ``NAME.PROPERTY=3,6,12``; every combination is rendered into folders of its own.
         camera: ``orbit`` turns the camera once around what it looks at, over the scene's frames; ``orbit:N`` over N
-            frames in which everything else stands still.
+            frames in which everything else stands still. Of a Blender scene it is the name of a camera.
         color_range: how the ranges of colour maps are found: ``global`` (over all rendered frames), ``data`` (in the
             first), ``clamp`` (in each for itself) or ``MIN,MAX``; with ``ARRAY=`` before it that of one array.
         measure: numbers about the data of every image, ``SOURCE.ARRAY`` for the range of an array,
@@ -104,7 +128,14 @@ class RenderJob:
             those that Slurm and CUDA make visible, if there are any.
         allow_software: render on the CPU where a GPU was asked for and there is none.
         display: X server to render on with glx; None for a private one on each node.
-        container: image (Apptainer) whose pvbatch the ranks run.
+        scene_name: which of the scenes of a Blender file; None for the one that it shows.
+        view_layer: which of a Blender scene's view layers; None for those that it renders.
+        samples: for each pixel, of Blender's Cycles and EEVEE; None for what the scene says.
+        device: one of :data:`DEVICES`, with which Cycles renders; None for what the scene says, if it is there.
+        blender_engine: one of :data:`BLENDER_ENGINES`; None for what the scene says.
+        allow_scripts: run the scripts inside a Blender file.
+        blender: a Blender, or a Python that has bpy; None for bpy of this Python, or the Blender on PATH.
+        container: image (Apptainer) whose pvbatch or Blender the ranks run.
 
     Raises:
         UsageError: with every mistake found.
@@ -114,7 +145,7 @@ class RenderJob:
     output: Path = Path()
     sizes: tuple[Size, ...] = ()
     frames: str | None = None
-    frame_rate: str = "25"
+    frame_rate: str | None = None
     movie: str = "mp4"
     image_format: str = "png"
     views: tuple[str, ...] = ()
@@ -150,6 +181,13 @@ class RenderJob:
     gpus: str | None = None
     allow_software: bool = False
     display: str | None = None
+    scene_name: str | None = None
+    view_layer: str | None = None
+    samples: int | None = None
+    device: str | None = None
+    blender_engine: str | None = None
+    allow_scripts: bool = False
+    blender: str | None = None
     pvbatch: str | None = None
     mpiexec: str | None = None
     container: str | None = None
@@ -168,11 +206,11 @@ class RenderJob:
         set_field(self, "overrides", _assignments(self.overrides))
         for name in ("views", "layouts", "vary", "color_range", "measure"):
             set_field(self, name, tuple(dict.fromkeys(_texts(getattr(self, name)))))
-        for name in ("pvbatch", "mpiexec"):
+        for name in ("pvbatch", "blender", "mpiexec"):
             set_field(self, name, _program(getattr(self, name)))
         set_field(self, "container", str(Path(self.container).absolute()) if self.container else None)
-        set_field(self, "frame_rate", str(self.frame_rate))
-        set_field(self, "sizes", outputs.sizes_of(self.sizes or ("HD",), mistakes))
+        set_field(self, "frame_rate", str(self.frame_rate) if self.frame_rate is not None else None)
+        set_field(self, "sizes", outputs.sizes_of(self.sizes, mistakes))
         mistakes += self._mistakes()
         if mistakes:
             raise UsageError(mistakes)
@@ -185,7 +223,7 @@ class RenderJob:
                 framesets.parse(self.frames)
             except ValueError as error:
                 mistakes.append(f"--frames {error}")
-        if not _is_rate(self.frame_rate):
+        if self.frame_rate is not None and not _is_rate(self.frame_rate):
             mistakes.append(f"--frame-rate {self.frame_rate!r} must be a number of frames a second from 0.01 to 1000")
         if self.ranks is not None and not 1 <= self.ranks <= 1_000_000:
             mistakes.append(f"--ranks {self.ranks} must be at least 1")
@@ -202,13 +240,16 @@ class RenderJob:
             mistakes.append(f"--grace-period {self.grace_period:g} must be at least 0 seconds")
         if not 0 <= self.compression_level <= 9:
             mistakes.append(f"--compression-level {self.compression_level} must be 0 to 9")
+        if self.samples is not None and self.samples < 1:
+            mistakes.append(f"--samples {self.samples} must be at least 1")
         return [*mistakes, *_of_picture(self), *_of_format(self), *_of_measures(self)]
 
     @property
     def outputs(self) -> tuple[Output, ...]:
         """Every view and layout at every size; all of a frame are rendered by the same rank, in this order."""
         both_eyes = self.stereo_mode == BOTH_EYES
-        return outputs.outputs(self.sizes, self.views, self.layouts, self.variants, both_eyes=both_eyes)
+        sizes = self.sizes or (Size.parse(DEFAULT_SIZE),)
+        return outputs.outputs(sizes, self.views, self.layouts, self.variants, both_eyes=both_eyes)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -218,7 +259,7 @@ class RenderJob:
     @property
     def rate(self) -> Fraction:
         """Frames a second."""
-        return Fraction(self.frame_rate)
+        return Fraction(self.frame_rate or DEFAULT_RATE)
 
     @property
     def gpu_numbers(self) -> tuple[int, ...]:
@@ -255,14 +296,12 @@ class RenderJob:
         words = [str(self.scene), "--output", str(self.output)]
         words += [word for size in self.sizes for word in ("--size", size.argument)]
         words += [word for reader, path in self.files for word in ("--file", f"{reader}={path}")]
-        for option, texts in (("view", self.views), ("layout", self.layouts), ("set", self.overrides),
-                              ("vary", self.vary), ("color-range", self.color_range),
-                              ("measure", self.measure)):  # fmt: skip
-            words += [word for text in texts for word in (f"--{option}", text)]
+        for name in ("views", "layouts", "overrides", "vary", "color_range", "measure"):
+            words += [word for text in getattr(self, name) for word in (option(name), text)]
         for field in dataclasses.fields(self):
-            value, option = getattr(self, field.name), "--" + field.name.replace("_", "-")
+            value = getattr(self, field.name)
             if field.name not in ("scene", "output", *SEVERAL) and value != field.default:
-                words += [option] if value is True else [option, str(value)]
+                words += [option(field.name)] if value is True else [option(field.name), str(value)]
         return words
 
     @classmethod
@@ -312,8 +351,6 @@ def _of_picture(job: RenderJob) -> Iterator[str]:
             variants.parse(text)
         except ValueError as error:
             yield f"--vary {error}"
-    if job.camera is not None and not re.fullmatch(r"orbit(:[1-9]\d*)?", job.camera):
-        yield f"--camera {job.camera!r} must be orbit, or orbit:N for a turn of N frames"
     for text in job.color_range:
         limits = COLOR_RANGE.fullmatch(text)
         if not limits:
@@ -396,7 +433,8 @@ def _not_among(job: RenderJob) -> list[str]:
         "movie": MOVIES, "image_format": IMAGE_FORMATS, "schedule": SCHEDULES, "on_error": ON_ERROR,
         "launcher": LAUNCHERS, "backend": BACKENDS,
         "override_color_palette": (None, *PALETTES), "font_scaling": FONT_SCALINGS, "stereo_mode": STEREO_MODES,
-        "compression": (None, *TIFF_COMPRESSIONS),
+        "compression": (None, *TIFF_COMPRESSIONS), "device": (None, *DEVICES),
+        "blender_engine": (None, *BLENDER_ENGINES),
     }  # fmt: skip
     return [
         f"--{name.replace('_', '-')} {getattr(job, name)!r} must be one of: {', '.join(filter(None, allowed))}"

@@ -218,9 +218,12 @@ def files_of(job: RenderJob) -> Sequence[Path]:
     """Return the files that the ranks read where they run in a container, in which these must be seen.
 
     Raises:
-        UsageError: it is no scene, or its data files are missing.
+        UsageError: it is no scene.
     """
-    return engines.for_scene(job.scene).prepare(job.scene.read_bytes(), job)[1] if job.container else ()
+    if not job.container:
+        return ()
+    seen = engines.for_scene(job.scene).inspect(job.scene.read_bytes(), job)
+    return [Path(file.path) for file in seen.data_files if file.found]
 
 
 def start(job: RenderJob, placement: Placement) -> list[str]:

@@ -8,7 +8,10 @@ from typing import Any
 
 from cloup import argument, option, option_group
 
-SCENE = argument("scene", help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it.")
+SCENE = argument(
+    "scene",
+    help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it. Or Blender's: .blend.",
+)
 
 OUTPUT = option_group(
     "What comes out",
@@ -16,11 +19,12 @@ OUTPUT = option_group(
     option(
         "-s", "--size", "sizes", multiple=True, metavar="SIZE",
         help="Image resolution in pixels: HD, 4K, 720p, 1440p, 8K …, WxH or NAME=WxH; give it again for more than one. "
-        "[default: HD]",
+        "[default: the scene's own, else HD]",
     ),
-    option("-f", "--frames", metavar="SET", help="Frames to render, counted from 0: 0-99, 0-999x2, 1,5,10-20. "
-           "[default: all]"),
-    option("-r", "--frame-rate", metavar="RATE", default="25", help="Frames a second of the movie; 30000/1001 works."),
+    option("-f", "--frames", metavar="SET", help="Frames to render, counted from 0, those of a Blender file as it "
+           "numbers them: 0-99, 0-999x2, 1,5,10-20. [default: all]"),
+    option("-r", "--frame-rate", metavar="RATE", help="Frames a second of the movie; 30000/1001 works. [default: the "
+           "scene's own, else 25]"),
     option("-m", "--movie", metavar="KIND", default="mp4",
            help="mp4 (H.264), webm, gif, mkv (lossless, for further cutting) or none."),
     option("--image-format", metavar="FORMAT", default="png", help="png, jpg or tiff."),
@@ -43,7 +47,8 @@ PICTURE = option_group(
            "Cone1.Resolution=32, Contour1.Isosurfaces=[100,130]; give it again for more than one. inspect lists the "
            "objects."),
     option("--camera", metavar="HOW", help="orbit turns the camera once around what it looks at, over the scene's "
-           "frames (100 where nothing moves by itself); orbit:N over N frames in which all else stands still."),
+           "frames (100 where nothing moves by itself); orbit:N over N frames in which all else stands still. Of a "
+           "Blender scene it is the name of a camera."),
     option("--color-range", "color_range", multiple=True, metavar="[ARRAY=]HOW",
            help="Range of the colour maps: global (over all rendered frames), data (in the first), clamp (in each for "
            "itself) or MIN,MAX; give it again for single arrays. [default: as in the scene]"),
@@ -79,7 +84,7 @@ RUNNING = option_group(
     option("--allow-order-dependence", is_flag=True, help="Render also where a script of the scene makes something "
            "else of a frame each time it runs. Without it that is tried before anything is rendered."),
     option("--on-error", metavar="WHAT", default="fail",
-           help="fail a frame during which ParaView reported an error, or warn and keep it."),
+           help="fail a frame during which the engine reported an error, or warn and keep it."),
     option("--max-restarts", type=int, metavar="N", default=10,
            help="Start the ranks again this often when one dies. An image that kills its rank twice is set aside."),
     option("--frame-timeout", type=float, metavar="SECONDS",
@@ -91,6 +96,17 @@ RUNNING = option_group(
            help="How often a Slurm job goes back into the queue when SIGUSR1 tells that its time is over."),
     option("--compression-level", type=int, metavar="LEVEL", default=1,
            help="zlib level of png files, 0 to 9: their size and writing time, never a pixel."),
+)  # fmt: skip
+BLENDER = option_group(
+    "Of Blender files",
+    option("--scene", "scene_name", metavar="NAME", help="Which of the file's scenes. [default: the one it shows]"),
+    option("--view-layer", metavar="NAME", help="Only this view layer. [default: those that the scene renders]"),
+    option("--blender-engine", metavar="NAME", help="cycles, eevee or workbench. [default: the scene's]"),
+    option("--samples", type=int, metavar="N", help="Samples of each pixel (Cycles, EEVEE). [default: the scene's]"),
+    option("--device", metavar="NAME", help="What Cycles renders with: cpu, gpu (the best there is), optix, cuda, hip "
+           "or oneapi; the GPUs of a node go round among its ranks. A GPU that is asked for and not there is an error. "
+           "[default: what the scene says, the CPU where that is not there]"),
+    option("--allow-scripts", is_flag=True, help="Run the scripts inside the file, with your rights."),
 )  # fmt: skip
 RENDERER = option_group(
     "What it renders with",
@@ -106,9 +122,15 @@ PROGRAMS = option_group(
     "Which programs",
     option("--pvbatch", metavar="PATH", help="ParaView's pvbatch. [default: MPIRENDER_PVBATCH, else from PATH]"),
     option(
+        "--blender",
+        metavar="PATH",
+        help="A Blender, or a Python that has bpy. [default: MPIRENDER_BLENDER, else bpy of mpirender's own Python, "
+        "else blender from PATH]",
+    ),
+    option(
         "--mpiexec",
         metavar="PATH",
-        help="The MPI launcher that fits pvbatch's MPI. [default: the one beside pvbatch, else from PATH]",
+        help="The MPI launcher that fits the MPI of the ranks. [default: the one beside pvbatch, else from PATH]",
     ),
     option(
         "--launcher",
@@ -179,5 +201,5 @@ VARY = option_group(
 
 def RENDERING(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - like the groups that it stands for
     """Add all options of a job to a command."""
-    groups = (OUTPUT, PICTURE, DATA, RUNNING, RENDERER, PROGRAMS)
+    groups = (OUTPUT, PICTURE, BLENDER, DATA, RUNNING, RENDERER, PROGRAMS)
     return reduce(lambda so_far, group: group(so_far), reversed(groups), command)

@@ -53,6 +53,12 @@ class Size:
             raise ValueError(f"{text!r}: each side must be 1 to {LARGEST} pixels")
         return cls(match[1] or f"{width}x{height}", width, height)
 
+    @classmethod
+    def of(cls, width: int, height: int) -> Size:
+        """Return the size of these sides, by the name that it has."""
+        name = next((name for name, sides in SIZE_NAMES.items() if sides == (width, height)), f"{width}x{height}")
+        return cls(name, width, height)
+
     @property
     def argument(self) -> str:
         """What :meth:`parse` reads it from."""

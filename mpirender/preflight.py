@@ -6,14 +6,15 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mpirender import container, engines, launcher
 from mpirender import frames as framesets
 from mpirender.engines import Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
-from mpirender.job import ALL, AUTO, RenderJob
+from mpirender.job import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE, OF_ENGINES, RenderJob, option
+from mpirender.outputs import Size
 from mpirender.rank import WORLD_SIZES
 
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
@@ -33,7 +34,7 @@ def check(job: RenderJob, *, tools: bool = True) -> Inspection:
     inspection = None
     try:
         inspection = inspect(job)
-        mistakes += inspection.mistakes
+        mistakes += [*inspection.mistakes, *useless_options(job)]
     except UsageError as error:
         mistakes += error.mistakes
     mistakes += filter(None, [output_problem(job.output)])
@@ -48,13 +49,15 @@ def check(job: RenderJob, *, tools: bool = True) -> Inspection:
 
 
 def resolved(job: RenderJob) -> RenderJob:
-    """Return the job with what only a look at the scene tells: the names that ``all`` stands for, and the schedule.
+    """Return the job with what only a look at the scene tells.
+
+    That is what ``all`` stands for, the schedule, and size and frame rate where none was asked for.
 
     Raises:
         UsageError: the scene cannot be read, or has to be opened to know them.
     """
     asked = {option for option, names in (("view", job.views), ("layout", job.layouts)) if ALL in names}
-    if not asked and job.schedule != AUTO:
+    if not asked and job.schedule != AUTO and job.sizes and job.frame_rate is not None:
         return job
     inspection = inspect(job)
     if asked and not inspection.frames_known:
@@ -68,7 +71,18 @@ def resolved(job: RenderJob) -> RenderJob:
         views=inspection.pictures if "view" in asked else job.views,
         layouts=tuple(layouts) if "layout" in asked else job.layouts,
         schedule=schedule if job.schedule == AUTO else job.schedule,
+        sizes=job.sizes or (Size.of(*inspection.size) if inspection.size else Size.parse(DEFAULT_SIZE),),
+        frame_rate=job.frame_rate or inspection.frame_rate or DEFAULT_RATE,
     )
+
+
+def useless_options(job: RenderJob) -> Iterator[str]:
+    """Yield what is asked for that the engine of the scene knows nothing of."""
+    engine = engines.for_scene(job.scene)
+    usual = {field.name: field.default for field in dataclasses.fields(job)}
+    for name in OF_ENGINES:
+        if name not in engine.OPTIONS and getattr(job, name) != usual[name]:
+            yield f"{option(name)} is of no use for {engine.SCENES}; leave it out"
 
 
 def images_of(job: RenderJob, inspection: Inspection) -> int:
@@ -79,7 +93,7 @@ def images_of(job: RenderJob, inspection: Inspection) -> int:
 
 def frames_of(job: RenderJob, inspection: Inspection) -> Sequence[int]:
     """Return the frames that are asked for; none where only the opened scene will tell."""
-    return framesets.parse(job.frames) if job.frames else range(len(inspection.times))
+    return framesets.parse(job.frames) if job.frames else inspection.frames
 
 
 def inspect(job: RenderJob, read_by: str = "") -> Inspection:

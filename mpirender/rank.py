@@ -124,7 +124,8 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
     with contextlib.ExitStack() as stack:
         orders, beat = take_orders(comm, job, run_id, stack)
         log = stack.enter_context(Journal(job.folder, comm.rank, socket.gethostname()))
-        stop = stack.enter_context(stopping.on_signals(lambda name: log.write("stop", signal=name)))
+        heard = stopping.on_signals(lambda name: log.write("stop", signal=name), at_once=True)
+        stop = stack.enter_context(heard)
         followers = groups.members(crew.group, crew.world)
         log.write("start", ranks=comm.size, pid=os.getpid(), run=orders.run, life=orders.life, began=age(),
                   world=crew.world.rank, followers=followers)  # fmt: skip
@@ -144,7 +145,7 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
         backends.check(ability, scene.renderer, job)
         check_complaints(log, job, scene)
         with_what = sorted(set(crew.everyone.allgather(scene.description)))
-        images = comm.bcast(resume.wanted(job, scene.frames) if comm.rank == 0 else None, root=0)
+        images = comm.bcast(resume.wanted(job, scene) if comm.rank == 0 else None, root=0)
         records = journal.read(job.folder) if comm.rank == 0 else []
         data += comm.bcast(files_of(scene.files) if comm.rank == 0 else None, root=0)
         parts = resume.identity(job, content, data, "; ".join(with_what))
@@ -178,7 +179,7 @@ def follow(crew: Crew, job: RenderJob) -> None:
     engine = engines.for_scene(job.scene)
     content, _ = crew.everyone.bcast(None, root=0)
     with backends.chosen(crew.everyone, engine, job) as ability:
-        scene = engine.open_scene(content, job, crew.group)
+        scene = engine.open_scene(content, job, crew.group, backends.seat(crew.everyone))
         backends.check(ability, scene.renderer, job)
         crew.everyone.allgather(scene.description)
         groups.follow(scene, crew.group)
@@ -188,7 +189,7 @@ def opened(
     crew: Crew, engine: engines.Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack
 ) -> engines.Scene:
     """Open the scene on a rank that takes up frames; those of its group wait for it until the stack ends."""
-    scene = engine.open_scene(content, job, crew.group)
+    scene = engine.open_scene(content, job, crew.group, backends.seat(crew.everyone))
     if crew.group is None:
         return scene
     led = LedScene(scene, crew.group)

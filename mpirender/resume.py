@@ -9,6 +9,7 @@ from typing import Any
 
 from mpirender import frames as framesets
 from mpirender import journal
+from mpirender.engines import Scene
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob
 from mpirender.journal import Record
@@ -50,20 +51,17 @@ def mixed(renderers: Sequence[str]) -> str:
     return f"the ranks render with {' and '.join(renderers)}; their pictures may differ by some levels at edges"
 
 
-def wanted(job: RenderJob, count: int) -> list[Image]:
+def wanted(job: RenderJob, scene: Scene) -> list[Image]:
     """Return the images to be in the movies, frame by frame.
-
-    Args:
-        count: number of frames the opened scene has.
 
     Raises:
         UsageError: the scene has no frames, or not all that were asked for.
     """
-    if count < 1:
+    if not scene.frames:
         raise UsageError(f"{job.scene.name}: the scene has no frames")
-    if job.frames is not None and (beyond := framesets.out_of_range(job.frames, count)):
+    if job.frames is not None and not scene.open_ended and (beyond := framesets.out_of_range(job.frames, scene.frames)):
         raise UsageError(beyond)
-    frames = range(count) if job.frames is None else framesets.parse(job.frames)
+    frames = scene.frames if job.frames is None else framesets.parse(job.frames)
     by_variant = groupby(job.outputs, key=lambda output: output.overrides)
     groups = [list(outputs) for _, outputs in by_variant]
     return [Image(frame, output.name) for outputs in groups for frame in frames for output in outputs]

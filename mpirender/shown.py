@@ -50,9 +50,12 @@ def dry_run_lines(job: RenderJob) -> list[str]:
 
 def inspection_lines(inspection: Inspection, read_by: str) -> list[str]:
     """Write an inspection for people."""
+    from mpirender import frames as framesets
+
     times = inspection.times
     span = f", times {times[0]:g} to {times[-1]:g}" if times else ""
-    frame_range = f"0-{len(times) - 1} ({len(times)}, {inspection.play_mode}{span})" if times else "none"
+    numbers = framesets.text(inspection.frames)
+    frame_range = f"{numbers} ({len(times)}, {inspection.play_mode}{span})" if times else "none"
     if not inspection.frames_known:
         frame_range = "known when the script has run"
     rows = [
@@ -63,6 +66,7 @@ def inspection_lines(inspection: Inspection, read_by: str) -> list[str]:
         *(("layout", f"{layout.name}: {', '.join(layout.views)}") for layout in inspection.layouts),
         *(("data file", f"{file.path} ({'found' if file.found else 'MISSING'}, {file.reader})")
           for file in inspection.data_files),
+        *inspection.properties,
         ("objects", ", ".join(f"{name} ({kind})" for name, kind in inspection.objects)),
         *(("warning", warning) for warning in inspection.warnings),
         *(("advice", advice) for advice in inspection.advice),

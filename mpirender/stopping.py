@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -29,12 +30,20 @@ class StopRequest:
     def __init__(self, tell: Callable[[str], object]) -> None:
         self.signals: list[signal.Signals] = []
         self._tell = tell
+        self._untold = [True]  # whoever takes it tells
 
     def remember(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
         self.signals.append(signal.Signals(number))
-        if len(self.signals) == 1:
-            self._tell(self.name)
+        self.announce(self.name)
+
+    def announce(self, name: str) -> None:
+        """Tell of the first signal, once, from whichever thread hears of it first."""
+        try:
+            self._untold.pop()
+        except IndexError:
+            return
+        self._tell(name)
 
     @property
     def asked(self) -> bool:
@@ -53,17 +62,44 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def on_signals(tell: Callable[[str], object] = lambda name: None) -> Iterator[StopRequest]:
+def on_signals(tell: Callable[[str], object] = lambda name: None, *, at_once: bool = False) -> Iterator[StopRequest]:
     """Remember signals for the time of the block instead of dying of them.
 
     Args:
         tell: called with the name of the first one when it comes.
+        at_once: also while this thread is inside an engine that lets other threads run meanwhile.
     """
     request = StopRequest(tell)
-    with handling(request.remember) as handled:
+    with contextlib.ExitStack() as stack:
+        handled = stack.enter_context(handling(request.remember))
         for number in handled:
             signal.siginterrupt(number, False)  # else reads in the engine's readers would fail midway
+        if at_once and handled:
+            stack.enter_context(_overheard(request, handled))
         yield request
+
+
+@contextlib.contextmanager
+def _overheard(request: StopRequest, numbers: Sequence[signal.Signals]) -> Iterator[None]:
+    """Let a thread tell of signals: Python runs handlers when the main thread is back from an engine, in minutes."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+
+    def listen() -> None:
+        while heard := os.read(ours, 1):  # the number of the signal
+            if heard[0] in numbers:
+                request.announce(signal.Signals(heard[0]).name)
+
+    thread = threading.Thread(target=listen, daemon=True)
+    before = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(theirs)
+        thread.join()
+        os.close(ours)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -233,6 +235,33 @@ def scenes(pvbatch: Run, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
         state=lambda name: folder / f"{name}.pvsm",
         frames=lambda name: folder / name,
     )
+
+
+@pytest.fixture(scope="session")
+def blends(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Make real Blender files once.
+
+    ``blends.file(name)`` is one of them, ``blends.animate(file, folder, size=…)`` renders it by Blender's own animation
+    operator and returns the folder.
+    """
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip("bpy is there for Python 3.11 alone")
+    if importlib.util.find_spec("bpy") is None:
+        pytest.fail("bpy is not installed; bash tests/run.sh installs it", pytrace=False)
+    folder = tmp_path_factory.mktemp("blends")
+    in_blender(HERE / "make_blends.py", folder)
+
+    def animate(file: Path, into: Path, *, size: tuple[int, int] = (160, 90), **options: object) -> Path:
+        in_blender(HERE / "animate.py", file, into, *size, json.dumps(options))
+        return into
+
+    return SimpleNamespace(folder=folder, file=lambda name: folder / f"{name}.blend", animate=animate)
+
+
+def in_blender(*words: object) -> None:
+    """Run a script in the Python that has bpy."""
+    done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def pixels(path: Path) -> np.ndarray:

@@ -15,14 +15,16 @@ tests() { # OPTIONS OF pytest…
 }
 
 options=()
+purpose=all
 for option in "$@"; do
     if [[ $option == --fast ]]; then
         options+=("${FAST[@]}")
+        purpose=tests
     else
         options+=("$option")
     fi
 done
-set_up tests
+set_up "$purpose"
 cd "$ROOT"
 if (($# > 0)); then
     tests "${options[@]}"

@@ -25,6 +25,7 @@ ROOMS = (
 INSIDE = ROOMS[: ROOMS.index("rank") + 1]  # these run inside pvbatch
 # numpy, imageio and vtk are imported by single engines, each inside a function.
 ALLOWED_INSIDE = {"mpirender", "mpi4py", "numpy", "imageio", "imageio_ffmpeg", "fileseq", "paraview", "vtkmodules"}
+ALLOWED_INSIDE |= {"bpy", "gpu"}  # of Blender
 LONGEST = 60
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "hosted" not in path.parts and path.stem != "__init__"]
 MODULES += [PACKAGE / "engines" / "__init__.py"]
@@ -83,6 +84,19 @@ def test_only_the_paraview_engine_imports_paraview() -> None:
         path.name for path in MODULES for name in imported(path) if name.split(".")[0] in ("paraview", "vtkmodules")
     ]
     assert {name for name in found if not name.startswith("pv")} == {"paraview.py"}
+
+
+def test_only_what_runs_inside_blender_imports_bpy() -> None:
+    found = [path.name for path in MODULES for name in imported(path) if name.split(".")[0] in ("bpy", "gpu")]
+    assert found
+    assert all(name.startswith("bl") and name != "blender.py" for name in found)
+
+
+def test_nothing_but_its_options_and_its_engine_knows_of_blender() -> None:
+    """The job holds the options; the package's own words for people name what it renders."""
+    for path in MODULES:
+        if "engines" not in path.parts and room(path) not in ("options", "job", "cli"):
+            assert "blend" not in path.read_text().lower().replace('"blender"', ""), path
 
 
 def test_no_room_asks_which_engine_it_is() -> None:

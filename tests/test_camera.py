@@ -9,19 +9,22 @@ import numpy as np
 import pytest
 
 from conftest import HERE, SIZE, Run, assert_same_pictures, pixels
-from mpirender.errors import UsageError
+from mpirender import engines
 from mpirender.job import RenderJob
+from test_pvsm import state
 
 
 @pytest.mark.parametrize("text", ["around", "orbit:", "orbit:0", "orbit:-3", "orbit:1.5", "orbits"])
-def test_what_is_no_camera_is_told(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--camera .* must be orbit, or orbit:N for a turn of N frames"):
-        RenderJob("x.pvsm", camera=text)
+@pytest.mark.parametrize("scene", ["cone.py", "orbit.pvsm"])
+def test_what_is_no_camera_is_told(text: str, scene: str) -> None:
+    content = b"" if scene == "cone.py" else state()
+    seen = engines.for_scene(Path(scene)).inspect(content, RenderJob(scene, camera=text))
+    assert f"--camera {text!r} must be orbit, or orbit:N for a turn of N frames" in seen.mistakes
 
 
 def test_a_pattern_has_no_camera(run: Run, pattern) -> None:
     done = run("render", pattern(), "--camera", "orbit")
-    assert (done.returncode, "has no camera" in done.stderr) == (2, True)
+    assert (done.returncode, "--camera is of no use for test patterns; leave it out" in done.stderr) == (2, True)
 
 
 @pytest.mark.slow

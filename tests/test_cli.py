@@ -25,7 +25,7 @@ def test_help_is_there_and_says_what_the_defaults_are(run: Run, arguments: tuple
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: ")
     if arguments[0] == "render":
-        for word in ("--size", "pixels", "[default: 25]", "--frames", "--data-dir", "--transparent-background"):
+        for word in ("--size", "pixels", "[default: 10]", "--frames", "--data-dir", "--transparent-background"):
             assert word in done.stdout
 
 
@@ -108,7 +108,7 @@ def test_mistakes_of_scene_output_and_tools_are_told_at_once(run: Run, pattern: 
 def test_mistakes_of_options_and_scene_are_told_at_once(run: Run, pattern: Pattern) -> None:
     done = run("render", pattern(), "--size", "huge", "--frames", "99", "--view", "X", "--mpiexec", "/no/mpiexec")
     assert done.returncode == 2
-    words = ("--size 'huge'", "--frames 99", "no views", "/no/mpiexec is not found")
+    words = ("--size 'huge'", "--frames 99", "--view is of no use", "/no/mpiexec is not found")
     assert [word in done.stderr for word in words] == [True] * 4
     assert len(done.stderr.splitlines()) == 4
 
@@ -272,10 +272,15 @@ def test_doctor_ends_with_a_real_two_rank_run(run: Run) -> None:
 
 
 def test_doctor_names_what_is_missing_and_the_line_that_installs_it(run: Run, tmp_path: Path) -> None:
-    done = run("doctor", env={**os.environ, "PATH": str(tmp_path)})
+    """One engine is enough: where none is whole, each of them is missing."""
+    without = {**os.environ, "PATH": str(tmp_path), "MPIRENDER_BLENDER": "/no/blender"}
+    done = run("doctor", env=without)
     assert done.returncode == 3
     assert re.search(r"MISSING  mpiexec +.*\n +to mend it: .*apt-get install openmpi-bin", done.stdout)
     assert re.search(r"MISSING  pvbatch +.*\n +to mend it: .*apt-get install paraview", done.stdout)
+    assert re.search(r"MISSING  blender +/no/blender: no such .*\n +to mend it: pip install 'mpirender\[", done.stdout)
+    done = run("doctor", env={**os.environ, "MPIRENDER_BLENDER": "/no/blender"})
+    assert (done.returncode, " absent  blender" in done.stdout) == (0, True), done.stdout
 
 
 def test_the_package_imports_without_mpi_and_without_paraview() -> None:

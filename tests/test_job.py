@@ -45,7 +45,7 @@ def test_strings_are_taken_as_on_the_command_line(tmp_path: Path, monkeypatch: p
     job = RenderJob(scene="orbit.pvsm")
     assert job.scene == tmp_path / "orbit.pvsm"
     assert job.output == tmp_path / "orbit_renders"
-    assert job.sizes == (Size("HD", 1920, 1080),)
+    assert job.outputs[0].size == Size("HD", 1920, 1080)
     assert job.movie_path(job.outputs[0]) == tmp_path / "orbit_renders" / "orbit_HD.mp4"
 
 
@@ -53,14 +53,15 @@ def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(UsageError) as caught:
         RenderJob(
             scene="x.pvsm", sizes=("huge",), frames="a", frame_rate="0", movie="avi", image_format="bmp", ranks=0,
-            camera="a", color_range="b", separator_width=-1, separator_color="red", compression_level=10,
-            schedule="random", stereo_mode="x", on_error="y", override_color_palette="z", font_scaling="q",
+            samples=0, device="tpu", blender_engine="x", color_range="b", separator_width=-1, separator_color="red",
+            compression_level=10, schedule="random", stereo_mode="x", on_error="y", override_color_palette="z",
+            font_scaling="q",
             max_restarts=-1, frame_timeout=0, grace_period=-1, overrides="c", vary="d",
         )  # fmt: skip
-    named = ["--size", "--frames", "--frame-rate", "--movie", "--image-format", "--ranks", "--camera"]
+    named = ["--size", "--frames", "--frame-rate", "--movie", "--image-format", "--ranks", "--samples", "--device"]
     named += ["--color-range", "--separator-width", "--separator-color", "--compression", "--set", "--vary"]
     named += ["--schedule", "--stereo-mode", "--on-error", "--override-color-palette", "--font-scaling"]
-    named += ["--max-restarts", "--frame-timeout", "--grace-period"]
+    named += ["--blender-engine", "--max-restarts", "--frame-timeout", "--grace-period"]
     for option in named:
         assert any(option in mistake for mistake in caught.value.mistakes), option
 

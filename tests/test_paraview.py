@@ -317,7 +317,7 @@ from pathlib import Path
 def shown(frame):
     errors, picture, *_ = scene.render(frame, job.outputs[0], Path({str(tmp_path)!r}) / "shown.png")
     return errors or picture.tobytes()
-whole = [shown(frame) for frame in range(scene.frames)]
+whole = [shown(frame) for frame in scene.frames]
 lost, away = Path({str(tmp_path)!r}) / "data" / "step_2.vtp", Path({str(tmp_path)!r}) / "away"
 lost.rename(away)
 for frame in (7, 7, 8, 8, 6, 7):
@@ -325,7 +325,7 @@ for frame in (7, 7, 8, 8, 6, 7):
 assert shown(5) == whole[5]
 assert str(lost) in shown(8)[0]
 away.rename(lost)
-assert [shown(frame) for frame in range(scene.frames)] == whole
+assert [shown(frame) for frame in scene.frames] == whole
 print("as it should be")
 """,
     )
@@ -603,7 +603,7 @@ import resource
 from pathlib import Path
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 for turn in range(300):
-    assert scene.render(turn % scene.frames, job.outputs[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
+    assert scene.render(turn % len(scene.frames), job.outputs[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
     if turn == 50:
         early = peak()
 print("grown by", peak() - early)

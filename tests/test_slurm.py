@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from conftest import REPOSITORY, SIZE, assert_same_pictures, need, pixels
-from mpirender import journal
+from mpirender import journal, movie
 from mpirender.journal import Record
 from slurm_cluster import PROGRAMS, Cluster, eventually
 
@@ -177,6 +177,19 @@ def test_frames_of_a_job_on_two_nodes_are_paraviews(
     assert (output / f"orbit_{SIZE}.mp4").is_file()
     assert Counter(record["host"] for record in records(output, "start")) == {"n1": 2, "n2": 2}
     assert re.search(rf"Slurm job {number}: 4 ranks on n\[1-2\] by {how}", log)
+
+
+def test_a_blender_file_is_rendered_on_two_nodes_into_one_movie(
+    cluster: Cluster, sbatch: Submit, blends: SimpleNamespace, tmp_path: Path
+) -> None:
+    reference = blends.animate(blends.file("quick"), tmp_path / "own")
+    job = ended(cluster, sbatch(TWO_BY_TWO, blends.file("quick")))
+    assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), (tmp_path / "log").read_text()
+    output = tmp_path / "quick_renders"
+    assert_same_pictures(output / "160x90", reference)
+    assert movie.read_back(output / "quick_160x90.mp4").frames == 12
+    assert Counter(record["host"] for record in records(output, "start")) == {"n1": 2, "n2": 2}
+    assert Counter(record["host"] for record in records(output, "done")) == {"n1": 6, "n2": 6}
 
 
 def test_ranks_of_two_nodes_share_the_frames_of_a_study(

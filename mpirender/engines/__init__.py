@@ -7,7 +7,7 @@ An engine is a module. Nothing outside this package asks which engine it is: a s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUFFIXES = {".pvsm": "paraview", ".py": "paraview", ".pattern": "pattern"}
+SUFFIXES = {".pvsm": "paraview", ".py": "paraview", ".blend": "blender", ".pattern": "pattern"}
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,17 @@ class Inspection:
         pictures: those of them of which a picture can be made.
         layouts: layouts with the views in each.
         play_mode: ``Sequence``, ``Snap To TimeSteps`` or ``Real Time``.
-        times: the scene time of every frame; frame ``i`` is ``times[i]``.
+        times: the scene time of every frame.
+        first: number of the first frame, by which it is asked for and its images are named.
+        step: by which these numbers grow from frame to frame.
+        open_ended: whether frames of other numbers can be rendered, too.
+        frame_rate: that of the scene, empty where it has none.
+        size: width and height that the scene asks for, None where it does not.
         frames_known: whether these are known before the scene is opened; else ``times`` is empty.
         data_files: the files it reads.
         in_order: names of what makes a frame depend on the frames before it.
         objects: name and class of each object whose properties can be set.
+        properties: what else there is to know of the scene, name and value.
         warnings: what might surprise, one line each.
         advice: what might make it faster, one line each.
         mistakes: why it cannot be rendered as asked, one line each with the cure.
@@ -70,13 +76,24 @@ class Inspection:
     layouts: tuple[Layout, ...] = ()
     play_mode: str = "Sequence"
     times: tuple[float, ...] = ()
+    first: int = 0
+    step: int = 1
+    open_ended: bool = False
+    frame_rate: str = ""
+    size: tuple[int, int] | None = None
     frames_known: bool = True
     data_files: tuple[DataFile, ...] = ()
     in_order: tuple[str, ...] = ()
     objects: tuple[tuple[str, str], ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = field(default=())
     advice: tuple[str, ...] = field(default=())
     mistakes: tuple[str, ...] = field(default=())
+
+    @property
+    def frames(self) -> range:
+        """The numbers of the frames."""
+        return range(self.first, self.first + self.step * len(self.times), self.step)
 
 
 @dataclass(frozen=True)
@@ -160,7 +177,8 @@ def merged(parts: Iterable[Ranges]) -> Ranges:
 class Scene(Protocol):
     """A scene opened in one rank, warmed up and ready to render any frame in any order."""
 
-    frames: int
+    frames: Sequence[int]  # their numbers
+    open_ended: bool  # whether frames of other numbers can be rendered, too
     complaints: list[str]  # what the engine reported as errors while opening
     description: str  # program, version, backend and renderer, for the records
     renderer: str  # what OpenGL calls it, read back from the window
@@ -191,6 +209,9 @@ class Scene(Protocol):
 
 class Engine(Protocol):
     """What a module must offer to be an engine."""
+
+    OPTIONS: Collection[str]  # which of the job's OF_ENGINES it takes
+    SCENES: str  # what it renders, for people: "ParaView states"
 
     def command(self, job: RenderJob) -> list[str]:
         """Return the program that runs a rank (``[pvbatch, --no-mpi]``), before ``-m mpirender.rank``.
@@ -230,7 +251,7 @@ class Engine(Protocol):
         ...
 
     def prepare(self, scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
-        """Return the scene as the ranks load it, data files relocated, and the files it reads; rank 0 does this once.
+        """Return the scene as the ranks load it, and the files it reads; rank 0 does this once, in its program.
 
         Raises:
             UsageError: it is no scene, or its data files are missing.
@@ -255,10 +276,11 @@ class Engine(Protocol):
         """
         ...
 
-    def open_scene(self, scene: bytes, job: RenderJob, group: Any = None) -> Scene:  # noqa: ANN401
-        """Load the scene from memory and render once, so that frames come out as the engine's own animation does.
+    def open_scene(self, scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -> Scene:  # noqa: ANN401
+        """Load the scene that prepare() gave, so that frames come out as in the engine's own animation.
 
         Args:
+            seat: number of this rank among those on its node.
             group: mpi4py communicator of the ranks that do this together, and all that they do with the scene; None for
                 a rank alone.
         """
@@ -282,5 +304,7 @@ def for_scene(scene: Path) -> Engine:
     """
     name = SUFFIXES.get(scene.suffix.lower())
     if name is None:
-        raise UsageError(f"{scene}: not a scene mpirender knows; give a ParaView state (.pvsm, .py)")
+        raise UsageError(
+            f"{scene}: not a scene mpirender knows; give a ParaView state (.pvsm, .py) or a Blender file (.blend)"
+        )
     return get(name)

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 
 KILLED_SECONDS = 1.0  # in which whoever kills all processes of a run has come to this one
 BACKENDS = tuple(pvwindow.WINDOWS)
+SCENES = "ParaView states"
+OPTIONS = (
+    "views", "layouts", "data_dir", "files", "overrides", "vary", "camera", "color_range", "measure",
+    "override_color_palette", "font_scaling", "transparent_background", "separator_width", "separator_color",
+    "stereo_mode", "one_pass", "quality", "compression", "ranks_per_frame", "allow_order_dependence", "backend", "gpus",
+    "allow_software", "display", "pvbatch",
+)  # fmt: skip
 _kept: list[Any] = []  # what VTK refers to without owning it
 CURE = (
     "load your site's ParaView module, install it (Debian, Ubuntu: apt-get install paraview python3-paraview), "
@@ -174,7 +181,7 @@ def divide(group: int, rank: int) -> None:
     _kept.append(part)
 
 
-def open_scene(scene: bytes, job: RenderJob, group: Any = None) -> ParaViewScene:  # noqa: ANN401
+def open_scene(scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -> ParaViewScene:  # noqa: ANN401
     """Load a prepared state from memory, or run a script, and render once.
 
     Without that first render the first frame of each process differs from ParaView's own: labels of axes settle in it.

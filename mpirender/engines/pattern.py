@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender import frames as framesets
-from mpirender.engines import Ability, Check, Inspection, Ranges, Rendered
+from mpirender.engines import Ability, Check, DataFile, Inspection, Ranges, Rendered
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob
 from mpirender.outputs import Output
@@ -29,6 +29,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BACKENDS = ()
+SCENES = "test patterns"
+# What it does nothing with is there for those who try ranks, launchers and encoders with it.
+OPTIONS = (
+    "data_dir",
+    "files",
+    "override_color_palette",
+    "font_scaling",
+    "transparent_background",
+    "separator_width",
+    "separator_color",
+    "stereo_mode",
+    "one_pass",
+    "quality",
+    "compression",
+    "ranks_per_frame",
+    "allow_order_dependence",
+    "backend",
+    "gpus",
+    "allow_software",
+    "display",
+    "pvbatch",
+)
 HANG_SECONDS = 1e6
 BARS = ((191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191))
 # Seven-segment digits: top, upper left, upper right, middle, lower left, lower right, bottom.
@@ -103,20 +125,14 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     elif isinstance(seconds, list) and len(seconds) != count:
         mistakes.append(f"{job.scene.name}: gives seconds for {len(seconds)} of {count} frames; write one for each")
     elif job.frames is not None:
-        mistakes += filter(None, [framesets.out_of_range(job.frames, count)])
-    if job.views or job.layouts:
-        mistakes.append("a test pattern has no views and no layouts")
-    if job.camera:
-        mistakes.append("a test pattern has no camera")
-    if job.color_range:
-        mistakes.append("a test pattern has no colour maps")
-    if job.overrides or job.vary:
-        mistakes.append("a test pattern has no objects whose properties could be set")
-    if job.measure:
-        mistakes.append("a test pattern has no data to measure")
+        mistakes += filter(None, [framesets.out_of_range(job.frames, range(count))])
+    shown = settings.get("picture")
+    path = job.scene.parent / str(shown)
+    files = (DataFile("pattern", "picture", str(shown), str(path), path.is_file()),) if shown else ()
     return Inspection(
-        engine="pattern", written_by="mpirender", times=tuple(map(float, range(count))), mistakes=tuple(mistakes)
-    )
+        engine="pattern", written_by="mpirender", times=tuple(map(float, range(count))), data_files=files,
+        mistakes=tuple(mistakes),
+    )  # fmt: skip
 
 
 def checks(job: RenderJob) -> Sequence[Check]:
@@ -128,7 +144,7 @@ def divide(group: int, rank: int) -> None:
     """Do nothing: each rank of a group paints the whole picture, and that of the leader is taken."""
 
 
-def open_scene(scene: bytes, job: RenderJob, group: Any = None) -> PatternScene:  # noqa: ANN401
+def open_scene(scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -> PatternScene:  # noqa: ANN401
     """Return the pattern, ready to paint."""
     return PatternScene(_settings(scene, job.scene.name), job)
 
@@ -137,9 +153,11 @@ class PatternScene:
     """A test pattern opened in one rank."""
 
     def __init__(self, settings: dict[str, Any], job: RenderJob) -> None:
-        self.frames: int = settings.get("frames", 24)
+        count: int = settings.get("frames", 24)
+        self.frames: Sequence[int] = range(count)
+        self.open_ended = False
         cost = settings.get("seconds", 0.0)
-        self.seconds: list[float] = cost if isinstance(cost, list) else [cost] * self.frames
+        self.seconds: list[float] = cost if isinstance(cost, list) else [cost] * count
         self.failing = set(settings.get("fail", ()))
         self.flaky = set(settings.get("flaky", ()))
         self.folder = job.folder
@@ -162,7 +180,7 @@ class PatternScene:
         time.sleep(HANG_SECONDS if frame in self.hanging else self.seconds[frame])
         picture = self.picture
         if picture is None:
-            picture = paint(frame, self.frames, output, transparent=self.transparent)
+            picture = paint(frame, len(self.frames), output, transparent=self.transparent)
         elif picture.shape[:2] != (output.height, output.width):
             raise ValueError(f"the picture of the pattern is {picture.shape[1]}x{picture.shape[0]}, not {output}")
         complaints = []

@@ -40,7 +40,7 @@ def depends(scene: ParaViewScene, found: Mapping[str, Any], name: str) -> bool:
     Raises:
         UsageError: it also depends on what was computed before these, so that no order gives ParaView's pictures.
     """
-    frame, results = min(TRIED, scene.frames - 1), []
+    frame, results = min(TRIED, len(scene.frames) - 1), []
     for in_order in (True, False, True):
         scene.compute(frame, in_order=in_order)
         results.append({script: digest(proxy) for script, proxy in found.items()})

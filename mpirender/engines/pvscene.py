@@ -70,9 +70,9 @@ class ParaViewScene:
         self._corners: dict[Output, list[tuple[float, ...]]] = {}
         # After the first render: readers know their timesteps by then.
         self.times = (animation.AnimationTime,) * still_frames if still_frames else pvfacts.frame_times(animation)
-        self.frames = len(self.times)
+        self.frames, self.open_ended = range(len(self.times)), False
         self._still = still_frames is not None
-        self._orbit = _orbit(self._views, animation, self.frames) if job.camera and self.frames else None
+        self._orbit = _orbit(self._views, animation, len(self.frames)) if job.camera and self.frames else None
         self._times_before = (animation.AnimationTime, *self.times)  # SaveAnimation starts from what was loaded
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view; WriteImage renders what it writes. Once is enough.
@@ -179,7 +179,7 @@ class ParaViewScene:
     def _try_order(self, name: str) -> None:
         """Find out whether scripts carry something on from frame to frame."""
         scripts = pvorder.scripts()
-        if not scripts or self.frames < 2:
+        if not scripts or len(self.frames) < 2:
             return
         if pvorder.depends(self, scripts, name) and not self._remembers:
             self._remembers = True

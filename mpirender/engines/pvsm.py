@@ -10,6 +10,9 @@ from mpirender.engines import DataFile, Inspection, colours, measures, overrides
 from mpirender.engines.relocate import file_properties, near, relocate
 from mpirender.engines.statefile import NOT_PICTURES, State
 from mpirender.job import ALL, RenderJob
+from mpirender.outputs import Size
+
+INSPECTED = ("HD", "4K")  # sizes whose cost is told where none is asked for
 
 __all__ = ["State", "inspect", "relocate"]
 
@@ -29,7 +32,8 @@ def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     _, files, lost = relocate(state, job)
     mistakes = [
         *lost, *overrides.mistakes(state, job), *colours.mistakes(state, job), *measures.mistakes(state, job),
-        *_of_views(state, job), *_of_animation(state, job), *surprises.shared_colours(state, job),
+        *turntable.mistakes(job), *_of_views(state, job), *_of_animation(state, job),
+        *surprises.shared_colours(state, job),
     ]  # fmt: skip
     return Inspection(
         engine="paraview",
@@ -55,7 +59,8 @@ def _of_tiles(state: State, job: RenderJob) -> Iterator[str]:
     sides = tuple(int(float(side)) for side in view.values("ViewSize")) if view is not None else ()
     if job.one_pass or job.layouts or len(sides) != 2 or min(sides) < 1:
         return
-    counts = [(size.name, passes((size.width, size.height), sides)) for size in job.sizes]
+    sizes = job.sizes or tuple(map(Size.parse, INSPECTED))
+    counts = [(size.name, passes((size.width, size.height), sides)) for size in sizes]
     tiled = [f"{name} in {across * down} passes" for name, (across, down) in counts if across * down > 1]
     if tiled:
         yield (
@@ -150,4 +155,4 @@ def _of_animation(state: State, job: RenderJob) -> Iterator[str]:
 def _of_frames(job: RenderJob, count: int) -> Iterator[str]:
     """Say which of the frames asked for the scene does not have."""
     if job.frames is not None:
-        yield from filter(None, [framesets.out_of_range(job.frames, count)])
+        yield from filter(None, [framesets.out_of_range(job.frames, range(count))])

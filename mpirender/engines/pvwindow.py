@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import resource
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mpirender import display, stopping
-from mpirender.engines import Ability, remembered
+from mpirender import display
+from mpirender.engines import Ability, aside, remembered
 from mpirender.engines.pvprobe import SAYS
 from mpirender.errors import ToolMissing, one_line
-from mpirender.processes import end_with_parent
 
 WINDOWS = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow", "glx": "vtkXOpenGLRenderWindow"}
 CURES = {
@@ -31,8 +28,6 @@ CURES = {
     "glx": "see whether Xvfb works: xvfb-run glxinfo -B",
 }
 PROBE_SECONDS = 120.0  # ParaView on a busy file system
-HOSTED = Path(__file__).resolve().parents[1] / "hosted"
-OF_MPI = re.compile(r"(OMPI|PMIX|PMI|PRTE|HYDI?|MPI)_|SLURM_")  # else the child takes itself for one of the ranks
 
 
 def settings(ability: Ability) -> dict[str, str]:
@@ -98,13 +93,12 @@ def ask(pvbatch: Sequence[str], wanted: Ability, reached: Mapping[str, str] | No
     Args:
         reached: environment variables by which it reaches an X server.
     """
-    environment = {name: value for name, value in os.environ.items() if not OF_MPI.match(name) and name != "DISPLAY"}
-    environment.update(settings(wanted), **reached or {}, PYTHONPATH=str(HOSTED), HWLOC_COMPONENTS="-gl")
+    environment = aside.environment(**settings(wanted), **reached or {})
     command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.pvprobe"]
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS,
-            check=False, preexec_fn=_aside,
+            check=False, preexec_fn=aside.step_aside,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return replace(_impossible(wanted, f"{pvbatch[-1]} cannot be asked ({one_line(str(error))})"), sure=False), 0
@@ -155,13 +149,6 @@ def _why_it_died(wanted: Ability, code: int, complained: str) -> str:
         return f"libOSMesa is not found; {CURES['osmesa']}"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"pvbatch dies of it ({how}); {CURES[wanted.backend]}"
-
-
-def _aside() -> None:
-    """Let a process that may abort leave no core file, end with its parent, and not hear what is meant for that."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    end_with_parent(signal.SIGKILL)
-    stopping.ward_off()
 
 
 def seen_by(pvbatch: Sequence[str]) -> Iterator[Ability]:

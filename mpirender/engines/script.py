@@ -33,7 +33,9 @@ def inspect(scene: bytes, job: RenderJob) -> Inspection:
         UsageError: it is not Python.
     """
     tree = parse(scene, job.scene.name)
-    wrong = []
+    from mpirender.engines import turntable
+
+    wrong = list(turntable.mistakes(job))
     if job.data_dir is not None or job.files:
         wrong.append(
             f"{job.scene.name} is a script, which names its data itself: --data-dir and --file are for states (.pvsm); "

@@ -6,6 +6,9 @@ of frames is given.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from mpirender.engines import surprises
 from mpirender.engines.statefile import State
 from mpirender.job import RenderJob
@@ -13,9 +16,15 @@ from mpirender.job import RenderJob
 STILL_FRAMES = 100  # 4 s at 25 frames a second
 
 
+def mistakes(job: RenderJob) -> Iterator[str]:
+    """Yield what is wrong with ``--camera``."""
+    if job.camera is not None and not re.fullmatch(r"orbit(:[1-9]\d*)?", job.camera):
+        yield f"--camera {job.camera!r} must be orbit, or orbit:N for a turn of N frames"
+
+
 def still_frames(state: State, job: RenderJob) -> int | None:
     """Return the number of frames of a turn around a scene that stands still, None where the scene's own frames are."""
-    if job.camera is None:
+    if job.camera is None or any(mistakes(job)):
         return None
     count = job.camera.partition(":")[2]
     if count:

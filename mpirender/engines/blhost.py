@@ -1,0 +1,31 @@
+"""What a Blender program runs where Python has ``-m``: a module of mpirender inside it.
+
+blender --background … --python-expr "…blhost.main()" -- -m mpirender.rank job.json
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import traceback
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the module behind ``-- -m`` with the words behind it, and end the process as Python would."""
+    words = sys.argv[sys.argv.index("--") + 1 :]
+    sys.argv = words[1:]
+    code: object = 0
+    try:
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)  # noqa: T201 - as Python does with what sys.exit is given
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(bool(code)))  # without Blender's clean-up, which may hang

@@ -1,0 +1,294 @@
+"""A Blender file opened in one rank, with any frame rendered in any order.
+
+Blender writes each picture into memory, whose content is checked: on a full disk it would leave a file that is cut
+short, and say that it has finished.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mpirender.engines import Ranges, Rendered, blfacts, bllook, blseen
+from mpirender.errors import ToolMissing, UsageError, one_line
+from mpirender.job import RenderJob
+from mpirender.outputs import Output
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FORMATS = {"png": "PNG", "jpg": "JPEG", "tiff": "TIFF"}
+TIFF_CODECS = {"None": "NONE", "PackBits": "PACKBITS", "Deflate": "DEFLATE"}
+DEEPEST_ZLIB = 9
+PROBE_SIDE = 16  # pixels
+SKETCHES = ("GPENCIL", "GREASEPENCIL")  # drawn by OpenGL whatever the engine
+_open: dict[tuple[Path, bool], Any] = {}  # the file that this process has open
+
+
+def opened(job: RenderJob) -> Any:  # noqa: ANN401 - Blender's modules have no types
+    """Return the module bpy with the file of a job open in it; open it if it is not.
+
+    Raises:
+        UsageError: Blender cannot open it.
+        ToolMissing: there is no bpy.
+    """
+    key = (job.scene, job.allow_scripts)
+    if key not in _open:
+        _open.clear()
+        try:
+            _open[key] = blfacts.open_file(job.scene, scripts=job.allow_scripts)
+        except ImportError as error:
+            raise ToolMissing(
+                f"there is no bpy that loads on {socket.gethostname()} ({one_line(str(error))})"
+            ) from None
+        except RuntimeError as error:
+            raise UsageError(f"{job.scene.name}: Blender cannot open it ({one_line(str(error))})") from None
+    return _open[key]
+
+
+class BlenderScene:
+    """The scene of an open file."""
+
+    def __init__(self, bpy: Any, job: RenderJob, seat: int) -> None:  # noqa: ANN401
+        """Set it up as the job asks.
+
+        Args:
+            seat: number of this rank among those on its node.
+        """
+        self._bpy, self._job = bpy, job
+        self._scene = bpy.data.scenes[job.scene_name] if job.scene_name else bpy.context.scene
+        about = blfacts.of_scene(bpy, self._scene)
+        self._errors: list[str] = []
+        self._told: set[str] = set()
+        self._notes: list[str] = []
+        self._memory = os.memfd_create("picture")
+        sys.excepthook = self._take_error  # Blender calls it for handlers and drivers of the file that fail
+        self.frames: Sequence[int] = range(about["first"], about["last"] + 1, about["step"])
+        self.open_ended = True
+        self.files: Sequence[Path] = ()
+        self.warnings: list[str] = []
+        self.version = str(bpy.app.version_string)
+        starts = [start for _, start in about["unbaked"]]
+        # Unbaked physics go on from frame to frame: where they start, and up to where they have been played.
+        self._start = min([about["first"], *starts]) if starts else None
+        self._played: int | None = None
+        self._region = bool(about["region"])
+        self._as_asked(about)
+        self._plain = self._format()
+        self.renderer = self._renderer(about, seat)
+        self.description = f"Blender {self.version}, {blseen.TITLES[blseen.engine_of(about, job)]}, {self.renderer}"
+        self.complaints: list[str] = self._take_errors()
+
+    def render(self, frame: int, output: Output, path: Path) -> Rendered:
+        """Render a frame as Blender's animation would; a file other than a png of 8 bits is Blender's own."""
+        self._come_to(frame)
+        content = self._render(output.width, output.height)
+        complaints = self._take_errors()
+        if content is None:
+            return Rendered(complaints)
+        picture = _decoded(content)
+        if picture.shape[:2] != (output.height, output.width):
+            raise ValueError(f"Blender made a picture of {picture.shape[1]}x{picture.shape[0]} instead of {output}")
+        if self._plain:
+            return Rendered(complaints, picture)
+        path.write_bytes(content)
+        return Rendered(complaints)
+
+    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+        """Return nothing: a frame is known from itself."""
+        return ()
+
+    def survey(self, frame: int, *, first: bool) -> Ranges:
+        """Return nothing."""
+        return {}
+
+    def settle(self, found: Ranges) -> None:
+        """Take in nothing."""
+
+    def notes(self) -> list[str]:
+        """Return what was found to warn of since the last call, each text once."""
+        app = self._bpy.app
+        if app.autoexec_fail and not self._job.allow_scripts:
+            self._note(f"scripts in the file do not run ({app.autoexec_fail_message}); --allow-scripts runs them")
+        notes, self._notes = self._notes, []
+        return notes
+
+    def _note(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._notes.append(text)
+
+    # ---- as the job asks -------------------------------------------------------------------------------------------
+
+    def _as_asked(self, about: Mapping[str, Any]) -> None:
+        """Set what the options ask for."""
+        job, scene = self._job, self._scene
+        scene.render.threads_mode = "FIXED"  # AUTO takes all cores, also those that this rank may not use
+        scene.render.threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
+        if job.blender_engine:
+            self._choose_engine(blseen.ENGINES[job.blender_engine])
+        if job.camera:
+            scene.camera = scene.objects[job.camera]
+            for marker in scene.timeline_markers:  # they would change it
+                marker.camera = None
+        if job.view_layer:
+            for layer in scene.view_layers:
+                layer.use = layer.name == job.view_layer
+        if job.samples:
+            self._choose_samples(job.samples)
+        if job.transparent_background:
+            scene.render.film_transparent = True
+
+    def _choose_engine(self, names: Sequence[str]) -> None:
+        """Take the first of Blender's names for an engine that this version knows."""
+        for name in names:
+            try:
+                self._scene.render.engine = name
+            except TypeError:
+                continue
+            return
+        raise UsageError(f"--blender-engine {self._job.blender_engine}: Blender {self.version} does not have it")
+
+    def _choose_samples(self, count: int) -> None:
+        scene = self._scene
+        if scene.render.engine != blseen.ENGINES["cycles"][0]:
+            scene.eevee.taa_render_samples = count
+            return
+        scene.cycles.samples = count
+        for layer in scene.view_layers:
+            layer.samples = 0  # no number of its own
+
+    def _format(self) -> bool:
+        """Choose the format of the pictures; say whether others write it: png with 8 bits.
+
+        Depth and channels are those of the scene where it asks for this format, too.
+        """
+        job, settings = self._job, self._scene.render.image_settings
+        asked = FORMATS[job.image_format]
+        if settings.file_format != asked:
+            if hasattr(settings, "media_type"):  # from 5.0 on
+                settings.media_type = "IMAGE"
+            settings.file_format = asked
+            alpha = self._scene.render.film_transparent and asked != FORMATS["jpg"]
+            settings.color_mode = "RGBA" if alpha else "RGB"
+            if asked != FORMATS["jpg"]:
+                settings.color_depth = "8"
+        if job.transparent_background:
+            settings.color_mode = "RGBA"
+        if job.quality is not None:
+            settings.quality = job.quality
+        if job.compression is not None:
+            settings.tiff_codec = TIFF_CODECS[job.compression]
+        plain = asked == FORMATS["png"] and settings.color_depth == "8"
+        settings.compression = 0 if plain else round(100 * job.compression_level / DEEPEST_ZLIB)
+        self._scene.render.use_file_extension = False
+        return plain
+
+    def _renderer(self, about: Mapping[str, Any], seat: int) -> str:
+        """Choose the device; return what people call it.
+
+        Raises:
+            ToolMissing: it is not there.
+        """
+        cycles = self._scene.render.engine == blseen.ENGINES["cycles"][0]
+        by_opengl = not cycles or any(thing.type in SKETCHES for thing in self._scene.objects)
+        if by_opengl and not bllook.has_egl():  # Blender would end the process
+            raise ToolMissing(
+                f"{bllook.EGL} is not found on {socket.gethostname()}, which this scene is rendered through; "
+                "Debian, Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
+            )
+        if cycles:
+            return self._device(seat)
+        import gpu
+
+        self._render(PROBE_SIDE, PROBE_SIDE)  # there is no context before
+        return str(gpu.platform.renderer_get())
+
+    def _device(self, seat: int) -> str:
+        """Choose the device that Cycles renders with; return its name.
+
+        Raises:
+            ToolMissing: a GPU was asked for by name or kind and is not there; Blender would take the CPU in silence.
+        """
+        asked, cycles = self._job.device, self._scene.cycles
+        wanted = asked not in (None, "cpu") or (asked is None and cycles.device == "GPU")
+        kinds = bllook.KINDS if asked in (None, "gpu") else (str(asked).upper(),)
+        for kind in kinds if wanted else ():
+            gpus = list(bllook.devices(self._bpy, kind))
+            if not gpus:
+                continue
+            chosen = gpus[seat % len(gpus)]
+            preferences = self._bpy.context.preferences.addons["cycles"].preferences
+            for device in preferences.devices:
+                device.use = device == chosen
+            cycles.device = "GPU"
+            if preferences.has_active_device():
+                return f"{chosen.name} ({kind})"
+        if wanted and asked is not None:
+            raise ToolMissing(
+                f"--device {asked}: Cycles finds no such GPU on {socket.gethostname()}; see what it finds: "
+                "mpirender doctor; --device cpu renders without"
+            )
+        if wanted:
+            self.warnings.append(
+                f"the scene asks for a GPU and {socket.gethostname()} has none for Cycles: the CPU renders"
+            )
+        cycles.device = "CPU"
+        return "CPU"
+
+    # ---- rendering -------------------------------------------------------------------------------------------------
+
+    def _come_to(self, frame: int) -> None:
+        """Go to a frame; where physics are not baked, through those before it."""
+        if self._start is not None:
+            first = self._start if self._played is None else self._played + 1
+            for before in range(first, frame):
+                self._scene.frame_set(before)
+            self._played = max(frame, first - 1)
+        self._scene.frame_set(frame)
+
+    def _render(self, width: int, height: int) -> bytes | None:
+        """Render what is on display into memory; return the file, None where Blender says why there is none."""
+        render = self._scene.render
+        if not self._region:
+            render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+        os.ftruncate(self._memory, 0)
+        render.filepath = f"/proc/self/fd/{self._memory}"
+        try:
+            self._bpy.ops.render.render(write_still=True, scene=self._scene.name)
+        except RuntimeError as error:
+            self._errors.append(one_line(str(error).strip().removeprefix("Error: ")))
+            return None
+        content = os.pread(self._memory, os.fstat(self._memory).st_size, 0)
+        if not content:
+            self._errors.append("Blender has rendered nothing")
+        return content or None
+
+    def _take_error(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        sys.__excepthook__(kind, error, trace)  # into the log
+        self._errors.append(f"{kind.__name__}: {one_line(str(error))}")
+
+    def _take_errors(self) -> list[str]:
+        errors, self._errors = list(dict.fromkeys(self._errors)), []
+        return errors
+
+
+def _decoded(content: bytes) -> NDArray[np.uint8]:
+    """Return a picture, shape (height, width, channels).
+
+    Raises:
+        ValueError: the file is not whole.
+    """
+    import imageio.v3 as iio
+
+    try:
+        picture: NDArray[np.uint8] = iio.imread(content, plugin="pillow")
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"Blender wrote no whole picture ({one_line(str(error))})") from None
+    return picture if picture.ndim > 2 else picture[..., None]

@@ -1,0 +1,180 @@
+"""Make the Blender files of the tests, in Blender's own Python: make_blends.py FOLDER"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import bpy
+
+FOLDER = Path(sys.argv[-1])
+FRAMES = (3, 8)  # the first and the last
+REGISTERED = """
+import bpy
+def {name}(scene, *_):
+    {does}
+bpy.app.handlers.frame_change_post.append({name})
+"""
+
+
+def begin(engine: str = "BLENDER_WORKBENCH", frames: tuple[int, int] = FRAMES) -> bpy.types.Scene:
+    """Start with a ball on a floor that moves, and a camera that does so, too."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = frames
+    scene.render.fps, scene.render.fps_base = 24, 1.001
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 320, 180, 50
+    scene.render.engine = engine
+    scene.render.image_settings.color_mode = "RGB"
+    bpy.ops.mesh.primitive_plane_add(size=12)
+    bpy.ops.mesh.primitive_uv_sphere_add(location=(-2, 0, 1))
+    move(bpy.context.object, frames, (-2, 0, 1), (2, 0, 1))
+    bpy.ops.object.light_add(type="SUN", location=(3, 3, 5), rotation=(0.6, 0.3, 0))
+    bpy.context.object.data.energy = 3
+    camera(scene, "Camera", (6, -6, 4), 0.785)
+    move(scene.camera, frames, (6, -6, 4), (7, -5, 4))
+    return scene
+
+
+def move(thing: bpy.types.Object, frames: tuple[int, int], start: tuple, end: tuple) -> None:
+    for frame, place in zip(frames, (start, end)):
+        thing.location = place
+        thing.keyframe_insert("location", frame=frame)
+
+
+def camera(scene: bpy.types.Scene, name: str, place: tuple, turn: float) -> bpy.types.Object:
+    bpy.ops.object.camera_add(location=place, rotation=(1.1, 0, turn))
+    bpy.context.object.name = name
+    if scene.camera is None:
+        scene.camera = bpy.context.object
+    return bpy.context.object
+
+
+def save(name: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(FOLDER / f"{name}.blend"), relative_remap=False)
+
+
+def script(name: str, does: str) -> None:
+    """Put a script into the file that runs when the file is opened."""
+    text = bpy.data.texts.new(f"{name}.py")
+    text.write(REGISTERED.format(name=name, does=does))
+    text.use_module = True
+
+
+def shot() -> None:
+    """A scene with light, shadow, a moving camera, and a second one that a marker turns to."""
+    scene = begin("CYCLES")
+    scene.cycles.samples, scene.cycles.device = 4, "CPU"
+    other = camera(scene, "Side", (0, -8, 3), 0)
+    for frame, thing in ((3, scene.camera), (7, other)):
+        scene.timeline_markers.new(f"m{frame}", frame=frame).camera = thing
+    save("shot")
+
+
+def quick() -> None:
+    """Twelve frames that cost little; every second one of them is in the scene's own range."""
+    scene = begin(frames=(1, 23))
+    scene.frame_step = 2
+    camera(scene, "Side", (0, -8, 3), 0)
+    other = bpy.data.scenes.new("Other")
+    other.render.engine = "BLENDER_WORKBENCH"
+    other.frame_start, other.frame_end = 5, 6
+    other.view_layers.new("Second")
+    save("quick")
+
+
+def long() -> None:
+    """A movie that is long enough to be killed."""
+    begin(frames=(1, 20))
+    save("long")
+
+
+def deep() -> None:
+    """Pictures of 16 bits with transparency."""
+    scene = begin(frames=(1, 2))
+    scene.render.film_transparent = True
+    scene.render.image_settings.color_mode, scene.render.image_settings.color_depth = "RGBA", "16"
+    save("deep")
+
+
+def grey() -> None:
+    """Pictures in black and white, of a cropped region."""
+    scene = begin(frames=(1, 2))
+    render = scene.render
+    render.image_settings.color_mode = "BW"
+    render.use_border = render.use_crop_to_border = True
+    render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = 0.1, 0.63, 0.2, 0.9
+    save("grey")
+
+
+def falling() -> None:
+    """A cube that falls by physics which nobody has baked."""
+    scene = begin(frames=(1, 12))
+    bpy.ops.rigidbody.world_add()
+    bpy.ops.mesh.primitive_cube_add(location=(0, 0, 5), rotation=(0.3, 0.4, 0.1))
+    bpy.ops.rigidbody.object_add(type="ACTIVE")
+    assert not scene.rigidbody_world.point_cache.is_baked
+    save("falling")
+
+
+def lost() -> None:
+    """Files that are not there: of a picture that is used, of one that is not, of a sound, of a library, of a cache."""
+    begin(frames=(1, 2))
+    material = bpy.data.materials.new("wood")
+    material.use_nodes = True
+    node = material.node_tree.nodes.new("ShaderNodeTexImage")
+    bpy.data.objects["Plane"].data.materials.append(material)
+    for name in ("wood", "unused"):
+        image = bpy.data.images.new(name, 4, 4)
+        image.source, image.filepath = "FILE", f"//textures/{name}.png"
+        image.use_fake_user = name == "unused"
+        node.image = image if name == "wood" else node.image
+    scene = bpy.context.scene
+    scene.sequence_editor_create().strips.new_sound("music", str(FOLDER / "none.wav"), 1, 1)
+    scene.render.use_sequencer = False
+    bpy.ops.mesh.primitive_cube_add()
+    modifier = bpy.context.object.modifiers.new("cache", "MESH_SEQUENCE_CACHE")
+    bpy.ops.cachefile.open(filepath=str(FOLDER / "sim.abc"))
+    modifier.cache_file = bpy.data.cache_files[0]
+    with bpy.data.libraries.load(str(FOLDER / "library.blend"), link=True) as (there, here):
+        here.objects = there.objects[:1]
+    scene.collection.objects.link(here.objects[0])
+    bpy.data.libraries[0].filepath = "//library.blend"
+    save("gone")
+
+
+def library() -> None:
+    begin()
+    save("library")
+
+
+def scripted() -> None:
+    """Scripts that the file runs when it is opened: one fails at a frame, one kills, one moves the ball."""
+    begin(frames=(1, 4))
+    script("fails", "1 / (scene.frame_current - 3)")
+    save("fails")
+    for name, does in (
+        ("kills", "import os; scene.frame_current == 3 and os.kill(os.getpid(), 9)"),
+        ("hangs", "import os, time; os.path.exists({gate!r}) or time.sleep(0.5)"),
+        ("moves", "bpy.data.objects['Sphere'].location.z += 3"),
+    ):
+        begin(frames=(1, 4))
+        script(name, does.format(gate=str(FOLDER / "open")))
+        save(name)
+
+
+def eyeless() -> None:
+    """A scene that has a camera, and does not use it."""
+    scene = begin(frames=(1, 2))
+    scene.camera = None
+    save("eyeless")
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    library()
+    for make in (shot, quick, long, deep, grey, falling, lost, scripted, eyeless):
+        make()
+
+
+main()

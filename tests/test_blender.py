@@ -1,0 +1,366 @@
+"""The Blender engine: its pictures are those of Blender's own animation, and what would go wrong is told before."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from conftest import Run, assert_same_pictures, disk, need, pixels
+from mpirender import journal, movie
+from mpirender.engines import blseen
+from mpirender.job import RenderJob
+from mpirender.journal import Tail
+
+pytestmark = pytest.mark.slow
+SIZE = "160x90"  # of the files
+
+
+def say(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout + done.stderr
+
+
+def description(output: Path) -> str:
+    """Return with what a rank has rendered."""
+    records = journal.read(output / ".mpirender")
+    return next(record["description"] for record in records if record.get("phase") == "opened")
+
+
+def rendered(run: Run, *words: object) -> str:
+    done = run("render", *words)
+    assert done.returncode == 0, say(done)
+    return done.stdout
+
+
+# --- the same pictures
+
+
+def test_on_any_number_of_ranks_frames_are_those_of_blenders_animation(
+    run: Run, blends: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Frames, size and rate are the file's; a marker turns to another camera, also where frames are skipped."""
+    reference = blends.animate(blends.file("shot"), tmp_path / "reference")
+    for ranks in (1, 2, 3):
+        output = tmp_path / f"on{ranks}"
+        rendered(run, blends.file("shot"), "--ranks", ranks, "--output", output)
+        assert_same_pictures(output / SIZE, reference)
+        assert [path.name for path in sorted((output / SIZE).iterdir())] == [f"frame_{n:06d}.png" for n in range(3, 9)]
+    made = movie.read_back(tmp_path / "on3" / f"shot_{SIZE}.mp4")
+    assert (made.frames, made.frame_rate) == (6, pytest.approx(24000 / 1001))
+    shown = [pixels(path).astype(int) for path in sorted(reference.iterdir())]
+    assert all(np.abs(one - other).max() > 50 for one, other in zip(shown, shown[1:])), "every frame is another one"
+
+
+def test_what_the_command_asks_for_is_what_blender_does_when_asked(
+    run: Run, blends: SimpleNamespace, tmp_path: Path
+) -> None:
+    values = {
+        "render.engine": "CYCLES", "cycles.samples": 2, "camera": "Side", "render.film_transparent": True,
+        "render.image_settings.color_mode": "RGBA", "frame_end": 4,
+    }  # fmt: skip
+    reference = blends.animate(blends.file("quick"), tmp_path / "own", size=(96, 64), **values)
+    words = ("--blender-engine", "cycles", "--samples", 2, "--camera", "Side", "--transparent-background")
+    rendered(run, blends.file("quick"), *words, "--size", "96x64", "--frames", "1-4x2", "--ranks", 2)
+    assert_same_pictures(tmp_path / "quick_renders" / "96x64", reference)
+
+
+def test_a_frame_is_asked_for_by_its_number_also_one_that_the_scene_leaves_out(
+    run: Run, blends: SimpleNamespace, tmp_path: Path
+) -> None:
+    said = rendered(run, blends.file("quick"), "--frames", "4,30", "--movie", "none", "--size", "64x36", "--ranks", 1)
+    assert "frame 30 is outside the scene's own, 1-23" in said
+    names = sorted(path.name for path in (tmp_path / "quick_renders" / "64x36").iterdir())
+    assert names == ["frame_000004.png", "frame_000030.png"]
+    seen = json.loads(run("inspect", blends.file("quick"), "--json").stdout)
+    assert (seen["first"], seen["step"], len(seen["times"]), seen["frame_rate"]) == (1, 2, 12, "24000/1001")
+    other = run("inspect", blends.file("quick"), "--scene", "Other")
+    assert re.search(r"frames +5-6 .*\n +scene +Other \(and Scene\)\n.*\n +layers +ViewLayer, Second", other.stdout)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "tiff", "png"])
+def test_files_that_blender_makes_itself_are_its_own(
+    run: Run, blends: SimpleNamespace, tmp_path: Path, kind: str
+) -> None:
+    """Also png with 16 bits a channel, where the file asks for them."""
+    settings = {"render.image_settings.file_format": {"jpg": "JPEG", "tiff": "TIFF", "png": "PNG"}[kind]}
+    words = {"jpg": ("--quality", 71), "tiff": ("--compression", "Deflate"), "png": ()}[kind]
+    if kind == "jpg":
+        settings.update({"render.image_settings.color_mode": "RGB", "render.image_settings.quality": 71})
+    if kind == "tiff":
+        settings.update({"render.image_settings.color_depth": "8", "render.image_settings.color_mode": "RGBA"})
+    own = blends.animate(blends.file("deep"), tmp_path / "own", **settings)
+    rendered(run, blends.file("deep"), "--image-format", kind, *words, "--ranks", 1)
+    made = sorted((tmp_path / "deep_renders" / SIZE).iterdir())
+    assert len(made) == 2
+    for image, other in zip(made, sorted(own.iterdir())):
+        pictures = [iio.imread(path, plugin="pillow") for path in (image, other)]
+        assert np.array_equal(*pictures), image
+    if kind == "png":
+        assert made[0].read_bytes()[24] == 16, "bits a channel"
+
+
+def test_a_cropped_region_in_grey_is_as_blender_crops_it(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+    reference = blends.animate(blends.file("grey"), tmp_path / "own")
+    rendered(run, blends.file("grey"), "--ranks", 1)
+    assert_same_pictures(tmp_path / "grey_renders" / "84x63", reference)
+    done = run("render", blends.file("grey"), "--size", "HD")
+    assert (done.returncode, "a cropped region" in done.stderr) == (2, True)
+
+
+def test_physics_that_nobody_has_baked_are_named_and_played_as_the_timeline_does(
+    run: Run, blends: SimpleNamespace, tmp_path: Path
+) -> None:
+    played = blends.animate(blends.file("falling"), tmp_path / "played", played=True)
+    seen = run("inspect", blends.file("falling")).stdout
+    assert "rigid bodies: not baked, so a frame depends on those before it" in seen
+    for how in ("auto", "interleaved"):
+        output = tmp_path / how
+        rendered(run, blends.file("falling"), "--ranks", 3, "--schedule", how, "--output", output)
+        assert_same_pictures(output / SIZE, played)
+    first, last = (pixels(path).astype(int) for path in (min(played.iterdir()), max(played.iterdir())))
+    assert np.abs(first - last).max() > 50
+    starts = [record for record in journal.read(tmp_path / "auto" / ".mpirender") if record["event"] == "take"]
+    assert sorted(record["frame"] for record in starts if record["rank"] == 0) == [1, 2, 3, 4], "in blocks"
+
+
+def test_eevee_by_the_name_that_people_use(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+    words = ("--blender-engine", "eevee", "--samples", 1, "--size", "48x27", "--frames", "3", "--movie", "none")
+    said = rendered(run, blends.file("quick"), *words, "--ranks", 1)
+    assert "llvmpipe" in said
+    (image,) = (tmp_path / "quick_renders" / "48x27").iterdir()
+    assert pixels(image).std() > 10
+    said_of_it = description(tmp_path / "quick_renders")
+    assert re.fullmatch(r"Blender 4\.5\.\d+ LTS, EEVEE, llvmpipe .*", said_of_it)
+
+
+def test_a_blender_program_renders_its_own_pictures_too(run: Run, tmp_path: Path) -> None:
+    """Debian's 3.4, whose ranks run inside it; and what 4.5 has saved it does not survive, which is told."""
+    blender = need("blender")
+    script = (
+        "import bpy; s = bpy.context.scene; s.frame_start, s.frame_end = 2, 5; s.render.engine = 'BLENDER_WORKBENCH'\n"
+        "s.render.resolution_x, s.render.resolution_y = 160, 90; s.render.image_settings.color_mode = 'RGB'\n"
+        "c = bpy.data.objects['Cube']; c.keyframe_insert('location', frame=2); c.location.x = 2\n"
+        "c.keyframe_insert('location', frame=5); "
+        f"bpy.ops.wm.save_as_mainfile(filepath='{tmp_path}/old.blend')"
+    )
+    alone = [blender, "--background", "--factory-startup"]
+    subprocess.run([*alone, "--python-expr", script], cwd=tmp_path, stdout=subprocess.DEVNULL, check=True)
+    own = [*alone, str(tmp_path / "old.blend"), "--render-output", "//own/", "--render-anim"]
+    subprocess.run(own, cwd=tmp_path, stdout=subprocess.DEVNULL, check=True)
+    rendered(run, "old.blend", "--blender", blender, "--ranks", 2)
+    assert re.match(r"Blender 3\.4\.\d+, Workbench, ", description(tmp_path / "old_renders"))
+    assert_same_pictures(tmp_path / "old_renders" / SIZE, tmp_path / "own")
+    again = rendered(run, "old.blend", "--blender", sys.executable, "--ranks", 1)
+    assert "4 images here are made with other program or renderer; rendered again" in again
+
+
+# --- what would go wrong
+
+
+def test_what_is_wrong_with_the_command_is_told_at_once(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+    words = ("--camera", "Sid", "--view-layer", "x", "--set", "A.B=1", "--device", "gpu", "--samples", 3)
+    done = run("render", blends.file("quick"), *words)
+    assert done.returncode == 2
+    assert sorted(line.split(": ", 2)[2] for line in done.stderr.splitlines()) == [
+        "--camera 'Sid' is no camera of scene 'Scene' (did you mean 'Side'?); it has: Camera, Side",
+        "--device is for Cycles; Workbench takes the OpenGL that there is; leave it out",
+        "--samples is for Cycles and EEVEE; Workbench has none; leave it out",
+        "--set is of no use for Blender files; leave it out",
+        "--view-layer 'x' is not in scene 'Scene'; it has: ViewLayer",
+    ]
+    assert not (tmp_path / "quick_renders").exists()
+    done = run("render", blends.file("quick"), "--scene", "Othr")
+    assert "--scene 'Othr' is not in the file (did you mean 'Other'?); it has: Other, Scene" in done.stderr
+    done = run("render", blends.file("eyeless"))
+    assert "scene 'Scene' has no camera to render with; name one of Camera with --camera" in done.stderr
+
+
+def test_files_that_are_missing_are_named_before_anything_is_rendered(
+    run: Run, blends: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Blender itself renders without a word; what no picture is made from may be missing."""
+    shutil.copytree(blends.folder, tmp_path / "here")
+    (tmp_path / "here" / "library.blend").unlink()
+    done = run("render", tmp_path / "here" / "gone.blend")
+    assert done.returncode == 2
+    told = [line.split("; put it there")[0] for line in done.stderr.splitlines()]
+    assert sorted(told) == [
+        f"mpirender: error: cache 'sim.abc' is missing: {blends.folder}/sim.abc",
+        f"mpirender: error: image 'wood' is missing: {tmp_path}/here/textures/wood.png",
+        f"mpirender: error: library 'library.blend' is missing: {tmp_path}/here/library.blend",
+    ]
+    assert "unused" not in done.stderr
+    assert "none.wav" not in done.stderr
+    said = rendered(run, tmp_path / "here" / "gone.blend", "--on-error", "warn", "--frames", "1")
+    assert said.count("is missing") == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "not a Blender file; it is empty"),
+        (b"<svg/>", "not a Blender file"),
+        (None, r"Blender cannot open it \(.+\); it was saved by Blender 4.5"),
+    ],
+    ids=["empty", "another", "cut short"],
+)
+def test_what_is_no_whole_blender_file_is_told(
+    run: Run, blends: SimpleNamespace, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    whole = blends.file("quick").read_bytes()
+    (tmp_path / "a.blend").write_bytes(whole[: len(whole) // 2] if content is None else content)
+    done = run("render", "a.blend")
+    assert done.returncode == 2
+    assert re.fullmatch(rf"mpirender: error: a\.blend: {told}.*\n", done.stderr), done.stderr
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(run: Run, blends: SimpleNamespace) -> None:
+    for device in ("gpu", "cuda"):
+        done = run("render", blends.file("shot"), "--device", device, "--ranks", 2)
+        assert done.returncode == 3
+        assert re.search(rf"--device {device}: Cycles finds no such GPU on \S+; see what it finds", done.stderr)
+
+
+def test_without_blender_it_is_told_how_to_get_it(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+    for words, told in (
+        (("--blender", "/no/blender"), "/no/blender: no such program; pip install 'mpirender[blender]'"),
+        (
+            ("--blender", "/usr/bin/python3"),
+            "/usr/bin/python3 has no bpy that loads (No module named 'bpy'); pip install",
+        ),
+        (("--blender", "/bin/true"), "/bin/true does not say that it is Blender"),
+    ):
+        done = run("render", blends.file("quick"), *words)
+        assert (done.returncode, told in done.stderr) == (3, True), done.stderr
+    assert "absent  blender" in run("doctor", env={**os.environ, "MPIRENDER_BLENDER": "/no/blender"}).stdout
+    assert re.search(r"ok  blender +\S+, Blender 4\.5\.\d+ LTS\n +ok  cycles .*\n +ok  eevee", run("doctor").stdout)
+
+
+def facts(blends: SimpleNamespace, name: str, tmp_path: Path) -> dict[str, object]:
+    answer = tmp_path / "answer.json"
+    look = [sys.executable, "-m", "mpirender.engines.bllook", str(answer), str(blends.file(name))]
+    subprocess.run(look, check=True, stdout=subprocess.DEVNULL)
+    return json.loads(answer.read_text())
+
+
+def test_what_else_would_surprise_is_told(blends: SimpleNamespace, tmp_path: Path) -> None:
+    found = facts(blends, "quick", tmp_path)
+    scene = found["scenes"]["Scene"]
+    job = RenderJob(blends.file("quick"))
+    assert blseen.inspection(found, job).warnings == blseen.inspection(found, job).mistakes == ()
+    newer = {**found, "saved": [found["app"][0], found["app"][1] + 1, 0]}
+    assert "newer than the 4.5 that renders it" in blseen.inspection(newer, job).warnings[0]
+    for change, told in (
+        ({"stamp": True}, "the pictures show when or where they were rendered"),
+        ({"file_outputs": ["File Output"]}, "File Output in the compositor writes files"),
+    ):
+        changed = {**found, "scenes": {"Scene": {**scene, **change}}}
+        assert told in blseen.inspection(changed, job).warnings[0]
+    for change, told in (
+        ({"first": -2, "last": 1}, "begins at frame -2, and images are counted from 0"),
+        ({"last": 0}, "has no frames: it ends at 0, before 1"),
+        ({"engine": "LUXCORE"}, "is rendered by LUXCORE, which is no part of Blender"),
+        ({"eyes": True}, "renders each eye into a file of its own"),
+        ({"layers": {"A": False}}, "renders none of its view layers"),
+        ({"size": [20000, 2]}, "its size 20000x2 is not possible"),
+    ):
+        changed = {**found, "scenes": {"Scene": {**scene, **change}}}
+        assert told in blseen.inspection(changed, job).mistakes[0]
+    many = blseen.inspection({**found, "missing": [["image 'a'", f"/{n}"] for n in range(12)]}, job).mistakes
+    assert (len(many), many[-1]) == (11, "and 2 more files that are missing")
+
+
+# --- scripts inside the file
+
+
+def test_scripts_run_only_when_they_are_allowed_to(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+    """One that has left a handler, with which Blender hangs when it ends by itself."""
+    still = blends.animate(blends.file("moves"), tmp_path / "still")
+    moved = blends.animate(blends.file("moves"), tmp_path / "moved", scripts=True)
+    said = rendered(run, blends.file("moves"), "--ranks", 1)
+    assert "scripts in the file do not run (Text 'moves.py'), so its pictures may not be" in said
+    assert_same_pictures(tmp_path / "moves_renders" / SIZE, still)
+    said = rendered(run, blends.file("moves"), "--ranks", 2, "--allow-scripts")
+    assert "4 images here are made with other options; rendered again" in said
+    assert_same_pictures(tmp_path / "moves_renders" / SIZE, moved)
+    assert not np.array_equal(pixels(still / "0002.png"), pixels(moved / "0002.png"))
+
+
+def test_a_frame_at_which_a_script_fails_fails(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+    done = run("render", blends.file("fails"), "--allow-scripts", "--ranks", 2)
+    assert done.returncode == 4
+    assert re.search(rf"{SIZE} frames 3: rank \d on \S+: ZeroDivisionError: division by zero", done.stderr)
+    said = rendered(run, blends.file("fails"), "--allow-scripts", "--ranks", 2, "--on-error", "warn")
+    assert "1 rendered" in said
+
+
+def test_a_frame_that_kills_its_rank_is_set_aside(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+    done = run("render", blends.file("kills"), "--allow-scripts", "--ranks", 2)
+    assert done.returncode == 4
+    assert re.search(rf"{SIZE} frames 3: set aside after 2 deaths at it; the last: rank \d on \S+ died", done.stderr)
+    records = journal.read(tmp_path / "kills_renders" / ".mpirender")
+    assert sorted(record["frame"] for record in records if record["event"] == "done") == [1, 2, 4]
+
+
+# --- traps
+
+
+def test_a_full_disk_is_told_and_no_picture_is_there_by_halves(
+    run: Run, blends: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Blender says that it has finished, and leaves a file that is cut short."""
+    words = ("--size", "HD", "--image-format", "tiff", "--compression", "None", "--ranks", 1, "--movie", "none")
+    with disk(tmp_path / "disk", "size=24m") as small:
+        done = run("render", blends.file("long"), *words, "--output", small / "out")
+        assert done.returncode == 4, say(done)
+        assert "no space left on the disk, or in your quota" in done.stderr
+        images = list((small / "out" / "HD").iterdir())
+        assert 1 <= len(images) < 20
+        for image in images:
+            assert iio.imread(image, plugin="pillow").shape == (1080, 1920, 3)
+
+
+def test_a_signal_is_heard_while_a_frame_is_rendered(blends: SimpleNamespace, tmp_path: Path) -> None:
+    """Blender lets Python handle none before the frame has ended."""
+    words = ["--size", "HD", "--samples", 400, "--blender-engine", "cycles", "--ranks", 1, "--grace-period", 1]
+    command = [sys.executable, "-m", "mpirender.cli", "render", blends.file("long"), *words, "--output", tmp_path / "o"]
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        tail, ranks = Tail(tmp_path / "o" / ".mpirender"), []
+        taken = False
+        while not taken and process.poll() is None:
+            records = tail.read()
+            ranks += [record["pid"] for record in records if record["event"] == "start"]
+            taken = any(record["event"] == "take" for record in records)
+            time.sleep(0.05)
+        time.sleep(1)
+        os.kill(ranks[0], signal.SIGUSR1)
+        said = process.stderr.read()
+        assert process.wait(60) == 75, said
+    stops = [record for record in journal.read(tmp_path / "o" / ".mpirender") if record["event"] == "stop"]
+    assert stops[0].get("rank") == 0, "the rank was the first to tell"
+
+
+def test_a_file_that_has_changed_is_rendered_again(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+    """A byte that Blender does not mind, too."""
+    shutil.copy(blends.file("quick"), tmp_path / "a.blend")
+    words = ("a.blend", "--frames", "1-2", "--movie", "none", "--ranks", 1)
+    rendered(run, *words)
+    assert "0 rendered" in rendered(run, *words)
+    content = bytearray((tmp_path / "a.blend").read_bytes())
+    at = content.index(b"ENDB") + 20
+    content = content[:at] + b"\0" + content[at:]
+    (tmp_path / "a.blend").write_bytes(content)
+    assert "2 images here are made with other scene file; rendered again" in rendered(run, *words)
