@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpirender import roster
+from mpirender import engines, roster
 from mpirender.engines import Inspection
 from mpirender.job import RenderJob
 from mpirender.journal import Record
 from mpirender.launcher import cores
 from mpirender.space import amount
 
+_SHARE = "ranks_per_frame"  # the option by which ranks share frames, which not every engine takes
 USABLE = 0.9  # of a machine's memory: the system, an X server and encoders need some
 
 
@@ -21,7 +22,8 @@ class Estimate:
     """What the ranks of each machine will take, from the first image on that one of them has rendered."""
 
     def __init__(self, job: RenderJob) -> None:
-        self._each = job.ranks_per_frame
+        shares = _SHARE in engines.for_scene(job.scene).OPTIONS
+        self._instead = f", or let ranks share frames (--ranks-per-frame {job.ranks_per_frame + 1})" if shares else ""
         self._memory: dict[str, int] = {}  # of each machine
         self._hosts: dict[int, list[str]] = {}  # by rank of the journals, of all processes that share its frames
         self._peaks: dict[int, int] = {}
@@ -56,8 +58,7 @@ class Estimate:
         fitting = max(int(USABLE * has / most), 1)
         return (
             f"memory will be short: {count} ranks on {host} take about {amount(needed)} (up to {amount(most)} each), "
-            f"it has {amount(has)}; take {fitting} rank{'' if fitting == 1 else 's'} there (--ranks), or let "
-            f"ranks share frames (--ranks-per-frame {self._each + 1})"
+            f"it has {amount(has)}; take {fitting} rank{'' if fitting == 1 else 's'} there (--ranks){self._instead}"
         )
 
 
@@ -72,5 +73,6 @@ def advice(inspection: Inspection) -> list[str]:
     if needed <= share:
         return []
     files = f"the data of a frame take {amount(needed)} as files"
-    cure = f"give --ranks-per-frame {-(-needed // int(share))}, or fewer --ranks"
+    shares = _SHARE in engines.get(inspection.engine).OPTIONS
+    cure = f"give --ranks-per-frame {-(-needed // int(share))}, or fewer --ranks" if shares else "give fewer --ranks"
     return [f"{files} and each of {ranks} ranks has {amount(share)} of memory here: {cure}"]

@@ -271,7 +271,7 @@ def test_what_else_would_surprise_is_told(blends: SimpleNamespace, tmp_path: Pat
         ({"first": -2, "last": 1}, "begins at frame -2, and images are counted from 0"),
         ({"last": 0}, "has no frames: it ends at 0, before 1"),
         ({"engine": "LUXCORE"}, "is rendered by LUXCORE, which is no part of Blender"),
-        ({"eyes": True}, "renders each eye into a file of its own"),
+        ({"eyes": True}, "renders each eye into a picture of its own"),
         ({"layers": {"A": False}}, "renders none of its view layers"),
         ({"size": [20000, 2]}, "its size 20000x2 is not possible"),
     ):

@@ -51,11 +51,15 @@ OF_A_RUN = [command for command in ALL if command.split()[1] in ("status", "enco
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [command for command in ALL if command not in OF_A_RUN])
-def test_the_commands_of_readme_are_accepted(run: Run, folder: Path, apptainer: Path, command: str) -> None:
+def test_the_commands_of_readme_are_accepted(
+    request: pytest.FixtureRequest, run: Run, folder: Path, apptainer: Path, command: str
+) -> None:
     """Rendering is checked as far as --dry-run goes: scene, data, options, programs; submitting as far as --print.
 
     container.sh makes the real image and renders through it.
     """
+    if ".blend" in command:
+        shutil.copy(request.getfixturevalue("blends").file("shot"), folder)
     words = shlex.split(command, comments=True)[1:]
     dry = {"render": "--dry-run", "study": "--dry-run", "submit": "--print"}.get(words[0])
     if dry and dry not in words:

@@ -59,7 +59,7 @@ def of_scene(bpy: BPY, scene: BPY) -> Facts:
         "markers": sum(marker.camera is not None for marker in scene.timeline_markers),
         "layers": {layer.name: bool(layer.use) for layer in scene.view_layers},
         "strips": bool(render.use_sequencer and scene.sequence_editor and len(_strips(scene))),
-        "eyes": bool(render.use_multiview and render.image_settings.views_format == "INDIVIDUAL"),
+        "eyes": bool(render.use_multiview and _differs_in_size(render.image_settings)),
         "file_outputs": list(file_outputs(scene)),
         "stamp": bool(render.use_stamp and _changes_by_itself(render)),
         "unbaked": [list(one) for one in unbaked(bpy, scene)],
@@ -86,6 +86,13 @@ def size_of(render: BPY) -> tuple[int, int]:
 def _strips(scene: BPY) -> BPY:
     editor = scene.sequence_editor
     return editor.strips if hasattr(editor, "strips") else editor.sequences  # before 4.4
+
+
+def _differs_in_size(settings: BPY) -> bool:
+    """Say whether stereo pictures go into several files, or side by side into a larger one."""
+    stereo = settings.stereo_3d_format
+    beside = stereo.display_mode in ("SIDEBYSIDE", "TOPBOTTOM") and not stereo.use_squeezed_frame
+    return settings.views_format != "STEREO_3D" or beside
 
 
 def _changes_by_itself(render: BPY) -> bool:

@@ -65,8 +65,7 @@ class BlenderScene:
         self._scene = bpy.data.scenes[job.scene_name] if job.scene_name else bpy.context.scene
         about = blfacts.of_scene(bpy, self._scene)
         self._errors: list[str] = []
-        self._told: set[str] = set()
-        self._notes: list[str] = []
+        self._unrun = {"", bpy.app.autoexec_fail_message}  # scripts that are known not to run
         self._memory = os.memfd_create("picture")
         sys.excepthook = self._take_error  # Blender calls it for handlers and drivers of the file that fail
         self.frames: Sequence[int] = range(about["first"], about["last"] + 1, about["step"])
@@ -113,16 +112,11 @@ class BlenderScene:
 
     def notes(self) -> list[str]:
         """Return what was found to warn of since the last call, each text once."""
-        app = self._bpy.app
-        if app.autoexec_fail and not self._job.allow_scripts:
-            self._note(f"scripts in the file do not run ({app.autoexec_fail_message}); --allow-scripts runs them")
-        notes, self._notes = self._notes, []
-        return notes
-
-    def _note(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            self._notes.append(text)
+        unrun = "" if self._job.allow_scripts else self._bpy.app.autoexec_fail_message
+        if unrun in self._unrun:
+            return []
+        self._unrun.add(unrun)
+        return [f"a script of the file does not run ({unrun}); --allow-scripts runs it, with your rights"]
 
     # ---- as the job asks -------------------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ def _mistakes(name: str, about: Facts, job: RenderJob, frames: range) -> Iterato
     yield from _of_frames(where, about, job, frames)
     yield from _of_engine(where, about, job)
     if about["eyes"]:
-        yield f"{where} renders each eye into a file of its own; choose Stereo 3D as its views format, or turn it off"
+        yield f"{where} renders each eye into a picture of its own; turn stereo off, or choose anaglyph"
     if about["region"] and job.sizes and [(one.width, one.height) for one in job.sizes] != [tuple(about["size"])]:
         yield f"{where} renders a cropped region of the picture, which has a size of its own; leave --size out"
     if not job.sizes and not all(1 <= side <= LARGEST for side in about["size"]):
