@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mpirender import pool
     from mpirender.job import RenderJob
     from mpirender.result import RenderResult
     from mpirender.supervise import render
 
 __version__ = "0.1.0"
-__all__ = ["RenderJob", "RenderResult", "__version__", "render"]
+__all__ = ["RenderJob", "RenderResult", "__version__", "pool", "render"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower type
@@ -27,4 +28,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower t
         from mpirender.supervise import render
 
         return render
+    if name == "pool":
+        import mpirender.pool
+
+        return mpirender.pool
     raise AttributeError(f"module 'mpirender' has no attribute {name!r}")

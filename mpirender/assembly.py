@@ -18,6 +18,7 @@ from mpirender.journal import Journal, Record
 from mpirender.movie import ImageDamaged
 from mpirender.outputs import Image
 from mpirender.segments import Film
+from mpirender.world import wait_for_all
 
 MANIFEST = "manifest.json"
 FINAL = (NoSpace, ToolMissing, ImageDamaged)  # what one encoder would meet as well
@@ -251,10 +252,3 @@ def write_manifest(
     part = job.folder / f".part-{MANIFEST}"
     part.write_text(json.dumps(manifest))
     journal.put_in_place(part, job.folder / MANIFEST)
-
-
-def wait_for_all(comm: Any) -> None:  # noqa: ANN401
-    """Wait until all ranks are here, asleep: MPI's own waiting would take a core from those that still render."""
-    request = comm.Ibarrier()
-    while not request.Test():
-        time.sleep(0.02)

@@ -38,8 +38,17 @@ BEST_FIRST = (Kind("egl", gpu=True), Kind("osmesa"), Kind("egl", gpu=False), Kin
 
 
 @contextlib.contextmanager
-def chosen(comm: Any, engine: Engine, job: RenderJob) -> Iterator[Ability | None]:  # noqa: ANN401
+def chosen(
+    comm: Any,  # noqa: ANN401
+    engine: Engine,
+    job: RenderJob,
+    *,
+    alone: int | None = None,
+) -> Iterator[Ability | None]:
     """Set this rank up to render for the time of the block; give what it is to render with, None for no window.
+
+    Args:
+        alone: number of this process among those on its machine, where comm knows of none of the others.
 
     Raises:
         ToolMissing: there is no backend that all nodes can use, or not the one that was asked for.
@@ -50,7 +59,7 @@ def chosen(comm: Any, engine: Engine, job: RenderJob) -> Iterator[Ability | None
         return
     node = comm.Split_type(type_shared(), key=comm.rank)
     usable = agree(comm, node, engine, job)
-    ability = of_rank(usable, node.rank, job, os.environ)
+    ability = of_rank(usable, node.rank if alone is None else alone, job, os.environ)
     os.environ.update(engine.settings(ability))
     with contextlib.ExitStack() as stack:
         if ability.backend != "glx":

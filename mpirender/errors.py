@@ -84,6 +84,10 @@ class Interrupted(MpirenderError):
     exit_code = 130
 
 
+class JobFailed(MpirenderError):
+    """What a pool was to do with one of its jobs has failed; from Python only."""
+
+
 KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, Stopped, Interrupted)
 # NoSpace shares its code with the kind it is one of.
 BY_EXIT_CODE: dict[int, type[MpirenderError]] = {kind.exit_code: kind for kind in KINDS}

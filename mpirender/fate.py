@@ -8,6 +8,7 @@ import re
 import shlex
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mpirender import launcher, roster
@@ -195,7 +196,13 @@ class Fate:
         lines = []
         own = self.job.folder / f"rank-{rank:04d}.log"
         for log in (own, *sorted(self.job.folder.glob(f"{own.stem}-*.log"))):
-            with contextlib.suppress(OSError):
-                words = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-                lines += [line for line in words if not BACKTRACE.match(line)][-LOG_LINES:]
+            lines += tail_of(log)
         return lines
+
+
+def tail_of(log: Path) -> list[str]:
+    """Return what the log of a rank ends with; nothing where it cannot be read."""
+    with contextlib.suppress(OSError):
+        words = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        return [line for line in words if not BACKTRACE.match(line)][-LOG_LINES:]
+    return []

@@ -8,13 +8,11 @@ import signal
 import subprocess
 import threading
 from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from mpirender import launcher
-from mpirender.errors import LaunchFailed
-from mpirender.job import RenderJob
-from mpirender.launcher import Placement
+from mpirender.errors import BY_EXIT_CODE, NO_SPACE, FramesMissing, LaunchFailed, MpirenderError, NoSpace, UsageError
 from mpirender.processes import end_with_parent
 
 END_SECONDS = 10.0  # for mpiexec to end ranks on other nodes, too
@@ -22,24 +20,31 @@ SWEPT_SECONDS = 2.0
 READ_SECONDS = 5.0  # for the last of what it said
 LINES_KEPT = 5000
 LAUNCH_LOG = "launch.log"
+MARK = "mpirender: error: "
 
 
 class Launch:
     """One mpiexec or srun with its ranks; a context manager, after which none of them runs any more."""
 
-    def __init__(self, job: RenderJob, placement: Placement, run: str) -> None:
+    def __init__(
+        self, command: Sequence[str], settings: Mapping[str, str], *, known_by: Sequence[str], log: Path
+    ) -> None:
         """Start the ranks.
+
+        Args:
+            settings: environment variables to add for them.
+            known_by: those words of the command that nothing else is started with.
+            log: file to which what they print is added.
 
         Raises:
             LaunchFailed: the launcher cannot be started.
         """
-        self.job = job
+        self._known_by, self._log = known_by, log
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
-        command = [*launcher.command(job, placement), run]
         try:
             # In a session of their own, so that Ctrl-C reaches them through this process, once and in order.
             self._process = subprocess.Popen(
-                command, env={**os.environ, **launcher.settings_here(placement)},
+                command, env={**os.environ, **settings},
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
                 preexec_fn=end_with_parent,  # noqa: PLW1509 - it calls the kernel alone
             )  # fmt: skip
@@ -80,7 +85,7 @@ class Launch:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience)
-        sweep(self.job)
+        sweep(self._known_by)
         with contextlib.suppress(subprocess.TimeoutExpired):  # with its ranks here the launcher ends those elsewhere
             self._process.wait(SWEPT_SECONDS)
         if self.code is None:
@@ -94,7 +99,7 @@ class Launch:
             stack.enter_context(stream)
             log = None
             with contextlib.suppress(OSError):
-                log = stack.enter_context((self.job.folder / LAUNCH_LOG).open("ab", buffering=0))
+                log = stack.enter_context(self._log.open("ab", buffering=0))
             for line in stream:
                 self._lines.append(line.decode(errors="replace").rstrip("\n"))
                 with contextlib.suppress(OSError):
@@ -102,19 +107,22 @@ class Launch:
                         log.write(line)
 
 
-def sweep(job: RenderJob) -> None:
-    """Kill what runs ranks of this job on this machine, also what an earlier run has left behind.
+def sweep(known_by: Sequence[str]) -> None:
+    """Kill what runs these ranks on this machine, also what an earlier run has left behind.
 
-    The ranks' X server and ffmpeg end with them.
+    Their X server and ffmpeg end with them.
+
+    Args:
+        known_by: words of the command line that nothing else is started with.
     """
-    for pid in ranks_here(job):
+    for pid in ranks_here(known_by):
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 
 
-def ranks_here(job: RenderJob) -> list[int]:
-    """Return the processes on this machine that run, or start, ranks of this job."""
-    words = b"\0".join([b"-m", b"mpirender.rank", os.fsencode(job.folder / "job.json"), b""])
+def ranks_here(known_by: Sequence[str]) -> list[int]:
+    """Return the processes on this machine that run, or start, ranks with these words."""
+    words = b"\0".join([*map(os.fsencode, known_by), b""])
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -122,3 +130,19 @@ def ranks_here(job: RenderJob) -> list[int]:
                 if words in (folder / "cmdline").read_bytes():
                     found.append(int(folder.name))
     return found
+
+
+def told(said: Sequence[str], code: int) -> MpirenderError | None:
+    """Return the error that the ranks themselves have told, None if they died without a word.
+
+    Args:
+        said: the lines that they and the launcher printed.
+        code: how it ended.
+    """
+    lines = list(dict.fromkeys(line[line.index(MARK) + len(MARK) :] for line in said if MARK in line))
+    kind = BY_EXIT_CODE.get(code)
+    if kind is None or not lines:
+        return None
+    if kind is FramesMissing and (full := [line for line in lines if NO_SPACE in line]):
+        return NoSpace(full[0])
+    return kind(lines) if issubclass(kind, UsageError) else kind("\n".join(lines))

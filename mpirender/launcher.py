@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from mpirender.job import DYNAMIC, RenderJob
 from mpirender.slurm import Allocation
 
 LARGEST = 1_000_000  # ranks
+RANK = "mpirender.rank"
 PACKAGE = Path(__file__).resolve().parent
 # Open MPI 4 reads OMPI_MCA_*, Open MPI 5 PRTE_MCA_*; other launchers ignore both. Ranks are not bound to single cores,
 # since a rank may have several for its threads, and more ranks than cores are the user's choice.
@@ -200,18 +201,30 @@ def mpiexec(job: RenderJob) -> str:
     return found
 
 
-def command(job: RenderJob, placement: Placement, words: Sequence[str] = ()) -> list[str]:
+def command(job: RenderJob, placement: Placement) -> list[str]:
     """Return the command line of all ranks.
-
-    Args:
-        words: what the rank's program is told, by default to render the job.
 
     Raises:
         ToolMissing: mpiexec or the engine's program is not there.
     """
-    engine = engines.for_scene(job.scene)
-    host = [*container.words(job, files_of(job)), *engine.command(job)]
-    return [*start(job, placement), *host, "-m", "mpirender.rank", *(words or [str(job.folder / "job.json")])]
+    return [*start(job, placement), *program(job, files_of(job)), *known_by(job)]
+
+
+def program(job: RenderJob, files: Iterable[Path] = ()) -> list[str]:
+    """Return the engine's program, to be told which module it is to run (``-m``).
+
+    Args:
+        files: that it must see where it runs in a container.
+
+    Raises:
+        ToolMissing: it is not there.
+    """
+    return [*container.words(job, files), *engines.for_scene(job.scene).command(job)]
+
+
+def known_by(job: RenderJob) -> list[str]:
+    """Return the words that the ranks of a job, and nothing else, are started with."""
+    return ["-m", RANK, str(job.folder / "job.json")]
 
 
 def files_of(job: RenderJob) -> Sequence[Path]:

@@ -15,7 +15,7 @@ from mpirender.engines import Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 from mpirender.job import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE, OF_ENGINES, RenderJob, option
 from mpirender.outputs import Size
-from mpirender.rank import WORLD_SIZES
+from mpirender.world import WORLD_SIZES
 
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
 

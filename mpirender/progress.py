@@ -7,7 +7,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
@@ -27,8 +27,32 @@ PHASES = {
 }  # fmt: skip
 
 
+class Tally(Protocol):
+    """What records add up to, as far as a bar or a log shows it."""
+
+    total: int  # of what there is to do, 0 before it is known
+    phase: str
+    news: list[str]  # lines to print once
+    unit_of_work: str  # in the plural
+
+    @property
+    def dealt_with(self) -> int:
+        """Number of those that are done or have failed."""
+        ...
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Count these records in."""
+        ...
+
+    def text(self) -> str:
+        """Say in a few words how it goes and when it ends."""
+        ...
+
+
 class Counts:
-    """What the records add up to."""
+    """What the records of a run add up to."""
+
+    unit_of_work = "images"
 
     def __init__(self) -> None:
         self.ranks = 0
@@ -184,10 +208,10 @@ def duration(seconds: float) -> str:
 class Bar:
     """One bar for the whole run, on a terminal."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, counts: Tally | None = None) -> None:
         self._stream = stream
         console = Console(file=stream)
-        self.counts = Counts()
+        self.counts: Tally = counts or Counts()
         self._progress = Progress(
             TaskProgressColumn(), BarColumn(bar_width=None), MofNCompleteColumn(),
             TextColumn("{task.description}", markup=False), console=console, transient=True,
@@ -224,8 +248,8 @@ class Bar:
 class Lines:
     """A line every few seconds at first and rarer later, for batch logs."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.counts = Counts()
+    def __init__(self, stream: TextIO, counts: Tally | None = None) -> None:
+        self.counts: Tally = counts or Counts()
         self._stream = stream
         self._started = time.monotonic()
         self._next = FIRST_LINE_SECONDS
@@ -249,7 +273,8 @@ class Lines:
         if changed or elapsed >= self._next:
             self._phase = self.counts.phase
             self._next = elapsed + min(max(elapsed / 2, FIRST_LINE_SECONDS), RAREST_LINE_SECONDS)
-            done = f"{self.counts.dealt_with}/{self.counts.total} images, " if self.counts.total else ""
+            counts = self.counts
+            done = f"{counts.dealt_with}/{counts.total} {counts.unit_of_work}, " if counts.total else ""
             self._write(f"{duration(elapsed):>9}  {done}{self.counts.text()}")
 
     def _write(self, line: str) -> None:

@@ -14,7 +14,6 @@ import os
 import socket
 import sys
 import time
-import traceback
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -29,13 +28,8 @@ if __name__ == "__main__":
 from mpirender import assembly, backends, engines, groups, handout, journal, lock, resume, roster, stopping, survey
 from mpirender import frames as framesets
 from mpirender.errors import (
-    EncodeFailed,
-    FramesMissing,
     MpirenderError,
     NoSpace,
-    Stopped,
-    TakenOver,
-    ToolMissing,
     UsageError,
     one_line,
     out_of_space,
@@ -47,11 +41,9 @@ from mpirender.job import RenderJob
 from mpirender.journal import Journal, Record
 from mpirender.orders import Orders
 from mpirender.outputs import Image
-from mpirender.voice import log_of_rank, tell, write_line
+from mpirender.voice import log_of_rank, write_line
+from mpirender.world import check_world, end_all, enter, leave, wait_for_all
 from mpirender.writing import Writer
-
-# How launchers tell a process the size of the world it was started in: Open MPI; MPICH and its kin.
-WORLD_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 
 # What asks the ranks which hosts they are on, and what their answer begins with.
 TRIAL = "--trial"
@@ -65,14 +57,9 @@ def main() -> None:
     if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
         sys.exit("usage: mpiexec -n RANKS pvbatch --no-mpi -m mpirender.rank OUTPUT/.mpirender/job.json")
     writer = Writer()  # before MPI: of that it must have nothing
+    world, job_file, run_id = enter(), Path(sys.argv[1]), "".join(sys.argv[2:])
     try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        tell(f"mpi4py cannot be used here ({one_line(str(error))}); install one that fits this Python and MPI")
-        sys.exit(ToolMissing.exit_code)
-    world, job_file, run_id = MPI.COMM_WORLD, Path(sys.argv[1]), "".join(sys.argv[2:])
-    try:
-        check_world(world.size, MPI.Get_library_version())
+        check_world(world)
         job = world.bcast(read_job(job_file) if world.rank == 0 else None, root=0)
         crew = Crew.of(world, job.schedule, job.ranks_per_frame)
         with log_of_rank(job.folder, crew.name):
@@ -88,34 +75,17 @@ def main() -> None:
                 run(crew, job, run_id, writer)
                 writer.close()
     except BaseException as error:  # whatever it is: the other ranks must not wait for this one
-        end_all(world, job_file, error)
+        end_all(world, NoSpace(job_file.parent.parent) if out_of_space(error) else error)
     leave(world, 0)
 
 
 def show_oneself() -> NoReturn:
     """Say on rank 0 which hosts the ranks are on, for one who tries whether this launcher connects them."""
-    from mpi4py import MPI
-
-    hosts = MPI.COMM_WORLD.gather(socket.gethostname(), root=0)
+    world = enter()
+    hosts = world.gather(socket.gethostname(), root=0)
     if hosts is not None:
         write_line(1, PRESENT + " ".join(hosts))
-    leave(MPI.COMM_WORLD, 0)
-
-
-def end_all(world: Any, job_file: Path, error: BaseException) -> NoReturn:  # noqa: ANN401
-    """Say what is wrong and end all ranks, with the exit code of the error."""
-    told = NoSpace(job_file.parent.parent) if out_of_space(error) else error
-    if not isinstance(told, MpirenderError):
-        traceback.print_exception(type(error), error, error.__traceback__)
-        tell(f"rank {world.rank} of {world.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
-        world.Abort(1)
-        raise AssertionError("Abort does not return")
-    tell(str(told))
-    # These are raised by rank 0 when the others are done; there is nothing to cut off.
-    if isinstance(told, (FramesMissing, EncodeFailed, Stopped)) and not isinstance(told, (NoSpace, TakenOver)):
-        leave(world, told.exit_code)
-    world.Abort(told.exit_code)
-    raise AssertionError("Abort does not return")
+    leave(world, 0)
 
 
 def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
@@ -229,7 +199,7 @@ def take_orders(
 
 def second_chance(comm: Any, outcomes: Mapping[Image, Record]) -> list[Image]:  # noqa: ANN401
     """Return the images to try again here: those that failed on another rank, dealt out to the ranks behind it."""
-    assembly.wait_for_all(comm)
+    wait_for_all(comm)
     failed = [image for image, record in outcomes.items() if record["event"] == "fail"]
     mine: list[Image] = []
     for rank, part in enumerate(comm.allgather(failed)):
@@ -272,21 +242,6 @@ def files_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
 
-def check_world(size: int, library: str) -> None:
-    """Make sure that the ranks see each other.
-
-    Raises:
-        ToolMissing: the launcher started several processes, yet each believes to be rank 0 of 1.
-    """
-    started = max(int(os.environ.get(name, "1")) for name in WORLD_SIZES)
-    if size == 1 and started > 1:
-        raise ToolMissing(
-            f"mpiexec started {started} ranks but each believes it is alone: mpi4py here uses another MPI "
-            f"({library.splitlines()[0][:60].rstrip(', ')}) than mpiexec; "
-            "name the mpiexec of that MPI with --mpiexec, or install an mpi4py for yours"
-        )
-
-
 def check_complaints(log: Journal, job: RenderJob, scene: engines.Scene) -> None:
     """Refuse a scene during whose loading the engine reported an error, unless the job keeps such frames.
 
@@ -314,20 +269,6 @@ def plan(job: RenderJob, images: Sequence[Image], done: Collection[Image], mark:
         "left_of": Counter(image.size for image in images if image not in done),
         "fingerprint": mark,
     }
-
-
-def leave(world: Any, code: int) -> NoReturn:  # noqa: ANN401 - an mpi4py communicator
-    """End the process, when all are here, without the engine's clean-up, which would call an X server that may be gone.
-
-    MPI would wait for the others, too, but awake.
-    """
-    from mpi4py import MPI
-
-    assembly.wait_for_all(world)
-    MPI.Finalize()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 if __name__ == "__main__":

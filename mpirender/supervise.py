@@ -14,8 +14,6 @@ from typing import Any
 
 from mpirender import engines, fate, folder, launcher, lock, memory, preflight, roster, slurm, space, stopping, trial
 from mpirender.errors import (
-    BY_EXIT_CODE,
-    NO_SPACE,
     FramesMissing,
     Interrupted,
     MpirenderError,
@@ -29,7 +27,7 @@ from mpirender.fate import End, Fate
 from mpirender.flight import Flight, time_limit
 from mpirender.job import RenderJob
 from mpirender.journal import Journal, Record, Tail
-from mpirender.launch import Launch, sweep
+from mpirender.launch import LAUNCH_LOG, Launch, sweep, told
 from mpirender.launcher import Placement
 from mpirender.lock import Lock
 from mpirender.result import RenderResult, counts, result_of
@@ -43,7 +41,6 @@ LATE_SECONDS = 6.0  # a rank that stops on a signal may be one of those that mpi
 PAUSE_SECONDS = 10.0  # before another start where a launcher that has worked did not start a rank
 WAIT_SECONDS = 1.0  # between looks at the lock of a run before
 KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s where a site has not set it
-MARK = "mpirender: error: "
 
 
 def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda records: None) -> RenderResult:
@@ -66,7 +63,7 @@ def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda re
             job.folder.mkdir(parents=True, exist_ok=True)
             held = stack.enter_context(lock.held(job.folder, run_id, patience(allocation, stop, watch)))
             folder.write_job(job)
-            sweep(job)  # what a run that was killed has left
+            sweep(launcher.known_by(job))  # what a run that was killed has left
             folder.tidy(job)
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
             run = Run(job, allocation, Fate(job, run_id), log, watch)
@@ -241,7 +238,7 @@ class Run:
         over = late = False
         started = time.monotonic()
         pause = max(POLL_SECONDS, POLL_SECONDS_A_RANK * self.placement.ranks)
-        with Launch(self.job, self.placement, self.fate.run_id) as launch:
+        with self._start() as launch:
             while launch.code is None and not (hung or over or late):
                 held.beat()
                 self._look(flight)
@@ -263,6 +260,12 @@ class Run:
         code = launch.code
         assert code is not None  # it has ended with the block
         return End(code, tuple(launch.said), hung, stopped=over, late=late)
+
+    def _start(self) -> Launch:
+        """Start the ranks."""
+        command = [*launcher.command(self.job, self.placement), self.fate.run_id]
+        known_by, log = launcher.known_by(self.job), self.job.folder / LAUNCH_LOG
+        return Launch(command, launcher.settings_here(self.placement), known_by=known_by, log=log)
 
     def _grace(self, signal: str) -> float:
         """Return the seconds that images in flight get to end after a signal."""
@@ -292,14 +295,3 @@ class Run:
             return Interrupted(f"interrupted{so_far}; {again}")
         name = stop.name or next((record["signal"] for record in self.records if record["event"] == "stop"), "")
         return Stopped(f"stopped on {name or 'a signal'}{so_far}", again, signal=name)
-
-
-def told(said: Sequence[str], code: int) -> MpirenderError | None:
-    """Return the error that the ranks themselves have told, None if they died without a word."""
-    lines = list(dict.fromkeys(line[line.index(MARK) + len(MARK) :] for line in said if MARK in line))
-    kind = BY_EXIT_CODE.get(code)
-    if kind is None or not lines:
-        return None
-    if kind is FramesMissing and (full := [line for line in lines if NO_SPACE in line]):
-        return NoSpace(full[0])
-    return kind(lines) if issubclass(kind, UsageError) else kind("\n".join(lines))

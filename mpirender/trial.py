@@ -109,7 +109,8 @@ def try_out(job: RenderJob, placement: Placement, stop: Callable[[], bool]) -> s
     nodes = dict.fromkeys(placement.nodes, each)
     few = dataclasses.replace(placement, ranks=sum(nodes.values()), nodes=nodes, named=True, desk=False)
     with contextlib.suppress(OSError):
-        code, said = run(launcher.command(job, few, [TRIAL]), launcher.settings_here(few), stop)
+        command = [*launcher.start(job, few), *launcher.program(job), "-m", launcher.RANK, TRIAL]
+        code, said = run(command, launcher.settings_here(few), stop)
         found = [line.removeprefix(PRESENT).split() for line in said.splitlines() if line.startswith(PRESENT)]
         if len(found) > 1:
             return f"each of {len(found)} ranks believes that it is alone"

@@ -22,7 +22,7 @@ from mpirender import journal, movie
 from mpirender.journal import Tail
 from mpirender.writing import SLOTS
 
-KILLS = 40
+KILLS = 25
 KILLS_OF_BLENDER = 5  # what it shares with ParaView was killed often enough by then
 FRAMES = 40
 RANKS = 2

@@ -77,7 +77,7 @@ HANDING_OUT = """
 import sys, time
 sys.path.append({repository!r})
 from mpi4py import MPI
-from mpirender import assembly, handout
+from mpirender import handout, world
 from mpirender.outputs import Image
 crew = handout.Crew.of(MPI.COMM_WORLD, "dynamic")
 start = time.monotonic(), time.process_time()
@@ -89,7 +89,7 @@ else:
             time.sleep(0.1)
             if crew.comm.rank == 0 and image.frame > 20:
                 break  # as when a signal has come
-assembly.wait_for_all(crew.world)
+world.wait_for_all(crew.world)
 if crew.at_desk:
     print(time.monotonic() - start[0], time.process_time() - start[1])
 """

@@ -1,0 +1,80 @@
+"""The user's function, jobs and results on their way to a rank of a pool and back.
+
+Functions and classes go by their names, as pickle has it. Those of the program that the user has started, ``__main__``,
+a rank finds by loading its file under another name, so that what stands under ``if __name__ == "__main__"`` is not run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pickle
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MAIN = "__pool_main__"  # multiprocessing has one of its own, which stands for the main module of the rank
+PROTOCOL = 5  # of pickle; Python 3.8 reads it, and what is newer need not be that of the rank
+
+
+class Main(NamedTuple):
+    """The program that the user has started: the module that ``python -m`` was told, or a file; neither in a shell."""
+
+    module: str = ""
+    path: str = ""
+
+    @classmethod
+    def of_caller(cls) -> Main:
+        """Return that of this process."""
+        main = sys.modules["__main__"]
+        spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+        if spec is not None:
+            return cls(module=spec.name)
+        return cls(path=str(Path(path).absolute())) if path else cls()
+
+    def in_rank(self, module: str) -> str:
+        """Return the name of a module in a rank, where the caller's program is loaded when it is first asked for."""
+        return self._load() if module == "__main__" else module
+
+    def in_caller(self, module: str) -> str:
+        """Return the name of a module of a rank in the caller."""
+        return "__main__" if module in (MAIN, self.module) else module
+
+    def _load(self) -> str:
+        if self.module:
+            return importlib.import_module(self.module).__name__
+        if MAIN not in sys.modules:
+            code = compile(Path(self.path).read_bytes(), self.path, "exec")
+            module = sys.modules[MAIN] = types.ModuleType(MAIN)
+            module.__file__ = self.path
+            try:
+                exec(code, module.__dict__)
+            except BaseException:
+                del sys.modules[MAIN]
+                raise
+        return MAIN
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, content: bytes, renamed: Callable[[str], str]) -> None:
+        super().__init__(io.BytesIO(content))
+        self._renamed = renamed
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
+        return super().find_class(self._renamed(module), name)
+
+
+def dumps(value: object) -> bytes:
+    """Return an object as bytes; raises whatever its own code raises."""
+    return pickle.dumps(value, PROTOCOL)
+
+
+def loads(content: bytes, renamed: Callable[[str], str]) -> Any:  # noqa: ANN401
+    """Return the object again; raises whatever its own code, or loading its module, raises.
+
+    Args:
+        renamed: gives the name of a module here.
+    """
+    return _Unpickler(content, renamed).load()
