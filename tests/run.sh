@@ -32,9 +32,9 @@ if (($# > 0)); then
 fi
 code=0
 tests "${FAST[@]}" || code=$?
-# Those of Slurm wait most of the time, so they do it beside the others, and a long one after them; what they say comes at
-# the end.
-aside=(tests/test_slurm.py tests/test_benchmark_scaling.py tests/test_display.py)
+# Those of Slurm wait most of the time, so they do it beside the others, and some long ones after them; what they say
+# comes at the end.
+aside=(tests/test_{slurm,benchmark_scaling,display,blender,pool,colours,stereo}.py)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
 chmod 755 "$beside" # some of their jobs are of another user
