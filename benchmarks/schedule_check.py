@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks import simulate
 from benchmarks.rows import call, plain_environment, render_command
 from benchmarks.simulate import Ranks, Seconds
-from mpirender import job, journal
+from mpirender import choices, journal
 from mpirender.errors import LaunchFailed
 from mpirender.job import FOLDER
 from mpirender.journal import Record
@@ -36,7 +36,7 @@ SIZE = "64x36"
 
 def schedules_here() -> list[str]:
     """Return the schedules that this mpirender has."""
-    return [kind for kind in simulate.SCHEDULES if kind in job.SCHEDULES]
+    return [kind for kind in simulate.SCHEDULES if kind in choices.SCHEDULES]
 
 
 def checks(output: Path, counts: Sequence[int], mean: float, seed: int) -> Iterator[dict[str, Any]]:

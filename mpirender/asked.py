@@ -39,7 +39,7 @@ def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
         UsageError: with every mistake in the options, and then in the scene, the output folder and the tools.
     """
     from mpirender import preflight
-    from mpirender.job import ASSIGNMENT, COLOR_RANGE, MEASURE
+    from mpirender.choices import ASSIGNMENT, COLOR_RANGE, MEASURE
 
     try:
         return preflight.resolved(job_of(options))

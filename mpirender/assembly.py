@@ -11,9 +11,10 @@ from typing import Any
 
 from mpirender import frames as framesets
 from mpirender import journal
+from mpirender.choices import CODECS
 from mpirender.cuts import Cores, Piece, plan, spread, threads_of
 from mpirender.errors import EncodeFailed, FramesMissing, MpirenderError, NoSpace, Stopped, ToolMissing
-from mpirender.job import CODECS, FOLDER, RenderJob
+from mpirender.job import FOLDER, RenderJob
 from mpirender.journal import Journal, Record
 from mpirender.movie import ImageDamaged
 from mpirender.outputs import Image

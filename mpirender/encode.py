@@ -16,8 +16,9 @@ from rich.text import Text
 
 from mpirender import frames as framesets
 from mpirender import guard, journal, movie, readback
+from mpirender.choices import CODECS
 from mpirender.errors import FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
-from mpirender.job import CODECS, FOLDER, RenderJob
+from mpirender.job import FOLDER, RenderJob
 from mpirender.outputs import Output
 from mpirender.space import amount
 from mpirender.stock import Stock, newest_plan, take_stock, verb
@@ -34,7 +35,7 @@ class Wish:
 
     Args:
         output: the folder that render wrote to.
-        codec: one of :data:`mpirender.job.CODECS` for the kind of movie, by default the first.
+        codec: one of :data:`choices.CODECS` for the kind of movie, by default the first.
         sizes: names of some of the run's sizes; empty for all.
         frames: a frame set; by default those of the run.
         allow_missing: what becomes of frames that are not there: ``skip`` or ``hold``; None refuses them.

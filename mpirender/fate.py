@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mpirender import launcher, roster
+from mpirender.choices import DYNAMIC
 from mpirender.errors import FramesMissing, LaunchFailed
 from mpirender.flight import Flight
-from mpirender.job import DYNAMIC, RenderJob
+from mpirender.job import RenderJob
 from mpirender.launch import LAUNCH_LOG
 from mpirender.orders import Orders
 from mpirender.outputs import Image

@@ -16,8 +16,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from mpirender import schedule, stopping
+from mpirender.choices import DYNAMIC
 from mpirender.errors import UsageError
-from mpirender.job import DYNAMIC
 from mpirender.outputs import Image
 
 PLAN, ASK, PART = 1, 2, 3  # tags: what there is to do, a rank is free, what it is to do next

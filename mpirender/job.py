@@ -4,49 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from mpirender import choices, outputs, variants
 from mpirender import frames as framesets
-from mpirender import outputs, variants
+from mpirender.choices import AUTO, BOTH_EYES, DEFAULT_RATE, DEFAULT_SIZE, FONT_SCALINGS, STEREO_MODES, option
 from mpirender.errors import UsageError
 from mpirender.outputs import Image, Output, Size
-from mpirender.variants import NUMBER, Variant
+from mpirender.variants import Variant
 
-MOVIES = ("mp4", "webm", "gif", "mkv", "none")
-# The codecs of each kind, the usual one first; images are the png or jpg files themselves.
-CODECS = {"mp4": ("h264", "h265", "av1"), "webm": ("vp9", "av1"), "gif": ("gif",), "mkv": ("images", "ffv1")}
-IMAGE_FORMATS = ("png", "jpg", "tiff")
-DYNAMIC = "dynamic"
-AUTO = "auto"
-DEFAULT_SIZE, DEFAULT_RATE = "HD", "25"  # where neither the command nor the scene says
-ALL = "all"  # views or layouts
-SCHEDULES = (AUTO, "interleaved", "contiguous", DYNAMIC)
-LAUNCHERS = ("auto", "mpiexec", "srun", "none")
-BACKENDS = ("auto", "egl", "osmesa", "glx")
-ON_ERROR = ("fail", "warn")
-PALETTES = (
-    "BlackBackground", "BlueGrayBackground", "GradientBackground", "LightGrayBackground", "NeutralGrayBackground",
-    "WarmGrayBackground", "WhiteBackground",
-)  # fmt: skip
-FONT_SCALINGS = ("Scale fonts proportionally", "Do not scale fonts")
-BOTH_EYES = "Both Eyes"  # each has pictures of its own, as two outputs
-STEREO_MODES = (
-    "No change", "No stereo", "Red-Blue", "Interlaced", "Left Eye Only", "Right Eye Only", BOTH_EYES, "Dresden",
-    "Anaglyph", "Checkerboard", "Side-by-Side Horizontal",
-)  # fmt: skip
-TIFF_COMPRESSIONS = ("None", "PackBits", "Deflate")
-MOST_QUALITY = 100
-ASSIGNMENT = re.compile(r"[^=]+\.[^=.]+=")  # NAME.PROPERTY=; both may hold spaces, names dots
-# SOURCE.ARRAY, or integral(SOURCE).ARRAY; both names may hold dots.
-MEASURE = re.compile(r"(?:integral\((?P<integrated>.+)\)|(?!integral\()(?P<source>.+))\.(?P<array>.+)")
-MOST_SEPARATION = 1000
-COLOR_RANGE = re.compile(rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<least>{NUMBER})\s*,\s*(?P<most>{NUMBER}))")
 # Options that are given again for more than one.
 SEVERAL = ("sizes", "files", "views", "layouts", "overrides", "vary", "color_range", "measure")
 # Options that change pixels, or what an image must come with, and that came after the others.
@@ -55,25 +25,6 @@ LATER = (
     "blender_engine", "allow_scripts",
 )  # fmt: skip
 FOLDER = ".mpirender"
-# What not every engine knows; each says which of them it takes.
-OF_ENGINES = (
-    "views", "layouts", "data_dir", "files", "overrides", "vary", "camera", "color_range", "measure",
-    "override_color_palette", "font_scaling", "transparent_background", "separator_width", "separator_color",
-    "stereo_mode", "one_pass", "quality", "compression", "ranks_per_frame", "allow_order_dependence", "backend", "gpus",
-    "allow_software", "display", "pvbatch", "scene_name", "view_layer", "samples", "device", "blender_engine",
-    "allow_scripts", "blender",
-)  # fmt: skip
-# Where the option is called otherwise than its field, or given once for each of several.
-OPTION_NAMES = {
-    "scene_name": "scene", "views": "view", "layouts": "layout", "files": "file", "overrides": "set", "sizes": "size",
-}  # fmt: skip
-DEVICES = ("cpu", "gpu", "optix", "cuda", "hip", "oneapi")
-BLENDER_ENGINES = ("cycles", "eevee", "workbench")
-
-
-def option(field: str) -> str:
-    """Return the option of the command line that sets a field of the job."""
-    return "--" + OPTION_NAMES.get(field, field).replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -87,8 +38,8 @@ class RenderJob:
         frames: a frame set, or None for all.
         frame_rate: frames a second of the movie, a number or a ratio such as ``30000/1001``; None for the scene's own,
             else 25.
-        movie: one of :data:`MOVIES`.
-        image_format: one of :data:`IMAGE_FORMATS`.
+        movie: one of :data:`choices.MOVIES`.
+        image_format: one of :data:`choices.IMAGE_FORMATS`.
         views: names of the views to render; by default the one that the scene shows first.
         layouts: names or numbers (from 1) of layouts to render whole. Where there is more than one view or layout each
             has folders and movies of its own.
@@ -106,12 +57,14 @@ class RenderJob:
             ``integral(SOURCE).ARRAY`` for what ParaView's IntegrateVariables finds.
         separator_width: pixels between the views of a layout; None for what ParaView takes.
         separator_color: of the lines between them, red, green and blue from 0 to 1, ``0.9,0.9,0.9``.
-        schedule: one of :data:`SCHEDULES`; ``auto`` is contiguous where a frame needs those before it, or interleaved.
+        schedule: one of :data:`choices.SCHEDULES`; ``auto`` is contiguous where a frame needs those before it, or
+            interleaved.
         one_pass: give the view the size of the image, and render it in one pass; text keeps its points, so that it is
             smaller in the picture than in that of :func:`SaveAnimation`.
-        stereo_mode: one of :data:`STEREO_MODES`; with ``Both Eyes`` each has folders and movies of its own.
+        stereo_mode: one of :data:`choices.STEREO_MODES`; with ``Both Eyes`` each has folders and movies of its own.
         quality: of jpg files, 0 to 100; None for ParaView's, 95.
-        compression: of tiff files, one of :data:`TIFF_COMPRESSIONS`; None for ParaView's, PackBits. Changes no pixel.
+        compression: of tiff files, one of :data:`choices.TIFF_COMPRESSIONS`; None for ParaView's, PackBits. Changes no
+            pixel.
         compression_level: zlib level of PNG files, 0 to 9; changes their size, never a pixel.
         allow_order_dependence: render also what a script makes of a frame by chance; nothing is tried then.
         on_error: ``fail`` a frame during which the engine reported an error, or ``warn`` and keep it.
@@ -122,8 +75,9 @@ class RenderJob:
             10 minutes (4 hours before the first is done).
         grace_period: seconds that images in flight get to end after a signal.
         max_requeues: how often a Slurm job goes back into the queue when SIGUSR1 tells that its time is over.
-        launcher: one of :data:`LAUNCHERS`; ``auto`` takes what starts ranks that see each other.
-        backend: one of :data:`BACKENDS`, by which windows are opened; ``auto`` takes the best that all nodes can use.
+        launcher: one of :data:`choices.LAUNCHERS`; ``auto`` takes what starts ranks that see each other.
+        backend: one of :data:`choices.BACKENDS`, by which windows are opened; ``auto`` takes the best that all nodes
+            can use.
         gpus: numbers of the EGL devices that the ranks of a node share, ``0,1``; ``none`` for the CPU alone; None for
             those that Slurm and CUDA make visible, if there are any.
         allow_software: render on the CPU where a GPU was asked for and there is none.
@@ -131,8 +85,8 @@ class RenderJob:
         scene_name: which of the scenes of a Blender file; None for the one that it shows.
         view_layer: which of a Blender scene's view layers; None for those that it renders.
         samples: for each pixel, of Blender's Cycles and EEVEE; None for what the scene says.
-        device: one of :data:`DEVICES`, with which Cycles renders; None for what the scene says, if it is there.
-        blender_engine: one of :data:`BLENDER_ENGINES`; None for what the scene says.
+        device: one of :data:`choices.DEVICES`, with which Cycles renders; None for what the scene says, if it is there.
+        blender_engine: one of :data:`choices.BLENDER_ENGINES`; None for what the scene says.
         allow_scripts: run the scripts inside a Blender file.
         blender: a Blender, or a Python that has bpy; None for bpy of this Python, or the Blender on PATH.
         container: image (Apptainer) whose pvbatch or Blender the ranks run.
@@ -211,38 +165,9 @@ class RenderJob:
         set_field(self, "container", str(Path(self.container).absolute()) if self.container else None)
         set_field(self, "frame_rate", str(self.frame_rate) if self.frame_rate is not None else None)
         set_field(self, "sizes", outputs.sizes_of(self.sizes, mistakes))
-        mistakes += self._mistakes()
+        mistakes += choices.mistakes(self)
         if mistakes:
             raise UsageError(mistakes)
-
-    def _mistakes(self) -> list[str]:
-        """Say what is wrong with the options by themselves, without looking at the scene."""
-        mistakes = _not_among(self)
-        if self.frames is not None:
-            try:
-                framesets.parse(self.frames)
-            except ValueError as error:
-                mistakes.append(f"--frames {error}")
-        if self.frame_rate is not None and not _is_rate(self.frame_rate):
-            mistakes.append(f"--frame-rate {self.frame_rate!r} must be a number of frames a second from 0.01 to 1000")
-        if self.ranks is not None and not 1 <= self.ranks <= 1_000_000:
-            mistakes.append(f"--ranks {self.ranks} must be at least 1")
-        mistakes += _of_group(self)
-        for name in ("max_restarts", "max_requeues"):
-            if getattr(self, name) < 0:
-                mistakes.append(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least 0")
-        if self.launcher == "none" and self.ranks not in (None, 1):
-            mistakes.append(f"--launcher none starts one rank, not {self.ranks}; leave out --ranks, or take mpiexec")
-        mistakes += _of_backend(self)
-        if self.frame_timeout is not None and not self.frame_timeout > 0:
-            mistakes.append(f"--frame-timeout {self.frame_timeout:g} must be more than 0 seconds")
-        if not self.grace_period >= 0:
-            mistakes.append(f"--grace-period {self.grace_period:g} must be at least 0 seconds")
-        if not 0 <= self.compression_level <= 9:
-            mistakes.append(f"--compression-level {self.compression_level} must be 0 to 9")
-        if self.samples is not None and self.samples < 1:
-            mistakes.append(f"--samples {self.samples} must be at least 1")
-        return [*mistakes, *_of_picture(self), *_of_format(self), *_of_measures(self)]
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -331,81 +256,6 @@ class RenderJob:
                 "color_range": list(self.color_range), **later}  # fmt: skip
 
 
-def _of_group(job: RenderJob) -> Iterator[str]:
-    """Yield what is wrong with the number of ranks that share a frame."""
-    if job.ranks_per_frame < 1:
-        yield f"--ranks-per-frame {job.ranks_per_frame} must be at least 1"
-    elif job.ranks_per_frame > 1 and job.launcher == "none":
-        yield f"--launcher none starts one rank, and --ranks-per-frame {job.ranks_per_frame} needs more; take mpiexec"
-    elif job.ranks is not None and 1 <= job.ranks < job.ranks_per_frame:
-        yield f"--ranks {job.ranks} is less than --ranks-per-frame {job.ranks_per_frame}; give at least as many"
-
-
-def _of_picture(job: RenderJob) -> Iterator[str]:
-    """Yield what is wrong with the options that change the picture."""
-    for text in job.overrides:
-        if not ASSIGNMENT.match(text):
-            yield f"--set {text!r}: write NAME.PROPERTY=VALUE, such as Cone1.Resolution=32"
-    for text in job.vary:
-        try:
-            variants.parse(text)
-        except ValueError as error:
-            yield f"--vary {error}"
-    for text in job.color_range:
-        limits = COLOR_RANGE.fullmatch(text)
-        if not limits:
-            yield f"--color-range {text!r} must be global, data, clamp or MIN,MAX, with ARRAY= before it for one array"
-        elif limits["least"] and float(limits["least"]) >= float(limits["most"]):
-            yield f"--color-range {text}: the first number must be less than the second"
-    if job.separator_width is not None and not 0 <= job.separator_width <= MOST_SEPARATION:
-        yield f"--separator-width {job.separator_width} must be 0 to {MOST_SEPARATION} pixels"
-    if job.separator_color is not None and not _is_color(job.separator_color):
-        yield f"--separator-color {job.separator_color!r} must be red, green and blue from 0 to 1, such as 0.9,0.9,0.9"
-    if job.transparent_background and job.image_format == "jpg":
-        yield "--transparent-background needs --image-format png or tiff; jpg holds no transparency"
-
-
-def _of_format(job: RenderJob) -> Iterator[str]:
-    """Yield what is wrong with the options of single file formats."""
-    if job.quality is not None:
-        if not 0 <= job.quality <= MOST_QUALITY:
-            yield f"--quality {job.quality} must be 0 to {MOST_QUALITY}"
-        if job.image_format != "jpg":
-            yield f"--quality is one of jpg files, not of {job.image_format}; leave it out, or add --image-format jpg"
-    if job.compression is not None and job.image_format != "tiff":
-        instead = "--compression-level LEVEL is that of png" if job.image_format == "png" else "leave it out"
-        yield f"--compression is that of tiff files; {instead}, or add --image-format tiff"
-
-
-def _of_measures(job: RenderJob) -> Iterator[str]:
-    """Yield what is wrong with the numbers that are asked for."""
-    for text in job.measure:
-        if not MEASURE.fullmatch(text):
-            yield (
-                f"--measure {text!r}: write SOURCE.ARRAY for the range of an array, such as Contour1.Pressure, or "
-                "integral(SOURCE).ARRAY, such as integral(Contour1).Area"
-            )
-
-
-def _is_color(text: str) -> bool:
-    parts = text.split(",")
-    return len(parts) == 3 and all(re.fullmatch(NUMBER, part.strip()) and 0 <= float(part) <= 1 for part in parts)
-
-
-def _of_backend(job: RenderJob) -> list[str]:
-    """Say what is wrong with the options that choose a backend."""
-    mistakes = []
-    if job.gpus not in (None, "none"):
-        numbers = job.gpus.split(",")
-        if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
-            mistakes.append(f"--gpus {job.gpus!r} must be numbers of EGL devices, such as 0,1, or none")
-        if job.backend in ("osmesa", "glx"):
-            mistakes.append(f"--gpus chooses devices of EGL; leave it out, or --backend {job.backend}")
-    if job.display is not None and job.backend != "glx":
-        mistakes.append("--display is an X server to render on with GLX; add --backend glx")
-    return mistakes
-
-
 def _pairs(files: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return reader and absolute path; a path may be a pattern, which is expanded when the scene is read."""
     items = files.items() if isinstance(files, Mapping) else files
@@ -426,26 +276,3 @@ def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
 def _program(asked: str | None) -> str | None:
     """Return an absolute path for a path, so that it is the same from everywhere; the name of a program stays one."""
     return str(Path(asked).absolute()) if asked and "/" in asked else asked
-
-
-def _not_among(job: RenderJob) -> list[str]:
-    choices = {
-        "movie": MOVIES, "image_format": IMAGE_FORMATS, "schedule": SCHEDULES, "on_error": ON_ERROR,
-        "launcher": LAUNCHERS, "backend": BACKENDS,
-        "override_color_palette": (None, *PALETTES), "font_scaling": FONT_SCALINGS, "stereo_mode": STEREO_MODES,
-        "compression": (None, *TIFF_COMPRESSIONS), "device": (None, *DEVICES),
-        "blender_engine": (None, *BLENDER_ENGINES),
-    }  # fmt: skip
-    return [
-        f"--{name.replace('_', '-')} {getattr(job, name)!r} must be one of: {', '.join(filter(None, allowed))}"
-        for name, allowed in choices.items()
-        if getattr(job, name) not in allowed
-    ]
-
-
-def _is_rate(text: str) -> bool:
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        return False
-    return math.isfinite(rate) and Fraction(1, 100) <= rate <= 1000

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mpirender.choices import CODECS
 from mpirender.errors import EncodeFailed, NoSpace, out_of_space
 from mpirender.ffmpeg import (
     MUXERS,
@@ -22,7 +23,6 @@ from mpirender.ffmpeg import (
     palette_command,
     with_encoder,
 )
-from mpirender.job import CODECS
 from mpirender.readback import STREAM, MovieInfo, decode, differences, encoders, ffmpeg, run
 
 FINEST = 100_000  # denominator of a frame rate; ffmpeg counts in 32 bits
@@ -54,7 +54,7 @@ def encode(
         movie: ``.mp4`` (odd sides grow by one pixel, which repeats the edge), ``.webm``, ``.gif`` (one palette) or
             ``.mkv`` (lossless).
         rate: frames a second; of a gif at most 50, and kept on average since its delays are hundredths of a second.
-        codec: one of :data:`mpirender.job.CODECS` for this kind, by default the first. ``images`` in an mkv are the png
+        codec: one of :data:`choices.CODECS` for this kind, by default the first. ``images`` in an mkv are the png
             or jpg files themselves, tiff as png.
         threads: of ffmpeg; 0 takes every core.
         transparent: keep the images' transparency; mp4 has none and lays them over black.

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from mpirender import container, engines, launcher
 from mpirender import frames as framesets
+from mpirender.choices import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE, OF_ENGINES, option
 from mpirender.engines import Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
-from mpirender.job import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE, OF_ENGINES, RenderJob, option
+from mpirender.job import RenderJob
 from mpirender.outputs import Size
 from mpirender.world import WORLD_SIZES
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from itertools import chain, repeat
 from typing import TypeVar
 
-from mpirender.job import AUTO, DYNAMIC
+from mpirender.choices import AUTO, DYNAMIC
 from mpirender.outputs import Image
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ def deal(frames: Sequence[T], ranks: int, schedule: str) -> list[list[T]]:
     Args:
         frames: the frames to render, or anything else there is to deal out, in order.
         ranks: number of ranks, at least 1.
-        schedule: one of :data:`mpirender.job.SCHEDULES`.
+        schedule: one of :data:`choices.SCHEDULES`.
 
     Returns:
         For each rank, its frames in order; empty where there are more ranks than frames.

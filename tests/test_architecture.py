@@ -15,7 +15,7 @@ from conftest import REPOSITORY, need
 PACKAGE = REPOSITORY / "mpirender"
 # From the bottom up: a room may import those before it.
 ROOMS = (
-    "errors", "frames", "variants", "outputs", "job", "container", "processes", "stopping", "voice",
+    "errors", "frames", "variants", "outputs", "choices", "job", "container", "processes", "stopping", "voice",
     "world", "display", "engines", "roster", "backends", "schedule", "handout", "groups", "journal", "png", "writing",
     "orders", "lock", "ffmpeg", "readback", "movie", "gif", "cuts", "segments", "resume", "survey", "images",
     "assembly", "reference", "pooled", "rank", "slurm", "launcher", "launch", "preflight", "trial", "folder", "space",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mpirender import schedule
-from mpirender.job import DYNAMIC, SCHEDULES
+from mpirender.choices import DYNAMIC, SCHEDULES
 from mpirender.outputs import Image
 
 DEALT = [kind for kind in SCHEDULES if kind != DYNAMIC]

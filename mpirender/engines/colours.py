@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mpirender.choices import COLOR_RANGE
 from mpirender.engines.relocate import near
 from mpirender.engines.statefile import State
-from mpirender.job import COLOR_RANGE, RenderJob
+from mpirender.job import RenderJob
 
 Range = tuple[float, float]
 CLAMP, DATA, GLOBAL = "clamp", "data", "global"

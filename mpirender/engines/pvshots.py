@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mpirender.job import BOTH_EYES, RenderJob
+from mpirender.choices import BOTH_EYES
+from mpirender.job import RenderJob
 from mpirender.outputs import EYES, Output
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mpirender import frames as framesets
+from mpirender.choices import ALL
 from mpirender.engines import DataFile, Inspection, colours, measures, overrides, surprises, turntable
 from mpirender.engines.relocate import file_properties, near, relocate
 from mpirender.engines.statefile import NOT_PICTURES, State
-from mpirender.job import ALL, RenderJob
+from mpirender.job import RenderJob
 from mpirender.outputs import Size
 
 INSPECTED = ("HD", "4K")  # sizes whose cost is told where none is asked for
