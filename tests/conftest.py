@@ -33,7 +33,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def pytest_report_header() -> list[str]:
     """Show which real tools the tests run against."""
-    return [f"{tool}: {shutil.which(tool) or 'NOT FOUND'}" for tool in ("pvbatch", "mpiexec", "Xvfb", "tmux")]
+    return [
+        f"{tool}: {shutil.which(tool) or 'NOT FOUND'}" for tool in ("pvbatch", "blender", "mpiexec", "Xvfb", "tmux")
+    ]
 
 
 BACKGROUND = Background()

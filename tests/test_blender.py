@@ -37,8 +37,8 @@ def description(output: Path) -> str:
     return next(record["description"] for record in records if record.get("phase") == "opened")
 
 
-def rendered(run: Run, *words: object) -> str:
-    done = run("render", *words)
+def rendered(run: Run, *words: object, **options: object) -> str:
+    done = run("render", *words, **options)
     assert done.returncode == 0, say(done)
     return done.stdout
 
@@ -78,8 +78,12 @@ def test_what_the_command_asks_for_is_what_blender_does_when_asked(
 def test_a_frame_is_asked_for_by_its_number_also_one_that_the_scene_leaves_out(
     run: Run, blends: SimpleNamespace, tmp_path: Path
 ) -> None:
-    said = rendered(run, blends.file("quick"), "--frames", "4,30", "--movie", "none", "--size", "64x36", "--ranks", 1)
+    """On the way: each rank holds Blender, and what a machine has not enough memory for is told with the cure."""
+    words = ("--frames", "4,30", "--movie", "none", "--size", "64x36", "--ranks", 2)
+    said = rendered(run, blends.file("quick"), *words, env={**os.environ, "SLURM_MEM_PER_NODE": "500"})
     assert "frame 30 is outside the scene's own, 1-23" in said
+    told = r"memory will be short: 2 ranks on \S+ take about .*, it has 500 MB|524 MB; take 1 rank there \(--ranks\)\n"
+    assert re.search(told, said), said
     names = sorted(path.name for path in (tmp_path / "quick_renders" / "64x36").iterdir())
     assert names == ["frame_000004.png", "frame_000030.png"]
     seen = json.loads(run("inspect", blends.file("quick"), "--json").stdout)
