@@ -152,7 +152,7 @@ def cpu_model(information: Path) -> str:
 def told(machine: dict[str, Any]) -> str:
     """Write where a benchmark was run, in one line."""
     nodes = f"{machine['nodes']} nodes, " if machine["nodes"] > 1 else ""
-    program = {"paraview": "ParaView"}.get(machine["engine"], machine["engine"])
+    program = {"paraview": "ParaView", "blender": "Blender"}.get(machine["engine"], machine["engine"])
     where = f"{machine['cpu']}, {nodes}{machine['cores']} cores"
     return f"{where}; {program} {machine['version']}, mpirender {machine['mpirender']}; {machine['date']}"
 

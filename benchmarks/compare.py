@@ -2,11 +2,12 @@
 
 python -m benchmarks.compare --scene all --frames 0-99 --repeats 3 --plot compare.png
 python -m benchmarks.compare --state orbit.pvsm --frames 0-23 --size HD 4K --ranks 2
+python -m benchmarks.compare --state shot.blend --ranks 2
 python -m benchmarks.compare --summarise compare_renders/raw.json --markdown
 
 Every row renders the same frames. The rows take turns in every repeat, so that what else the machine does hits all of
-them. Pixels are compared with those of ParaView's own SaveAnimation. Between the rows it is measured how fast the
-frames could be rendered at best on as many cores.
+them. Pixels are compared with those of ParaView's own SaveAnimation, or of Blender's animation. Between the rows it is
+measured how fast the frames could be rendered at best on as many cores, by ParaView.
 """
 
 from __future__ import annotations
@@ -31,23 +32,24 @@ from benchmarks.measure import (
     needs_display,
     shared_display,
 )
-from benchmarks.rows import ROWS, Case, Row, call, rows_here
-from benchmarks.summary import different, draw, summary
+from benchmarks.rows import PROGRAMS, Case, Row, call, program_of
+from benchmarks.summary import animation, different, draw, summary
 from mpirender import frames as framesets
 from mpirender import launcher, preflight
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob
+from mpirender.outputs import Size
 
-FRAMES = "0-23"
-SIZES = ("HD", "4K")  # of a state that is given
+FRAMES = 24  # where nobody says which
+SIZES = ("HD", "4K")  # of a scene that is given and has none of its own
 SCENE = "cone"
 
 
 def benchmark(arguments: argparse.Namespace) -> Raw:
     """Run the comparison; return the raw results, which are in their file by then."""
-    rows = [row for row in rows_here() if row.name in (arguments.rows or [row.name])]
     cases = prepare(arguments)
-    told = {"frames": arguments.frames, "repeats": arguments.repeats, "rows": [row.name for row in rows]}
+    rows = [row for row in cases[0].program.rows_here() if row.name in (arguments.rows or [row.name])]
+    told = {"frames": framesets.text(cases[0].frames), "repeats": arguments.repeats, "rows": [row.name for row in rows]}
     raw = command.new_raw("compare", cases[0].job, told)
     raw["comparisons"] = []
     adopt_orphans()
@@ -95,17 +97,21 @@ def prepare(arguments: argparse.Namespace) -> list[Case]:
         MpirenderError: something is wrong with the arguments, or a tool is missing.
     """
     cases = cases_of(arguments)
-    frames = cases[0].frames
-    mistakes = command.mistakes_of_output(arguments.output)
-    if frames[-1] + 1 != len(frames):
-        # Of a window that begins later, ParaView 5.11's SaveAnimation leaves out the last frame.
-        mistakes.append(f"--frames {arguments.frames}: must be frames in a row from 0, such as 0-23, for SaveAnimation")
-    missing = set(arguments.rows or ()) - {row.name for row in rows_here()}
-    mistakes += [f"--rows {name}: this mpirender render does not have the option" for name in sorted(missing)]
+    program = cases[0].program
+    mistakes = [*command.mistakes_of_output(arguments.output), *mistakes_of_frames(cases[0])]
+    if any(case.program != program for case in cases):
+        mistakes.append(f"--scene {' '.join(arguments.scene)}: are not all {program.name}'s; compare the others alone")
+    missing = set(arguments.rows or ()) - {row.name for row in program.rows_here()}
+    mistakes += [f"--rows {name}: there is none of {program.name} with this mpirender" for name in sorted(missing)]
     if mistakes:
         raise UsageError(mistakes)
     if arguments.state is not None:
-        preflight.check(cases[0].job)
+        seen = preflight.check(cases[0].job)
+        if seen.in_order and not program.plays:
+            named = ", ".join(seen.in_order)
+            raise UsageError(
+                f"{arguments.state}: {named}: not baked, and {program.animation} does not play it; bake it"
+            )
     return [warmed_up(case, make_scene=arguments.state is None) for case in cases]
 
 
@@ -113,23 +119,40 @@ def cases_of(arguments: argparse.Namespace) -> list[Case]:
     """Return what is to be rendered: a case for the state, or for each of the benchmark's own scenes.
 
     Raises:
-        UsageError: with every mistake of the arguments that shows without a look at the scene.
+        MpirenderError: something is wrong with the arguments, or the scene cannot be looked into.
     """
     output = arguments.output.absolute()
-    if arguments.state is not None:
-        chosen: list[tuple[Path, Path, Any]] = [(output / arguments.state.stem, arguments.state, SIZES)]
-    else:
-        names = scenes.SCENES if "all" in arguments.scene else dict.fromkeys(arguments.scene)
+    frames, sizes = arguments.frames or f"0-{FRAMES - 1}", arguments.size
+    if arguments.state is None:
+        paraviews = [name for name, scene in scenes.SCENES.items() if scene.suffix == ".pvsm"]
+        names = paraviews if "all" in arguments.scene else dict.fromkeys(arguments.scene)
         own = [scenes.SCENES[name] for name in names]
-        chosen = [(output / scene.name, output / scene.name / f"{scene.name}.pvsm", scene.sizes) for scene in own]
-    jobs = [
-        RenderJob(
-            scene=state, output=folder, sizes=arguments.size or sizes, frames=arguments.frames,
-            ranks=arguments.ranks, movie="none",
-        )
-        for folder, state, sizes in chosen
-    ]  # fmt: skip
-    return [Case(job, framesets.parse(arguments.frames)) for job in jobs]
+        return [
+            case_of(arguments, output / scene.name / scene.file, output / scene.name, frames, sizes or scene.sizes)
+            for scene in own
+        ]
+    program_of(arguments.state)
+    seen = preflight.inspect(RenderJob(scene=arguments.state))
+    frames = arguments.frames or framesets.text(seen.frames[:FRAMES]) or frames  # it may not know yet which it has
+    sizes = sizes or ([Size.of(*seen.size).argument] if seen.size else SIZES)
+    return [case_of(arguments, arguments.state, output / arguments.state.stem, frames, sizes)]
+
+
+def case_of(arguments: argparse.Namespace, scene: Path, folder: Path, frames: str, sizes: Sequence[str]) -> Case:
+    """Return a scene as what all rows render."""
+    job = RenderJob(scene, folder, sizes=sizes, frames=frames, ranks=arguments.ranks, movie="none")
+    return Case(job, framesets.parse(frames))
+
+
+def mistakes_of_frames(case: Case) -> list[str]:
+    """Say that the program's own animation cannot render just these frames."""
+    frames, animation = framesets.text(case.frames), case.program.animation
+    if case.program.from_0 and case.frames[-1] + 1 != len(case.frames):
+        # Of a window that begins later, ParaView 5.11's SaveAnimation leaves out the last frame.
+        return [f"--frames {frames}: must be frames in a row from 0, such as 0-23, for {animation}"]
+    if case.frames[-1] + 1 - case.frames[0] != len(case.frames):
+        return [f"--frames {frames}: must be frames in a row, such as 1-24, for {animation}"]
+    return []
 
 
 def warmed_up(case: Case, *, make_scene: bool) -> Case:
@@ -143,42 +166,45 @@ def warmed_up(case: Case, *, make_scene: bool) -> Case:
         scenes.make(case, case.job.scene.stem, case.frames[-1] + 1)
         preflight.check(case.job)
     with shared_display(case.needs_display) as environment:
-        call(case.in_paraview("one-frame", case.job.scene, case.frames[0], folder, case.sizes[0]), environment, log)
+        call(case.inside("one-frame", case.job.scene, case.frames[0], folder, case.sizes[0]), environment, log)
     shutil.rmtree(folder)
     return case
 
 
 def mismatches(raw: Raw) -> list[str]:
-    """Name the rows that must render SaveAnimation's pixels and do not."""
+    """Name the rows that must render the pixels of the program's own animation and do not."""
     return [
-        f"{row.name}: {count} images of {one['state']} are not pixel for pixel SaveAnimation's"
+        f"{row.name}: {count} images of {one['state']} are not pixel for pixel those of {animation(raw)}"
         for one in raw["comparisons"]
-        for row in ROWS
+        for row in PROGRAMS[raw["machine"]["engine"]].rows
         if row.must_match and (count := different(one, row.name))
     ]
 
 
 def parser() -> argparse.ArgumentParser:
     """Return what the command line understands."""
-    names = [row.name for row in ROWS]
-    rows = "\n".join(["rows:", *(f"  {row.name:<19}{row.what}" for row in ROWS)])
+    names = dict.fromkeys(row.name for program in PROGRAMS.values() for row in program.rows)
+    rows = [
+        "\n".join([f"rows of {program.name}:", *(f"  {row.name:<19}{row.what}" for row in program.rows)])
+        for program in PROGRAMS.values()
+    ]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.compare", description="Compare mpirender with what people do today, in one run.",
-        epilog=f"{scenes.listed()}\n\n{rows}", formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n\n".join([scenes.listed(), *rows]), formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("--state", metavar="FILE", type=Path, help="a ParaView state, instead of a scene of the benchmark's own")
+    add("--state", metavar="FILE", type=Path, help="a ParaView state or a Blender file, instead of a scene of its own")
     add("--scene", metavar="NAME", nargs="+", choices=[*scenes.SCENES, "all"], default=[SCENE],
-        help=f"scenes of the benchmark's own: {', '.join(scenes.SCENES)} or all (default: {SCENE})")  # fmt: skip
-    add("--frames", metavar="SET", default=FRAMES, help="frames, counted from 0 (default: %(default)s)")
+        help=f"its own scenes: {', '.join(scenes.SCENES)}, or all of ParaView's (default: {SCENE})")  # fmt: skip
+    add("--frames", metavar="SET", help=f"frames, by their numbers in the scene (default: its first {FRAMES})")
     add("--size", metavar="S", nargs="+", action="extend",
-        help=f"sizes (default: those of the scene; {' '.join(SIZES)} for a state)")  # fmt: skip
+        help=f"sizes (default: those of the scene; {' '.join(SIZES)} for a state that has none)")  # fmt: skip
     add("--ranks", metavar="N", type=int, help="ranks, and processes at a time (default: one per core)")
     add("--repeats", metavar="R", type=command.positive, default=1, help="times each row is run (default: %(default)s)")
     add("--rows", metavar="ROW", nargs="+", choices=names, help="rows to run (default: all)")
     add("--limit", metavar="HOW", nargs="*", choices=limit.WAYS, default=[limit.WAYS[0]],
         help="measure the limit by one process alone, or by as many together as there are ranks; nothing for not at "
-        "all (default: alone)")  # fmt: skip
+        "all (default: alone); of ParaView's scenes")  # fmt: skip
     command.add_output(parser, "compare")
     return parser
 

@@ -1,4 +1,4 @@
-"""What the comparison runs inside pvbatch: ``pvbatch --no-mpi in_paraview.py ACTION ARGUMENT…``.
+"""What the comparison runs inside pvbatch: ``pvbatch --no-mpi -m benchmarks.in_paraview ACTION ARGUMENT…``.
 
 The two ways of today are written as their usual scripts have them; sizes are given as ``NAME=WxH``.
 """

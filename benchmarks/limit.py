@@ -13,7 +13,6 @@ distance from it.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -89,10 +88,9 @@ def measure_limit(row: Row, case: Case, way: str, repeat: int) -> Limit:
 def bare(row: Row, case: Case, frames: list[int], folder: Path, environment: Environment) -> Facts:
     """Run one process of the bare calls; return what it has written down."""
     report = folder / f"{frames[0]}.json"
-    hosted = os.pathsep.join([str(launcher.PACKAGE / "hosted"), os.environ.get("PYTHONPATH", "")])
     orders = {"frames": frames, "report": str(report), "started": time.time(), "one_pass": row.one_pass}
-    command = case.in_paraview("bare", case.job.scene, folder, json.dumps(orders), *case.sizes)
-    call(command, {**limited(case, environment), "PYTHONPATH": hosted}, log_of(folder))
+    command = case.inside("bare", case.job.scene, folder, json.dumps(orders), *case.sizes)
+    call(command, limited(case, environment), log_of(folder))
     facts: Facts = json.loads(report.read_text())
     return facts
 

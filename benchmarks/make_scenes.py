@@ -1,4 +1,4 @@
-"""Make a scene for the benchmarks, inside pvbatch: ``pvbatch --no-mpi make_scenes.py NAME STATE FRAMES``.
+"""Make a scene for the benchmarks, inside pvbatch: ``pvbatch --no-mpi -m benchmarks.make_scenes NAME STATE FRAMES``.
 
 The views have the sizes that windows of a GUI have, smaller than the images, as in states that people save.
 """

@@ -16,7 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 
 from benchmarks.rows import Case, Row, call, images, log_of, plain_environment, reference
-from mpirender import display, journal, launcher
+from mpirender import display, engines, journal, launcher
 from mpirender.errors import LaunchFailed
 from mpirender.job import FOLDER
 
@@ -31,7 +31,7 @@ class Run:
         wall: seconds of wall clock.
         cpu: seconds of CPU of all its processes.
         load: load average of the machine just before.
-        different: number of images that are not pixel for pixel ParaView's.
+        different: number of images that are not pixel for pixel those of the program's own animation.
         phases: seconds of wall clock before the first frame, from then to the end of the last, and after it, of a row
             that keeps journals; else empty.
     """
@@ -47,8 +47,10 @@ class Run:
 
 
 def needs_display(case: Case, log: Path) -> bool:
-    """Say whether this ParaView opens its windows through an X server."""
-    call(case.in_paraview("window-class"), plain_environment(), log)
+    """Say whether the program opens its windows through an X server."""
+    if not engines.for_scene(case.job.scene).BACKENDS:
+        return False
+    call(case.inside("window-class"), plain_environment(), log)
     return "vtkXOpenGLRenderWindow" in log.read_text(errors="replace")
 
 

@@ -40,7 +40,8 @@ def benchmark(arguments: argparse.Namespace) -> Raw:
     mistakes = command.mistakes_of_output(arguments.output)
     if mistakes:
         raise UsageError(mistakes)
-    job = RenderJob(scene=arguments.state or Path("own.pvsm"), sizes=(arguments.size,), ranks=arguments.ranks)
+    scene = arguments.state or Path(scenes.SCENES[arguments.scene].file)
+    job = RenderJob(scene=scene, sizes=(arguments.size,), ranks=arguments.ranks)
     if arguments.state:
         preflight.check(job)
     arguments.output.mkdir(parents=True, exist_ok=True)

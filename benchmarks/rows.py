@@ -13,10 +13,10 @@ from pathlib import Path
 
 from mpirender import backends, engines, launcher
 from mpirender import frames as framesets
-from mpirender.errors import LaunchFailed
+from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job import RenderJob
 
-SCRIPT = Path(__file__).with_name("in_paraview.py")
+ROOT = Path(__file__).parents[1]  # of the repository
 
 Environment = Mapping[str, str]
 
@@ -28,7 +28,7 @@ class Case:
     Args:
         job: scene, sizes, number of ranks; the other rows read it too, so that all get the same.
         frames: the frames, counted from 0, in order.
-        needs_display: whether this ParaView opens its windows through an X server.
+        needs_display: whether the program opens its windows through an X server.
     """
 
     job: RenderJob
@@ -40,10 +40,14 @@ class Case:
         """The sizes as ``NAME=WxH``."""
         return [f"{size.name}={size.width}x{size.height}" for size in self.job.sizes]
 
-    def in_paraview(self, action: str, *arguments: object) -> list[str]:
-        """Return the command line of an action of :data:`SCRIPT`."""
-        program = engines.get("paraview").command(self.job)
-        return [*program, str(SCRIPT), action, *map(str, arguments)]
+    @property
+    def program(self) -> Program:
+        """What renders the scene in the ways of today."""
+        return program_of(self.job.scene)
+
+    def inside(self, action: str, *arguments: object) -> list[str]:
+        """Return the command line of an action inside the program."""
+        return script(self.job, self.program.actions, action, *arguments)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Row:
     Args:
         render: renders the case into a folder, each size in a folder of its name; all its processes have ended after.
         given_display: whether a running X server is handed to it, its start not timed, or it sees to that itself.
-        must_match: whether a pixel that is not SaveAnimation's is a failure.
+        must_match: whether a pixel that is not that of the program's own animation is a failure.
         limited: whether it is measured how fast it could be at best, see :mod:`benchmarks.limit`.
         one_pass: whether views get the size of the image, which is another picture.
     """
@@ -67,11 +71,54 @@ class Row:
     one_pass: bool = False
 
 
+@dataclass(frozen=True)
+class Program:
+    """What mpirender is compared with.
+
+    Args:
+        actions: the module that does inside the program what the rows ask for: ``one-frame`` and ``save-animation``.
+        maker: the module that makes the benchmark's own scenes inside it.
+        animation: what people call its own animation, whose pixels count.
+        from_0: whether that animation is whole only of frames from 0 on.
+        plays: whether that animation carries on from frame to frame what frames depend on.
+    """
+
+    name: str
+    actions: str
+    maker: str
+    animation: str
+    rows: tuple[Row, ...]
+    from_0: bool = False
+    plays: bool = True
+
+    def rows_here(self) -> tuple[Row, ...]:
+        """Return the rows that this mpirender can run."""
+        return tuple(row for row in self.rows if not row.one_pass or knows("one_pass"))
+
+
+def program_of(scene: Path) -> Program:
+    """Return the program of a scene, by its suffix.
+
+    Raises:
+        UsageError: it is of none of them.
+    """
+    name = engines.SUFFIXES.get(scene.suffix.lower(), "")
+    if name not in PROGRAMS:
+        raise UsageError(f"{scene}: no scene to compare with; give a ParaView state or a Blender file (.blend)")
+    return PROGRAMS[name]
+
+
+def script(job: RenderJob, module: str, *arguments: object) -> list[str]:
+    """Return the command line of a module of the benchmarks, inside the program that renders a job's scene."""
+    program = engines.for_scene(job.scene).command(job)
+    return [*program, "-m", f"benchmarks.{module}", *map(str, arguments)]
+
+
 def process_per_frame(case: Case, folder: Path, environment: Environment) -> None:
     """Render with a process per frame, as many at a time as there are ranks, as the usual script does."""
 
     def one(frame: int) -> None:
-        call(case.in_paraview("one-frame", case.job.scene, frame, folder, *case.sizes), environment, log_of(folder))
+        call(case.inside("one-frame", case.job.scene, frame, folder, *case.sizes), environment, log_of(folder))
 
     with ThreadPoolExecutor(launcher.here(case.job).ranks) as pool:
         list(pool.map(one, case.frames))
@@ -88,23 +135,23 @@ def limited(case: Case, environment: Environment) -> Environment:
 
 
 def save_animation(case: Case, folder: Path, environment: Environment) -> None:
-    """Render with ParaView's SaveAnimation in one process whose rasteriser takes all cores."""
+    """Render with the program's own animation in one process that takes all cores."""
     animate(case, case.sizes, folder, environment)
 
 
 def reference(case: Case, folder: Path, environment: Environment) -> None:
-    """Render the frames that count as ParaView's: SaveAnimation, in a process of its own for each size.
+    """Render the frames that count as the program's: its animation, in a process of its own for each size.
 
-    In one process a size can leave traces in the labels of the next.
+    In one process of ParaView a size can leave traces in the labels of the next.
     """
     for size in case.sizes:
         animate(case, [size], folder, environment)
 
 
 def animate(case: Case, sizes: Sequence[str], folder: Path, environment: Environment) -> None:
-    """Run SaveAnimation for these sizes in one process."""
+    """Run the program's own animation for these sizes in one process."""
     window = case.frames[0], case.frames[-1]
-    call(case.in_paraview("save-animation", case.job.scene, *window, folder, *sizes), environment, log_of(folder))
+    call(case.inside("save-animation", case.job.scene, *window, folder, *sizes), environment, log_of(folder))
 
 
 def mpirender(case: Case, folder: Path, environment: Environment) -> None:
@@ -138,7 +185,7 @@ def knows(option: str) -> bool:
     return any(field.name == option for field in dataclasses.fields(RenderJob))
 
 
-ROWS = (
+PARAVIEW_ROWS = (
     Row("process-per-frame", "one process per frame, SaveScreenshot (the usual job array)", process_per_frame),
     Row("process-limited", "the same, threads limited to the cores of a process", process_per_frame_limited),
     Row("save-animation", "ParaView's SaveAnimation, one process, all cores", save_animation),
@@ -152,9 +199,17 @@ ROWS = (
 )  # fmt: skip
 
 
-def rows_here() -> tuple[Row, ...]:
-    """Return the rows that this mpirender can run."""
-    return tuple(row for row in ROWS if not row.one_pass or knows("one_pass"))
+BLENDER_ROWS = (
+    Row("process-per-frame", "one process per frame, render(write_still) (the usual job array)", process_per_frame),
+    Row("process-limited", "the same, threads limited to the cores of a process", process_per_frame_limited),
+    Row("animation", "Blender's render(animation=True), one process, all cores", save_animation),
+    Row("mpirender", "mpirender render --movie none", mpirender, given_display=False, must_match=True),
+)
+
+PROGRAMS = {
+    "paraview": Program("ParaView", "in_paraview", "make_scenes", "SaveAnimation", PARAVIEW_ROWS, from_0=True),
+    "blender": Program("Blender", "in_blender", "make_blends", "Blender's animation", BLENDER_ROWS, plays=False),
+}
 
 
 def log_of(folder: Path) -> Path:
@@ -177,8 +232,12 @@ def call(command: Sequence[str], environment: Environment, log: Path) -> None:
 
 
 def plain_environment() -> dict[str, str]:
-    """Return the environment without what would decide on threads and display; each row sees to its own."""
-    return {name: value for name, value in os.environ.items() if name not in (*backends.THREAD_LIMITS, "DISPLAY")}
+    """Return the environment without what would decide on threads and display; each row sees to its own.
+
+    Programs find the benchmarks' modules in it, and mpirender, beside what the user has told them to find.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in (*backends.THREAD_LIMITS, "DISPLAY")}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
 
 
 def images(case: Case, folder: Path) -> list[Path]:

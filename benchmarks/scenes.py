@@ -1,4 +1,4 @@
-"""The scenes that the benchmarks make for themselves, as states of real ParaView."""
+"""The scenes that the benchmarks make for themselves, by real ParaView and Blender."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import needs_display, shared_display
-from benchmarks.rows import Case, call
-from mpirender import engines
+from benchmarks.rows import Case, call, script
 from mpirender.job import RenderJob
-
-MAKER = Path(__file__).with_name("make_scenes.py")
 
 
 @dataclass(frozen=True)
@@ -22,11 +19,18 @@ class Scene:
     Args:
         what: what is to be seen.
         sizes: those it is usually rendered at.
+        suffix: of its file, by which it is known whose it is.
     """
 
     name: str
     what: str
     sizes: tuple[str, ...]
+    suffix: str = ".pvsm"
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.name}{self.suffix}"
 
 
 SCENES = {
@@ -35,6 +39,7 @@ SCENES = {
         Scene("cone", "a cone, the camera on an orbit: next to nothing to render", ("HD", "4K")),
         Scene("isosurfaces", "five isosurfaces of a wavelet of 121³ points, the camera on an orbit", ("HD",)),
         Scene("series", "a time series of surfaces in files, the largest 12 times as large as the smallest", ("HD",)),
+        Scene("balls", "glossy balls by Cycles, the camera on its way past them", ("320x180",), ".blend"),
     )
 }
 
@@ -43,9 +48,9 @@ def make(case: Case, name: str, frames: int) -> None:
     """Make one of the scenes, where the case has it.
 
     Raises:
-        MpirenderError: ParaView is missing, or failed.
+        MpirenderError: the program is missing, or failed.
     """
-    words = [*engines.get("paraview").command(case.job), str(MAKER), name, str(case.job.scene), str(frames)]
+    words = script(case.job, case.program.maker, name, case.job.scene, frames)
     with shared_display(case.needs_display) as environment:
         call(words, environment, case.job.output / "prepare.log")
 
@@ -58,7 +63,7 @@ def chosen(arguments: argparse.Namespace, frames: int) -> Path:
     """
     if arguments.state is not None:
         return Path(arguments.state)
-    state = Path(arguments.output).absolute() / f"{arguments.scene}.pvsm"
+    state = Path(arguments.output).absolute() / SCENES[arguments.scene].file
     case = Case(RenderJob(scene=state, output=state.parent), tuple(range(frames)))
     state.parent.mkdir(parents=True, exist_ok=True)
     case = dataclasses.replace(case, needs_display=needs_display(case, state.parent / "prepare.log"))

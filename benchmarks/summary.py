@@ -10,8 +10,9 @@ from typing import Any
 
 from benchmarks import plotting
 from benchmarks.command import Raw, table, told
+from benchmarks.rows import PROGRAMS
 
-BASELINES = ("process-per-frame", "save-animation")  # what the speed-ups are over
+BASELINES = ("process-per-frame", "save-animation", "animation")  # what the speed-ups are over
 COLOURS = {"mpirender": plotting.BLUE, "mpirender-one-pass": plotting.SKY}  # the ways of today are grey
 HOW = {"alone": "one process alone", "together": "as many processes together"}
 
@@ -27,15 +28,20 @@ def summary(raw: Raw, *, markdown: bool = False) -> str:
             lines += ["", heading(one), ""]
             lines += table([titles(names), *(row_of(one, name, names) for name in names)], markdown=markdown)
             lines += ["", *bulleted([*limits(one), *phases(one, names)], markdown=markdown)]
-    return "\n".join([*lines, *legend()])
+    return "\n".join([*lines, *legend(raw)])
 
 
-def legend() -> list[str]:
+def legend(raw: Raw) -> list[str]:
     """Say how to read the table."""
     return [
         "wall, CPU: seconds, medians of the runs; vs: how many times faster by wall clock than that row (by CPU);",
-        "differ: images that are not pixel for pixel SaveAnimation's",
+        f"differ: images that are not pixel for pixel those of {animation(raw)}",
     ]
+
+
+def animation(raw: Raw) -> str:
+    """Return what people call the animation whose pixels count."""
+    return PROGRAMS[raw["machine"]["engine"]].animation
 
 
 def heading(one: Comparison) -> str:
@@ -139,7 +145,7 @@ def median(one: Comparison, name: str, kind: str) -> float:
 
 
 def different(one: Comparison, name: str) -> int:
-    """Return the largest number of a run's images that are not ParaView's, pixel for pixel."""
+    """Return the largest number of a run's images that are not the program's, pixel for pixel."""
     return max((run["different"] for run in runs_of(one, name)), default=0)
 
 

@@ -240,16 +240,21 @@ def scenes(pvbatch: Run, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
 
 
 @pytest.fixture(scope="session")
-def blends(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def need_bpy() -> None:
+    """Skip where there is no bpy for this Python, and fail where it is not installed."""
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip("bpy is there for Python 3.11 alone")
+    if importlib.util.find_spec("bpy") is None:
+        pytest.fail("bpy is not installed; bash tests/run.sh installs it", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def blends(need_bpy: None, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """Make real Blender files once.
 
     ``blends.file(name)`` is one of them, ``blends.animate(file, folder, size=…)`` renders it by Blender's own animation
     operator and returns the folder.
     """
-    if sys.version_info[:2] != (3, 11):
-        pytest.skip("bpy is there for Python 3.11 alone")
-    if importlib.util.find_spec("bpy") is None:
-        pytest.fail("bpy is not installed; bash tests/run.sh installs it", pytrace=False)
     folder = tmp_path_factory.mktemp("blends")
     in_blender(HERE / "make_blends.py", folder)
 

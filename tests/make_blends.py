@@ -111,7 +111,7 @@ def falling() -> None:
     """A cube that falls by physics which nobody has baked."""
     scene = begin(frames=(1, 12))
     bpy.ops.rigidbody.world_add()
-    bpy.ops.mesh.primitive_cube_add(location=(0, 0, 5), rotation=(0.3, 0.4, 0.1))
+    bpy.ops.mesh.primitive_cube_add(size=1, location=(1, 0, 2.5), rotation=(0.3, 0.4, 0.1))
     bpy.ops.rigidbody.object_add(type="ACTIVE")
     assert not scene.rigidbody_world.point_cache.is_baked
     save("falling")

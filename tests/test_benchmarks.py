@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from benchmarks import backends, command, compare, measure, movie_summary, rows, scenes, summary
+from benchmarks import backends, command, compare, measure, movie_summary, rows, summary
 from conftest import REPOSITORY, Run, assert_same_pictures, need
 from mpirender import preflight
 from mpirender.errors import LaunchFailed
@@ -64,7 +65,7 @@ def test_the_comparison_runs_every_row_for_real_and_mpirender_renders_paraviews_
     assert done.returncode == 0, done.stdout + done.stderr
     raw = json.loads((output / "raw.json").read_text())
     (cone,) = raw["comparisons"]
-    names = [row.name for row in rows.rows_here()]
+    names = [row.name for row in rows.PROGRAMS["paraview"].rows_here()]
     assert [run["row"] for run in cone["runs"]] == names
     assert all(run["images"] == 2 and run["wall"] > 0 and run["cpu"] > 0 for run in cone["runs"])
     assert summary.different(cone, "mpirender") == 0
@@ -83,10 +84,56 @@ def test_the_comparison_runs_every_row_for_real_and_mpirender_renders_paraviews_
 
 
 @pytest.mark.slow
+def test_the_comparison_runs_every_row_of_blender_for_real_and_a_wrong_pixel_is_found(
+    need_bpy: None, tmp_path: Path
+) -> None:
+    """Frames are taken by their numbers in the file, which begins before them."""
+    need("mpiexec")
+    output = tmp_path / "out"
+    options = ["--scene", "balls", "--frames", "1-2", "--size", "48x27", "--ranks", "2", "--output", output]
+    done = told(options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    raw = json.loads((output / "raw.json").read_text())
+    (balls,) = raw["comparisons"]
+    names = ["process-per-frame", "process-limited", "animation", "mpirender"]
+    assert [run["row"] for run in balls["runs"]] == names
+    assert all(run["images"] == 2 and run["wall"] > 0 and run["cpu"] > 0 for run in balls["runs"])
+    assert [run["different"] for run in balls["runs"]] == [0, 0, 0, 0]
+    assert balls["limits"] == []
+    reference, made = output / "balls" / "reference", output / "balls" / "repeat-1" / "mpirender"
+    assert_same_pictures(made / "48x27", reference / "48x27")
+    first, second = (iio.imread(path) for path in sorted((reference / "48x27").iterdir()))
+    assert (first != second).any()
+    table = summary.summary(raw)
+    assert done.stdout.endswith(table + "\n")
+    assert "those of Blender's animation" in table
+    assert all(any(line.startswith(name) for line in table.splitlines()) for name in names)
+    second[13, 24, 1] ^= 1
+    iio.imwrite(made / "48x27" / "frame_000002.png", second)
+    job = RenderJob(output / "balls" / "balls.blend", output, sizes="48x27")
+    assert measure.count_different(rows.Case(job, (1, 2)), made, reference) == 1
+
+
+@pytest.mark.slow
+def test_of_a_blender_file_the_first_frames_at_its_own_size_are_compared(blends: SimpleNamespace) -> None:
+    (case,) = compare.cases_of(compare.parser().parse_args(["--state", str(blends.file("long"))]))
+    assert (case.frames, case.sizes) == (tuple(range(1, 21)), ["160x90=160x90"])
+
+
+@pytest.mark.slow
+def test_physics_that_blenders_animation_does_not_play_are_not_compared(
+    blends: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare.main(["--state", str(blends.file("falling")), "--output", str(tmp_path / "out")]) == 2
+    assert "rigid bodies: not baked, and Blender's animation does not play it; bake it" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["isosurfaces", "series"])
 def test_the_benchmarks_own_scenes_have_the_frames_that_were_asked_for(pvbatch: Run, tmp_path: Path, name: str) -> None:
     state = tmp_path / f"{name}.pvsm"
-    pvbatch(scenes.MAKER, name, state, 4)
+    pvbatch(REPOSITORY / "benchmarks" / "make_scenes.py", name, state, 4)
     seen = preflight.inspect(RenderJob(scene=state, frames="0-3"))
     assert (len(seen.times), seen.mistakes) == (4, ())
     sizes = [path.stat().st_size for path in (tmp_path / "series").glob("*.vtp")]
@@ -107,7 +154,7 @@ def test_the_summary_shows_medians_how_much_faster_and_how_near_to_the_limit() -
         LIMIT,
         "mpirender: 1.0 s before the first frame, 2.5 s of frames, 0.5 s after",
         "",
-        *summary.legend(),
+        *summary.legend(recorded()),
     ]
 
 
@@ -149,7 +196,7 @@ def test_other_pixels_of_mpirender_fail_the_comparison_and_those_of_other_rows_a
     assert compare.main(["--summarise", str(tmp_path / "raw.json")]) == code
     said = capsys.readouterr()
     assert said.out == summary.summary(raw) + "\n"
-    wrong = "compare: error: mpirender: 3 images of cone.pvsm are not pixel for pixel SaveAnimation's\n"
+    wrong = "compare: error: mpirender: 3 images of cone.pvsm are not pixel for pixel those of SaveAnimation\n"
     assert said.err == (wrong if different else "")
 
 
@@ -173,6 +220,25 @@ def test_wrong_arguments_are_told_together_before_anything_runs(
     assert "is not empty" in said[0]
     assert "must be frames in a row from 0" in said[1]
     assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--scene", "cone", "balls"], "--scene cone balls: are not all ParaView's; compare the others alone"),
+        (["--scene", "balls", "--frames", "1-8x2"], "must be frames in a row, such as 1-24, for Blender's animation"),
+        (["--scene", "balls", "--rows", "save-animation"], "--rows save-animation: there is none of Blender"),
+        (["--state", "a.pattern"], "a.pattern: no scene to compare with; give a ParaView state or a Blender file"),
+    ],
+    ids=["two programs", "gaps", "another's row", "no program"],
+)
+def test_what_one_program_cannot_render_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert compare.main([*words, "--output", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_state_is_told_and_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
