@@ -120,13 +120,14 @@ def records(output: Path, event: str) -> list[Record]:
 
 
 def deaths(output: Path) -> list[Record]:
-    """Return the deaths of ranks that had come up.
+    """Return the deaths of ranks all of which had come up.
 
     Debian 12's srun --mpi=pmix loses now and then, on a busy machine, what the ranks of a node tell each other as they
-    start. MPI dies of that before mpirender is reached (1 in 40 starts of a program that only says hello), and the
-    ranks are started again.
+    start. MPI dies of that, mostly before mpirender is reached (1 in 40 starts of a program that only says hello), and
+    the ranks are started again.
     """
-    up = {record["life"] for record in records(output, "start")}
+    came = Counter((record["life"], record["ranks"]) for record in records(output, "start"))
+    up = {life for (life, ranks), count in came.items() if count == ranks}
     return [record for record in records(output, "death") if record["life"] in up]
 
 
@@ -419,6 +420,7 @@ def test_without_kill_a_run_goes_on_when_a_node_crashes(
     log = (tmp_path / "log").read_text()
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "0"), log
     assert_each_frame_was_done_once(output, 100)
+    assert len(deaths(output)) == 1, story(output)()
     (death,) = deaths(output)
     assert death["reason"] == "node n2 does not answer any more"
     assert death["blamed"] == []
@@ -589,7 +591,9 @@ def test_a_pool_has_its_ranks_on_all_nodes_though_it_is_called_on_none_of_them(
     assert done.returncode == 0, done.stderr
     outcomes = re.findall(r"outcome (\d+) (True) (\d) (n\d)", done.stdout)
     assert [int(number) for number, *_ in outcomes] == list(range(12))
-    assert {(rank, host) for *_, rank, host in outcomes} == {("0", "n1"), ("1", "n1"), ("2", "n2"), ("3", "n2")}
+    hosts = {rank: host for *_, rank, host in outcomes}
+    assert sorted(hosts) == ["0", "1", "2", "3"]
+    assert hosts["0"] == hosts["1"] != hosts["2"] == hosts["3"], "two of three nodes, whichever"
     assert list(tmp_path.glob("mpirender-pool-*")) == []
 
 
