@@ -34,7 +34,7 @@ code=0
 tests "${FAST[@]}" || code=$?
 # Those of Slurm wait most of the time, so they do it beside the others, and some long ones after them; what they say
 # comes at the end.
-aside=(tests/test_{slurm,benchmark_scaling,display,blender,pool,colours,stereo}.py)
+aside=(tests/test_{slurm,benchmark_scaling,display,blender,pool,colours,stereo,paraview6,second_root}.py)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
 chmod 755 "$beside" # some of their jobs are of another user
