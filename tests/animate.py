@@ -19,10 +19,8 @@ scene = bpy.data.scenes[options.pop("scene", bpy.context.scene.name)]
 played = options.pop("played", False)
 scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = int(width), int(height), 100
 for path, value in options.items():
-    *owners, name = path.split(".")
-    owner = scene
-    for part in owners:
-        owner = getattr(owner, part)
+    owners, _, name = path.rpartition(".")
+    owner = scene.path_resolve(owners) if owners else scene
     setattr(owner, name, bpy.data.objects[value] if name == "camera" else value)
 scene.render.filepath = f"{folder}/"
 if played:

@@ -79,7 +79,14 @@ def quick() -> None:
     other = bpy.data.scenes.new("Other")
     other.render.engine = "BLENDER_WORKBENCH"
     other.frame_start, other.frame_end = 5, 6
-    other.view_layers.new("Second")
+    other.render.image_settings.color_mode = "RGB"
+    other.camera = bpy.data.objects["Side"]
+    for thing in ("Side", "Plane"):
+        other.collection.objects.link(bpy.data.objects[thing])
+    balls = bpy.data.collections.new("Balls")
+    balls.objects.link(bpy.data.objects["Sphere"])
+    other.collection.children.link(balls)
+    other.view_layers.new("Second").layer_collection.children["Balls"].exclude = True
     save("quick")
 
 
@@ -153,6 +160,9 @@ def scripted() -> None:
     begin(frames=(1, 4))
     script("fails", "1 / (scene.frame_current - 3)")
     save("fails")
+    begin(frames=(1, 4))
+    script("broken", "pass\n1 / 0")
+    save("broken")
     for name, does in (
         ("kills", "import os; scene.frame_current == 3 and os.kill(os.getpid(), 9)"),
         ("moves", "bpy.data.objects['Sphere'].location.z += 3"),

@@ -75,6 +75,20 @@ def test_what_the_command_asks_for_is_what_blender_does_when_asked(
     assert_same_pictures(tmp_path / "quick_renders" / "96x64", reference)
 
 
+def test_another_scene_of_the_file_and_one_of_its_view_layers(
+    run: Run, blends: SimpleNamespace, tmp_path: Path
+) -> None:
+    hidden = {'view_layers["ViewLayer"].use': False}
+    pictures = {}
+    for name, more, values in (("both", (), {}), ("second", ("--view-layer", "Second"), hidden)):
+        own = blends.animate(blends.file("quick"), tmp_path / f"own_{name}", scene="Other", **values)
+        words = ("--scene", "Other", *more, "--size", SIZE, "--ranks", 1, "--output", tmp_path / name)
+        rendered(run, blends.file("quick"), *words)
+        assert_same_pictures(tmp_path / name / SIZE, own)
+        pictures[name] = pixels(tmp_path / name / SIZE / "frame_000005.png").astype(int)
+    assert np.abs(pictures["both"] - pictures["second"]).max() > 50, "the ball is in one of them alone"
+
+
 def test_a_frame_is_asked_for_by_its_number_also_one_that_the_scene_leaves_out(
     run: Run, blends: SimpleNamespace, tmp_path: Path
 ) -> None:
@@ -181,7 +195,7 @@ def test_what_is_wrong_with_the_command_is_told_at_once(run: Run, blends: Simple
     done = run("render", blends.file("quick"), *words)
     assert done.returncode == 2
     assert sorted(line.split(": ", 2)[2] for line in done.stderr.splitlines()) == [
-        "--camera 'Sid' is no camera of scene 'Scene' (did you mean 'Side'?); it has: Camera, Side",
+        "--camera 'Sid' is no camera of scene 'Scene', did you mean 'Side'?; it has: Camera, Side",
         "--device is for Cycles; Workbench takes the OpenGL that there is; leave it out",
         "--samples is for Cycles and EEVEE; Workbench has none; leave it out",
         "--set is of no use for Blender files; leave it out",
@@ -189,7 +203,7 @@ def test_what_is_wrong_with_the_command_is_told_at_once(run: Run, blends: Simple
     ]
     assert not (tmp_path / "quick_renders").exists()
     done = run("render", blends.file("quick"), "--scene", "Othr")
-    assert "--scene 'Othr' is not in the file (did you mean 'Other'?); it has: Other, Scene" in done.stderr
+    assert "--scene 'Othr' is not in the file, did you mean 'Other'?; it has: Other, Scene" in done.stderr
     done = run("render", blends.file("eyeless"))
     assert "scene 'Scene' has no camera to render with; name one of Camera with --camera" in done.stderr
 
@@ -311,6 +325,12 @@ def test_a_frame_at_which_a_script_fails_fails(run: Run, blends: SimpleNamespace
     assert re.search(rf"{SIZE} frames 3: rank \d on \S+: ZeroDivisionError: division by zero", done.stderr)
     said = rendered(run, blends.file("fails"), "--allow-scripts", "--ranks", 2, "--on-error", "warn")
     assert "1 rendered" in said
+
+
+def test_a_file_whose_script_fails_when_it_is_opened_is_refused(run: Run, blends: SimpleNamespace) -> None:
+    done = run("render", blends.file("broken"), "--allow-scripts", "--ranks", 1)
+    assert done.returncode == 2
+    assert "broken.blend: error while loading: ZeroDivisionError: division by zero" in done.stderr
 
 
 def test_a_frame_that_kills_its_rank_is_set_aside(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:

@@ -207,6 +207,21 @@ class Scene(Protocol):
         ...
 
 
+class Independent:
+    """The part of a scene that has nothing to find out before its frames are rendered: each is known from itself."""
+
+    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+        """Return nothing."""
+        return ()
+
+    def survey(self, frame: int, *, first: bool) -> Ranges:
+        """Return nothing."""
+        return {}
+
+    def settle(self, found: Ranges) -> None:
+        """Take in nothing."""
+
+
 class Engine(Protocol):
     """What a module must offer to be an engine."""
 

@@ -7,6 +7,7 @@ scripts that it does not run.
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -17,7 +18,6 @@ Facts = dict[str, Any]
 BPY = Any  # Blender's modules and data have no types
 # Of fps_base, which is stored with 24 bits: 1.001 for the rates of television.
 LARGEST_BASE = 10_000
-PICTURED = ("FILE", "SEQUENCE", "MOVIE", "TILED")  # sources of images that are files
 TILE = "<UDIM>"
 
 
@@ -36,12 +36,11 @@ def open_file(path: Path, *, scripts: bool) -> BPY:
 
 def facts_of(bpy: BPY) -> Facts:
     """Return what is to be known of the open file."""
-    lost = list(missing(bpy))
     return {
         "app": list(bpy.app.version), "version": bpy.app.version_string, "saved": list(bpy.data.version),
         "active": bpy.context.scene.name,
         "scenes": {scene.name: of_scene(bpy, scene) for scene in bpy.data.scenes},
-        "missing": lost,
+        "missing": list(missing(bpy)),
         "files": sorted(set(files(bpy))),
         "scripts": bpy.app.autoexec_fail_message if bpy.app.autoexec_fail else "",
     }  # fmt: skip
@@ -113,7 +112,7 @@ def file_outputs(scene: BPY) -> Iterator[str]:
 def files(bpy: BPY) -> Iterator[str]:
     """Yield the files that are read, all of a sequence, as far as they are there."""
     for path in read_paths(bpy):
-        pattern = glob.escape(path).replace(glob.escape(TILE), "*").replace(TILE, "*")
+        pattern = glob.escape(path).replace(TILE, "*")
         numbered = re.fullmatch(r"(.*?)(\d+)(\.\w+)", Path(path).name)
         if numbered:  # of a sequence the first is named
             pattern = str(Path(glob.escape(str(Path(path).parent))) / f"{glob.escape(numbered[1])}[0-9]*{numbered[3]}")
@@ -158,7 +157,7 @@ def missing(bpy: BPY) -> Iterator[tuple[str, str]]:
 
 def _is_there(path: str) -> bool:
     if TILE in path:
-        return bool(glob.glob(glob.escape(path).replace(glob.escape(TILE), "[0-9]*")))  # noqa: PTH207 - of any folder
+        return bool(glob.glob(glob.escape(path).replace(TILE, "[0-9]*")))  # noqa: PTH207 - of any folder
     return Path(path).exists()
 
 
@@ -171,8 +170,6 @@ def _absolute(bpy: BPY, path: str, thing: BPY) -> str:
 
 def _plain(path: str) -> str:
     """Return a path without detours, by which it can be compared."""
-    import os
-
     return os.path.normpath(path)
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Ranges, Rendered, blfacts, bllook, blseen
+from mpirender.engines import Independent, Rendered, blfacts, bllook, blseen
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job import RenderJob
 from mpirender.outputs import Output
@@ -29,6 +29,7 @@ DEEPEST_ZLIB = 9
 PROBE_SIDE = 16  # pixels
 SKETCHES = ("GPENCIL", "GREASEPENCIL")  # drawn by OpenGL whatever the engine
 _open: dict[tuple[Path, bool], Any] = {}  # the file that this process has open
+_errors: list[str] = []  # reported, and not yet told
 
 
 def opened(job: RenderJob) -> Any:  # noqa: ANN401 - Blender's modules have no types
@@ -41,6 +42,7 @@ def opened(job: RenderJob) -> Any:  # noqa: ANN401 - Blender's modules have no t
     key = (job.scene, job.allow_scripts)
     if key not in _open:
         _open.clear()
+        sys.excepthook = _note_error  # Blender calls it for what fails of the scripts, handlers and drivers of a file
         try:
             _open[key] = blfacts.open_file(job.scene, scripts=job.allow_scripts)
         except ImportError as error:
@@ -52,7 +54,33 @@ def opened(job: RenderJob) -> Any:  # noqa: ANN401 - Blender's modules have no t
     return _open[key]
 
 
-class BlenderScene:
+def _note_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.__excepthook__(kind, error, trace)  # into the log
+    _errors.append(f"{kind.__name__}: {one_line(str(error))}")
+
+
+def _take_errors() -> list[str]:
+    """Return what has been reported since the last call, each text once."""
+    errors = list(dict.fromkeys(_errors))
+    _errors.clear()
+    return errors
+
+
+def _shown(bpy: Any, name: str) -> Any:  # noqa: ANN401
+    """Return a scene of the open file, made the one that is shown: of another Blender renders that one's frame.
+
+    Raises:
+        UsageError: it cannot be made so.
+    """
+    scene = bpy.data.scenes[name]
+    if bpy.context.window is not None:
+        bpy.context.window.scene = scene
+    if bpy.context.scene != scene:
+        raise UsageError(f"--scene {name!r}: this Blender does not show another scene than the file's; save it so")
+    return scene
+
+
+class BlenderScene(Independent):
     """The scene of an open file."""
 
     def __init__(self, bpy: Any, job: RenderJob, seat: int) -> None:  # noqa: ANN401
@@ -62,12 +90,10 @@ class BlenderScene:
             seat: number of this rank among those on its node.
         """
         self._bpy, self._job = bpy, job
-        self._scene = bpy.data.scenes[job.scene_name] if job.scene_name else bpy.context.scene
+        self._scene = _shown(bpy, job.scene_name) if job.scene_name else bpy.context.scene
         about = blfacts.of_scene(bpy, self._scene)
-        self._errors: list[str] = []
         self._unrun = {"", bpy.app.autoexec_fail_message}  # scripts that are known not to run
         self._memory = os.memfd_create("picture")
-        sys.excepthook = self._take_error  # Blender calls it for handlers and drivers of the file that fail
         self.frames: Sequence[int] = range(about["first"], about["last"] + 1, about["step"])
         self.open_ended = True
         self.files: Sequence[Path] = ()
@@ -78,17 +104,17 @@ class BlenderScene:
         self._start = min([about["first"], *starts]) if starts else None
         self._played: int | None = None
         self._region = bool(about["region"])
-        self._as_asked(about)
+        self._as_asked()
         self._plain = self._format()
-        self.renderer = self._renderer(about, seat)
+        self.renderer = self._renderer(seat)
         self.description = f"Blender {self.version}, {blseen.TITLES[blseen.engine_of(about, job)]}, {self.renderer}"
-        self.complaints: list[str] = self._take_errors()
+        self.complaints: list[str] = _take_errors()
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as Blender's animation would; a file other than a png of 8 bits is Blender's own."""
         self._come_to(frame)
         content = self._render(output.width, output.height)
-        complaints = self._take_errors()
+        complaints = _take_errors()
         if content is None:
             return Rendered(complaints)
         picture = _decoded(content)
@@ -98,17 +124,6 @@ class BlenderScene:
             return Rendered(complaints, picture)
         path.write_bytes(content)
         return Rendered(complaints)
-
-    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
-        """Return nothing: a frame is known from itself."""
-        return ()
-
-    def survey(self, frame: int, *, first: bool) -> Ranges:
-        """Return nothing."""
-        return {}
-
-    def settle(self, found: Ranges) -> None:
-        """Take in nothing."""
 
     def notes(self) -> list[str]:
         """Return what was found to warn of since the last call, each text once."""
@@ -120,7 +135,7 @@ class BlenderScene:
 
     # ---- as the job asks -------------------------------------------------------------------------------------------
 
-    def _as_asked(self, about: Mapping[str, Any]) -> None:
+    def _as_asked(self) -> None:
         """Set what the options ask for."""
         job, scene = self._job, self._scene
         scene.render.threads_mode = "FIXED"  # AUTO takes all cores, also those that this rank may not use
@@ -184,7 +199,7 @@ class BlenderScene:
         self._scene.render.use_file_extension = False
         return plain
 
-    def _renderer(self, about: Mapping[str, Any], seat: int) -> str:
+    def _renderer(self, seat: int) -> str:
         """Choose the device; return what people call it.
 
         Raises:
@@ -257,20 +272,12 @@ class BlenderScene:
         try:
             self._bpy.ops.render.render(write_still=True, scene=self._scene.name)
         except RuntimeError as error:
-            self._errors.append(one_line(str(error).strip().removeprefix("Error: ")))
+            _errors.append(one_line(str(error).strip().removeprefix("Error: ")))
             return None
         content = os.pread(self._memory, os.fstat(self._memory).st_size, 0)
         if not content:
-            self._errors.append("Blender has rendered nothing")
+            _errors.append("Blender has rendered nothing")
         return content or None
-
-    def _take_error(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        sys.__excepthook__(kind, error, trace)  # into the log
-        self._errors.append(f"{kind.__name__}: {one_line(str(error))}")
-
-    def _take_errors(self) -> list[str]:
-        errors, self._errors = list(dict.fromkeys(self._errors)), []
-        return errors
 
 
 def _decoded(content: bytes) -> NDArray[np.uint8]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 from mpirender import frames as framesets
 from mpirender.engines import DataFile, Inspection
+from mpirender.engines.words import near, some
 from mpirender.job import RenderJob
 from mpirender.outputs import LARGEST
 
@@ -35,10 +36,12 @@ def inspection(facts: Facts, job: RenderJob) -> Inspection:
     name = job.scene_name or facts["active"]
     about = facts["scenes"].get(name)
     if about is None:
-        wrong = f"--scene {name!r} is not in the file{_near(name, facts['scenes'])}; it has: {_list(facts['scenes'])}"
+        wrong = (
+            f"--scene {name!r} is not in the file{near(name, list(facts['scenes']))}; it has: {some(facts['scenes'])}"
+        )
         return Inspection(engine="blender", written_by=f"Blender {saved}", mistakes=(wrong,))
     frames = range(about["first"], about["last"] + 1, about["step"])
-    rate = float(_rate(about))
+    rate = float(Fraction(about["rate"]))
     kept = job.on_error == "warn"
     missing = tuple(_missing(facts, kept=kept))
     return Inspection(
@@ -59,17 +62,12 @@ def inspection(facts: Facts, job: RenderJob) -> Inspection:
     )
 
 
-def _rate(about: Facts) -> float:
-    above, _, below = about["rate"].partition("/")
-    return int(above) / int(below or 1)
-
-
 def _properties(facts: Facts, name: str, about: Facts, job: RenderJob) -> Iterator[tuple[str, str]]:
     others = [other for other in facts["scenes"] if other != name]
-    yield "scene", f"{name}{f' (and {_list(others)})' if others else ''}"
+    yield "scene", f"{name}{f' (and {some(others)})' if others else ''}"
     markers = f", changed by {about['markers']} markers" if about["markers"] else ""
     more = [camera for camera in about["cameras"] if camera != about["camera"]]
-    yield "camera", f"{about['camera'] or 'none'}{markers}{f' (and {_list(more)})' if more else ''}"
+    yield "camera", f"{about['camera'] or 'none'}{markers}{f' (and {some(more)})' if more else ''}"
     yield "layers", ", ".join(layer if used else f"{layer} (not rendered)" for layer, used in about["layers"].items())
     yield "engine", TITLES.get(engine_of(about, job)) or str(about["engine"])
     yield "size", f"{about['size'][0]}x{about['size'][1]}"
@@ -80,18 +78,18 @@ def _mistakes(name: str, about: Facts, job: RenderJob, frames: range) -> Iterato
     """Yield why it cannot be rendered as asked."""
     where = f"{job.scene.name}: scene {name!r}"
     if job.camera is not None and job.camera not in about["cameras"]:
-        has = f"it has: {_list(about['cameras'])}" if about["cameras"] else "it has none"
-        yield f"--camera {job.camera!r} is no camera of scene {name!r}{_near(job.camera, about['cameras'])}; {has}"
+        has = f"it has: {some(about['cameras'])}" if about["cameras"] else "it has none"
+        yield f"--camera {job.camera!r} is no camera of scene {name!r}{near(job.camera, about['cameras'])}; {has}"
     elif not (job.camera or about["camera"] or about["markers"] or about["strips"]):
-        some = (
-            f"name one of {_list(about['cameras'])} with --camera" if about["cameras"] else "add one and save the file"
+        cure = (
+            f"name one of {some(about['cameras'])} with --camera" if about["cameras"] else "add one and save the file"
         )
-        yield f"{where} has no camera to render with; {some}"
+        yield f"{where} has no camera to render with; {cure}"
     if job.view_layer is not None and job.view_layer not in about["layers"]:
-        near = _near(job.view_layer, about["layers"])
-        yield f"--view-layer {job.view_layer!r} is not in scene {name!r}{near}; it has: {_list(about['layers'])}"
+        meant = near(job.view_layer, list(about["layers"]))
+        yield f"--view-layer {job.view_layer!r} is not in scene {name!r}{meant}; it has: {some(about['layers'])}"
     elif job.view_layer is None and not any(about["layers"].values()) and not about["strips"]:
-        yield f"{where} renders none of its view layers; name one with --view-layer: {_list(about['layers'])}"
+        yield f"{where} renders none of its view layers; name one with --view-layer: {some(about['layers'])}"
     yield from _of_frames(where, about, job, frames)
     yield from _of_engine(where, about, job)
     if about["eyes"]:
@@ -141,7 +139,7 @@ def _warnings(facts: Facts, about: Facts, job: RenderJob) -> Iterator[str]:
             "first; bake and save to spare it that"
         )
     if about["file_outputs"]:
-        yield f"{_list(about['file_outputs'])} in the compositor writes files that are not looked after"
+        yield f"{some(about['file_outputs'])} in the compositor writes files that are not looked after"
     if about["stamp"]:
         yield "the pictures show when or where they were rendered, so the same frame differs each time"
     asked = framesets.parse(job.frames) if job.frames is not None else ()
@@ -162,12 +160,3 @@ def _missing(facts: Facts, *, kept: bool) -> Iterator[str]:
     more = len(facts["missing"]) - LINES
     if more > 0:
         yield f"and {more} more file{'' if more == 1 else 's'} that {'is' if more == 1 else 'are'} missing"
-
-
-def _list(names: Sequence[str] | Mapping[str, Any]) -> str:
-    return ", ".join(names)
-
-
-def _near(name: str, names: Sequence[str] | Mapping[str, Any]) -> str:
-    near = get_close_matches(name, list(names), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

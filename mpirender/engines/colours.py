@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mpirender.choices import COLOR_RANGE
-from mpirender.engines.relocate import near
 from mpirender.engines.statefile import State
+from mpirender.engines.words import near
 from mpirender.job import RenderJob
 
 Range = tuple[float, float]

@@ -10,14 +10,13 @@ import ast
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from mpirender.engines.relocate import near
 from mpirender.engines.statefile import State
+from mpirender.engines.words import near, some
 from mpirender.job import RenderJob
 
 # Where objects are registered that a user would change; a name that is there more than once is refused.
 GROUPS = ("sources", "representations", "views", "lookup_tables", "piecewise_functions", "scalar_bars", "animation")
 PARTS_OF_TRACKS = ("Cue", "KeyFrame")  # too many, and too hard to tell apart, to be listed
-MOST_TOLD = 24  # names in a message
 
 
 class Refused(Exception):
@@ -65,13 +64,6 @@ def split(text: str, names: Collection[str]) -> tuple[str, str]:
 def unknown(kind: str, name: str, names: Collection[str]) -> str:
     """Say that nothing of a kind has this name, and which there are."""
     return f"the scene has no {kind} called {name!r}{near(name, list(names))}; it has: {some(names)}"
-
-
-def some(words: Collection[str]) -> str:
-    """List words, the first of them where there are many."""
-    told = list(dict.fromkeys(words))
-    more = len(told) - MOST_TOLD
-    return ", ".join(told[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def value_of(text: str) -> object:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender import frames as framesets
-from mpirender.engines import Ability, Check, DataFile, Inspection, Ranges, Rendered
+from mpirender.engines import Ability, Check, DataFile, Independent, Inspection, Rendered
 from mpirender.errors import UsageError
 from mpirender.job import RenderJob
 from mpirender.outputs import Output
@@ -149,7 +149,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -
     return PatternScene(_settings(scene, job.scene.name), job)
 
 
-class PatternScene:
+class PatternScene(Independent):
     """A test pattern opened in one rank."""
 
     def __init__(self, settings: dict[str, Any], job: RenderJob) -> None:
@@ -203,17 +203,6 @@ class PatternScene:
         first = not tried.exists()
         tried.touch()
         return first
-
-    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
-        """Return nothing: a pattern knows all of itself."""
-        return ()
-
-    def survey(self, frame: int, *, first: bool) -> Ranges:
-        """Return nothing."""
-        return {}
-
-    def settle(self, found: Ranges) -> None:
-        """Take in nothing."""
 
     def notes(self) -> list[str]:
         """Return nothing: numpy does not warn."""

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from mpirender.engines import Numbers
 from mpirender.engines.measures import GROUP, Measure, parse
-from mpirender.engines.overrides import some
-from mpirender.engines.relocate import near
+from mpirender.engines.words import near, some
 from mpirender.errors import UsageError
 
 # Associations of vtkDataObject in which an array is looked for, in this order: points, cells, rows of a table, fields.

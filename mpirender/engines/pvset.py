@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-from mpirender.engines.overrides import GROUPS, MOST_TOLD, Refused, some, split, value_of
+from mpirender.engines.overrides import GROUPS, Refused, split, value_of
 from mpirender.engines.pvcamera import OF_CAMERA
-from mpirender.engines.relocate import near
+from mpirender.engines.words import MOST_TOLD, near, some
 from mpirender.errors import UsageError, one_line
 from mpirender.job import RenderJob
 

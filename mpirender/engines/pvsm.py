@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from mpirender import frames as framesets
 from mpirender.choices import ALL
 from mpirender.engines import DataFile, Inspection, colours, measures, overrides, surprises, turntable
-from mpirender.engines.relocate import file_properties, near, relocate
+from mpirender.engines.relocate import file_properties, relocate
 from mpirender.engines.statefile import NOT_PICTURES, State
+from mpirender.engines.words import near
 from mpirender.job import RenderJob
 from mpirender.outputs import Size
 

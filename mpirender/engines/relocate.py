@@ -7,7 +7,6 @@ is looked for; ParaView takes the rest of a series for granted after three files
 from __future__ import annotations
 
 import codecs
-import difflib
 import glob
 import os
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 from mpirender.engines import DataFile
 from mpirender.engines.script import is_script
 from mpirender.engines.statefile import State, manager_state, parse_xml
+from mpirender.engines.words import near
 from mpirender.job import RenderJob
 
 NAMED = 3  # missing files of a series that a message names
@@ -87,13 +87,6 @@ def _mistakes_of_options(properties: Sequence[FileProperty], job: RenderJob) -> 
             has = f"{near(reader, readers)}; it has: {', '.join(readers)}" if readers else "; it reads no files at all"
             mistakes.append(f"--file {reader}={path}: the scene has no reader of that name{has}")
     return mistakes
-
-
-def near(word: str, words: Sequence[str]) -> str:
-    """Return ``, did you mean 'X'?`` for the word that looks most like this one, or nothing."""
-    lower = {candidate.lower(): candidate for candidate in words}
-    match = difflib.get_close_matches(word.lower(), lower, 1)
-    return f", did you mean {lower[match[0]]!r}?" if match else ""
 
 
 def _chosen(
