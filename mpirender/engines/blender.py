@@ -203,13 +203,12 @@ def _look(scene: bytes, job: RenderJob) -> dict[str, Any]:
     try:
         return dict(json.loads(_looked(tuple(_program(job)), job.scene.stat().st_mtime_ns, *words)))
     except UsageError as error:
-        _about(job)  # it may be none, or one that does not load
+        mine = [int(part) for part in str(_about(job)["version"]).split(".")[:2]]  # or this raises: it is no Blender
         by = re.match(rb"BLENDER(?:[-_][vV](\d)(\d\d)|\d\d-\d\dv(\d\d)(\d\d))", scene)  # unless compressed
-        saved = ".".join(str(int(part)) for part in by.groups() if part) if by else ""
-        raise UsageError(
-            f"{job.scene.name}: Blender cannot open it ({error}); "
-            + (f"it was saved by Blender {saved}: take that, or a newer one" if saved else "see whether it opens there")
-        ) from None
+        saved = [int(part) for part in by.groups() if part] if by else []
+        newer = f"it was saved by Blender {'.'.join(map(str, saved))}: take that, or a newer one"
+        cure = newer if saved > mine else "see whether it opens there: it may be damaged"
+        raise UsageError(f"{job.scene.name}: Blender cannot open it ({error}); {cure}") from None
 
 
 @functools.lru_cache(maxsize=8)
