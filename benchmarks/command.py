@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import plotting
 from mpirender import __version__, engines, launcher, slurm
 from mpirender.errors import MpirenderError, UsageError
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 RAW = "raw.json"
 WRONG = 1  # exit code of a benchmark that ran, and found what must not be

@@ -34,11 +34,11 @@ from benchmarks.measure import (
 )
 from benchmarks.rows import PROGRAMS, Case, Row, call, program_of
 from benchmarks.summary import animation, different, draw, summary
-from mpirender import frames as framesets
 from mpirender import launcher, preflight
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob
-from mpirender.outputs import Size
+from mpirender.job import frames as framesets
+from mpirender.job.outputs import Size
+from mpirender.job.render_job import RenderJob
 
 FRAMES = 24  # where nobody says which
 SIZES = ("HD", "4K")  # of a scene that is given and has none of its own

@@ -14,7 +14,7 @@ from typing import Any
 
 import bpy
 
-from mpirender.outputs import Size
+from mpirender.job.outputs import Size
 
 
 def one_frame(file: str, frame: str, folder: str, *sizes: str) -> None:

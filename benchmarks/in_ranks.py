@@ -11,7 +11,7 @@ from pathlib import Path
 from mpi4py import MPI
 
 from mpirender import assembly
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.rows import Case, Row, call, images, log_of, plain_environment, reference
 from mpirender import display, engines, journal, launcher
 from mpirender.errors import LaunchFailed
-from mpirender.job import FOLDER
+from mpirender.job.render_job import FOLDER
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 

@@ -22,7 +22,7 @@ from benchmarks.command import Raw
 from benchmarks.rows import call, plain_environment, render_command
 from mpirender import journal, preflight
 from mpirender.errors import UsageError
-from mpirender.job import FOLDER, RenderJob
+from mpirender.job.render_job import FOLDER, RenderJob
 
 SETTLING = 0.2  # the part of the images in which caches fill
 LEAST = 10  # images of a rank through which a line makes sense

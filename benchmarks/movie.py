@@ -23,12 +23,12 @@ from benchmarks import command, pictures
 from benchmarks.command import positive
 from benchmarks.measure import cpu_of_children
 from benchmarks.movie_summary import draw, summary
-from mpirender import frames as framesets
 from mpirender import journal, launcher, movie, readback
-from mpirender.choices import CODECS
 from mpirender.errors import LaunchFailed, UsageError
 from mpirender.ffmpeg import Encoding, encode_command, even_filters, read_command, with_encoder
-from mpirender.job import RenderJob
+from mpirender.job import frames as framesets
+from mpirender.job.options import CODECS
+from mpirender.job.render_job import RenderJob
 
 KINDS = ("mp4", "webm", "gif", "mkv")
 

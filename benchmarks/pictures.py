@@ -10,8 +10,8 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from mpirender import frames as framesets
 from mpirender import launcher
+from mpirender.job import frames as framesets
 
 COLOURS = ((0.9, 0.3, 0.2), (0.2, 0.6, 0.9), (0.3, 0.8, 0.3), (0.9, 0.8, 0.2), (0.7, 0.4, 0.9))
 LIGHT = (0.5, -0.6, 0.62)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpirender import backends, engines, launcher
-from mpirender import frames as framesets
 from mpirender.errors import LaunchFailed, UsageError
-from mpirender.job import RenderJob
+from mpirender.job import frames as framesets
+from mpirender.job.render_job import RenderJob
 
 ROOT = Path(__file__).parents[1]  # of the repository
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import needs_display, shared_display
 from benchmarks.rows import Case, call, script
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 
 @dataclass(frozen=True)

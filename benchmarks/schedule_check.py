@@ -20,9 +20,10 @@ import numpy as np
 from benchmarks import simulate
 from benchmarks.rows import call, plain_environment, render_command
 from benchmarks.simulate import Ranks, Seconds
-from mpirender import choices, journal
+from mpirender import journal
 from mpirender.errors import LaunchFailed
-from mpirender.job import FOLDER
+from mpirender.job import options
+from mpirender.job.render_job import FOLDER
 from mpirender.journal import Record
 
 Taken = tuple[list[float], list[int]]  # times, seconds since the epoch, and frames, in order
@@ -36,7 +37,7 @@ SIZE = "64x36"
 
 def schedules_here() -> list[str]:
     """Return the schedules that this mpirender has."""
-    return [kind for kind in simulate.SCHEDULES if kind in choices.SCHEDULES]
+    return [kind for kind in simulate.SCHEDULES if kind in options.SCHEDULES]
 
 
 def checks(output: Path, counts: Sequence[int], mean: float, seed: int) -> Iterator[dict[str, Any]]:

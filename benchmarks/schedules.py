@@ -26,7 +26,7 @@ from benchmarks.command import Raw
 from benchmarks.simulate import BOUND, COSTS, DYNAMIC, SCHEDULES, HandOut
 from mpirender import journal
 from mpirender.errors import UsageError
-from mpirender.job import FOLDER
+from mpirender.job.render_job import FOLDER
 
 MOST = 4096
 MEASURED = "measured"

@@ -27,8 +27,8 @@ from benchmarks.command import Raw
 from benchmarks.rows import call, plain_environment, render_command
 from mpirender import backends, journal, launcher, png
 from mpirender.errors import UsageError
-from mpirender.job import FOLDER, RenderJob
-from mpirender.outputs import Size
+from mpirender.job.outputs import Size
+from mpirender.job.render_job import FOLDER, RenderJob
 
 LEVEL = RenderJob.compression_level
 DEFLATED = 3  # times, for the speed of one core

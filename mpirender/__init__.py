@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpirender import pool
-    from mpirender.job import RenderJob
+    from mpirender.job.render_job import RenderJob
     from mpirender.result import RenderResult
     from mpirender.supervise import render
 
@@ -17,7 +17,7 @@ __all__ = ["RenderJob", "RenderResult", "__version__", "pool", "render"]
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower type
     """Import what is asked for only then: `import mpirender` stays cheap on a login node and inside pvbatch."""
     if name == "RenderJob":
-        from mpirender.job import RenderJob
+        from mpirender.job.render_job import RenderJob
 
         return RenderJob
     if name == "RenderResult":

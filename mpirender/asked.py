@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mpirender.errors import MpirenderError, UsageError
 
 if TYPE_CHECKING:
-    from mpirender.job import RenderJob
+    from mpirender.job.render_job import RenderJob
 
 
 def job_of(options: dict[str, Any]) -> RenderJob:
@@ -18,7 +18,7 @@ def job_of(options: dict[str, Any]) -> RenderJob:
     Raises:
         UsageError: with every mistake in them.
     """
-    from mpirender.job import RenderJob
+    from mpirender.job.render_job import RenderJob
 
     given = {name: value for name, value in options.items() if value is not None}
     pairs = [text.partition("=") for text in given.pop("files", ())]
@@ -39,7 +39,7 @@ def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
         UsageError: with every mistake in the options, and then in the scene, the output folder and the tools.
     """
     from mpirender import preflight
-    from mpirender.choices import ASSIGNMENT, COLOR_RANGE, MEASURE
+    from mpirender.job.options import ASSIGNMENT, COLOR_RANGE, MEASURE
 
     try:
         return preflight.resolved(job_of(options))
@@ -80,7 +80,7 @@ def make_study(options: dict[str, Any], at: int | None) -> list[str]:
 
 def only_frames(text: str) -> Sequence[int]:
     """Return the frames of a set, none where it is not one, which is told later."""
-    from mpirender import frames as framesets
+    from mpirender.job import frames as framesets
 
     try:
         return framesets.parse(text)
@@ -90,10 +90,10 @@ def only_frames(text: str) -> Sequence[int]:
 
 def wrong_values(text: str) -> str:
     """Say what is wrong with the values of a study, empty for nothing."""
-    from mpirender import variants
+    from mpirender.job import sweep
 
     try:
-        variants.parse(text)
+        sweep.parse(text)
     except ValueError as error:
         return str(error)
     return ""

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mpirender import frames as framesets
 from mpirender import journal
-from mpirender.choices import CODECS
 from mpirender.cuts import Cores, Piece, plan, spread, threads_of
 from mpirender.errors import EncodeFailed, FramesMissing, MpirenderError, NoSpace, Stopped, ToolMissing
-from mpirender.job import FOLDER, RenderJob
+from mpirender.job import frames as framesets
+from mpirender.job.options import CODECS
+from mpirender.job.outputs import Image
+from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.journal import Journal, Record
 from mpirender.movie import ImageDamaged
-from mpirender.outputs import Image
 from mpirender.segments import Film
 from mpirender.world import wait_for_all
 

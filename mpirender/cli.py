@@ -21,7 +21,7 @@ from mpirender.options import DATA, FRAMES, MOVIE, OF_SBATCH, PROGRAMS, RENDERIN
 from mpirender.shown import command_line, dry_run_lines, inspection_lines
 
 if TYPE_CHECKING:
-    from mpirender.job import RenderJob
+    from mpirender.job.render_job import RenderJob
     from mpirender.progress import Bar, Lines, Silent
     from mpirender.result import RenderResult
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mpirender.errors import ToolMissing
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 PROGRAMS = ("apptainer", "singularity")
 NVIDIA = Path("/dev/nvidiactl")

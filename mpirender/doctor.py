@@ -15,8 +15,8 @@ import mpirender
 from mpirender import engines, launcher, readback, slurm, supervise
 from mpirender.engines import Check
 from mpirender.errors import LaunchFailed, MpirenderError
-from mpirender.job import RenderJob
-from mpirender.outputs import Size
+from mpirender.job.outputs import Size
+from mpirender.job.render_job import RenderJob
 
 TRIAL_RANKS = 2
 

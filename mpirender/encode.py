@@ -14,12 +14,12 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from mpirender import frames as framesets
 from mpirender import guard, journal, movie, readback
-from mpirender.choices import CODECS
 from mpirender.errors import FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
-from mpirender.job import FOLDER, RenderJob
-from mpirender.outputs import Output
+from mpirender.job import frames as framesets
+from mpirender.job.options import CODECS
+from mpirender.job.outputs import Output
+from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.space import amount
 from mpirender.stock import Stock, newest_plan, take_stock, verb
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mpirender import launcher, roster
-from mpirender.choices import DYNAMIC
 from mpirender.errors import FramesMissing, LaunchFailed
 from mpirender.flight import Flight
-from mpirender.job import RenderJob
+from mpirender.job.options import DYNAMIC
+from mpirender.job.outputs import Image
+from mpirender.job.render_job import RenderJob
 from mpirender.launch import LAUNCH_LOG
 from mpirender.orders import Orders
-from mpirender.outputs import Image
 
 DEADLY = 2  # deaths for which an image is blamed, then it is set aside
 FRUITLESS = 3  # starts in a row that end without an image done or blamed: it is not the images then

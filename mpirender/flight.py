@@ -6,8 +6,8 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 
+from mpirender.job.outputs import Image
 from mpirender.journal import Record
-from mpirender.outputs import Image
 
 SLOWER = 20  # times the slowest image so far
 LEAST_SECONDS = 600.0

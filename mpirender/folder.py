@@ -6,7 +6,7 @@ import contextlib
 
 from mpirender import lock
 from mpirender.errors import MpirenderError, NoSpace, UsageError, out_of_space
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 
 def write_down(job: RenderJob) -> None:

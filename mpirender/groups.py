@@ -15,7 +15,7 @@ from typing import Any
 from mpirender import engines, roster
 from mpirender.engines import Ranges, Rendered
 from mpirender.handout import receive
-from mpirender.outputs import Output
+from mpirender.job.outputs import Output
 
 ORDER = 4  # tag
 SURVEY = "survey"

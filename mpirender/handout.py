@@ -16,9 +16,9 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from mpirender import schedule, stopping
-from mpirender.choices import DYNAMIC
 from mpirender.errors import UsageError
-from mpirender.outputs import Image
+from mpirender.job.options import DYNAMIC
+from mpirender.job.outputs import Image
 
 PLAN, ASK, PART = 1, 2, 3  # tags: what there is to do, a rank is free, what it is to do next
 SHORTEST, LONGEST = 2e-4, 2e-2  # seconds between two looks

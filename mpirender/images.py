@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from mpirender import engines, journal, roster
 from mpirender.errors import NoSpace, out_of_space
-from mpirender.job import RenderJob
+from mpirender.job.outputs import Image
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal, Record
-from mpirender.outputs import Image
 from mpirender.writing import Facts, Writer, WriterGone
 
 if TYPE_CHECKING:

@@ -77,7 +77,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpirender.outputs import Image, Output
+from mpirender.job.outputs import Image, Output
 
 Record = dict[str, Any]
 OF_SUPERVISOR = "run.jsonl"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from mpirender import container, engines
 from mpirender.backends import THREAD_LIMITS
-from mpirender.choices import DYNAMIC
 from mpirender.errors import ToolMissing, UsageError
-from mpirender.job import RenderJob
+from mpirender.job.options import DYNAMIC
+from mpirender.job.render_job import RenderJob
 from mpirender.slurm import Allocation
 
 LARGEST = 1_000_000  # ranks

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from mpirender import journal, slurm, supervise
 from mpirender.errors import FramesMissing, LaunchFailed, MpirenderError, Stopped
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
 from mpirender.result import RenderResult
 from mpirender.slurm import Allocation

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpirender import engines, roster
 from mpirender.engines import Inspection
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
 from mpirender.launcher import cores
 from mpirender.space import amount

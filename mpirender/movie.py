@@ -12,7 +12,6 @@ from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mpirender.choices import CODECS
 from mpirender.errors import EncodeFailed, NoSpace, out_of_space
 from mpirender.ffmpeg import (
     MUXERS,
@@ -23,6 +22,7 @@ from mpirender.ffmpeg import (
     palette_command,
     with_encoder,
 )
+from mpirender.job.options import CODECS
 from mpirender.readback import STREAM, MovieInfo, decode, differences, encoders, ffmpeg, run
 
 FINEST = 100_000  # denominator of a frame rate; ffmpeg counts in 32 bits

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpirender import journal
-from mpirender.outputs import Image
+from mpirender.job.outputs import Image
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from mpirender import container, engines, preflight, reference, slurm, stopping,
 from mpirender import launcher as launchers
 from mpirender.errors import LaunchFailed, ToolMissing, UsageError
 from mpirender.exchange import Exchange
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
 from mpirender.launcher import Placement, Way
 from mpirender.pooled import POOL, Orders, shown

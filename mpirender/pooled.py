@@ -29,7 +29,7 @@ if __name__ == "__main__":
 
 from mpirender import backends, engines, reference
 from mpirender.errors import LaunchFailed, one_line
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.reference import Main
 from mpirender.voice import log_of_rank
 from mpirender.world import check_world, end_all, enter, leave, wait_for_all

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mpirender import container, engines, launcher
-from mpirender import frames as framesets
-from mpirender.choices import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE, OF_ENGINES, option
 from mpirender.engines import Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
-from mpirender.job import RenderJob
-from mpirender.outputs import Size
+from mpirender.job import frames as framesets
+from mpirender.job.options import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE, OF_ENGINES, option
+from mpirender.job.outputs import Size
+from mpirender.job.render_job import RenderJob
 from mpirender.world import WORLD_SIZES
 
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames

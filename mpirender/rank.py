@@ -26,7 +26,6 @@ if __name__ == "__main__":
     sys.path.extend(path for path in [own, *os.environ.get("MPIRENDER_PATH", "").split(os.pathsep)] if path)
 
 from mpirender import assembly, backends, engines, groups, handout, journal, lock, resume, roster, stopping, survey
-from mpirender import frames as framesets
 from mpirender.errors import (
     MpirenderError,
     NoSpace,
@@ -37,10 +36,11 @@ from mpirender.errors import (
 from mpirender.groups import LedScene
 from mpirender.handout import Crew
 from mpirender.images import Painter
-from mpirender.job import RenderJob
+from mpirender.job import frames as framesets
+from mpirender.job.outputs import Image
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal, Record
 from mpirender.orders import Orders
-from mpirender.outputs import Image
 from mpirender.voice import log_of_rank, write_line
 from mpirender.world import check_world, end_all, enter, leave, wait_for_all
 from mpirender.writing import Writer

@@ -13,9 +13,9 @@ from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
 
-from mpirender.choices import CODECS
 from mpirender.errors import EncodeFailed, ToolMissing
 from mpirender.ffmpeg import PIP_LINE, TICKS, expected_sides, expected_stream, read_command
+from mpirender.job.options import CODECS
 from mpirender.processes import end_with_parent
 
 # A jpg without its last bytes is worth a mere warning to ffmpeg, and it invents the lower edge. That line is looked for

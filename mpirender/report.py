@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpirender import frames as framesets
 from mpirender import roster, spent
-from mpirender.job import RenderJob
+from mpirender.job import frames as framesets
+from mpirender.job.outputs import Output
+from mpirender.job.render_job import RenderJob
 from mpirender.launcher import cores
-from mpirender.outputs import Output
 from mpirender.progress import duration
 from mpirender.result import RenderResult
 

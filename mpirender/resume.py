@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from mpirender import frames as framesets
 from mpirender import journal
 from mpirender.engines import Scene
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob
+from mpirender.job import frames as framesets
+from mpirender.job.outputs import Image
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
-from mpirender.outputs import Image
 
 DataFiles = Sequence[tuple[str, int, int]]
 PARTS = {

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpirender import frames as framesets
 from mpirender.engines import Ability
+from mpirender.job import frames as framesets
 
 LINES_SHOWN = 32
 KIB = 1024

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from itertools import chain, repeat
 from typing import TypeVar
 
-from mpirender.choices import AUTO, DYNAMIC
-from mpirender.outputs import Image
+from mpirender.job.options import AUTO, DYNAMIC
+from mpirender.job.outputs import Image
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import Any
 from mpirender import fate, launcher, trial
 from mpirender.errors import Interrupted, LaunchFailed, MpirenderError, Stopped, UsageError
 from mpirender.exchange import Exchange, Gone, Peer, Said
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
 from mpirender.launch import LAUNCH_LOG, Launch, told
 from mpirender.launcher import Placement

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpirender.engines import Inspection
-    from mpirender.job import RenderJob
+    from mpirender.job.render_job import RenderJob
     from mpirender.launcher import Placement
 
 
@@ -20,7 +20,7 @@ def command_line(job: RenderJob, placement: Placement) -> str:
 def dry_run_lines(job: RenderJob) -> list[str]:
     """Check the job, write it where the command expects it, and say what would be done."""
     from mpirender import folder, preflight, report, roster, schedule, slurm, supervise, trial
-    from mpirender import frames as framesets
+    from mpirender.job import frames as framesets
 
     inspection = preflight.check(job)
     folder.write_down(job)
@@ -50,7 +50,7 @@ def dry_run_lines(job: RenderJob) -> list[str]:
 
 def inspection_lines(inspection: Inspection, read_by: str) -> list[str]:
     """Write an inspection for people."""
-    from mpirender import frames as framesets
+    from mpirender.job import frames as framesets
 
     times = inspection.times
     span = f", times {times[0]:g} to {times[-1]:g}" if times else ""

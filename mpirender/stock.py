@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from mpirender import journal
 from mpirender.errors import one_line
-from mpirender.job import RenderJob
+from mpirender.job.outputs import Image, Output
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
 from mpirender.launcher import cores
-from mpirender.outputs import Image, Output
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpirender import table, variants
-from mpirender.job import RenderJob
+from mpirender import table
+from mpirender.job import sweep
+from mpirender.job.render_job import RenderJob
+from mpirender.job.sweep import Axis
 from mpirender.report import CONTACT_SHEET, GAP, INK, LABEL, PAPER, save, small, table_path
 from mpirender.result import RenderResult
 from mpirender.table import Row
-from mpirender.variants import Axis
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,7 +29,7 @@ def write_down(job: RenderJob, result: RenderResult) -> Path:
     Raises:
         OSError: they cannot be written.
     """
-    axes, rows = [variants.parse(text) for text in job.vary], table.rows_of(job, result)
+    axes, rows = [sweep.parse(text) for text in job.vary], table.rows_of(job, result)
     numbers = table.numbers(job, rows)
     table.write(table_path(job), rows, [axis.target for axis in axes], numbers)
     with save(table_path(job).with_suffix(".json")) as part:
@@ -75,7 +76,7 @@ def contact_sheet(job: RenderJob, axes: Sequence[Axis], rows: Sequence[Row]) -> 
 
 def _label(axes: Sequence[Axis], values: dict[str, str]) -> str:
     """Return the values along these axes, short enough for the sheet."""
-    names = variants.short_names(axes)
+    names = sweep.short_names(axes)
     text = ", ".join(f"{name} {values[axis.target]}" for name, axis in zip(names, axes))
     return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mpirender import lock, preflight, slurm
 from mpirender.errors import ToolMissing, UsageError
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 NAME = "mpi_render.slurm"
 PACKAGE = Path(__file__).resolve().parent

@@ -25,7 +25,7 @@ from mpirender.errors import (
 )
 from mpirender.fate import End, Fate
 from mpirender.flight import Flight, time_limit
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal, Record, Tail
 from mpirender.launch import LAUNCH_LOG, Launch, sweep, told
 from mpirender.launcher import Placement

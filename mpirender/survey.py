@@ -12,8 +12,8 @@ from typing import Any
 
 from mpirender import engines, journal, schedule
 from mpirender.engines import Ranges
+from mpirender.job.outputs import Image
 from mpirender.journal import Journal, Record
-from mpirender.outputs import Image
 
 
 def settle(

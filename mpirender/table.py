@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mpirender import frames as framesets
 from mpirender import report
-from mpirender.job import RenderJob
-from mpirender.outputs import Image, Output
+from mpirender.job import frames as framesets
+from mpirender.job.outputs import Image, Output
+from mpirender.job.render_job import RenderJob
 from mpirender.result import RenderResult
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from mpirender import launcher, slurm
 from mpirender.errors import LaunchFailed, ToolMissing, one_line
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.launcher import Placement, Way
 from mpirender.processes import end_with_parent
 from mpirender.rank import PRESENT, TRIAL

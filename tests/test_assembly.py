@@ -12,9 +12,9 @@ import pytest
 from mpirender import assembly, cuts, journal, movie, resume
 from mpirender.display import private_display
 from mpirender.errors import EncodeFailed, FramesMissing, Stopped
-from mpirender.job import RenderJob
+from mpirender.job.outputs import Image
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal, put_in_place
-from mpirender.outputs import Image
 
 pytestmark = pytest.mark.mpi(min_size=2)
 

@@ -16,7 +16,7 @@ from mpirender.backends import Kind
 from mpirender.engines import Ability, pvwindow, remembered
 from mpirender.engines.pvprobe import SAYS
 from mpirender.errors import ToolMissing
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 CPU = "llvmpipe (LLVM 15.0.6, 256 bits)"
 SLURM = {"SLURM_JOB_GPUS": "0"}

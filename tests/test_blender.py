@@ -20,7 +20,7 @@ import pytest
 from conftest import Run, assert_same_pictures, disk, need, pixels
 from mpirender import journal, movie
 from mpirender.engines import blseen
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Tail
 
 pytestmark = pytest.mark.slow

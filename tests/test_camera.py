@@ -10,7 +10,7 @@ import pytest
 
 from conftest import HERE, SIZE, Run, assert_same_pictures, pixels
 from mpirender import engines
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from test_pvsm import state
 
 

@@ -11,8 +11,8 @@ from conftest import HERE, SIZE, Run, assert_same_pictures
 from mpirender import engines, journal, survey
 from mpirender.engines import colours
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob
-from mpirender.outputs import Image
+from mpirender.job.outputs import Image
+from mpirender.job.render_job import RenderJob
 
 
 @pytest.mark.parametrize("text", ["all", "global,", "1", "1,", "RTData=", "RTData=max", "=global", "a,b"])

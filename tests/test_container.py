@@ -13,7 +13,7 @@ import pytest
 
 from conftest import Run, need
 from mpirender import container, launcher
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.launcher import Placement
 
 Pattern = Callable[..., Path]

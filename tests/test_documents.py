@@ -17,7 +17,7 @@ from benchmarks import compare
 from conftest import REPOSITORY, Run, need
 from mpirender import errors
 from mpirender.cli import cli
-from mpirender.outputs import SIZE_NAMES
+from mpirender.job.outputs import SIZE_NAMES
 
 README = (REPOSITORY / "README.md").read_text()
 DOCUMENTS = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("benchmarks/*.md")]

@@ -369,7 +369,7 @@ def test_a_missing_encoder_ends_in_its_own_code(run: Run, output: Path, poor_ffm
 
 def test_every_codec_that_can_be_asked_for_is_known_to_ffmpeg_and_to_help(run: Run) -> None:
     from mpirender import ffmpeg
-    from mpirender.choices import CODECS, MOVIES
+    from mpirender.job.options import CODECS, MOVIES
 
     assert [*CODECS, "none"] == list(MOVIES)
     assert {codec for codecs in CODECS.values() for codec in codecs} == set(ffmpeg.RECIPES)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpirender import frames
+from mpirender.job import frames
 
 
 @pytest.mark.parametrize(

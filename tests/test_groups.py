@@ -18,7 +18,7 @@ import pytest
 from conftest import HERE, SIZE, Run, assert_same_pictures, need, pixels
 from mpirender import journal, launcher, memory, roster
 from mpirender.engines import DataFile, Inspection
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
 
 Pattern = Callable[..., Path]

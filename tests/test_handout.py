@@ -14,7 +14,7 @@ import pytest
 from conftest import REPOSITORY, Run, need
 from mpirender import journal, launcher
 from mpirender.handout import parts, place_of_desk
-from mpirender.outputs import Image
+from mpirender.job.outputs import Image
 
 Pattern = Callable[..., Path]
 
@@ -78,7 +78,7 @@ import sys, time
 sys.path.append({repository!r})
 from mpi4py import MPI
 from mpirender import handout, world
-from mpirender.outputs import Image
+from mpirender.job.outputs import Image
 crew = handout.Crew.of(MPI.COMM_WORLD, "dynamic")
 start = time.monotonic(), time.process_time()
 if crew.at_desk:

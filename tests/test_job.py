@@ -8,8 +8,8 @@ import pytest
 from mpirender.asked import job_of
 from mpirender.cli import render, study
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob
-from mpirender.outputs import Size
+from mpirender.job.outputs import Size
+from mpirender.job.render_job import RenderJob
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from conftest import disk
 from mpirender import journal
+from mpirender.job.outputs import Image, Output
 from mpirender.journal import Journal, Tail
-from mpirender.outputs import Image, Output
 
 
 def note(folder: Path, event: str = "take", rank: int = 0, **fields: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 from conftest import Run
 from mpirender import backends, launcher, slurm
 from mpirender.errors import LaunchFailed, UsageError
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.launcher import Casualty, Placement, Way
 from mpirender.slurm import Allocation
 

@@ -17,9 +17,9 @@ from mpirender.engines import measures
 from mpirender.engines.measures import Measure
 from mpirender.engines.overrides import Refused
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob
+from mpirender.job.outputs import Image
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal
-from mpirender.outputs import Image
 
 SMALL = ("--size", "80x50", "--movie", "none")
 NAMES = ("Cone1", "can.ex2", "can.ex2.part", "run(1).vtu")

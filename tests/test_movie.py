@@ -16,8 +16,8 @@ import pytest
 
 from conftest import disk
 from mpirender import ffmpeg, movie
-from mpirender.choices import CODECS
 from mpirender.errors import EncodeFailed, NoSpace, ToolMissing
+from mpirender.job.options import CODECS
 
 KINDS = ("mp4", "webm", "gif", "mkv")
 OTHERS = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs[1:]]  # beside the usual one of each

@@ -13,7 +13,7 @@ from mpirender import journal
 from mpirender.engines import overrides
 from mpirender.engines.overrides import Refused
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 NAMES = ("Cone1", "can.ex2", "can.ex2.part", "RenderView1")
 

@@ -19,7 +19,7 @@ import pytest
 from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, marked, need, pixels, x_servers
 from mpirender import journal, launcher, movie
 from mpirender.engines import pvsm
-from mpirender.outputs import Size
+from mpirender.job.outputs import Size
 
 pytestmark = pytest.mark.slow
 
@@ -409,7 +409,7 @@ def engine_script(folder: Path, state: Path, body: str) -> Path:
 import sys
 sys.path += {[str(REPOSITORY), *launcher.package_folders(launcher.PACKAGES_OF_RANKS)]!r}
 from mpirender.engines import paraview
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 job = RenderJob(scene={str(state)!r}, sizes=("640x360",))
 scene = paraview.open_scene(paraview.prepare(job.scene.read_bytes(), job)[0], job)
 {body}"""

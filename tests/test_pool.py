@@ -426,7 +426,7 @@ from types import SimpleNamespace
 from mpi4py import MPI
 from mpirender import backends
 from mpirender.engines import Ability
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 gpus = [Ability("egl", device, "NVIDIA H100") for device in (0, 1)]
 engine = SimpleNamespace(BACKENDS=("egl",), abilities=lambda job, backend: gpus, settings=lambda ability: {})
 for alone in (0, 1, 2, None):

@@ -16,7 +16,7 @@ import pytest
 from mpirender import display, preflight
 from mpirender.engines import Layout, pvsm
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -489,7 +489,7 @@ try:
 except ImportError:
     from paraview.modules.vtkPVVTKExtensionsCore import vtkPVXMLParser
 from mpirender.engines import pvsm
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 for name in ("_add_functions", "_remove_functions"):  # a new session looks up all documentation, a second each time
     if hasattr(simple, name):

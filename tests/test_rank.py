@@ -17,10 +17,10 @@ import pytest
 
 import mpirender
 from conftest import REPOSITORY, Run, need, pixels
-from mpirender import frames as framesets
 from mpirender import journal, launcher, movie
 from mpirender.errors import FramesMissing
-from mpirender.job import RenderJob
+from mpirender.job import frames as framesets
+from mpirender.job.render_job import RenderJob
 
 SMALL = ("--size", "160x90")
 Pattern = Callable[..., Path]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mpirender import schedule
-from mpirender.choices import DYNAMIC, SCHEDULES
-from mpirender.outputs import Image
+from mpirender.job.options import DYNAMIC, SCHEDULES
+from mpirender.job.outputs import Image
 
 DEALT = [kind for kind in SCHEDULES if kind != DYNAMIC]
 

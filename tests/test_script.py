@@ -11,7 +11,7 @@ import pytest
 
 from conftest import SIZE, Run, assert_same_pictures
 from mpirender import preflight
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.launcher import LARGEST
 
 # As people write them: pictures of its own, a look at a window, data written beside it.

@@ -15,9 +15,9 @@ from PIL import Image as Pillow
 
 from conftest import disk
 from mpirender import assembly, cuts, ffmpeg, gif, journal, movie
-from mpirender.choices import CODECS
 from mpirender.cuts import Cores, Piece
 from mpirender.errors import EncodeFailed
+from mpirender.job.options import CODECS
 from mpirender.journal import Journal
 from mpirender.segments import Film, Packets, unfaithful
 from test_movie import decoded, gif_palettes

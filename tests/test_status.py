@@ -19,7 +19,7 @@ import pytest
 
 from conftest import Run, need
 from mpirender import lock
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal, Record
 from mpirender.lock import Owner
 from mpirender.status import follow, text

@@ -15,8 +15,8 @@ from mpirender.asked import job_of
 from mpirender.cli import render
 from mpirender.errors import UsageError
 from mpirender.fate import Fate
-from mpirender.job import RenderJob
-from mpirender.outputs import EYES, Image, Size
+from mpirender.job.outputs import EYES, Image, Size
+from mpirender.job.render_job import RenderJob
 
 BOTH = "Both Eyes"
 

@@ -11,13 +11,14 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import SIZE, Run, assert_same_pictures, pixels
-from mpirender import journal, movie, schedule, study, variants
+from mpirender import journal, movie, schedule, study
 from mpirender.errors import UsageError
 from mpirender.fate import Fate
-from mpirender.job import RenderJob
-from mpirender.outputs import Image
+from mpirender.job import sweep
+from mpirender.job.outputs import Image
+from mpirender.job.render_job import RenderJob
+from mpirender.job.sweep import Axis
 from mpirender.study import Row
-from mpirender.variants import Axis
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ from mpirender.variants import Axis
     ],
 )
 def test_values_are_listed_or_counted(text: str, values: tuple[str, ...]) -> None:
-    assert variants.parse(text) == Axis(text.partition("=")[0], values)
+    assert sweep.parse(text) == Axis(text.partition("=")[0], values)
 
 
 @pytest.mark.parametrize(
@@ -54,15 +55,15 @@ def test_what_is_no_list_of_values_is_told(text: str, reason: str) -> None:
 
 
 def test_folders_tell_the_values_and_are_never_the_same() -> None:
-    both = [variants.parse("Cone1.Resolution=3,6"), variants.parse("Slice1.Origin=[0,0,1],[0,0,2]")]
-    found = variants.all_of(both)
+    both = [sweep.parse("Cone1.Resolution=3,6"), sweep.parse("Slice1.Origin=[0,0,1],[0,0,2]")]
+    found = sweep.all_of(both)
     assert [one.name for one in found] == [
         f"Resolution={sides},Origin=0_0_{height}" for sides in (3, 6) for height in (1, 2)
     ]
     assert found[1].overrides == ("Cone1.Resolution=3", "Slice1.Origin=[0,0,2]")
-    alike = variants.all_of([variants.parse("A.X=1,2"), variants.parse("B.X=1,2")])
+    alike = sweep.all_of([sweep.parse("A.X=1,2"), sweep.parse("B.X=1,2")])
     assert alike[0].name == "A.X=1,B.X=1"
-    clash = variants.all_of([variants.parse("T.Text='a b','a_b'")])
+    clash = sweep.all_of([sweep.parse("T.Text='a b','a_b'")])
     assert [one.name for one in clash] == ["0000,Text=a_b", "0001,Text=a_b"]
 
 
@@ -107,7 +108,7 @@ def test_the_sheet_has_the_last_property_along_the_top_and_the_rest_down_the_sid
         iio.imwrite(image, np.full((20, 40, 3), 40 * place + 20, np.uint8))
         values = dict(text.split("=") for text in output.overrides)
         rows.append(Row(values, output, 0, str(image.relative_to(tmp_path))))
-    sheet = pixels(study.contact_sheet(job, [variants.parse(text) for text in job.vary], rows))
+    sheet = pixels(study.contact_sheet(job, [sweep.parse(text) for text in job.vary], rows))
     left = sheet.shape[1] - 2 * (40 + study.GAP)
     for place in range(6):
         row, column = divmod(place, 2)

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import REPOSITORY, Run
 from mpirender import submit
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 Pattern = Callable[..., Path]
 RECORDED = Path(__file__).with_name("recorded") / "mpi_render.slurm"

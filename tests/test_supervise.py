@@ -19,7 +19,7 @@ import pytest
 from conftest import Run, disk
 from mpirender import fate, journal, lock, movie, supervise
 from mpirender.errors import LaunchFailed
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
 
 SMALL = ("--size", "160x90", "--ranks", 2)

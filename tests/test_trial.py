@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mpirender import trial
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.launcher import Placement
 
 Try = Callable[[str], str]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Protocol, cast
 
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob
-from mpirender.outputs import Output
+from mpirender.job.outputs import Output
+from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
     import numpy as np

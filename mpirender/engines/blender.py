@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from mpirender import container
 from mpirender.engines import Ability, Check, Inspection, aside, blseen, remembered
 from mpirender.errors import ToolMissing, UsageError, one_line
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
     from mpirender.engines.blscene import BlenderScene

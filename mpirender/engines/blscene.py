@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from mpirender.engines import Independent, Rendered, blfacts, bllook, blseen
 from mpirender.errors import ToolMissing, UsageError, one_line
-from mpirender.job import RenderJob
-from mpirender.outputs import Output
+from mpirender.job.outputs import Output
+from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from mpirender import frames as framesets
 from mpirender.engines import DataFile, Inspection
 from mpirender.engines.words import near, some
-from mpirender.job import RenderJob
-from mpirender.outputs import LARGEST
+from mpirender.job import frames as framesets
+from mpirender.job.outputs import LARGEST
+from mpirender.job.render_job import RenderJob
 
 Facts = Mapping[str, Any]
 # What people call Blender's engines, and its own names for them; EEVEE's depends on the version.

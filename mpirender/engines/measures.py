@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from mpirender.choices import MEASURE
 from mpirender.engines.overrides import Refused, split, unknown
 from mpirender.engines.statefile import State
-from mpirender.job import RenderJob
+from mpirender.job.options import MEASURE
+from mpirender.job.render_job import RenderJob
 
 GROUP = "sources"  # where sources, readers and filters are registered
 

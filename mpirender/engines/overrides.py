@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 
 from mpirender.engines.statefile import State
 from mpirender.engines.words import near, some
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 # Where objects are registered that a user would change; a name that is there more than once is refused.
 GROUPS = ("sources", "representations", "views", "lookup_tables", "piecewise_functions", "scalar_bars", "animation")

@@ -23,8 +23,8 @@ from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvscene import ParaViewScene
 from mpirender.engines.script import is_script
 from mpirender.errors import ToolMissing, UsageError
-from mpirender.job import RenderJob
-from mpirender.outputs import Output
+from mpirender.job.outputs import Output
+from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
     from mpirender.engines.pvscene import Target

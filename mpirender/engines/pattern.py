@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender import frames as framesets
 from mpirender.engines import Ability, Check, DataFile, Independent, Inspection, Rendered
 from mpirender.errors import UsageError
-from mpirender.job import RenderJob
-from mpirender.outputs import Output
+from mpirender.job import frames as framesets
+from mpirender.job.outputs import Output
+from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
     import numpy as np

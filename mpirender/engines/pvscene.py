@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mpirender.engines import Numbers, Ranges, Rendered, colours, merged, pvcolours, pvfacts, pvorder, pvshots
 from mpirender.engines.pverrors import ErrorLog
-from mpirender.job import RenderJob
-from mpirender.outputs import EYES, Output
+from mpirender.job.outputs import EYES, Output
+from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mpirender.choices import BOTH_EYES
-from mpirender.job import RenderJob
-from mpirender.outputs import EYES, Output
+from mpirender.job.options import BOTH_EYES
+from mpirender.job.outputs import EYES, Output
+from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
     import numpy as np

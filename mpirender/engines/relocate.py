@@ -20,7 +20,7 @@ from mpirender.engines import DataFile
 from mpirender.engines.script import is_script
 from mpirender.engines.statefile import State, manager_state, parse_xml
 from mpirender.engines.words import near
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 NAMED = 3  # missing files of a series that a message names
 

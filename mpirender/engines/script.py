@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from mpirender.engines import Inspection
 from mpirender.errors import UsageError, one_line
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 # What a script does that mpirender does itself, or that every rank would do to the same file; left out.
 LEFT_OUT = (

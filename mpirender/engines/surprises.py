@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from mpirender.engines import colours
 from mpirender.engines.statefile import NOT_PICTURES, Proxy, State
 from mpirender.errors import one_line
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP; mode 3 looks at its own frame alone
 RESET_EVERY_TIMESTEP = 3  # RESET_ON_APPLY_AND_TIMESTEP

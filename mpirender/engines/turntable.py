@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from mpirender.engines import surprises
 from mpirender.engines.statefile import State
-from mpirender.job import RenderJob
+from mpirender.job.render_job import RenderJob
 
 STILL_FRAMES = 100  # 4 s at 25 frames a second
 

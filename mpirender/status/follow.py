@@ -15,7 +15,7 @@ from rich.text import Text
 
 from mpirender import lock
 from mpirender.errors import MpirenderError, UsageError
-from mpirender.job import FOLDER, RenderJob
+from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.journal import Tail
 from mpirender.status import text
 from mpirender.status.history import History

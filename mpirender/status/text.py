@@ -7,7 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from mpirender import frames as framesets
+from mpirender.job import frames as framesets
 from mpirender.progress import RENDERING, duration
 from mpirender.roster import unit
 from mpirender.space import amount

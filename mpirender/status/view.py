@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpirender import frames as framesets
 from mpirender.errors import Interrupted, Stopped, one_line
+from mpirender.job import frames as framesets
 from mpirender.lock import Owner
 from mpirender.progress import PHASES, RENDERING, STARTING
 from mpirender.status.history import History, Key, Run, Stretch

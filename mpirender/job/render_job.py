@@ -10,12 +10,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from mpirender import choices, outputs, variants
-from mpirender import frames as framesets
-from mpirender.choices import AUTO, BOTH_EYES, DEFAULT_RATE, DEFAULT_SIZE, FONT_SCALINGS, STEREO_MODES, option
 from mpirender.errors import UsageError
-from mpirender.outputs import Image, Output, Size
-from mpirender.variants import Variant
+from mpirender.job import frames as framesets
+from mpirender.job import options, outputs, sweep
+from mpirender.job.options import AUTO, BOTH_EYES, DEFAULT_RATE, DEFAULT_SIZE, FONT_SCALINGS, STEREO_MODES, option
+from mpirender.job.outputs import Image, Output, Size
+from mpirender.job.sweep import Variant
 
 # Options that are given again for more than one.
 SEVERAL = ("sizes", "files", "views", "layouts", "overrides", "vary", "color_range", "measure")
@@ -165,7 +165,7 @@ class RenderJob:
         set_field(self, "container", str(Path(self.container).absolute()) if self.container else None)
         set_field(self, "frame_rate", str(self.frame_rate) if self.frame_rate is not None else None)
         set_field(self, "sizes", outputs.sizes_of(self.sizes, mistakes))
-        mistakes += choices.mistakes(self)
+        mistakes += options.mistakes(self)
         if mistakes:
             raise UsageError(mistakes)
 
@@ -179,7 +179,7 @@ class RenderJob:
     @property
     def variants(self) -> tuple[Variant, ...]:
         """Every combination of the values that properties take; one without a name where none varies."""
-        return variants.all_of([variants.parse(text) for text in self.vary])
+        return sweep.all_of([sweep.parse(text) for text in self.vary])
 
     @property
     def rate(self) -> Fraction:

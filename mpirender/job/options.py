@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from mpirender import frames as framesets
-from mpirender import variants
-from mpirender.variants import NUMBER
+from mpirender.job import frames as framesets
+from mpirender.job import sweep
+from mpirender.job.sweep import NUMBER
 
 if TYPE_CHECKING:
-    from mpirender.job import RenderJob
+    from mpirender.job.render_job import RenderJob
 
 MOVIES = ("mp4", "webm", "gif", "mkv", "none")
 # The codecs of each kind, the usual one first; images are the png or jpg files themselves.
@@ -112,7 +112,7 @@ def _of_picture(job: RenderJob) -> Iterator[str]:
             yield f"--set {text!r}: write NAME.PROPERTY=VALUE, such as Cone1.Resolution=32"
     for text in job.vary:
         try:
-            variants.parse(text)
+            sweep.parse(text)
         except ValueError as error:
             yield f"--vary {error}"
     for text in job.color_range:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mpirender.variants import Variant, plain
+from mpirender.job.sweep import Variant, plain
 
 SIZE_NAMES = {
     "480p": (640, 480),
