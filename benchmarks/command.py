@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plotting
-from mpirender import __version__, engines, launcher, slurm
+from mpirender import __version__, engines, launcher
 from mpirender.errors import MpirenderError, UsageError
 from mpirender.job.render_job import RenderJob
+from mpirender.system import slurm
 
 RAW = "raw.json"
 WRONG = 1  # exit code of a benchmark that ran, and found what must not be

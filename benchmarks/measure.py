@@ -16,9 +16,10 @@ import imageio.v3 as iio
 import numpy as np
 
 from benchmarks.rows import Case, Row, call, images, log_of, plain_environment, reference
-from mpirender import display, engines, journal, launcher
+from mpirender import engines, journal, launcher
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import FOLDER
+from mpirender.system import xvfb
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
@@ -60,7 +61,7 @@ def shared_display(wanted: bool) -> Iterator[dict[str, str]]:
     if not wanted:
         yield plain_environment()
         return
-    with display.server() as reached:
+    with xvfb.server() as reached:
         yield {**plain_environment(), **reached}
 
 

@@ -12,10 +12,10 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mpirender.display import private_display, type_shared
 from mpirender.engines import Ability, Engine, is_software
 from mpirender.errors import ToolMissing
 from mpirender.job.render_job import RenderJob
+from mpirender.system.xvfb import private_display, type_shared
 
 # By which Slurm and CUDA tell which GPUs are meant for a process, the narrowest first.
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "GPU_DEVICE_ORDINAL")

@@ -230,7 +230,8 @@ def carry_out(
     Args:
         look: makes what a person looks at first.
     """
-    from mpirender import lives, preflight, report, slurm, trial
+    from mpirender import lives, preflight, report, trial
+    from mpirender.system import slurm
 
     if dry_run:
         click.echo("\n".join(dry_run_lines(job)))

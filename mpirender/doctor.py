@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import mpirender
-from mpirender import engines, launcher, readback, slurm, supervise
+from mpirender import engines, launcher, readback, supervise
 from mpirender.engines import Check
 from mpirender.errors import LaunchFailed, MpirenderError
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob
+from mpirender.system import slurm
 
 TRIAL_RANKS = 2
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpirender import launcher, roster
+from mpirender import launcher
 from mpirender.errors import FramesMissing, LaunchFailed
 from mpirender.flight import Flight
 from mpirender.job.options import DYNAMIC
@@ -19,6 +19,7 @@ from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launch import LAUNCH_LOG
 from mpirender.orders import Orders
+from mpirender.system.text import rank_or_group
 
 DEADLY = 2  # deaths for which an image is blamed, then it is set aside
 FRUITLESS = 3  # starts in a row that end without an image done or blamed: it is not the images then
@@ -72,7 +73,7 @@ class Fate:
         self.life = 1
         self.set_aside: dict[Image, str] = {}
         self.reason = ""
-        self.unit = roster.unit(job.ranks_per_frame)
+        self.unit = rank_or_group(job.ranks_per_frame)
         self.proven = False  # whether the launcher has started ranks in a trial
         self._blamed: Counter[Image] = Counter()
         self._log_tails: dict[Image, list[str]] = {}

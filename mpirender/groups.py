@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mpirender import engines, roster
+from mpirender import engines
 from mpirender.engines import Ranges, Rendered
 from mpirender.handout import receive
 from mpirender.job.outputs import Output
+from mpirender.system import host
 
 ORDER = 4  # tag
 SURVEY = "survey"
@@ -42,7 +43,7 @@ def follow(scene: engines.Scene, group: Any) -> None:  # noqa: ANN401
             answer = getattr(scene, name)(*words, **options)
         except Exception as problem:  # the leader tells of it; this rank must be there for the next frame
             error = f"{type(problem).__name__}: {problem}"
-        group.gather((error, roster.peak(), answer if name == SURVEY else None), root=0)
+        group.gather((error, host.peak(), answer if name == SURVEY else None), root=0)
 
 
 class LedScene:

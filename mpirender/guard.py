@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from mpirender import lock, stopping
+from mpirender import lock
 from mpirender.errors import MpirenderError, Stopped
 from mpirender.lock import Lock
+from mpirender.system import signals
 
 BEAT_SECONDS = 1.0
 
@@ -37,14 +38,14 @@ def ended_by_signals() -> Iterator[None]:
     Ctrl-C raises by itself.
     """
 
-    numbers = [number for number in stopping.SIGNALS if number != signal.SIGINT]
+    numbers = [number for number in signals.SIGNALS if number != signal.SIGINT]
 
     def end(number: int, _frame: FrameType | None) -> None:
         for other in numbers:  # one is enough; another would cut short what the first one tidies up
             signal.signal(other, signal.SIG_IGN)
         raise Stopped(f"stopped on {signal.Signals(number).name}; run the same command again")
 
-    with stopping.handling(end, numbers):
+    with signals.handling(end, numbers):
         yield
 
 

@@ -15,10 +15,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from mpirender import schedule, stopping
+from mpirender import schedule
 from mpirender.errors import UsageError
 from mpirender.job.options import DYNAMIC
 from mpirender.job.outputs import Image
+from mpirender.system import signals
 
 PLAN, ASK, PART = 1, 2, 3  # tags: what there is to do, a rank is free, what it is to do next
 SHORTEST, LONGEST = 2e-4, 2e-2  # seconds between two looks
@@ -145,7 +146,7 @@ def serve(world: Any, takers: int) -> None:  # noqa: ANN401
     Args:
         takers: how many there are.
     """
-    stopping.ward_off()  # the ranks hear of signals, and say when they take no more
+    signals.ward_off()  # the ranks hear of signals, and say when they take no more
     plan, _ = receive(world, None, PLAN)
     left = iter(plan)
     at_work = takers

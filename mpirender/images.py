@@ -12,11 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mpirender import engines, journal, roster
+from mpirender import engines, journal
 from mpirender.errors import NoSpace, out_of_space
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal, Record
+from mpirender.system import host
 from mpirender.writing import Facts, Writer, WriterGone
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Painter:
         self._writer = writer
         self._flown: list[Flown] = []  # their places are the writer's tickets
         self._outcomes: dict[Image, Record] = {}
-        self._how = {"level": job.compression_level, "threads": max(roster.threads(), 1)}
+        self._how = {"level": job.compression_level, "threads": max(host.threads(), 1)}
         writer.hold(max(output.width * output.height for output in job.outputs) * CHANNELS)
         for output in job.outputs:
             (job.output / output.name).mkdir(parents=True, exist_ok=True)
@@ -167,7 +168,7 @@ class Painter:
 
     def _finish(self, flown: Flown, facts: Facts) -> None:
         output = self.outputs[flown.image.size]
-        peak = max(roster.peak() + facts.get("memory", 0), flown.memory)
+        peak = max(host.peak() + facts.get("memory", 0), flown.memory)
         measured = {} if flown.measured is None else {"measured": flown.measured}
         self._record(
             "done", flown, **{**facts, "memory": peak}, pixels=[output.width, output.height],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mpirender.errors import BY_EXIT_CODE, NO_SPACE, FramesMissing, LaunchFailed, MpirenderError, NoSpace, UsageError
-from mpirender.processes import end_with_parent
+from mpirender.system.child_process import end_with_parent
 
 END_SECONDS = 10.0  # for mpiexec to end ranks on other nodes, too
 SWEPT_SECONDS = 2.0

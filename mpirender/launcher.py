@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mpirender import container, engines
+from mpirender import engines
 from mpirender.backends import THREAD_LIMITS
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.options import DYNAMIC
 from mpirender.job.render_job import RenderJob
-from mpirender.slurm import Allocation
+from mpirender.system import apptainer
+from mpirender.system.slurm import Allocation
 
 LARGEST = 1_000_000  # ranks
 RANK = "mpirender.rank"
@@ -220,7 +221,7 @@ def program(job: RenderJob, files: Iterable[Path] = ()) -> list[str]:
     Raises:
         ToolMissing: it is not there.
     """
-    return [*container.words(job, files), *engines.for_scene(job.scene).command(job)]
+    return [*apptainer.words(job, files), *engines.for_scene(job.scene).command(job)]
 
 
 def known_by(job: RenderJob) -> list[str]:

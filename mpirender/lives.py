@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 
-from mpirender import journal, slurm, supervise
+from mpirender import journal, supervise
 from mpirender.errors import FramesMissing, LaunchFailed, MpirenderError, Stopped
 from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
 from mpirender.result import RenderResult
-from mpirender.slurm import Allocation
+from mpirender.system import slurm
+from mpirender.system.slurm import Allocation
 
 FRUITLESS = 3  # lives in a row without an image done, all ended by Slurm: it is not bad luck then
 TIME_IS_OVER = "SIGUSR1"  # what mpi_render.slurm has Slurm send; SIGTERM also comes with scancel, which means it

@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpirender import engines, roster
+from mpirender import engines
 from mpirender.engines import Inspection
 from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
 from mpirender.launcher import cores
 from mpirender.space import amount
+from mpirender.system import host
 
 _SHARE = "ranks_per_frame"  # the option by which ranks share frames, which not every engine takes
 USABLE = 0.9  # of a machine's memory: the system, an X server and encoders need some
@@ -44,20 +45,20 @@ class Estimate:
         most = max(self._peaks.values(), default=0)
         seats: dict[str, list[int]] = defaultdict(list)
         for rank, hosts in self._hosts.items():
-            for host in hosts:
-                seats[host].append(rank)
-        for host, ranks in seats.items():
+            for name in hosts:
+                seats[name].append(rank)
+        for name, ranks in seats.items():
             needed = sum(self._peaks.get(rank, most) for rank in ranks)
-            has = self._memory.get(host, 0)
+            has = self._memory.get(name, 0)
             if has and needed > USABLE * has and len(ranks) > 1:
-                return self._told(host, len(ranks), needed, most)
+                return self._told(name, len(ranks), needed, most)
         return ""
 
-    def _told(self, host: str, count: int, needed: int, most: int) -> str:
-        has = self._memory[host]
+    def _told(self, name: str, count: int, needed: int, most: int) -> str:
+        has = self._memory[name]
         fitting = max(int(USABLE * has / most), 1)
         return (
-            f"memory will be short: {count} ranks on {host} take about {amount(needed)} (up to {amount(most)} each), "
+            f"memory will be short: {count} ranks on {name} take about {amount(needed)} (up to {amount(most)} each), "
             f"it has {amount(has)}; take {fitting} rank{'' if fitting == 1 else 's'} there (--ranks){self._instead}"
         )
 
@@ -68,7 +69,7 @@ def advice(inspection: Inspection) -> list[str]:
     for file in inspection.data_files:
         with contextlib.suppress(OSError):  # it is not there, which is told elsewhere
             largest[file.reader] = max(largest[file.reader], Path(file.path).stat().st_size)
-    needed, has, ranks = sum(largest.values()), roster.memory(), cores()
+    needed, has, ranks = sum(largest.values()), host.memory(), cores()
     share = USABLE * has / ranks
     if needed <= share:
         return []

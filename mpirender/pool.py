@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mpirender import container, engines, preflight, reference, slurm, stopping, trial
+from mpirender import engines, preflight, reference, trial
 from mpirender import launcher as launchers
 from mpirender.errors import LaunchFailed, ToolMissing, UsageError
 from mpirender.exchange import Exchange
@@ -32,7 +32,8 @@ from mpirender.launcher import Placement, Way
 from mpirender.pooled import POOL, Orders, shown
 from mpirender.reference import Main
 from mpirender.shift import Limits, Shift, stopped
-from mpirender.slurm import Allocation
+from mpirender.system import apptainer, signals, slurm
+from mpirender.system.slurm import Allocation
 from mpirender.work import Outcome, Work, name_of
 
 __all__ = ["Outcome", "run"]
@@ -91,7 +92,7 @@ def run(
     if not given:
         return []
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(stopping.on_signals())
+        stop = stack.enter_context(signals.on_signals())
         told = told_to(stack, len(given), watch, quiet=quiet)
         allocation = None if launcher == "none" else slurm.allocation()
         placement = placed(job, ranks, len(given), allocation, lambda: stop.asked, told)
@@ -125,7 +126,7 @@ def checked(
     suffix = next(suffix for suffix, name in engines.SUFFIXES.items() if name == engine)
     together = options["launcher"] != "none"
     job = RenderJob(Path.cwd() / f"pool{suffix}", ranks=ranks if together else None, **options)
-    problems = [preflight.launcher_problem(job, os.environ) if together else "", container.problem(job)]
+    problems = [preflight.launcher_problem(job, os.environ) if together else "", apptainer.problem(job)]
     if any(problems):
         raise UsageError(list(filter(None, problems)))
     missing = preflight.missing_tools(job)

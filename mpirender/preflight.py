@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mpirender import container, engines, launcher
+from mpirender import engines, launcher
 from mpirender.engines import Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.options import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE, OF_ENGINES, option
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob
+from mpirender.system import apptainer
 from mpirender.world import WORLD_SIZES
 
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
@@ -39,7 +40,7 @@ def check(job: RenderJob, *, tools: bool = True) -> Inspection:
     except UsageError as error:
         mistakes += error.mistakes
     mistakes += filter(None, [output_problem(job.output)])
-    mistakes += filter(None, [launcher_problem(job, os.environ), container.problem(job)] if tools else [])
+    mistakes += filter(None, [launcher_problem(job, os.environ), apptainer.problem(job)] if tools else [])
     missing = missing_tools(job) if tools and inspection is not None else []
     if mistakes:
         raise UsageError([*mistakes, *missing])

@@ -12,8 +12,9 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
-from mpirender import roster
 from mpirender.journal import Record
+from mpirender.monitor import rank_table
+from mpirender.system.text import rank_or_group, ranks_or_groups
 
 FIRST_LINE_SECONDS = 5.0
 RAREST_LINE_SECONDS = 300.0
@@ -92,7 +93,7 @@ class Counts:
         """Count in what changes the course of the run."""
         if event == "start":
             self.ranks = record["ranks"]
-            self.unit = roster.unit(1 + len(record.get("followers", ())))
+            self.unit = rank_or_group(1 + len(record.get("followers", ())))
         elif event == "note":
             self.news.append(record["text"])
         elif event == "launch" and "job" in record:
@@ -128,7 +129,7 @@ class Counts:
         if record["phase"] == "opened" and "renderer" in record:
             self._opened[record["rank"]] = record
             if len(self._opened) == self.ranks:
-                self.news += [line for line in roster.table(self._opened) if line not in self.news]
+                self.news += [line for line in rank_table.table(self._opened) if line not in self.news]
 
     def _enter(self, phase: str) -> None:
         """Name the phase; what follows rendering counts only when all images are dealt with: ranks get there singly."""
@@ -185,7 +186,7 @@ def headline(record: Record) -> str:
     """Say where the ranks of a Slurm job are started, and in which of its lives."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record["time"]))
     life = f", started for the {ordinal(record['job_life'])} time" if record["job_life"] > 1 else ""
-    ranks = roster.workers(record["ranks"], record.get("ranks_per_frame", 1))
+    ranks = ranks_or_groups(record["ranks"], record.get("ranks_per_frame", 1))
     return f"{at}  Slurm job {record['job']}{life}: {ranks} on {record['nodes']} by {record['launcher']}"
 
 

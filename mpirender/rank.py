@@ -25,7 +25,7 @@ if __name__ == "__main__":
     own = str(Path(__file__).resolve().parents[1])
     sys.path.extend(path for path in [own, *os.environ.get("MPIRENDER_PATH", "").split(os.pathsep)] if path)
 
-from mpirender import assembly, backends, engines, groups, handout, journal, lock, resume, roster, stopping, survey
+from mpirender import assembly, backends, engines, groups, handout, journal, lock, resume, survey
 from mpirender.errors import (
     MpirenderError,
     NoSpace,
@@ -41,6 +41,8 @@ from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal, Record
 from mpirender.orders import Orders
+from mpirender.ranks import roster
+from mpirender.system import signals
 from mpirender.voice import log_of_rank, write_line
 from mpirender.world import check_world, end_all, enter, leave, wait_for_all
 from mpirender.writing import Writer
@@ -94,7 +96,7 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
     with contextlib.ExitStack() as stack:
         orders, beat = take_orders(comm, job, run_id, stack)
         log = stack.enter_context(Journal(job.folder, comm.rank, socket.gethostname()))
-        heard = stopping.on_signals(lambda name: log.write("stop", signal=name), at_once=True)
+        heard = signals.on_signals(lambda name: log.write("stop", signal=name), at_once=True)
         stop = stack.enter_context(heard)
         followers = groups.members(crew.group, crew.world)
         log.write("start", ranks=comm.size, pid=os.getpid(), run=orders.run, life=orders.life, began=age(),
@@ -144,7 +146,7 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
 
 def follow(crew: Crew, job: RenderJob) -> None:
     """Render frames together with the leader of this rank's group, until that has nothing more."""
-    stopping.ward_off()  # the leaders hear of signals
+    signals.ward_off()  # the leaders hear of signals
     groups.members(crew.group, crew.world)
     engine = engines.for_scene(job.scene)
     content, _ = crew.everyone.bcast(None, root=0)

@@ -16,7 +16,7 @@ from pathlib import Path
 from mpirender.errors import EncodeFailed, ToolMissing
 from mpirender.ffmpeg import PIP_LINE, TICKS, expected_sides, expected_stream, read_command
 from mpirender.job.options import CODECS
-from mpirender.processes import end_with_parent
+from mpirender.system.child_process import end_with_parent
 
 # A jpg without its last bytes is worth a mere warning to ffmpeg, and it invents the lower edge. That line is looked for
 # anywhere: a message that comes while another thread is in the middle of a line has no prefix.

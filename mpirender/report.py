@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpirender import roster, spent
+from mpirender import spent
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import cores
+from mpirender.monitor import rank_table
 from mpirender.progress import duration
 from mpirender.result import RenderResult
+from mpirender.system.text import rank_or_group, ranks_or_groups
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +37,7 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     """Say where everything is, how long it took and what a frame cost."""
     count = len(next(iter(result.frames.values())))
     lines = [f"{'done in':>10}  {duration(result.seconds)}"]
-    unit = roster.unit(result.ranks_per_frame)
+    unit = rank_or_group(result.ranks_per_frame)
     cost = (
         f", {result.seconds_per_image:.2f} s each on a {unit}, {unit}s {result.busy:.0%} busy"
         if result.rendered
@@ -43,7 +45,7 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     )
     kept = f", {result.kept} kept from before" if result.kept else ""
     lines.append(f"{'images':>10}  {result.rendered} rendered{kept}{cost}")
-    lines += [f"{'by' if not place else '':>10}  {line}" for place, line in enumerate(result.roster)]
+    lines += [f"{'by' if not place else '':>10}  {line}" for place, line in enumerate(rank_table.table(result.roster))]
     lines += [f"{'' if place else 'time':>10}  {line}" for place, line in enumerate(where_time_went(result))]
     frames = [f"{job.output / output.name}{_of(count)}" for output in job.outputs]
     movies = [f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies]
@@ -79,9 +81,9 @@ def where_time_went(result: RenderResult) -> list[str]:
     if not result.rendered:
         return []
     count, each = len(result.spent), result.ranks_per_frame
-    who = roster.workers(count, each) if count > 1 else f"the {roster.unit(each)}"
+    who = ranks_or_groups(count, each) if count > 1 else f"the {rank_or_group(each)}"
     share = f"{result.efficiency:.0%} of the time of {who} was spent on rendering"
-    return [*spent.table(result.spent, roster.unit(each)), share]
+    return [*spent.table(result.spent, rank_or_group(each)), share]
 
 
 def _of(count: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpirender import journal, roster
+from mpirender import journal
 from mpirender.engines import Numbers
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
@@ -34,7 +34,7 @@ class RenderResult:
         efficiency: share of the time of all ranks, over the whole run, that was spent on rendering; 0 to 1.
         ranks_per_frame: ranks that rendered each frame together; the groups are counted as ranks then.
         measured: numbers about the data of every image, where the job asks for some, those of earlier runs included.
-        roster: which rank rendered where, on which cores and with what, as lines; of the newest start of the ranks.
+        roster: what each rank of the newest launch recorded of where it renders, on which cores and with what.
     """
 
     frames: dict[str, list[Path]]
@@ -51,7 +51,7 @@ class RenderResult:
     efficiency: float
     ranks_per_frame: int
     measured: dict[Image, Numbers]
-    roster: tuple[str, ...]
+    roster: dict[int, Record]
 
 
 def result_of(job: RenderJob, records: Sequence[Record], seconds: float) -> RenderResult:
@@ -76,7 +76,7 @@ def result_of(job: RenderJob, records: Sequence[Record], seconds: float) -> Rend
         efficiency=efficiency(seconds_of, seconds),
         ranks_per_frame=job.ranks_per_frame,
         measured=measured(job, plan["fingerprint"]) if job.measure else {},
-        roster=tuple(roster.table(opened)),
+        roster=opened,
         restarts=sum(record["event"] == "death" for record in records),
         complained=sum(bool(record["complaints"]) for record in done),
         warnings=(*plan["warnings"], *dict.fromkeys(complaints)),

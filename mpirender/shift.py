@@ -17,9 +17,9 @@ from mpirender.journal import Record
 from mpirender.launch import LAUNCH_LOG, Launch, told
 from mpirender.launcher import Placement
 from mpirender.pooled import MODULE, Answer, Hello, Orders, Ready
-from mpirender.slurm import Allocation
 from mpirender.starts import AT_ONCE_SECONDS, Member, Start
-from mpirender.stopping import StopRequest
+from mpirender.system.signals import StopRequest
+from mpirender.system.slurm import Allocation
 from mpirender.work import Remote, Work
 
 POLL_SECONDS = 0.05

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mpirender.system.text import rank_or_group, ranks_or_groups
+
 if TYPE_CHECKING:
     from mpirender.engines import Inspection
     from mpirender.job.render_job import RenderJob
@@ -19,8 +21,9 @@ def command_line(job: RenderJob, placement: Placement) -> str:
 
 def dry_run_lines(job: RenderJob) -> list[str]:
     """Check the job, write it where the command expects it, and say what would be done."""
-    from mpirender import folder, preflight, report, roster, schedule, slurm, supervise, trial
+    from mpirender import folder, preflight, report, schedule, supervise, trial
     from mpirender.job import frames as framesets
+    from mpirender.system import slurm
 
     inspection = preflight.check(job)
     folder.write_down(job)
@@ -30,7 +33,7 @@ def dry_run_lines(job: RenderJob) -> list[str]:
     who = [report.HANDED_OUT]
     if not placement.desk:
         shares = schedule.deal([frame for _ in job.variants for frame in frames], placement.groups, job.schedule)
-        unit = roster.unit(placement.group)
+        unit = rank_or_group(placement.group)
         alone = report.schedule_lines(shares, unit)
         who = alone if combinations == 1 else [f"{unit} {one}: {len(mine)} of them" for one, mine in enumerate(shares)]
     count = f"{len(frames)} frames at {', '.join(map(str, job.outputs))}: {images} images"
@@ -40,7 +43,7 @@ def dry_run_lines(job: RenderJob) -> list[str]:
         count, who = "the frames are known when the script has run; they will be dealt out then; now", []
     return [
         *(f"warning: {warning}" for warning in inspection.warnings),
-        f"{count} on {roster.workers(placement.groups, placement.group)}",
+        f"{count} on {ranks_or_groups(placement.groups, placement.group)}",
         *filter(None, [supervise.leftover(placement)]),
         *who,
         "",

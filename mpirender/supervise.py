@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mpirender import engines, fate, folder, launcher, lock, memory, preflight, roster, slurm, space, stopping, trial
+from mpirender import engines, fate, folder, launcher, lock, memory, preflight, space, trial
 from mpirender.errors import (
     FramesMissing,
     Interrupted,
@@ -31,8 +31,10 @@ from mpirender.launch import LAUNCH_LOG, Launch, sweep, told
 from mpirender.launcher import Placement
 from mpirender.lock import Lock
 from mpirender.result import RenderResult, counts, result_of
-from mpirender.slurm import Allocation
-from mpirender.stopping import StopRequest
+from mpirender.system import signals, slurm
+from mpirender.system.signals import StopRequest
+from mpirender.system.slurm import Allocation
+from mpirender.system.text import ranks_or_groups
 
 POLL_SECONDS = 0.05
 POLL_SECONDS_A_RANK = 0.005  # looking into very many journals, on a file system for many, must not become a load
@@ -56,7 +58,7 @@ def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda re
     run_id = uuid.uuid4().hex[:12]
     try:
         with contextlib.ExitStack() as stack:
-            stop = stack.enter_context(stopping.on_signals())
+            stop = stack.enter_context(signals.on_signals())
             job = preflight.resolved(job)
             images = preflight.images_of(job, preflight.check(job))
             allocation = slurm.allocation()
@@ -106,7 +108,7 @@ def leftover(placement: Placement) -> str:
     if not placement.spare:
         return ""
     left = "1 more is" if placement.spare == 1 else f"{placement.spare} more are"
-    return f"{placement.ranks} ranks make {roster.workers(placement.groups, placement.group)}; {left} not started"
+    return f"{placement.ranks} ranks make {ranks_or_groups(placement.groups, placement.group)}; {left} not started"
 
 
 class Run:

@@ -11,13 +11,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
-from mpirender import launcher, slurm
+from mpirender import launcher
 from mpirender.errors import LaunchFailed, ToolMissing, one_line
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import Placement, Way
-from mpirender.processes import end_with_parent
 from mpirender.rank import PRESENT, TRIAL
-from mpirender.slurm import Allocation
+from mpirender.system import slurm
+from mpirender.system.child_process import end_with_parent
+from mpirender.system.slurm import Allocation
 
 TRIAL_SECONDS = 60.0  # the ranks of a trial load no scene; a launcher that does not fit may wait for ever
 END_SECONDS = 5.0

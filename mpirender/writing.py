@@ -22,8 +22,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender import journal, png, stopping
-from mpirender.processes import end_with_parent
+from mpirender import journal, png
+from mpirender.system import signals
+from mpirender.system.child_process import end_with_parent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,7 +142,7 @@ def _serve(orders: socket.socket, memory: int) -> None:
     code = 1
     try:
         end_with_parent(signal.SIGKILL)
-        stopping.ward_off()  # the rank hears of them, and its images in flight are to end
+        signals.ward_off()  # the rank hears of them, and its images in flight are to end
         _let_go(but=(orders.fileno(), memory))
         desk = _Desk(orders, memory)
         while message := orders.recv(LONGEST):

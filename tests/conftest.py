@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from background import COMMANDS, Background
-from mpirender import display, launcher, movie
+from mpirender import launcher, movie
+from mpirender.system import xvfb
 from second_root import PROGRAMS, WINDOWS, WITH_OSMESA, Root, made
 
 HERE = Path(__file__).parent
@@ -196,7 +197,7 @@ def x_servers(mark: Path) -> list[int]:
 def x_server() -> Iterator[dict[str, str]]:
     """Give ParaView's own SaveAnimation an X server, as people do by hand."""
     need("Xvfb")
-    with display.server() as environment:
+    with xvfb.server() as environment:
         yield environment
 
 

@@ -14,8 +14,8 @@ import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - loads the kind of window t
 from mpi4py import MPI
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
-from mpirender.display import private_display
 from mpirender.rank import leave
+from mpirender.system.xvfb import private_display
 
 comm = MPI.COMM_WORLD
 with private_display(comm):

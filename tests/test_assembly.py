@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from mpirender import assembly, cuts, journal, movie, resume
-from mpirender.display import private_display
 from mpirender.errors import EncodeFailed, FramesMissing, Stopped
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.journal import Journal, put_in_place
+from mpirender.system.xvfb import private_display
 
 pytestmark = pytest.mark.mpi(min_size=2)
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from conftest import Run, need
-from mpirender import container, launcher
+from mpirender import launcher
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import Placement
+from mpirender.system.apptainer import mount_field
+from mpirender.system.apptainer import words as container_words
 
 Pattern = Callable[..., Path]
 
@@ -69,14 +71,14 @@ def scene_with_data(tmp_path: Path) -> Path:
 
 
 def test_a_scene_at_the_top_hides_no_other_folder(apptainer: Path, image: Path, tmp_path: Path) -> None:
-    words = container.words(RenderJob("/x.pattern", tmp_path, container=str(image)))
+    words = container_words(RenderJob("/x.pattern", tmp_path, container=str(image)))
     assert [word for word in words if word.startswith("type=bind")] == [
         f'type=bind,"source={tmp_path}","destination={tmp_path}"'
     ]
 
 
 def test_names_that_mean_something_to_apptainer_survive() -> None:
-    assert container._field("source", Path('/a, "b":c')) == '"source=/a, ""b"":c"'
+    assert mount_field("source", Path('/a, "b":c')) == '"source=/a, ""b"":c"'
 
 
 def test_an_image_that_is_not_there_and_a_missing_apptainer_are_told(run: Run, pattern: Pattern, image: Path) -> None:

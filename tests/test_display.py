@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from conftest import HERE, marked, need, x_servers
-from mpirender import display, launcher
+from mpirender import launcher
 from mpirender.launcher import Placement
+from mpirender.system import xvfb
 
 NAME = b"MIT-MAGIC-COOKIE-1"
 ACCEPTED, REFUSED = 1, 0
@@ -30,14 +31,14 @@ def answer(number: str, cookie: bytes) -> int:
 
 
 @pytest.fixture(autouse=True)
-def xvfb() -> None:
+def need_xvfb() -> None:
     need("Xvfb")
 
 
 def test_only_who_has_the_cookie_gets_in() -> None:
-    with display.server() as environment:
+    with xvfb.server() as environment:
         number, kept = environment["DISPLAY"][1:], Path(environment["XAUTHORITY"])
-        cookie = kept.read_bytes()[-display.COOKIE_BYTES :]
+        cookie = kept.read_bytes()[-xvfb.COOKIE_BYTES :]
         assert answer(number, cookie) == ACCEPTED
         assert answer(number, b"") == REFUSED
         assert answer(number, cookie[::-1]) == REFUSED
@@ -46,7 +47,7 @@ def test_only_who_has_the_cookie_gets_in() -> None:
 
 
 def test_two_servers_have_numbers_and_cookies_of_their_own() -> None:
-    with display.server() as one, display.server() as other:
+    with xvfb.server() as one, xvfb.server() as other:
         assert one["DISPLAY"] != other["DISPLAY"]
         assert Path(one["XAUTHORITY"]).read_bytes() != Path(other["XAUTHORITY"]).read_bytes()
 

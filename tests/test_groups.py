@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 from conftest import HERE, SIZE, Run, assert_same_pictures, need, pixels
-from mpirender import journal, launcher, memory, roster
+from mpirender import journal, launcher, memory
 from mpirender.engines import DataFile, Inspection
 from mpirender.job.render_job import RenderJob
 from mpirender.journal import Record
+from mpirender.system import host as host_limits
 
 Pattern = Callable[..., Path]
 SMALL = ("--size", "80x50", "--movie", "none")
@@ -289,9 +290,9 @@ def test_ranks_of_a_start_before_do_not_count(tmp_path: Path) -> None:
 def test_the_memory_of_this_machine_is_what_the_kernel_says_and_slurm_grants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert 0 < roster.memory() <= total
+    assert 0 < host_limits.memory() <= total
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "100")
-    assert roster.memory() == 100 * 1024**2
+    assert host_limits.memory() == 100 * 1024**2
 
 
 def test_a_run_warns_of_it_once(run: Run, pattern: Pattern) -> None:
@@ -307,12 +308,12 @@ def test_data_that_a_rank_will_not_hold_are_told_before(tmp_path: Path, monkeypa
         (tmp_path / name).write_bytes(bytes(size))
         files.append(DataFile(name[0], "FileName", name, str(tmp_path / name), found=True))
     monkeypatch.setattr(memory, "cores", lambda: 4)
-    monkeypatch.setattr(roster, "memory", lambda: 2000)
+    monkeypatch.setattr(host_limits, "memory", lambda: 2000)
     scene = Inspection(engine="paraview", data_files=tuple(files))
     (told,) = memory.advice(scene)
     assert told == (
         "the data of a frame take 1.1 kB as files and each of 4 ranks has 450 bytes of memory here: give "
         "--ranks-per-frame 3, or fewer --ranks"
     )
-    monkeypatch.setattr(roster, "memory", lambda: 20000)
+    monkeypatch.setattr(host_limits, "memory", lambda: 20000)
     assert memory.advice(scene) == []

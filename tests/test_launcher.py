@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from conftest import Run
-from mpirender import backends, launcher, slurm
+from mpirender import backends, launcher
 from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import Casualty, Placement, Way
-from mpirender.slurm import Allocation
+from mpirender.system import slurm
+from mpirender.system.slurm import Allocation
 
 Pattern = Callable[..., Path]
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import fileseq
 import pytest
 
-from mpirender import display, preflight
+from mpirender import preflight
 from mpirender.engines import Layout, pvsm
 from mpirender.errors import UsageError
 from mpirender.job.render_job import RenderJob
+from mpirender.system import xvfb
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -625,7 +626,7 @@ def made(tmp_path_factory):
     script.write_text(MAKE_STATES)
     libraries = str(Path(fileseq.__file__).parents[1])  # pure Python, at the end of ParaView's own path
     argv = [program, str(script), str(top), str(REPOSITORY), libraries]
-    with display.server() as reached:  # a reader of several timesteps renders when it is shown
+    with xvfb.server() as reached:  # a reader of several timesteps renders when it is shown
         environment = {**os.environ, **reached, "PYTHONPATH": ""}
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert (top / "told.json").exists(), done.stdout + done.stderr

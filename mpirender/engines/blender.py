@@ -24,10 +24,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender import container
-from mpirender.engines import Ability, Check, Inspection, aside, blseen, remembered
+from mpirender.engines import Ability, Check, Inspection, blseen, remembered
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.render_job import RenderJob
+from mpirender.system import apptainer, child_process
 
 if TYPE_CHECKING:
     from mpirender.engines.blscene import BlenderScene
@@ -134,7 +134,7 @@ def _about(job: RenderJob, *, afresh: bool = False) -> dict[str, Any]:
 
 def _program(job: RenderJob) -> list[str]:
     """Return what runs Blender's Python, in a container where the job has one."""
-    return [*container.words(job), *command(job)]
+    return [*apptainer.words(job), *command(job)]
 
 
 def _ask(program: Sequence[str], *words: str) -> dict[str, Any]:
@@ -154,8 +154,8 @@ def _ask(program: Sequence[str], *words: str) -> dict[str, Any]:
         try:
             for _ in range(2):  # it may be killed along with others, which says nothing of it
                 done = subprocess.run(
-                    question, env=aside.environment(), stdin=subprocess.DEVNULL, capture_output=True,
-                    timeout=LOOK_SECONDS, check=False, preexec_fn=aside.step_aside,
+                    question, env=child_process.environment(), stdin=subprocess.DEVNULL, capture_output=True,
+                    timeout=LOOK_SECONDS, check=False, preexec_fn=child_process.detach,
                 )  # fmt: skip
                 if done.returncode != -signal.SIGKILL:
                     break

@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from mpirender.engines import DataFile, Inspection
-from mpirender.engines.words import near, some
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import LARGEST
 from mpirender.job.render_job import RenderJob
+from mpirender.system.text import near, some
 
 Facts = Mapping[str, Any]
 # What people call Blender's engines, and its own names for them; EEVEE's depends on the version.

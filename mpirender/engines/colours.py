@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mpirender.engines.statefile import State
-from mpirender.engines.words import near
 from mpirender.job.options import COLOR_RANGE
 from mpirender.job.render_job import RenderJob
+from mpirender.system.text import near
 
 Range = tuple[float, float]
 CLAMP, DATA, GLOBAL = "clamp", "data", "global"

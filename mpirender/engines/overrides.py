@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from mpirender.engines.statefile import State
-from mpirender.engines.words import near, some
 from mpirender.job.render_job import RenderJob
+from mpirender.system.text import near, some
 
 # Where objects are registered that a user would change; a name that is there more than once is refused.
 GROUPS = ("sources", "representations", "views", "lookup_tables", "piecewise_functions", "scalar_bars", "animation")

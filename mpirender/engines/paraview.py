@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender import container, stopping
 from mpirender.engines import Ability, Check, Inspection, pvwindow, remembered
 from mpirender.engines.pverrors import ErrorLog
 from mpirender.engines.pvscene import ParaViewScene
@@ -25,6 +24,7 @@ from mpirender.engines.script import is_script
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
+from mpirender.system import apptainer, signals
 
 if TYPE_CHECKING:
     from mpirender.engines.pvscene import Target
@@ -71,7 +71,7 @@ def verify(job: RenderJob, *, afresh: bool = False) -> None:
     Raises:
         ToolMissing: it is not.
     """
-    program = [*container.words(job), command(job)[0]]
+    program = [*apptainer.words(job), command(job)[0]]
     place = None if job.container else remembered.place_of(program, "version")
     if place is not None and not afresh and remembered.recall(place):
         return
@@ -97,11 +97,11 @@ def mpiexec(job: RenderJob) -> str | None:
 def version(job: RenderJob) -> str:
     """Return what pvbatch says of itself (``5.11.0``), empty when it is not there or says nothing of the kind."""
     try:
-        question = [*container.words(job), command(job)[0], "--no-mpi", "--version"]
+        question = [*apptainer.words(job), command(job)[0], "--no-mpi", "--version"]
         for _ in range(2):  # it may be killed along with others, which says nothing of it
             answer = subprocess.run(
                 question, capture_output=True, text=True, timeout=60, check=False,
-                preexec_fn=stopping.ward_off,
+                preexec_fn=signals.ward_off,
             )  # fmt: skip
             if answer.returncode != -signal.SIGKILL:
                 break
@@ -135,7 +135,7 @@ def checks(job: RenderJob) -> Sequence[Check]:
     """Look for pvbatch, and ask it what it can render with here."""
     found = version(job)
     try:
-        program = [*container.words(job), command(job)[0]]
+        program = [*apptainer.words(job), command(job)[0]]
     except ToolMissing:
         return (Check("pvbatch", False, "not found", CURE),)
     if not found:

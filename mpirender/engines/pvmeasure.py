@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from mpirender.engines import Numbers
 from mpirender.engines.measures import GROUP, Measure, parse
-from mpirender.engines.words import near, some
 from mpirender.errors import UsageError
+from mpirender.system.text import near, some
 
 # Associations of vtkDataObject in which an array is looked for, in this order: points, cells, rows of a table, fields.
 ASSOCIATIONS = (0, 1, 6, 2)

@@ -8,9 +8,9 @@ from typing import Any
 
 from mpirender.engines.overrides import GROUPS, Refused, split, value_of
 from mpirender.engines.pvcamera import OF_CAMERA
-from mpirender.engines.words import MOST_TOLD, near, some
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
+from mpirender.system.text import MOST_TOLD, near, some
 
 # Domains that say what a property can take; ranges that depend on the data are mere suggestions.
 RANGES = ("vtkSMIntRangeDomain", "vtkSMDoubleRangeDomain")

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from mpirender.engines import DataFile, Inspection, colours, measures, overrides, surprises, turntable
 from mpirender.engines.relocate import file_properties, relocate
 from mpirender.engines.statefile import NOT_PICTURES, State
-from mpirender.engines.words import near
 from mpirender.job import frames as framesets
 from mpirender.job.options import ALL
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob
+from mpirender.system.text import near
 
 INSPECTED = ("HD", "4K")  # sizes whose cost is told where none is asked for
 

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mpirender import display
-from mpirender.engines import Ability, aside, remembered
+from mpirender.engines import Ability, remembered
 from mpirender.engines.pvprobe import SAYS
 from mpirender.errors import ToolMissing, one_line
+from mpirender.system import child_process, xvfb
 
 WINDOWS = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow", "glx": "vtkXOpenGLRenderWindow"}
 CURES = {
@@ -81,7 +81,7 @@ def ask_on_display(pvbatch: Sequence[str], shown_on: str) -> Ability:
     if shown_on:
         return ask(pvbatch, Ability("glx"), {"DISPLAY": shown_on})[0]
     try:
-        with display.server() as reached:
+        with xvfb.server() as reached:
             return ask(pvbatch, Ability("glx"), reached)[0]
     except ToolMissing as error:
         return Ability("glx", problem=str(error))
@@ -93,12 +93,12 @@ def ask(pvbatch: Sequence[str], wanted: Ability, reached: Mapping[str, str] | No
     Args:
         reached: environment variables by which it reaches an X server.
     """
-    environment = aside.environment(**settings(wanted), **reached or {})
+    environment = child_process.environment(**settings(wanted), **reached or {})
     command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.pvprobe"]
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS,
-            check=False, preexec_fn=aside.step_aside,
+            check=False, preexec_fn=child_process.detach,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return replace(_impossible(wanted, f"{pvbatch[-1]} cannot be asked ({one_line(str(error))})"), sure=False), 0

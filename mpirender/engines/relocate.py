@@ -19,8 +19,8 @@ from pathlib import Path
 from mpirender.engines import DataFile
 from mpirender.engines.script import is_script
 from mpirender.engines.statefile import State, manager_state, parse_xml
-from mpirender.engines.words import near
 from mpirender.job.render_job import RenderJob
+from mpirender.system.text import near
 
 NAMED = 3  # missing files of a series that a message names
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from mpirender.job import frames as framesets
 from mpirender.progress import RENDERING, duration
-from mpirender.roster import unit
 from mpirender.space import amount
 from mpirender.status.view import WAITING, RankStatus, Status
+from mpirender.system.text import rank_or_group
 
 RANKS_SHOWN = 32
 LINES_OF_A_KIND = 10
@@ -59,7 +59,7 @@ def _head(seen: Status) -> list[str]:
     failed_lines = [f"{_named(failure.size, failure.frames)}: {failure.reason}" for failure in news]
     rows += [("failed", line) for line in _few(failed_lines, "reasons")]
     rows += [("warning", line) for line in _few(seen.warnings, "warnings")]
-    rows += [("renderer", line) for line in _renderers(seen.ranks, unit(seen.ranks_per_frame))]
+    rows += [("renderer", line) for line in _renderers(seen.ranks, rank_or_group(seen.ranks_per_frame))]
     return [f"{label:>{LABEL}}  {text}" for label, text in rows]
 
 
@@ -104,7 +104,7 @@ def _rank_lines(seen: Status, most: int, width: int | None = None) -> list[str]:
     if len(shown) > most:
         worst = sorted(shown, key=lambda rank: _worry(seen, rank), reverse=True)
         shown, others = worst[:most], worst[most:]
-    titles = [unit(seen.ranks_per_frame), *TITLES]
+    titles = [rank_or_group(seen.ranks_per_frame), *TITLES]
     rows = [_cells(seen, rank) for rank in shown]
     table = _table(titles, rows)
     for title in FIRST_TO_GO:
@@ -138,7 +138,7 @@ def _cells(seen: Status, rank: RankStatus) -> dict[str, str]:
         image = _named(rank.size or "", str(rank.frame))
         doing = f"{image} for {_span(_age(seen, rank.taken))}" if doing == RENDERING else f"{doing} in {image}"
     return {
-        unit(seen.ranks_per_frame): str(rank.rank),
+        rank_or_group(seen.ranks_per_frame): str(rank.rank),
         "host": ",".join(host.split(".")[0] for host in rank.host.split(",")),
         "images": str(rank.images),
         "s/image": "" if rank.seconds_per_image is None else f"{rank.seconds_per_image:.2f}",

@@ -18,9 +18,9 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-from mpirender import stopping
 from mpirender.errors import ToolMissing
-from mpirender.processes import end_with_parent
+from mpirender.system import signals
+from mpirender.system.child_process import end_with_parent
 
 END = signal.SIGINT
 COOKIE_BYTES = 16
@@ -149,4 +149,4 @@ def _first_line(pipe: int) -> str:
 def _end_with_rank() -> None:
     """Leave the server only the signal with which its rank ends it: with it the images in flight would be lost."""
     end_with_parent(END)
-    stopping.ward_off(but=(END,))
+    signals.ward_off(but=(END,))

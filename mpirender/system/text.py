@@ -20,3 +20,18 @@ def some(words: Collection[str]) -> str:
     told = list(dict.fromkeys(words))
     more = len(told) - MOST_TOLD
     return ", ".join(told[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
+def rank_or_group(ranks_per_frame: int) -> str:
+    """Return what renders a frame: a rank, or a group of them."""
+    return "rank" if ranks_per_frame == 1 else "group"
+
+
+def ranks_or_groups(count: int, ranks_per_frame: int) -> str:
+    """Say what renders the frames: ``6 ranks``, ``3 groups of 2 ranks``.
+
+    Args:
+        count: how many frames are rendered at a time.
+    """
+    what = f"{count} {rank_or_group(ranks_per_frame)}{'' if count == 1 else 's'}"
+    return what if ranks_per_frame == 1 else f"{what} of {ranks_per_frame} ranks"

@@ -52,11 +52,11 @@ def _mounts(job: RenderJob, files: Iterable[Path]) -> list[str]:
     folders |= {folder.resolve() for folder in folders}
     folders.discard(Path("/"))  # which cannot be mounted over that of the image
     outermost = [one for one in sorted(folders) if one.is_dir() and not folders.intersection(one.parents)]
-    pairs = [(_field("source", folder), _field("destination", folder)) for folder in outermost]
+    pairs = [(mount_field("source", folder), mount_field("destination", folder)) for folder in outermost]
     return [word for pair in pairs for word in ("--mount", ",".join(["type=bind", *pair]))]
 
 
-def _field(name: str, folder: Path) -> str:
+def mount_field(name: str, folder: Path) -> str:
     """Write a field of --mount, which is read as a line of a CSV file."""
     text = str(folder).replace('"', '""')
     return f'"{name}={text}"'

@@ -1,0 +1,1 @@
+"""The machine: signals, child processes, files, host limits, Slurm, X servers, containers and text helpers."""
