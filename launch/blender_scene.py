@@ -1,4 +1,4 @@
-"""Make the Blender file of README's page on Blender: a wave that runs through a field of beads.
+"""Make the Blender file shown on the documentation page on Blender: a wave that runs through a field of beads.
 
 python launch/blender_scene.py waves.blend        in a Python that has bpy
 """

@@ -1,7 +1,9 @@
-"""README and the other documents are true: links, options, exit codes, and the commands they show."""
+"""The documents are true: links, options, exit codes, environment variables, and the commands that they show."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import os
 import re
 import shlex
@@ -13,25 +15,45 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import compare
 from conftest import REPOSITORY, Run, need
 from mpirender import errors
 from mpirender.cli import cli
 from mpirender.job.outputs import SIZE_NAMES
 
-README = (REPOSITORY / "README.md").read_text()
-DOCUMENTS = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("benchmarks/*.md")]
+DOCS = REPOSITORY / "docs"
+README = REPOSITORY / "README.md"
+PAGES = [README, *sorted(DOCS.rglob("*.md")), REPOSITORY / "benchmarks" / "README.md"]
+DOCUMENTS = [*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
+TEXTS = {page: page.read_text() for page in DOCUMENTS}
+BENCHMARKS = ("compare", "scaling", "schedules", "memory", "movie", "writing")  # those with a parser of their own
+README_BYTES = 8192
+
+# Options of programs whose help the tests do not read: tests/run.sh, pvbatch, srun, benchmarks.backends.
+OTHER_OPTIONS = {"--no-mpi", "--fast", "--help", "--mpi", "--open-mode", "--sym", "--sheet"}
+
+VARIABLE = re.compile(
+    r"(SLURMD?|MPIRENDER|OMPI|PRTE|PMIX?|CUDA|GPU|VTK|LP|OSPRAY|OMP|OPENBLAS|XDG|HWLOC|IMAGEIO|AV_LOG|LD|BLENDER)_\w+"
+    r"|PYTHON[A-Z]+|DISPLAY|XAUTHORITY|PATH|HOME|TMPDIR"
+)
+ENGINE_NAMES = {"BLENDER_EEVEE", "BLENDER_EEVEE_NEXT", "BLENDER_WORKBENCH"}  # Blender's names of its render engines
+OF_CONTAINER = {"PYTHONHOME", "PYTHONSTARTUP", "PYTHONNOUSERSITE"}  # set and emptied inside launch/paraview.def only
 
 
-def shown_commands(program: str) -> list[str]:
-    """Return the lines of README's code blocks that start with this program."""
-    lines = [line for block in README.split("```")[1::2] for line in block.splitlines()]
-    return [line for line in lines if line.split(" ")[0] == program]
+def blocks(text: str) -> list[str]:
+    """Return the code blocks of a page, without those of Python."""
+    return [block for block in text.split("```")[1::2] if not block.startswith("python\n")]
+
+
+def shown_commands(start: str) -> list[str]:
+    """Return the lines of code blocks that begin with these words, each once, continued lines joined."""
+    text = "\n".join(block.replace("\\\n", " ") for page in PAGES for block in blocks(TEXTS[page]))
+    lines = [line.strip() for line in text.splitlines()]
+    return list(dict.fromkeys(line for line in lines if line.startswith(f"{start} ")))
 
 
 @pytest.fixture
 def folder(scenes: SimpleNamespace, tmp_path: Path) -> Path:
-    """Give README's scenes their names: an orbit of 1000 frames, and a state whose data has moved."""
+    """Give the scenes of the pages their names: an orbit of 1000 frames, and a state whose data has moved."""
     orbit = scenes.state("orbit").read_text()
     longer = re.sub(r'(name="NumberOfFrames"[^>]*>\s*<Element index="0" value=)"\d+"', r'\1"1000"', orbit)
     assert longer != orbit
@@ -46,7 +68,7 @@ def folder(scenes: SimpleNamespace, tmp_path: Path) -> Path:
 
 
 def bring_blend(request: pytest.FixtureRequest, folder: Path, text: str) -> None:
-    """Bring the Blender file of README along where a text needs it: not every Python can make it."""
+    """Bring the Blender file of the pages if a text needs it: not every Python can make it."""
     if ".blend" in text:
         shutil.copy(request.getfixturevalue("blends").file("shot"), folder)
 
@@ -57,7 +79,7 @@ OF_A_RUN = [command for command in ALL if command.split()[1] in ("status", "enco
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [command for command in ALL if command not in OF_A_RUN])
-def test_the_commands_of_readme_are_accepted(
+def test_the_commands_shown_are_accepted(
     request: pytest.FixtureRequest, run: Run, folder: Path, apptainer: Path, command: str
 ) -> None:
     """Rendering is checked as far as --dry-run goes: scene, data, options, programs; submitting as far as --print.
@@ -75,7 +97,7 @@ def test_the_commands_of_readme_are_accepted(
 
 
 @pytest.mark.slow
-def test_the_commands_of_readme_about_a_run_work_on_one(run: Run, folder: Path) -> None:
+def test_the_commands_shown_about_a_run_work_on_one(run: Run, folder: Path) -> None:
     assert run("render", "orbit.pvsm", "--frames", "0-2", "--size", "480p", cwd=folder).returncode == 0
     for command in OF_A_RUN:
         done = run(*shlex.split(command, comments=True)[1:], cwd=folder)
@@ -83,12 +105,20 @@ def test_the_commands_of_readme_about_a_run_work_on_one(run: Run, folder: Path) 
         assert done.stdout
 
 
-PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+@pytest.mark.parametrize("command", shown_commands("python -m"))
+def test_the_benchmarks_shown_have_these_options(command: str) -> None:
+    module, *words = shlex.split(command, comments=True)[2:]
+    importlib.import_module(module).parser().parse_args(words)
+
+
+PYTHON = dict.fromkeys(
+    script for page in PAGES for script in re.findall(r"```python\n(.*?)```", TEXTS[page], re.DOTALL)
+)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", PYTHON, ids=lambda script: script.strip().splitlines()[-1].strip())
-def test_the_python_of_readme_runs(request: pytest.FixtureRequest, folder: Path, script: str) -> None:
+def test_the_python_shown_runs(request: pytest.FixtureRequest, folder: Path, script: str) -> None:
     bring_blend(request, folder, script)
     (folder / "example.py").write_text(script)
     done = subprocess.run([sys.executable, "example.py"], cwd=folder, capture_output=True, text=True, check=False)
@@ -98,15 +128,19 @@ def test_the_python_of_readme_runs(request: pytest.FixtureRequest, folder: Path,
 
 
 @pytest.mark.slow
-def test_the_folder_that_readme_shows_is_what_a_run_leaves(run: Run, folder: Path) -> None:
-    assert run("render", "orbit.pvsm", "--frames", "0-1", cwd=folder).returncode == 0
+def test_the_folder_shown_is_what_a_run_leaves(run: Run, folder: Path) -> None:
+    assert run("render", "orbit.pvsm", "--frames", "0-1", "--ranks", 2, cwd=folder).returncode == 0
+    page = TEXTS[DOCS / "reference" / "output-folder.md"]
     for name in ("HD/frame_000000.png", "orbit_HD.mp4", "contact_sheet.png", ".mpirender"):
         assert (folder / "orbit_renders" / name).exists()
-        assert name.split("/")[0] in README
+        assert name.split("/")[0] in page
+    left = {path.name for path in (folder / "orbit_renders" / ".mpirender").iterdir()}
+    shown = set(re.findall(r"^\| `([\w.-]+)`", page, re.MULTILINE))
+    assert left - {"rank-0001.jsonl", "rank-0001.log"} == shown - {"lock"}
 
 
 @pytest.mark.slow
-def test_the_mpiexec_line_of_readme_is_the_one_that_is_run(run: Run, folder: Path) -> None:
+def test_the_mpiexec_line_shown_is_the_one_that_is_run(run: Run, folder: Path) -> None:
     (line,) = shown_commands("mpiexec")
     shown = run("render", "orbit.pvsm", "--ranks", 8, "--dry-run", cwd=folder).stdout.splitlines()[-1]
     words = [word for word in shlex.split(shown)[1:] if not re.match(r"[A-Z_0-9a-z]+=", word)]
@@ -114,26 +148,48 @@ def test_the_mpiexec_line_of_readme_is_the_one_that_is_run(run: Run, folder: Pat
     assert words[-1] == str(folder / line.split()[-1])
 
 
-def test_readme_names_only_options_that_exist(tmp_path: Path) -> None:
-    (tmp_path / "slurm.conf").write_text("ClusterName=x\nSlurmctldHost=localhost\n")
-    environment = {**os.environ, "SLURM_CONF": str(tmp_path / "slurm.conf")}
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Return the options that mpirender, its benchmarks and sbatch have."""
+    configuration = tmp_path_factory.mktemp("slurm") / "slurm.conf"
+    configuration.write_text("ClusterName=x\nSlurmctldHost=localhost\n")
+    environment = {**os.environ, "SLURM_CONF": str(configuration)}
     of_sbatch = subprocess.run([need("sbatch"), "--help"], env=environment, capture_output=True, text=True, check=True)
     known = {name for command in cli.commands.values() for parameter in command.params for name in parameter.opts}
-    known |= {name for action in compare.parser()._actions for name in action.option_strings}
-    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {
-        "--no-mpi",
-        "--fast",
-        "--help",
-        "--open-mode",
-        "--mpi",
-        "--sym",
-    }
-    assert used - set(re.findall(r"--[a-z][a-z-]+", of_sbatch.stdout)) <= known
+    for name in BENCHMARKS:
+        parser = importlib.import_module(f"benchmarks.{name}").parser()
+        known |= {option for action in parser._actions for option in action.option_strings}
+    return known | OTHER_OPTIONS | set(re.findall(r"--[a-z][a-z-]+", of_sbatch.stdout))
 
 
-def test_readme_names_every_exit_code() -> None:
-    table = {int(code) for code in re.findall(r"^\| (\d+) \|", README, flags=re.MULTILINE)}
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_pages_name_only_options_that_exist(options: set[str], page: Path) -> None:
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXTS[page])) <= options
+
+
+def test_the_page_of_exit_codes_names_every_one() -> None:
+    page = TEXTS[DOCS / "reference" / "exit-codes.md"]
+    table = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
     assert table == {0, *errors.BY_EXIT_CODE}
+
+
+def variables_in(path: Path) -> set[str]:
+    """Return the names of environment variables in a source file: in Python, strings and the names of arguments."""
+    text = path.read_text()
+    if path.suffix != ".py":
+        return set(re.findall(r"(?:\$\{?|export |^ *|,)([A-Z_]+)(?==|\b)", text, re.MULTILINE))
+    nodes = list(ast.walk(ast.parse(text)))
+    strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return strings | {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg}
+
+
+def test_the_page_of_environment_variables_is_complete() -> None:
+    sources = [*(REPOSITORY / "mpirender").rglob("*.py"), *(REPOSITORY / "launch").iterdir()]
+    found = {name for path in sources if path.is_file() for name in variables_in(path) if VARIABLE.fullmatch(name)}
+    table = re.findall(r"^\| (`.*?) \|", TEXTS[DOCS / "reference" / "environment-variables.md"], re.MULTILINE)
+    listed = set(re.findall(r"`(\w+)`", " ".join(table)))
+    # Compiled into a pattern: variables that decide which drivers ParaView finds.
+    assert listed - {"LD_PRELOAD"} == found - ENGINE_NAMES - OF_CONTAINER
 
 
 def test_the_sizes_that_help_names_exist(run: Run) -> None:
@@ -142,14 +198,38 @@ def test_the_sizes_that_help_names_exist(run: Run) -> None:
     assert set(named) <= set(SIZE_NAMES)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", TEXTS[page]):
         if "://" not in link:
-            assert (document.parent / link).exists(), link
+            path, _, heading = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            assert target.exists(), link
+            assert not heading or heading in headings(target), link
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_index_links_every_page_by_its_title() -> None:
+    index = dict(map(reversed, re.findall(r"^- \[(.*?)\]\((.*?)\)$", TEXTS[DOCS / "README.md"], re.MULTILINE)))
+    pages = {str(page.relative_to(DOCS)): page for page in DOCS.rglob("*.md") if page != DOCS / "README.md"}
+    assert index == {name: page.read_text().splitlines()[0].removeprefix("# ") for name, page in pages.items()}
+
+
+def test_every_picture_is_shown_on_a_page() -> None:
+    shown = {Path(name).name for text in TEXTS.values() for name in re.findall(r"!\[.*?\]\((.*?)\)", text)}
+    assert {path.name for path in (DOCS / "images").iterdir()} == shown
+
+
+def test_readme_is_short() -> None:
+    assert len(README.read_bytes()) <= README_BYTES
 
 
 @pytest.mark.parametrize("name", ["demo.sh", "run.sh"])
 def test_the_two_commands_of_readme_exist(name: str) -> None:
-    (path,) = re.findall(rf"bash (\S+/{re.escape(name)})", README)
+    (path,) = re.findall(rf"bash (\S+/{re.escape(name)})", TEXTS[README])
     assert (REPOSITORY / path).is_file()

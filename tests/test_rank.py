@@ -258,7 +258,7 @@ def test_nothing_hostile_in_a_path_matters(run: Run, pattern: Pattern, tmp_path:
 def test_a_rank_opens_few_small_files_and_a_frame_only_its_own(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """As README says; a thousand ranks do it at once, on one file system. Modules are compiled, as pip leaves them."""
+    """A thousand ranks do it at once, on one file system. Modules are compiled, as pip leaves them."""
     need("strace")
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(REPOSITORY / "mpirender")], check=True)
     traced = tmp_path / "pvbatch"
@@ -273,7 +273,8 @@ def test_a_rank_opens_few_small_files_and_a_frame_only_its_own(
     calls = (tmp_path / "trace.1").read_text().splitlines()
     opened = {line.split('"')[1] for line in calls if re.search(r"\bopen(at)?\(", line) and "ENOENT" not in line}
     ours = {name for name in opened if any(Path(name).is_relative_to(root) for root in (REPOSITORY, sys.prefix))}
-    (told,) = re.findall(r"a rank opens (\d+) files of mpirender", (REPOSITORY / "README.md").read_text())
+    page = REPOSITORY / "docs" / "how-to" / "start-thousands-of-ranks.md"
+    (told,) = re.findall(r"Each opens (\d+) mpirender files", page.read_text())
     assert len({name for name in ours if Path(name).is_file()}) == pytest.approx(int(told), abs=3)
     assert not [name for name in ours if "/numpy/" in name], "ParaView's own is taken"
     begun = [line for line in calls if " resumed>" not in line]  # what another process's call came between

@@ -615,14 +615,16 @@ def test_a_pool_goes_on_without_a_node_that_crashes(cluster: Cluster, tmp_path: 
     assert {host for *_, host in outcomes[-4:]} == {"n1", "n3"}
 
 
-# --- README
+# --- The documents
 
 
-def test_the_sbatch_lines_of_readme_are_accepted(cluster: Cluster, scenes: SimpleNamespace, tmp_path: Path) -> None:
+def test_the_sbatch_lines_of_the_documents_are_accepted(
+    cluster: Cluster, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
     """The first is run to its end; the others ask for more nodes than there are, and wait."""
     shutil.copytree(REPOSITORY / "launch", tmp_path / "launch")
     shutil.copy(scenes.state("orbit"), tmp_path)
-    text = (REPOSITORY / "README.md").read_text()
+    text = (REPOSITORY / "docs" / "how-to" / "slurm.md").read_text()
     lines = re.findall(r"^sbatch .*", text, re.MULTILINE)
     numbers = []
     for line in lines:
