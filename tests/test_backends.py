@@ -13,8 +13,9 @@ import pytest
 from conftest import need
 from mpirender import backends
 from mpirender.backends import Kind
-from mpirender.engines import Ability, pvwindow, remembered
-from mpirender.engines.pvprobe import SAYS
+from mpirender.engines import Ability, probe_cache
+from mpirender.engines.paraview import backends as paraview_backends
+from mpirender.engines.paraview.backend_probe import SAYS
 from mpirender.errors import ToolMissing
 from mpirender.job.render_job import RenderJob
 from mpirender.monitor import rank_table
@@ -185,7 +186,7 @@ GOOD = {"painted": True, "capabilities": f"OpenGL vendor string:  Mesa\nOpenGL r
 
 def test_a_window_that_is_painted_is_an_ability() -> None:
     said = answer("vtkEGLRenderWindow", 2, **GOOD)
-    assert pvwindow.judge(Ability("egl", 1), 0, said, "") == (Ability("egl", 1, CPU), 2)
+    assert paraview_backends.judge(Ability("egl", 1), 0, said, "") == (Ability("egl", 1, CPU), 2)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_a_window_that_is_painted_is_an_ability() -> None:
 def test_what_cannot_be_has_a_reason_and_a_cure(
     wanted: str, code: int, said: str, complained: str, problem: str
 ) -> None:
-    found, _ = pvwindow.judge(Ability(wanted), code, said, complained)
+    found, _ = paraview_backends.judge(Ability(wanted), code, said, complained)
     assert problem in found.problem
     assert "; " in found.problem
     assert found.never == ("built for" in problem)
@@ -222,11 +223,11 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 
 def test_every_egl_device_is_asked_for_once_and_remembered(asked: tuple[Path, Path]) -> None:
     program, count = asked
-    first = pvwindow.abilities([str(program)], "egl")
+    first = paraview_backends.abilities([str(program)], "egl")
     assert [(one.device, one.renderer) for one in first] == [(0, CPU), (1, CPU)]
-    assert pvwindow.abilities([str(program)], "egl") == first
+    assert paraview_backends.abilities([str(program)], "egl") == first
     assert count.read_text().split() == ["0", "1"]
-    pvwindow.abilities([str(program)], "egl", afresh=True)
+    paraview_backends.abilities([str(program)], "egl", afresh=True)
     assert count.read_text().split() == ["0", "1"] * 2
 
 
@@ -236,18 +237,18 @@ def test_a_first_device_that_is_broken_hides_no_other(asked: tuple[Path, Path], 
     (tmp_path / "another").write_text(answer("vtkOSOpenGLRenderWindow"))
     broken = f"echo Failed to create >&2; exec cat {tmp_path}/another"
     program.write_text(f'#!/bin/sh\n[ "$VTK_EGL_DEVICE_INDEX" = 0 ] && {{ {broken}; }}\ncat {tmp_path}/answer\n')
-    first, second = pvwindow.abilities([str(program)], "egl")
+    first, second = paraview_backends.abilities([str(program)], "egl")
     assert (first.device, "no EGL device can be used" in first.problem) == (0, True)
     assert second == Ability("egl", 1, CPU)
 
 
 def test_another_binary_or_driver_is_asked_anew(asked: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     program, count = asked
-    pvwindow.abilities([str(program)], "egl")
+    paraview_backends.abilities([str(program)], "egl")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/driver")
-    pvwindow.abilities([str(program)], "egl")
+    paraview_backends.abilities([str(program)], "egl")
     program.write_text(program.read_text() + "# newer\n")
-    pvwindow.abilities([str(program)], "egl")
+    paraview_backends.abilities([str(program)], "egl")
     assert len(count.read_text().split()) == 6
 
 
@@ -255,7 +256,7 @@ def test_what_was_impossible_is_asked_again_when_it_is_insisted_on(asked: tuple[
     program, count = asked
     (tmp_path / "answer").write_text("")
     for insisted in (False, False, True):
-        assert pvwindow.abilities([str(program)], "osmesa", insisted=insisted)[0].problem
+        assert paraview_backends.abilities([str(program)], "osmesa", insisted=insisted)[0].problem
     assert len(count.read_text().splitlines()) == 2
 
 
@@ -263,7 +264,7 @@ def test_what_was_kept_from_answering_is_not_remembered(asked: tuple[Path, Path]
     program, count = asked
     program.write_text(f"#!/bin/sh\necho x >>{count}\nkill -KILL $$\n")
     for _ in range(2):
-        assert "killed while it was asked" in pvwindow.abilities([str(program)], "osmesa")[0].problem
+        assert "killed while it was asked" in paraview_backends.abilities([str(program)], "osmesa")[0].problem
     assert len(count.read_text().split()) == 2
 
 
@@ -271,21 +272,21 @@ def test_a_signal_for_the_rank_does_not_reach_what_it_asks(asked: tuple[Path, Pa
     """Slurm sends it to every process of a step."""
     program = asked[0]
     program.write_text(program.read_text().replace("cat ", "kill -TERM $$; kill -USR1 $$\ncat "))
-    assert not pvwindow.abilities([str(program)], "egl")[0].problem
+    assert not paraview_backends.abilities([str(program)], "egl")[0].problem
 
 
 def test_where_nothing_can_be_remembered_it_works_all_the_same(
     asked: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
-    assert len(pvwindow.abilities([str(asked[0])], "egl")) == 2
+    assert len(paraview_backends.abilities([str(asked[0])], "egl")) == 2
 
 
 def test_an_answer_that_was_cut_short_is_asked_for_again(asked: tuple[Path, Path]) -> None:
-    place = remembered.place_of([str(asked[0])], "egl")
+    place = probe_cache.place_of([str(asked[0])], "egl")
     place.parent.mkdir(parents=True)
     place.write_text('[{"backend": "eg')
-    assert len(pvwindow.abilities([str(asked[0])], "egl")) == 2
+    assert len(paraview_backends.abilities([str(asked[0])], "egl")) == 2
 
 
 @pytest.mark.slow
@@ -294,14 +295,14 @@ def test_a_real_pvbatch_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     pvbatch = need("pvbatch")
-    (glx,) = pvwindow.abilities([pvbatch], "glx")
+    (glx,) = paraview_backends.abilities([pvbatch], "glx")
     assert (glx.problem, glx.software) == ("", True)
-    (egl,) = pvwindow.abilities([pvbatch], "egl")
+    (egl,) = paraview_backends.abilities([pvbatch], "egl")
     assert egl.never
     monkeypatch.setenv("PATH", str(tmp_path))
-    (glx,) = pvwindow.abilities([pvbatch], "glx")
+    (glx,) = paraview_backends.abilities([pvbatch], "glx")
     assert "Xvfb is not installed" in glx.problem
-    (glx,) = pvwindow.abilities([pvbatch], "glx", shown_on=":987")
+    (glx,) = paraview_backends.abilities([pvbatch], "glx", shown_on=":987")
     assert "pvbatch dies of it" in glx.problem
     assert not list(tmp_path.glob("core*"))
 

@@ -19,7 +19,7 @@ import pytest
 
 from conftest import Run, assert_same_pictures, disk, need, pixels
 from mpirender import journal, movie
-from mpirender.engines import blseen
+from mpirender.engines.blender.inspect import inspection_of
 from mpirender.job.render_job import RenderJob
 from mpirender.journal import Tail
 
@@ -271,7 +271,7 @@ def test_without_blender_it_is_told_how_to_get_it(run: Run, blends: SimpleNamesp
 
 def facts(blends: SimpleNamespace, name: str, tmp_path: Path) -> dict[str, object]:
     answer = tmp_path / "answer.json"
-    look = [sys.executable, "-m", "mpirender.engines.bllook", str(answer), str(blends.file(name))]
+    look = [sys.executable, "-m", "mpirender.engines.blender.query", str(answer), str(blends.file(name))]
     subprocess.run(look, check=True, stdout=subprocess.DEVNULL)
     return json.loads(answer.read_text())
 
@@ -280,15 +280,15 @@ def test_what_else_would_surprise_is_told(blends: SimpleNamespace, tmp_path: Pat
     found = facts(blends, "quick", tmp_path)
     scene = found["scenes"]["Scene"]
     job = RenderJob(blends.file("quick"))
-    assert blseen.inspection(found, job).warnings == blseen.inspection(found, job).mistakes == ()
+    assert inspection_of(found, job).warnings == inspection_of(found, job).mistakes == ()
     newer = {**found, "saved": [found["app"][0], found["app"][1] + 1, 0]}
-    assert "newer than the 4.5 that renders it" in blseen.inspection(newer, job).warnings[0]
+    assert "newer than the 4.5 that renders it" in inspection_of(newer, job).warnings[0]
     for change, told in (
         ({"stamp": True}, "the pictures show when or where they were rendered"),
         ({"file_outputs": ["File Output"]}, "File Output in the compositor writes files"),
     ):
         changed = {**found, "scenes": {"Scene": {**scene, **change}}}
-        assert told in blseen.inspection(changed, job).warnings[0]
+        assert told in inspection_of(changed, job).warnings[0]
     for change, told in (
         ({"first": -2, "last": 1}, "begins at frame -2, and images are counted from 0"),
         ({"last": 0}, "has no frames: it ends at 0, before 1"),
@@ -298,8 +298,8 @@ def test_what_else_would_surprise_is_told(blends: SimpleNamespace, tmp_path: Pat
         ({"size": [20000, 2]}, "its size 20000x2 is not possible"),
     ):
         changed = {**found, "scenes": {"Scene": {**scene, **change}}}
-        assert told in blseen.inspection(changed, job).mistakes[0]
-    many = blseen.inspection({**found, "missing": [["image 'a'", f"/{n}"] for n in range(12)]}, job).mistakes
+        assert told in inspection_of(changed, job).mistakes[0]
+    many = inspection_of({**found, "missing": [["image 'a'", f"/{n}"] for n in range(12)]}, job).mistakes
     assert (len(many), many[-1]) == (11, "and 2 more files that are missing")
 
 

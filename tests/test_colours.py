@@ -9,7 +9,7 @@ import pytest
 
 from conftest import HERE, SIZE, Run, assert_same_pictures
 from mpirender import engines, journal, survey
-from mpirender.engines import colours
+from mpirender.engines.paraview import color_range
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
@@ -28,9 +28,9 @@ def test_a_range_goes_from_less_to_more() -> None:
 
 def test_arrays_have_ways_of_their_own() -> None:
     texts = ("global", "RTData=60,260", "a=b=clamp")
-    assert [colours.how(texts, array) for array in ("RTData", "a=b", "other")] == ["60,260", "clamp", "global"]
-    assert colours.how(texts[1:], "other") is None
-    assert (colours.fixed("-1e2, .5"), colours.fixed("global")) == ((-100.0, 0.5), None)
+    assert [color_range.how(texts, array) for array in ("RTData", "a=b", "other")] == ["60,260", "clamp", "global"]
+    assert color_range.how(texts[1:], "other") is None
+    assert (color_range.fixed("-1e2, .5"), color_range.fixed("global")) == ((-100.0, 0.5), None)
 
 
 def test_they_are_part_of_the_job_its_command_and_its_pixels() -> None:

@@ -13,9 +13,9 @@ import pytest
 
 from conftest import SIZE, Run, assert_same_pictures
 from mpirender import report, result, table
-from mpirender.engines import measures
-from mpirender.engines.measures import Measure
-from mpirender.engines.overrides import Refused
+from mpirender.engines.paraview import measure_spec
+from mpirender.engines.paraview.measure_spec import Measure
+from mpirender.engines.paraview.overrides import Refused
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
@@ -37,14 +37,14 @@ NAMES = ("Cone1", "can.ex2", "can.ex2.part", "run(1).vtu")
     ],
 )
 def test_sources_and_arrays_may_hold_dots(text: str, source: str, array: str, integral: bool) -> None:
-    assert measures.parse(text, NAMES) == Measure(text, source, array, integral)
+    assert measure_spec.parse(text, NAMES) == Measure(text, source, array, integral)
     assert RenderJob("x.pvsm", measure=text).measure == (text,)
 
 
 @pytest.mark.parametrize("text", ["Cone2.p", "integral(Cone2).p"])
 def test_a_source_that_is_not_there_is_answered_with_the_near_one(text: str) -> None:
     with pytest.raises(Refused, match=r"no source called 'Cone2', did you mean 'Cone1'\?; it has: Cone1, can.ex2"):
-        measures.parse(text, NAMES)
+        measure_spec.parse(text, NAMES)
 
 
 @pytest.mark.parametrize("text", ["", "Cone1", ".p", "Cone1.", "integral(Cone1)", "integral(can.ex2)", "integral().p"])

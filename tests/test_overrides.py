@@ -10,8 +10,8 @@ import pytest
 
 from conftest import HERE, SIZE, Run, assert_same_pictures
 from mpirender import journal
-from mpirender.engines import overrides
-from mpirender.engines.overrides import Refused
+from mpirender.engines.paraview import overrides
+from mpirender.engines.paraview.overrides import Refused
 from mpirender.errors import UsageError
 from mpirender.job.render_job import RenderJob
 

@@ -18,7 +18,7 @@ import pytest
 
 from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, marked, need, pixels, x_servers
 from mpirender import journal, launcher, movie
-from mpirender.engines import pvsm
+from mpirender.engines.paraview import inspect
 from mpirender.job.outputs import Size
 
 pytestmark = pytest.mark.slow
@@ -182,7 +182,7 @@ def test_inspect_counts_the_passes_as_paraview_does(pvbatch: Run, tmp_path: Path
         "    print('times', *proxy.GetScaleFactorsAndSize(pair(width, height), pair(across, down)))\n"
     )
     lines = [line.split()[1:] for line in pvbatch(script).stdout.splitlines() if line.startswith("times")]
-    assert [tuple(map(int, line)) for line in lines] == [pvsm.passes(case[:2], case[2:]) for case in cases]
+    assert [tuple(map(int, line)) for line in lines] == [inspect.passes(case[:2], case[2:]) for case in cases]
 
 
 def test_labels_of_axes_do_not_jump_between_frames_of_different_ranks(

@@ -14,7 +14,8 @@ import fileseq
 import pytest
 
 from mpirender import preflight
-from mpirender.engines import Layout, pvsm
+from mpirender.engines import Layout
+from mpirender.engines.paraview.inspect import State, inspect_state, relocate
 from mpirender.errors import UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.system import xvfb
@@ -74,16 +75,16 @@ def job(tmp_path, monkeypatch):
 
 
 def mistakes(content, job):
-    return list(pvsm.inspect(content, job).mistakes)
+    return list(inspect_state(content, job).mistakes)
 
 
 def warnings(content, job, read_by=""):
-    return list(pvsm.inspect(content, job, read_by).warnings)
+    return list(inspect_state(content, job, read_by).warnings)
 
 
 def refusal(content):
     with pytest.raises(UsageError) as error:
-        pvsm.State.parse(content, "s.pvsm")
+        State.parse(content, "s.pvsm")
     assert len(error.value.mistakes) == 1 and "\n" not in str(error.value)
     return str(error.value)
 
@@ -126,15 +127,15 @@ def test_a_python_state_is_recognised():
 
 
 def test_a_bare_manager_state_and_a_byte_order_mark_are_read():
-    bare = ET.tostring(pvsm.State.parse(state(), "s").root)
-    assert pvsm.State.parse(b"\xef\xbb\xbf" + bare, "s").version == "5.11.0"
+    bare = ET.tostring(State.parse(state(), "s").root)
+    assert State.parse(b"\xef\xbb\xbf" + bare, "s").version == "5.11.0"
 
 
 # ---- frames ----------------------------------------------------------------------------------------------------------
 
 
 def times(**options):
-    return pvsm.State.parse(state(scene=animation(**options)), "s").times
+    return State.parse(state(scene=animation(**options)), "s").times
 
 
 def test_a_sequence_divides_its_time_into_frames():
@@ -186,7 +187,7 @@ FOUR_VIEWS = (
 
 
 def test_the_first_render_view_by_name_is_in_front(job):
-    seen = pvsm.inspect(state(CLOCK, view=FOUR_VIEWS), job())
+    seen = inspect_state(state(CLOCK, view=FOUR_VIEWS), job())
     assert seen.views == ("Apple", "Chart", "Sheet", "Zebra")
     assert seen.layouts == (Layout("Empty", ()), Layout("Layout #2", ("Apple", "Chart")))
 
@@ -220,8 +221,8 @@ def test_a_state_without_view_is_refused(job):
 
 def relocated(content, job):
     """Return paths in the relocated state, the data files and the mistakes."""
-    out, files, wrong = pvsm.relocate(pvsm.State.parse(content, "s"), job)
-    again = pvsm.State.parse(out, "s")
+    out, files, wrong = relocate(State.parse(content, "s"), job)
+    again = State.parse(out, "s")
     found = [element.get("value") for element in again.root.iterfind("Proxy/Property[@name='FileName']/Element")]
     return found, files, wrong
 
@@ -235,7 +236,7 @@ def touch(*paths):
 def test_a_state_whose_files_are_there_stays_as_it_is_to_the_byte(job, tmp_path):
     touch(tmp_path / "data.vtu")
     content = state(reader(tmp_path / "data.vtu", ""))
-    out, files, wrong = pvsm.relocate(pvsm.State.parse(content, "s"), job())
+    out, files, wrong = relocate(State.parse(content, "s"), job())
     assert (out, wrong) == (content, [])
     assert [(file.path, file.found) for file in files] == [(str(tmp_path / "data.vtu"), True)]
 
@@ -330,17 +331,17 @@ def test_signs_that_xml_escapes_survive_relocation(job, tmp_path):
     touch(tmp_path / "new" / "a & <b> ü.vtu")
     code = proxy(11, "filters", "ProgrammableFilter", prop("Script", "if a &lt; b:&#10;&#9;print(&quot;ü&amp;&quot;)"))
     content = state(reader("/gone/a &amp; &lt;b&gt; ü.vtu"), code)
-    out, (file,), wrong = pvsm.relocate(pvsm.State.parse(content, "s"), job(data_dir=tmp_path / "new"))
+    out, (file,), wrong = relocate(State.parse(content, "s"), job(data_dir=tmp_path / "new"))
     assert file.found and not wrong
-    assert pvsm.State.parse(out, "s").by_id["11"].values("Script") == ['if a < b:\n\tprint("ü&")']
+    assert State.parse(out, "s").by_id["11"].values("Script") == ['if a < b:\n\tprint("ü&")']
 
 
 def test_a_prefix_follows_its_files(job, tmp_path):
     touch(tmp_path / "new" / "can.ex2")
     extra = prop("FilePrefix", "/gone/can") + prop("FilePattern", "%s")
     content = state(reader("/gone/can.ex2", extra=extra))
-    out, files, _ = pvsm.relocate(pvsm.State.parse(content, "s"), job(data_dir=tmp_path / "new"))
-    assert pvsm.State.parse(out, "s").by_id["10"].values("FilePrefix") == [str(tmp_path / "new" / "can")]
+    out, files, _ = relocate(State.parse(content, "s"), job(data_dir=tmp_path / "new"))
+    assert State.parse(out, "s").by_id["10"].values("FilePrefix") == [str(tmp_path / "new" / "can")]
     assert len(files) == 1
 
 
@@ -636,7 +637,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def look(made, monkeypatch):
     monkeypatch.chdir(made)
-    return lambda name: pvsm.inspect((made / f"{name}.pvsm").read_bytes(), RenderJob(f"{name}.pvsm"))
+    return lambda name: inspect_state((made / f"{name}.pvsm").read_bytes(), RenderJob(f"{name}.pvsm"))
 
 
 def told(made):
@@ -700,7 +701,7 @@ def test_a_state_of_megabytes_is_inspected_in_well_under_a_second(made, tmp_path
     proxies = content[content.index(b"<Proxy group") : content.index(b"<ProxyCollection")]
     big = content.replace(b"<ProxyCollection", proxies * (4_000_000 // len(proxies)) + b"<ProxyCollection", 1)
     start = time.process_time()
-    pvsm.inspect(big, RenderJob(tmp_path / "s.pvsm"))
+    inspect_state(big, RenderJob(tmp_path / "s.pvsm"))
     assert time.process_time() - start < 1
 
 
@@ -709,10 +710,10 @@ def test_a_state_of_megabytes_is_inspected_in_well_under_a_second(made, tmp_path
 )
 def test_passes_that_one_pass_would_save_are_told(job, sides, told):
     view = proxy(3, "views", "RenderView", prop("ViewSize", *sides)) + collection("views", p3="RenderView1")
-    advice = pvsm.inspect(state(view=view), job(sizes=("HD", "4K"))).advice
+    advice = inspect_state(state(view=view), job(sizes=("HD", "4K"))).advice
     assert len(advice) == (told is not None)
     assert told is None or told in advice[0]
-    assert not pvsm.inspect(state(view=view), job(sizes=("HD", "4K"), one_pass=True)).advice
+    assert not inspect_state(state(view=view), job(sizes=("HD", "4K"), one_pass=True)).advice
 
 
 def test_an_axes_grid_around_data_that_changes_costs_less_in_contiguous_blocks(job):

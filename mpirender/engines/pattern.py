@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Ability, Check, DataFile, Independent, Inspection, Rendered
+from mpirender.engines.base import Ability, Check, DataFile, Independent, Inspection, Rendered
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Output

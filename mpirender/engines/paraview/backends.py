@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mpirender.engines import Ability, remembered
-from mpirender.engines.pvprobe import SAYS
+from mpirender.engines import probe_cache
+from mpirender.engines.base import Ability
+from mpirender.engines.paraview.backend_probe import SAYS
 from mpirender.errors import ToolMissing, one_line
 from mpirender.system import child_process, xvfb
 
@@ -51,7 +52,7 @@ def abilities(
         afresh: ask also where the answer is remembered.
         insisted: ask also where it is remembered as impossible: someone may have mended it.
     """
-    place = remembered.place_of(pvbatch, backend)
+    place = probe_cache.place_of(pvbatch, backend)
     known = [] if afresh or shown_on else recall(place)
     if known and not (insisted and all(ability.problem for ability in known)):
         return known
@@ -65,14 +66,14 @@ def abilities(
     else:
         answers = [ask(pvbatch, Ability(backend))[0]]
     if not shown_on and all(ability.sure for ability in answers):
-        remembered.keep(place, [asdict(ability) for ability in answers])
+        probe_cache.keep(place, [asdict(ability) for ability in answers])
     return answers
 
 
 def recall(place: Path) -> list[Ability]:
     """Return what is remembered of what pvbatch can do, nothing if there is no such thing."""
     with contextlib.suppress(TypeError):  # written by another version
-        return [Ability(**fields) for fields in remembered.recall(place) or []]
+        return [Ability(**fields) for fields in probe_cache.recall(place) or []]
     return []
 
 
@@ -94,7 +95,7 @@ def ask(pvbatch: Sequence[str], wanted: Ability, reached: Mapping[str, str] | No
         reached: environment variables by which it reaches an X server.
     """
     environment = child_process.environment(**settings(wanted), **reached or {})
-    command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.pvprobe"]
+    command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.paraview.backend_probe"]
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mpirender.engines import surprises
-from mpirender.engines.statefile import State
+from mpirender.engines.paraview import state_warnings
+from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
 
 STILL_FRAMES = 100  # 4 s at 25 frames a second
@@ -29,7 +29,7 @@ def still_frames(state: State, job: RenderJob) -> int | None:
     count = job.camera.partition(":")[2]
     if count:
         return int(count)
-    return None if state.timesteps or surprises.may_move(state) else STILL_FRAMES
+    return None if state.timesteps or state_warnings.may_move(state) else STILL_FRAMES
 
 
 def times(state: State, job: RenderJob) -> tuple[float, ...]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from mpirender.engines import colours
-from mpirender.engines.statefile import NOT_PICTURES, Proxy, State
+from mpirender.engines.paraview import color_range
+from mpirender.engines.paraview.state_xml import NOT_PICTURES, Proxy, State
 from mpirender.errors import one_line
 from mpirender.job.render_job import RenderJob
 
@@ -147,9 +147,9 @@ def shared_colours(state: State, job: RenderJob) -> Iterator[str]:
     """
     if job.ranks_per_frame == 1:
         return
-    of_all, of_arrays = colours.wishes(job.color_range)
+    of_all, of_arrays = color_range.wishes(job.color_range)
     names = updated_colours(state, job, (GROW_EVERY_TIMESTEP, RESET_EVERY_TIMESTEP))
-    asked = colours.CLAMP in (of_all, *of_arrays.values())
+    asked = color_range.CLAMP in (of_all, *of_arrays.values())
     if names or asked:
         which = "--color-range clamp" if asked else f"the colour map of {_listed(names)}"
         yield (
@@ -165,7 +165,7 @@ def growing_colours(state: State, job: RenderJob) -> list[str]:
 
 def updated_colours(state: State, job: RenderJob, modes: Sequence[int]) -> list[str]:
     """Return the arrays whose colour map is in one of these modes, unless another range is asked for."""
-    of_all, of_arrays = colours.wishes(job.color_range)
+    of_all, of_arrays = color_range.wishes(job.color_range)
     usual = next((proxy.number("TransferFunctionResetMode", 0) for proxy in state.proxies
                   if proxy.type == "GeneralSettings"), 0.0)  # fmt: skip
     used = {key for proxy in state.proxies if proxy.group == "representations" and proxy.number("Visibility", 1)

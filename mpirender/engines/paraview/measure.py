@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from mpirender.engines import Numbers
-from mpirender.engines.measures import GROUP, Measure, parse
+from mpirender.engines.base import Numbers
+from mpirender.engines.paraview.measure_spec import GROUP, Measure, parse
 from mpirender.errors import UsageError
 from mpirender.system.text import near, some
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from mpirender.engines import Ranges, colours, merged
-from mpirender.engines.surprises import GROW_EVERY_TIMESTEP
+from mpirender.engines.base import Ranges, merged
+from mpirender.engines.paraview import color_range
+from mpirender.engines.paraview.state_warnings import GROW_EVERY_TIMESTEP
 
 CLAMP_MODE = "Clamp and update every timestep"
 FROZEN_MODE = "Never"
@@ -63,7 +64,7 @@ def growing(views: Sequence[Any], texts: Sequence[str]) -> list[tuple[Any, str, 
     """
     parts = []
     for item in coloured(views):
-        if colours.how(texts, item.array) is None and _mode(item.table) == GROW_EVERY_TIMESTEP:
+        if color_range.how(texts, item.array) is None and _mode(item.table) == GROW_EVERY_TIMESTEP:
             parts.append((item.table, "RGBPoints", list(item.table.RGBPoints)))
             opacity = getattr(item.representation, "ScalarOpacityFunction", None)
             if opacity is not None:
@@ -95,14 +96,14 @@ def settle(views: Sequence[Any], texts: Sequence[str], found: Ranges) -> None:
         found: by array, those that had to be found.
     """
     for item in coloured(views):
-        how = colours.how(texts, item.array)
+        how = color_range.how(texts, item.array)
         if how is None:
             continue
-        if how == colours.CLAMP:
+        if how == color_range.CLAMP:
             item.table.AutomaticRescaleRangeMode = CLAMP_MODE
             continue
         item.table.AutomaticRescaleRangeMode = FROZEN_MODE
-        limits = colours.fixed(how) or found.get(item.array)
+        limits = color_range.fixed(how) or found.get(item.array)
         if limits is not None:
             for function in (item.table, getattr(item.representation, "ScalarOpacityFunction", None)):
                 if function is not None:

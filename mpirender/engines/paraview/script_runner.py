@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mpirender.engines.script import LEFT_OUT, ONCE
+from mpirender.engines.paraview.script_source import LEFT_OUT, ONCE
 from mpirender.errors import UsageError, one_line
 
 

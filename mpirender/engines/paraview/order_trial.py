@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mpirender.errors import UsageError
 
 if TYPE_CHECKING:
-    from mpirender.engines.pvscene import ParaViewScene
+    from mpirender.engines.paraview.scene import ParaViewScene
 
 SCRIPTED = ("vtkPythonProgrammableFilter", "vtkPythonAlgorithm")  # the second is that of Python plugins
 TRIED = 2  # the frame: what a script keeps of two frames is told from what it keeps of one

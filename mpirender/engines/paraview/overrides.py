@@ -1,7 +1,7 @@
 """Properties of a scene set to other values: ``--set NAME.PROPERTY=VALUE``, in the words of ParaView's Python.
 
 Names are those of the state's registrations (what the Pipeline Browser shows); whether they are there is known from
-the file alone. Which properties an object has, and which values these take, only ParaView knows (:mod:`pvset`).
+the file alone. Only ParaView knows which properties an object has and which values they take (:mod:`set_properties`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ast
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from mpirender.engines.statefile import State
+from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import near, some
 

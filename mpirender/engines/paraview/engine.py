@@ -1,7 +1,7 @@
 """The ParaView engine: states (.pvsm) rendered in pvbatch.
 
-Only this module and those beside it whose names begin with ``pv`` import paraview, inside functions. What only rank 0
-needs, or only some scenes, is imported inside functions as well: very many ranks read their program at once.
+paraview is imported inside functions. So is what only rank 0 needs, or only some scenes: very many ranks read their
+program at once.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Ability, Check, Inspection, pvwindow, remembered
-from mpirender.engines.pverrors import ErrorLog
-from mpirender.engines.pvscene import ParaViewScene
-from mpirender.engines.script import is_script
+from mpirender.engines import probe_cache
+from mpirender.engines.base import Ability, Check, Inspection
+from mpirender.engines.paraview import backends
+from mpirender.engines.paraview.error_log import ErrorLog
+from mpirender.engines.paraview.scene import ParaViewScene
+from mpirender.engines.paraview.script_source import is_script
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.system import apptainer, signals
 
 if TYPE_CHECKING:
-    from mpirender.engines.pvscene import Target
+    from mpirender.engines.paraview.scene import Target
 
 KILLED_SECONDS = 1.0  # in which whoever kills all processes of a run has come to this one
-BACKENDS = tuple(pvwindow.WINDOWS)
+BACKENDS = tuple(backends.WINDOWS)
 SCENES = "ParaView states"
 OPTIONS = (
     "views", "layouts", "data_dir", "files", "overrides", "vary", "camera", "color_range", "measure",
@@ -72,14 +74,14 @@ def verify(job: RenderJob, *, afresh: bool = False) -> None:
         ToolMissing: it is not.
     """
     program = [*apptainer.words(job), command(job)[0]]
-    place = None if job.container else remembered.place_of(program, "version")
-    if place is not None and not afresh and remembered.recall(place):
+    place = None if job.container else probe_cache.place_of(program, "version")
+    if place is not None and not afresh and probe_cache.recall(place):
         return
     found, words = version(job), shlex.join(program)
     if not found:
         raise ToolMissing(f"{words} does not say that it is ParaView; see what it says: {words} --version; {CURE}")
     if place is not None:
-        remembered.keep(place, found)
+        probe_cache.keep(place, found)
 
 
 def mpiexec(job: RenderJob) -> str | None:
@@ -114,18 +116,19 @@ def version(job: RenderJob) -> str:
 
 def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     """Say what is in a state and what would go wrong, from its XML alone; of a script, what its text tells."""
-    from mpirender.engines import pvsm, script
+    from mpirender.engines.paraview.inspect import inspect_state
+    from mpirender.engines.paraview.script_source import inspect_script
 
-    return script.inspect(scene, job) if is_script(job) else pvsm.inspect(scene, job, read_by)
+    return inspect_script(scene, job) if is_script(job) else inspect_state(scene, job, read_by)
 
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     """Return the state with its data files where they are now, and those files; a script as it is."""
-    from mpirender.engines import pvsm
+    from mpirender.engines.paraview.inspect import State, relocate
 
     if is_script(job):
         return scene, []
-    content, files, mistakes = pvsm.relocate(pvsm.State.parse(scene, job.scene.name), job)
+    content, files, mistakes = relocate(State.parse(scene, job.scene.name), job)
     if mistakes:
         raise UsageError(mistakes)
     return content, [Path(file.path) for file in files]
@@ -140,7 +143,7 @@ def checks(job: RenderJob) -> Sequence[Check]:
         return (Check("pvbatch", False, "not found", CURE),)
     if not found:
         return (Check("pvbatch", False, f"{shlex.join(program)} (does not say that it is ParaView)", CURE),)
-    seen = list(pvwindow.seen_by(program))
+    seen = list(backends.seen_by(program))
     return (
         Check("pvbatch", True, f"{shlex.join(program)}, ParaView {found}"),
         *(_check_of(ability) for ability in seen),
@@ -162,14 +165,14 @@ def _check_of(ability: Ability) -> Check:
 
 
 def abilities(job: RenderJob, backend: str) -> Sequence[Ability]:
-    """Return what pvbatch can render with a backend on this machine, device by device; see :mod:`pvwindow`."""
+    """Return what pvbatch can render with a backend on this machine, device by device; see :mod:`backends`."""
     insisted = job.backend == backend or job.gpus is not None
-    return pvwindow.abilities([command(job)[0]], backend, shown_on=job.display or "", insisted=insisted)
+    return backends.abilities([command(job)[0]], backend, shown_on=job.display or "", insisted=insisted)
 
 
 def settings(ability: Ability) -> Mapping[str, str]:
     """Return the environment in which ParaView renders so."""
-    return pvwindow.settings(ability)
+    return backends.settings(ability)
 
 
 def divide(group: int, rank: int) -> None:
@@ -205,9 +208,9 @@ def open_scene(scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -
         _check_sizes(targets, job.outputs)
     opened = ParaViewScene(simple, targets, job, errors, still_frames=_still_frames(scene, job))
     if job.overrides or job.vary:
-        from mpirender.engines import pvset
+        from mpirender.engines.paraview import set_properties
 
-        pvset.check_arrays(job)
+        set_properties.check_arrays(job)
     opened.measure(job.measure, group)
     if seen is not None:
         opened.files = [Path(file.path) for file in seen.data_files]
@@ -221,12 +224,13 @@ def _run(script: bytes, job: RenderJob) -> tuple[bytes, Inspection]:
     Raises:
         UsageError: it fails, or leaves behind what cannot be rendered as asked.
     """
-    from mpirender.engines import pvscript, pvsm
+    from mpirender.engines.paraview import script_runner
+    from mpirender.engines.paraview.inspect import inspect_state
 
-    pvscript.run(script, job.scene)
+    script_runner.run(script, job.scene)
     _set_properties(job)
-    scene = pvscript.left_behind()
-    seen = pvsm.inspect(scene, job)
+    scene = script_runner.left_behind()
+    seen = inspect_state(scene, job)
     if seen.mistakes:
         raise UsageError(seen.mistakes)
     return scene, seen
@@ -234,18 +238,18 @@ def _run(script: bytes, job: RenderJob) -> tuple[bytes, Inspection]:
 
 def _set_properties(job: RenderJob) -> None:
     if job.overrides or job.vary:
-        from mpirender.engines import pvset
+        from mpirender.engines.paraview import set_properties
 
-        pvset.apply(job)
+        set_properties.apply(job)
 
 
 def _still_frames(scene: bytes, job: RenderJob) -> int | None:
     """Return the number of frames of a turn around a scene that stands still, None where it does not."""
     if job.camera is None:
         return None
-    from mpirender.engines import statefile, turntable
+    from mpirender.engines.paraview import state_xml, turntable
 
-    return turntable.still_frames(statefile.State.parse(scene, job.scene.name), job)
+    return turntable.still_frames(state_xml.State.parse(scene, job.scene.name), job)
 
 
 def _load(scene: bytes, name: str) -> None:

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from mpirender.engines.overrides import Refused, split, unknown
-from mpirender.engines.statefile import State
+from mpirender.engines.paraview.overrides import Refused, split, unknown
+from mpirender.engines.paraview.state_xml import State
 from mpirender.job.options import MEASURE
 from mpirender.job.render_job import RenderJob
 

@@ -1,8 +1,7 @@
 """The Blender engine: files (.blend) rendered by Blender as a Python module (bpy), or by a Blender program.
 
-Modules beside this one whose names begin with ``bl`` run inside Blender and import bpy, inside functions; this one
-never does. Ranks are processes of Blender's own Python either way: what mpirender itself needs there comes from the
-Python that started them, where Blender has none of its own.
+This module runs outside Blender and never imports bpy. Ranks are processes of Blender's own Python either way. What
+Blender's Python lacks of mpirender's own requirements comes from the Python that started the ranks.
 """
 
 from __future__ import annotations
@@ -24,13 +23,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Ability, Check, Inspection, blseen, remembered
+from mpirender.engines import probe_cache
+from mpirender.engines.base import Ability, Check, Inspection
+from mpirender.engines.blender.inspect import inspection_of
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.render_job import RenderJob
 from mpirender.system import apptainer, child_process
 
 if TYPE_CHECKING:
-    from mpirender.engines.blscene import BlenderScene
+    from mpirender.engines.blender.scene import BlenderScene
 
 BACKENDS = ()  # it opens what it needs by itself
 SCENES = "Blender files"
@@ -45,11 +46,11 @@ CURE = (
 LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1"  # Debian packages
 LOOK_SECONDS = 1800.0  # a large file on a busy file system
 KILLED_SECONDS = 1.0  # in which whoever kills all processes of a run has come to this one
-MODULE = ["-m", "mpirender.engines.bllook"]
+MODULE = ["-m", "mpirender.engines.blender.query"]
 # Blender's own Python takes no notice of PYTHONPATH unless it is told to.
 PROGRAM = [
     "--background", "--factory-startup", "--python-use-system-env", "--python-exit-code", "1",
-    "--python-expr", "from mpirender.engines import blhost; blhost.main()", "--",
+    "--python-expr", "from mpirender.engines.blender import run_module; run_module.main()", "--",
 ]  # fmt: skip
 BEGINNINGS = (b"BLENDER", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # plain, or compressed by gzip or zstd
 CONTENT = b"{"  # what prepare() makes of a file begins so
@@ -120,15 +121,15 @@ def _about(job: RenderJob, *, afresh: bool = False) -> dict[str, Any]:
     """
     program = command(job)
     own = importlib.metadata.version("bpy") if program == [sys.executable] else ""
-    place = None if job.container else remembered.place_of([program[0]], f"what Blender is, bpy {own}")
-    if place is not None and not afresh and (known := remembered.recall(place)):
+    place = None if job.container else probe_cache.place_of([program[0]], f"what Blender is, bpy {own}")
+    if place is not None and not afresh and (known := probe_cache.recall(place)):
         return dict(known)
     try:
         about = _ask(_program(job))
     except UsageError as error:
         raise ToolMissing(f"{program[0]} does not say that it is Blender ({error}); {CURE}") from None
     if place is not None:
-        remembered.keep(place, about)
+        probe_cache.keep(place, about)
     return about
 
 
@@ -142,7 +143,7 @@ def _ask(program: Sequence[str], *words: str) -> dict[str, Any]:
 
     Args:
         program: what runs its Python.
-        words: of :mod:`mpirender.engines.bllook`, behind the name of the file for the answer.
+        words: of :mod:`mpirender.engines.blender.query`, behind the name of the file for the answer.
 
     Raises:
         ToolMissing: there is no Blender, or it does not load.
@@ -185,10 +186,11 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
         ToolMissing: there is no Blender.
     """
     if not scene.startswith(CONTENT):
-        return blseen.inspection(_look(scene, job), job)
-    from mpirender.engines import blfacts, blscene
+        return inspection_of(_look(scene, job), job)
+    from mpirender.engines.blender import scene_facts
+    from mpirender.engines.blender.scene import opened
 
-    return blseen.inspection(blfacts.facts_of(blscene.opened(job)), job)
+    return inspection_of(scene_facts.facts_of(opened(job)), job)
 
 
 def _look(scene: bytes, job: RenderJob) -> dict[str, Any]:
@@ -235,11 +237,12 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     Raises:
         UsageError: it cannot be opened, or files are missing.
     """
-    from mpirender.engines import blfacts, blscene
+    from mpirender.engines.blender import scene_facts
+    from mpirender.engines.blender.scene import opened
 
     check_beginning(scene, job)
-    facts = blfacts.facts_of(blscene.opened(job))
-    seen = blseen.inspection(facts, job)
+    facts = scene_facts.facts_of(opened(job))
+    seen = inspection_of(facts, job)
     if seen.mistakes:
         raise UsageError(list(seen.mistakes))
     content = {"digest": hashlib.blake2b(scene).hexdigest()}
@@ -253,12 +256,12 @@ def open_scene(scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -
         UsageError: it cannot be opened, or is not the file that rank 0 has read.
         ToolMissing: the device that was asked for is not there.
     """
-    from mpirender.engines import blscene
+    from mpirender.engines.blender.scene import BlenderScene, opened
 
     with job.scene.open("rb") as file:
         if _digest(file) != json.loads(scene)["digest"]:
             raise UsageError(f"{job.scene.name}: has changed since the run began, or is another file on this node")
-    return blscene.BlenderScene(blscene.opened(job), job, seat)
+    return BlenderScene(opened(job), job, seat)
 
 
 def _digest(file: Any) -> str:  # noqa: ANN401 - a binary file

@@ -1,6 +1,6 @@
 """What a Blender program runs where Python has ``-m``: a module of mpirender inside it.
 
-blender --background … --python-expr "…blhost.main()" -- -m mpirender.rank job.json
+blender --background … --python-expr "…run_module.main()" -- -m mpirender.ranks job.json
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mpirender.engines.statefile import State
+from mpirender.engines.paraview.state_xml import State
 from mpirender.job.options import COLOR_RANGE
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import near

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-from mpirender.engines.overrides import GROUPS, Refused, split, value_of
-from mpirender.engines.pvcamera import OF_CAMERA
+from mpirender.engines.paraview.orbit_camera import OF_CAMERA
+from mpirender.engines.paraview.overrides import GROUPS, Refused, split, value_of
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import MOST_TOLD, near, some

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from mpirender.engines import Layout
+from mpirender.engines.base import Layout
 from mpirender.errors import UsageError
 
 PLAY_MODES = {0: "Sequence", 1: "Real Time", 2: "Snap To TimeSteps"}

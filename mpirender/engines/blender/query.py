@@ -1,7 +1,7 @@
 """What Blender is asked to run to find out what it is, and what is in a file; it writes the answer into a file.
 
-python -m mpirender.engines.bllook ANSWER             its version, and what it can render with here
-python -m mpirender.engines.bllook ANSWER shot.blend  what is in a file; with --scripts it runs those in there
+python -m mpirender.engines.blender.query ANSWER             its version, and what it can render with here
+python -m mpirender.engines.blender.query ANSWER shot.blend  what is in a file; with --scripts it runs those in there
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def main() -> None:
 
 def look(path: Path, *, scripts: bool) -> dict[str, Any]:
     """Return what is in a file."""
-    from mpirender.engines import blfacts
+    from mpirender.engines.blender import scene_facts
 
-    return blfacts.facts_of(blfacts.open_file(path, scripts=scripts))
+    return scene_facts.facts_of(scene_facts.open_file(path, scripts=scripts))
 
 
 def about() -> dict[str, Any]:

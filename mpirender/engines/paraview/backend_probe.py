@@ -1,6 +1,6 @@
 """What pvbatch is asked to run to find out what it can render with: one window, one tiny picture.
 
-    pvbatch --no-mpi -m mpirender.engines.pvprobe
+    pvbatch --no-mpi -m mpirender.engines.paraview.backend_probe
 
 It says what it has got to line by line, since ParaView ends the process where a window cannot be opened.
 """

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from mpirender.engines import DataFile, Inspection, colours, measures, overrides, surprises, turntable
-from mpirender.engines.relocate import file_properties, relocate
-from mpirender.engines.statefile import NOT_PICTURES, State
+from mpirender.engines.base import DataFile, Inspection
+from mpirender.engines.paraview import color_range, measure_spec, overrides, state_warnings, turntable
+from mpirender.engines.paraview.data_files import file_properties, relocate
+from mpirender.engines.paraview.state_xml import NOT_PICTURES, State
 from mpirender.job import frames as framesets
 from mpirender.job.options import ALL
 from mpirender.job.outputs import Size
@@ -16,10 +17,10 @@ from mpirender.system.text import near
 
 INSPECTED = ("HD", "4K")  # sizes whose cost is told where none is asked for
 
-__all__ = ["State", "inspect", "relocate"]
+__all__ = ["State", "inspect_state", "relocate"]
 
 
-def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
+def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     """Say what is in a state, what might surprise, and why it cannot be rendered as asked.
 
     Args:
@@ -33,9 +34,9 @@ def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     state = State.parse(content, job.scene.name)
     _, files, lost = relocate(state, job)
     mistakes = [
-        *lost, *overrides.mistakes(state, job), *colours.mistakes(state, job), *measures.mistakes(state, job),
+        *lost, *overrides.mistakes(state, job), *color_range.mistakes(state, job), *measure_spec.mistakes(state, job),
         *turntable.mistakes(job), *_of_views(state, job), *_of_animation(state, job),
-        *surprises.shared_colours(state, job),
+        *state_warnings.shared_colours(state, job),
     ]  # fmt: skip
     return Inspection(
         engine="paraview",
@@ -46,9 +47,9 @@ def inspect(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
         play_mode=state.play_mode,
         times=turntable.times(state, job),
         data_files=files,
-        in_order=tuple(surprises.in_order(state, job)),
+        in_order=tuple(state_warnings.in_order(state, job)),
         objects=tuple(overrides.objects(state).items()),
-        warnings=(*surprises.warnings(state, job, read_by), *_replaced_series(state, job, files)),
+        warnings=(*state_warnings.warnings(state, job, read_by), *_replaced_series(state, job, files)),
         advice=tuple(_of_tiles(state, job)),
         mistakes=tuple(mistakes),
     )
@@ -89,7 +90,7 @@ def _replaced_series(state: State, job: RenderJob, files: tuple[DataFile, ...]) 
     now = Counter((file.reader, file.property) for file in files)
     series = [(prop.reader, len(prop.saved), now[prop.reader, prop.name])
               for prop in file_properties(state) if prop.reader in asked]  # fmt: skip
-    yield from surprises.replaced_series(series)
+    yield from state_warnings.replaced_series(series)
 
 
 def _of_views(state: State, job: RenderJob) -> Iterator[str]:

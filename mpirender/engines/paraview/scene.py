@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Numbers, Ranges, Rendered, colours, merged, pvcolours, pvfacts, pvorder, pvshots
-from mpirender.engines.pverrors import ErrorLog
+from mpirender.engines.base import Numbers, Ranges, Rendered, merged
+from mpirender.engines.paraview import color_maps, color_range, order_trial, scene_facts, screenshot
+from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.job.outputs import EYES, Output
 from mpirender.job.render_job import RenderJob
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mpirender.engines.pvcamera import Orbit
-    from mpirender.engines.pvmeasure import Meter
+    from mpirender.engines.paraview.measure import Meter
+    from mpirender.engines.paraview.orbit_camera import Orbit
 
     Target = tuple[str | None, str | None]  # name of a view, name of a layout; at most one of them
     Captured = tuple[int, str, int, int]  # frame, eye, width and height of a picture
@@ -47,13 +48,13 @@ class ParaViewScene:
         self._errors = errors
         self._targets, self._one_pass, self._color_range = targets, job.one_pass, job.color_range
         self._variants, self._overrides = job.variants, job.variants[0].overrides
-        self._views_of = {key: pvfacts.views_of(simple, target) for key, target in targets.items()}
+        self._views_of = {key: scene_facts.views_of(simple, target) for key, target in targets.items()}
         self._views = list(dict.fromkeys(view for views in self._views_of.values() for view in views))
         if job.one_pass:
             for output in reversed(job.outputs):
                 self._fit(output)
-        self._growing = pvcolours.growing(self._views, job.color_range)
-        self._remembers = bool(self._growing) or pvfacts.remembers()
+        self._growing = color_maps.growing(self._views, job.color_range)
+        self._remembers = bool(self._growing) or scene_facts.remembers()
         self._meter: Meter | None = None
         self._measured: tuple[Any, Numbers | None] = None, None  # of which frame and variant, and what
         # Not simple.Render: the first call of that resets the camera, and the one saved in the state would be lost.
@@ -61,15 +62,17 @@ class ParaViewScene:
         self.complaints = errors.take()
         self._suspect = _doubtful(self.complaints)
         animation = simple.GetAnimationScene()
-        self._stereo = job.stereo_mode not in pvshots.MONO
-        self._lags = (self._stereo or pvfacts.changes(animation)) and any(map(pvfacts.draws_bounds, self._views))
+        self._stereo = job.stereo_mode not in screenshot.MONO
+        self._lags = (self._stereo or scene_facts.changes(animation)) and any(
+            map(scene_facts.draws_bounds, self._views)
+        )
         self._played: int | None = 0  # frames that were played one after the other since the scene was loaded
         self._shown: dict[Any, float] = {}  # by view: the time whose data are on display
         self._captured: dict[Any, Captured] = {}  # by view: its last picture in stereo, if it rendered nothing since
         self._first_corners = self._get_corners()
         self._corners: dict[Output, list[tuple[float, ...]]] = {}
         # After the first render: readers know their timesteps by then.
-        self.times = (animation.AnimationTime,) * still_frames if still_frames else pvfacts.frame_times(animation)
+        self.times = (animation.AnimationTime,) * still_frames if still_frames else scene_facts.frame_times(animation)
         self.frames, self.open_ended = range(len(self.times)), False
         self._still = still_frames is not None
         self._orbit = _orbit(self._views, animation, len(self.frames)) if job.camera and self.frames else None
@@ -77,16 +80,16 @@ class ParaViewScene:
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view; WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
-        self._begins_twice = pvshots.begins_twice(job, self._times_before[:2])
+        self._begins_twice = screenshot.begins_twice(job, self._times_before[:2])
         self._options = {
-            (key, eye): pvshots.options(target, job, eye)
+            (key, eye): screenshot.options(target, job, eye)
             for key, target in targets.items() for eye in dict.fromkeys(output.eye for output in job.outputs)
         }  # fmt: skip
         self.files: Sequence[Path] = ()
         self.warnings: Sequence[str] = ()
         self._image: Any = None  # whose memory the last picture is
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
-        backend, self.renderer = pvfacts.window_of(self._views)
+        backend, self.renderer = scene_facts.window_of(self._views)
         self.description = f"ParaView {self.version}, {backend}, {self.renderer}"
         if not (self._still or job.allow_order_dependence):
             self._try_order(job.scene.name)
@@ -119,7 +122,7 @@ class ParaViewScene:
             UsageError: with each array that is not in the data.
         """
         if texts:
-            from mpirender.engines.pvmeasure import Meter
+            from mpirender.engines.paraview.measure import Meter
 
             self._meter = Meter(texts, group)
             self._meter.check()
@@ -141,21 +144,21 @@ class ParaViewScene:
 
     def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames in which ranges of colour maps have to be found: all, the first, or none."""
-        hows = {colours.how(self._color_range, item.array) for item in pvcolours.coloured(self._views)}
-        return frames if colours.GLOBAL in hows else frames[:1] if colours.DATA in hows else ()
+        hows = {color_range.how(self._color_range, item.array) for item in color_maps.coloured(self._views)}
+        return frames if color_range.GLOBAL in hows else frames[:1] if color_range.DATA in hows else ()
 
     def survey(self, frame: int, *, first: bool) -> Ranges:
         """Find the ranges of the arrays in a frame, as far as they are wanted."""
         if self._remembers:
             self._play_up_to(frame)
         self._go_to(self.times[frame])
-        wanted = (colours.GLOBAL, colours.DATA) if first else (colours.GLOBAL,)
-        shown = {item.array for item in pvcolours.coloured(self._views)}
-        names = {array for array in shown if colours.how(self._color_range, array) in wanted}
+        wanted = (color_range.GLOBAL, color_range.DATA) if first else (color_range.GLOBAL,)
+        shown = {item.array for item in color_maps.coloured(self._views)}
+        names = {array for array in shown if color_range.how(self._color_range, array) in wanted}
         parts = []
         for variant in self._variants:
             _assign(variant.overrides)
-            parts.append(pvcolours.ranges_now(self._views, names))
+            parts.append(color_maps.ranges_now(self._views, names))
         # What is reported now will be again when the frame is rendered: everything is read anew before that.
         self._suspect = bool(self._errors.take()) or self._suspect
         return merged(parts)
@@ -163,7 +166,7 @@ class ParaViewScene:
     def settle(self, found: Ranges) -> None:
         """Give the colour maps their ranges, and render once more: legends settle in their labels."""
         if self._color_range:
-            pvcolours.settle(self._views, self._color_range, found)
+            color_maps.settle(self._views, self._color_range, found)
             _assign(self._overrides)
             if self._remembers:
                 self._start_afresh()
@@ -178,10 +181,10 @@ class ParaViewScene:
 
     def _try_order(self, name: str) -> None:
         """Find out whether scripts carry something on from frame to frame."""
-        scripts = pvorder.scripts()
+        scripts = order_trial.scripts()
         if not scripts or len(self.frames) < 2:
             return
-        if pvorder.depends(self, scripts, name) and not self._remembers:
+        if order_trial.depends(self, scripts, name) and not self._remembers:
             self._remembers = True
             found = f"{', '.join(scripts)} carries something on from frame to frame (found by trying)"
             cost = "every rank computes the frames before its own as well; with --schedule contiguous it does so once"
@@ -216,7 +219,7 @@ class ParaViewScene:
             before = self._come_to_in_stereo(frame, left, views)
             self._capture(frame, left)
             return before
-        errors, last = [], pvshots.last_of_frame(output)
+        errors, last = [], screenshot.last_of_frame(output)
         if not frame:
             if self._captured:
                 self._go_to(self._times_before[0])
@@ -261,7 +264,7 @@ class ParaViewScene:
             self._captured.update(dict.fromkeys(self._views_of[key], captured))
         if path is None or path.suffix != ".png" or self._image is None:  # without one, ParaView has reported why
             return None
-        return pvshots.pixels(self._image)
+        return screenshot.pixels(self._image)
 
     def _is_latest(self, views: Sequence[Any], frame: int, output: Output) -> bool:
         """Say whether this is the last picture that all these views rendered."""
@@ -369,7 +372,7 @@ class ParaViewScene:
         if self._played is None or frame < self._played:
             if self._played is not None:
                 self._start_afresh()
-            pvcolours.put_back(self._growing)
+            color_maps.put_back(self._growing)
             self._go_to(self._times_before[0])
             self._render_views()
             self._played = 0
@@ -401,13 +404,13 @@ class ParaViewScene:
 def _assign(overrides: Sequence[str]) -> None:
     """Set properties, imported for those who do."""
     if overrides:
-        from mpirender.engines import pvset
+        from mpirender.engines.paraview import set_properties
 
-        pvset.assign(overrides)
+        set_properties.assign(overrides)
 
 
 def _orbit(views: Sequence[Any], animation: Any, frames: int) -> Orbit:  # noqa: ANN401
-    from mpirender.engines.pvcamera import Orbit
+    from mpirender.engines.paraview.orbit_camera import Orbit
 
     return Orbit(views, animation, frames)
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from mpirender.engines import statefile, surprises
-from mpirender.engines.pvwindow import WINDOWS
+from mpirender.engines.paraview import state_warnings, state_xml
+from mpirender.engines.paraview.backends import WINDOWS
 
 
 def remembers() -> bool:
@@ -15,7 +15,7 @@ def remembers() -> bool:
     from paraview import servermanager
 
     sources = servermanager.ProxyManager().GetProxiesInGroup("sources").values()
-    return any(source.SMProxy.GetXMLName() in surprises.REMEMBER for source in sources)
+    return any(source.SMProxy.GetXMLName() in state_warnings.REMEMBER for source in sources)
 
 
 def views_of(simple: Any, target: Any) -> list[Any]:  # noqa: ANN401
@@ -44,8 +44,8 @@ def frame_times(animation: Any) -> tuple[float, ...]:  # noqa: ANN401
     if str(animation.PlayMode).strip("'") == "Snap To TimeSteps":
         steps = animation.TimeKeeper.TimestepValues
         steps = [steps] if isinstance(steps, float) else list(steps)
-        return statefile.snapped_times(steps, int(getattr(animation, "FramesPerTimestep", 1) or 1), animation.EndTime)
-    return statefile.sequence_times(animation.StartTime, animation.EndTime, int(animation.NumberOfFrames))
+        return state_xml.snapped_times(steps, int(getattr(animation, "FramesPerTimestep", 1) or 1), animation.EndTime)
+    return state_xml.sequence_times(animation.StartTime, animation.EndTime, int(animation.NumberOfFrames))
 
 
 def _backend(window: Any) -> str:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""What Blender has told of a file (:mod:`blfacts`) becomes an inspection: pure functions, without Blender."""
+"""What Blender has told of a file (:mod:`scene_facts`) becomes an inspection: pure functions, without Blender."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from mpirender.engines import DataFile, Inspection
+from mpirender.engines.base import DataFile, Inspection
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import LARGEST
 from mpirender.job.render_job import RenderJob
@@ -28,7 +28,7 @@ def engine_of(about: Facts, job: RenderJob) -> str:
     return next((name for name, ids in ENGINES.items() if about["engine"] in ids), "")
 
 
-def inspection(facts: Facts, job: RenderJob) -> Inspection:
+def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
     """Say what is in a file and what would go wrong."""
     saved = ".".join(map(str, facts["saved"][:2]))
     found = [DataFile("Blender", "", path, path, True) for path in facts["files"]]

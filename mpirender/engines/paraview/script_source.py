@@ -9,7 +9,7 @@ import ast
 import warnings
 from collections.abc import Iterator
 
-from mpirender.engines import Inspection
+from mpirender.engines.base import Inspection
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
 
@@ -26,14 +26,14 @@ def is_script(job: RenderJob) -> bool:
     return job.scene.suffix.lower() == ".py"
 
 
-def inspect(scene: bytes, job: RenderJob) -> Inspection:
+def inspect_script(scene: bytes, job: RenderJob) -> Inspection:
     """Say what a script does that is left out, and why it cannot be rendered as asked.
 
     Raises:
         UsageError: it is not Python.
     """
     tree = parse(scene, job.scene.name)
-    from mpirender.engines import turntable
+    from mpirender.engines.paraview import turntable
 
     wrong = list(turntable.mistakes(job))
     if job.data_dir is not None or job.files:

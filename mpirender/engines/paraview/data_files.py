@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpirender.engines import DataFile
-from mpirender.engines.script import is_script
-from mpirender.engines.statefile import State, manager_state, parse_xml
+from mpirender.engines.base import DataFile
+from mpirender.engines.paraview.script_source import is_script
+from mpirender.engines.paraview.state_xml import State, manager_state, parse_xml
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import near
 

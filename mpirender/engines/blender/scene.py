@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines import Independent, Rendered, blfacts, bllook, blseen
+from mpirender.engines.base import Independent, Rendered
+from mpirender.engines.blender import inspect, query, scene_facts
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
@@ -44,7 +45,7 @@ def opened(job: RenderJob) -> Any:  # noqa: ANN401 - Blender's modules have no t
         _open.clear()
         sys.excepthook = _note_error  # Blender calls it for what fails of the scripts, handlers and drivers of a file
         try:
-            _open[key] = blfacts.open_file(job.scene, scripts=job.allow_scripts)
+            _open[key] = scene_facts.open_file(job.scene, scripts=job.allow_scripts)
         except ImportError as error:
             raise ToolMissing(
                 f"there is no bpy that loads on {socket.gethostname()} ({one_line(str(error))})"
@@ -91,7 +92,7 @@ class BlenderScene(Independent):
         """
         self._bpy, self._job = bpy, job
         self._scene = _shown(bpy, job.scene_name) if job.scene_name else bpy.context.scene
-        about = blfacts.of_scene(bpy, self._scene)
+        about = scene_facts.of_scene(bpy, self._scene)
         self._unrun = {"", bpy.app.autoexec_fail_message}  # scripts that are known not to run
         self._memory = os.memfd_create("picture")
         self.frames: Sequence[int] = range(about["first"], about["last"] + 1, about["step"])
@@ -107,7 +108,7 @@ class BlenderScene(Independent):
         self._as_asked()
         self._plain = self._format()
         self.renderer = self._renderer(seat)
-        self.description = f"Blender {self.version}, {blseen.TITLES[blseen.engine_of(about, job)]}, {self.renderer}"
+        self.description = f"Blender {self.version}, {inspect.TITLES[inspect.engine_of(about, job)]}, {self.renderer}"
         self.complaints: list[str] = _take_errors()
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
@@ -141,7 +142,7 @@ class BlenderScene(Independent):
         scene.render.threads_mode = "FIXED"  # AUTO takes all cores, also those that this rank may not use
         scene.render.threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
         if job.blender_engine:
-            self._choose_engine(blseen.ENGINES[job.blender_engine])
+            self._choose_engine(inspect.ENGINES[job.blender_engine])
         if job.camera:
             scene.camera = scene.objects[job.camera]
             for marker in scene.timeline_markers:  # they would change it
@@ -166,7 +167,7 @@ class BlenderScene(Independent):
 
     def _choose_samples(self, count: int) -> None:
         scene = self._scene
-        if scene.render.engine != blseen.ENGINES["cycles"][0]:
+        if scene.render.engine != inspect.ENGINES["cycles"][0]:
             scene.eevee.taa_render_samples = count
             return
         scene.cycles.samples = count
@@ -205,11 +206,11 @@ class BlenderScene(Independent):
         Raises:
             ToolMissing: it is not there.
         """
-        cycles = self._scene.render.engine == blseen.ENGINES["cycles"][0]
+        cycles = self._scene.render.engine == inspect.ENGINES["cycles"][0]
         by_opengl = not cycles or any(thing.type in SKETCHES for thing in self._scene.objects)
-        if by_opengl and not bllook.has_egl():  # Blender would end the process
+        if by_opengl and not query.has_egl():  # Blender would end the process
             raise ToolMissing(
-                f"{bllook.EGL} is not found on {socket.gethostname()}, which this scene is rendered through; "
+                f"{query.EGL} is not found on {socket.gethostname()}, which this scene is rendered through; "
                 "Debian, Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
             )
         if cycles:
@@ -227,9 +228,9 @@ class BlenderScene(Independent):
         """
         asked, cycles = self._job.device, self._scene.cycles
         wanted = asked not in (None, "cpu") or (asked is None and cycles.device == "GPU")
-        kinds = bllook.KINDS if asked in (None, "gpu") else (str(asked).upper(),)
+        kinds = query.KINDS if asked in (None, "gpu") else (str(asked).upper(),)
         for kind in kinds if wanted else ():
-            gpus = list(bllook.devices(self._bpy, kind))
+            gpus = list(query.devices(self._bpy, kind))
             if not gpus:
                 continue
             chosen = gpus[seat % len(gpus)]

@@ -1,0 +1,4 @@
+"""The Blender engine: .blend files, rendered by bpy in a Python or inside a Blender program.
+
+``engine`` and ``inspect`` run outside Blender; ``scene``, ``scene_facts``, ``query`` and ``run_module`` run inside it.
+"""
