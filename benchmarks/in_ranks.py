@@ -12,7 +12,7 @@ from mpi4py import MPI
 
 from mpirender import assembly
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Journal
+from mpirender.run_folder.journal import Journal
 
 
 def main() -> None:

@@ -16,9 +16,10 @@ import imageio.v3 as iio
 import numpy as np
 
 from benchmarks.rows import Case, Row, call, images, log_of, plain_environment, reference
-from mpirender import engines, journal, launcher
+from mpirender import engines, launcher
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import FOLDER
+from mpirender.run_folder import journal
 from mpirender.system import xvfb
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h

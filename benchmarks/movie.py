@@ -23,12 +23,14 @@ from benchmarks import command, pictures
 from benchmarks.command import positive
 from benchmarks.measure import cpu_of_children
 from benchmarks.movie_summary import draw, summary
-from mpirender import journal, launcher, movie, readback
+from mpirender import launcher
 from mpirender.errors import LaunchFailed, UsageError
-from mpirender.ffmpeg import Encoding, encode_command, even_filters, read_command, with_encoder
 from mpirender.job import frames as framesets
 from mpirender.job.options import CODECS
 from mpirender.job.render_job import RenderJob
+from mpirender.movie import encode, ffmpeg
+from mpirender.movie.ffmpeg_args import Encoding, encode_command, even_filters, read_command, with_encoder
+from mpirender.run_folder import journal
 
 KINDS = ("mp4", "webm", "gif", "mkv")
 
@@ -99,7 +101,7 @@ def measure(row: Row, job: RenderJob, frames: int, repeat: int) -> Run:
     made = here.movie_path(here.outputs[0])
     records = journal.read(here.folder)
     (segments,) = [record["segments"] for record in records if record["event"] == "movie"]
-    info = movie.read_back(made)
+    info = encode.read_back(made)
     return Run(row.name, repeat, wall, cpu, load, info.frames, info.bytes, segments, psnr(here, made))
 
 
@@ -128,8 +130,8 @@ def task_of(job: RenderJob, part: Path) -> Encoding:
     """Return what ffmpeg is asked to make of the pictures, beside which it is to be started."""
     codec, size = CODECS[job.movie][0], job.outputs[0]
     pattern = re.sub(r"\d+", "%06d", framesets.file_name(0, "png"))
-    task = Encoding(readback.ffmpeg(), pattern, part, (size.width, size.height), job.rate, codec, "")
-    return with_encoder(task, readback.encoders(task.program))
+    task = Encoding(ffmpeg.ffmpeg(), pattern, part, (size.width, size.height), job.rate, codec, "")
+    return with_encoder(task, ffmpeg.encoders(task.program))
 
 
 def psnr(job: RenderJob, made: Path) -> float:
@@ -139,7 +141,7 @@ def psnr(job: RenderJob, made: Path) -> float:
     graph = f"[1:v]{filters}[sent];[0:v]format=yuv420p[got];[got][sent]psnr=shortest=1"
     inputs = ["-i", f"file:{made}", "-framerate", str(job.rate), "-i", task_of(job, made).pattern]
     done = subprocess.run(
-        [readback.ffmpeg(), "-hide_banner", "-nostdin", *inputs, "-lavfi", graph, "-f", "null", "-"],
+        [ffmpeg.ffmpeg(), "-hide_banner", "-nostdin", *inputs, "-lavfi", graph, "-f", "null", "-"],
         cwd=job.output / size.name, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     found = re.search(r"PSNR .*average:(\S+)", done.stderr)
@@ -205,7 +207,7 @@ def prepare(arguments: argparse.Namespace) -> RenderJob:
 def benchmark(arguments: argparse.Namespace) -> command.Raw:
     """Run the comparison; return the raw results, which are in their file by then."""
     job = prepare(arguments)
-    version = subprocess.run([readback.ffmpeg(), "-version"], capture_output=True, text=True, check=True).stdout
+    version = subprocess.run([ffmpeg.ffmpeg(), "-version"], capture_output=True, text=True, check=True).stdout
     told = {
         "frames": arguments.frames, "size": job.sizes[0].argument, "movie": job.movie, "ranks": job.ranks,
         "repeats": arguments.repeats, "images": arguments.images or "spheres", "ffmpeg": version.split()[2],

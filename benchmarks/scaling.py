@@ -25,10 +25,11 @@ from benchmarks import command, plotting, scenes
 from benchmarks.command import Raw
 from benchmarks.measure import phases
 from benchmarks.rows import call, plain_environment, render_command
-from mpirender import journal, launcher, preflight
+from mpirender import launcher, preflight
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import FOLDER, RenderJob
+from mpirender.run_folder import journal
 from mpirender.system import slurm
 
 KINDS = ("strong", "weak")

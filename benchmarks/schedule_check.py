@@ -20,11 +20,11 @@ import numpy as np
 from benchmarks import simulate
 from benchmarks.rows import call, plain_environment, render_command
 from benchmarks.simulate import Ranks, Seconds
-from mpirender import journal
 from mpirender.errors import LaunchFailed
 from mpirender.job import options
 from mpirender.job.render_job import FOLDER
-from mpirender.journal import Record
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Record
 
 Taken = tuple[list[float], list[int]]  # times, seconds since the epoch, and frames, in order
 

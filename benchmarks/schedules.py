@@ -24,9 +24,9 @@ import numpy as np
 from benchmarks import command, plotting, schedule_check, simulate
 from benchmarks.command import Raw
 from benchmarks.simulate import BOUND, COSTS, DYNAMIC, SCHEDULES, HandOut
-from mpirender import journal
 from mpirender.errors import UsageError
 from mpirender.job.render_job import FOLDER
+from mpirender.run_folder import journal
 
 MOST = 4096
 MEASURED = "measured"

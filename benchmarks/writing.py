@@ -25,10 +25,11 @@ import numpy as np
 from benchmarks import command, pictures, plotting
 from benchmarks.command import Raw
 from benchmarks.rows import call, plain_environment, render_command
-from mpirender import backends, journal, launcher, png
+from mpirender import backends, launcher, png
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import FOLDER, RenderJob
+from mpirender.run_folder import journal
 
 LEVEL = RenderJob.compression_level
 DEFLATED = 3  # times, for the speed of one core

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mpirender import journal
-from mpirender.cuts import Cores, Piece, plan, spread, threads_of
 from mpirender.errors import EncodeFailed, FramesMissing, MpirenderError, NoSpace, Stopped, ToolMissing
 from mpirender.job import frames as framesets
 from mpirender.job.options import CODECS
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import FOLDER, RenderJob
-from mpirender.journal import Journal, Record
-from mpirender.movie import ImageDamaged
-from mpirender.segments import Film
+from mpirender.movie.encode import ImageDamaged
+from mpirender.movie.segment_plan import Cores, Piece, plan, spread, threads_of
+from mpirender.movie.segments import Film
+from mpirender.run_folder.journal import Journal, Record
+from mpirender.system import files
 from mpirender.world import wait_for_all
 
 MANIFEST = "manifest.json"
@@ -252,4 +252,4 @@ def write_manifest(
     }  # fmt: skip
     part = job.folder / f".part-{MANIFEST}"
     part.write_text(json.dumps(manifest))
-    journal.put_in_place(part, job.folder / MANIFEST)
+    files.put_in_place(part, job.folder / MANIFEST)

@@ -212,7 +212,9 @@ def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
     """
     from mpirender import encode as room
 
-    made = room.encode(room.Wish(Path(output), **options), room.silent if quiet else room.telling(sys.stdout))
+    made = room.reencode(
+        room.EncodeRequest(Path(output), **options), room.silent if quiet else room.telling(sys.stdout)
+    )
     if not quiet:
         click.echo(room.summary(made))
 

@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import mpirender
-from mpirender import engines, launcher, readback, supervise
+from mpirender import engines, launcher, supervise
 from mpirender.engines import Check
 from mpirender.errors import LaunchFailed, MpirenderError
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob
+from mpirender.movie import ffmpeg
 from mpirender.system import slurm
 
 TRIAL_RANKS = 2
@@ -68,7 +69,7 @@ def mpiexec_check(job: RenderJob) -> Check:
 def ffmpeg_check() -> Check:
     """Look for the ffmpeg that makes the movies."""
     try:
-        return Check("ffmpeg", True, readback.ffmpeg())
+        return Check("ffmpeg", True, ffmpeg.ffmpeg())
     except MpirenderError as error:
         return Check("ffmpeg", False, str(error), "pip install imageio-ffmpeg")
 

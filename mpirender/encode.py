@@ -14,14 +14,15 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from mpirender import guard, journal, movie, readback
 from mpirender.errors import FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
 from mpirender.job import frames as framesets
 from mpirender.job.options import CODECS
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import FOLDER, RenderJob
+from mpirender.movie import encode, verify
+from mpirender.run_folder import exclusive, journal
 from mpirender.space import amount
-from mpirender.stock import Stock, newest_plan, take_stock, verb
+from mpirender.stock import FrameInventory, newest_plan, take_stock, verb
 
 USUAL_KIND = "mp4"
 GAPS = ("skip", "hold")
@@ -30,8 +31,8 @@ Busy = Callable[[str], contextlib.AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked for, as on the command line; None stands for what the run had.
+class EncodeRequest:
+    """The movies to make, as asked for on the command line; None stands for what the run used.
 
     Args:
         output: the folder that render wrote to.
@@ -56,8 +57,8 @@ class Wish:
 class Made:
     """A movie that was made; ``rate`` is in frames a second, ``gaps`` what became of missing frames."""
 
-    stock: Stock
-    info: readback.MovieInfo
+    stock: FrameInventory
+    info: verify.MovieInfo
     rate: Fraction
     codec: str
     gaps: tuple[str, ...]
@@ -82,35 +83,35 @@ def telling(stream: TextIO) -> Busy:
     return line
 
 
-def encode(wish: Wish, busy: Busy = silent) -> list[Made]:
+def reencode(request: EncodeRequest, busy: Busy = silent) -> list[Made]:
     """Make the movies, one per output; older ones of the same name stay until the new one is whole.
 
     Args:
         busy: called with what is being done, for a context that lasts as long.
 
     Raises:
-        UsageError: no run was ever asked for in this folder, or the wish has mistakes, or a run lives there.
+        UsageError: no run was ever asked for in this folder, or the request has mistakes, or a run lives there.
         FramesMissing: frames are missing; no movie was made.
         NoSpace: the disk is full.
         EncodeFailed: a movie could not be made.
         ToolMissing: there is no ffmpeg, or it lacks the encoder.
         Stopped: a signal came.
     """
-    rendered = read_job(wish.output.absolute())
-    job, codec = understand(wish, rendered)
+    rendered = read_job(request.output.absolute())
+    job, codec = understand(request, rendered)
     try:
-        with guard.alone_in(job.folder) as check:
+        with exclusive.exclusive_access(job.folder) as check:
             with busy("checking the frames"):
-                stocks = stocks_of(wish, job, rendered)
+                stocks = stocks_of(request, job, rendered)
             made = []
             for stock in stocks:
-                made.append(make(wish, job, codec, stock, busy))
+                made.append(make(request, job, codec, stock, busy))
                 check()
             return made
     except OSError as error:
         if out_of_space(error):
             raise NoSpace(job.output) from None
-        raise UsageError(f"{wish.output}: cannot be read and written ({error.strerror or error})") from None
+        raise UsageError(f"{request.output}: cannot be read and written ({error.strerror or error})") from None
 
 
 def read_job(output: Path) -> RenderJob:
@@ -133,44 +134,44 @@ def read_job(output: Path) -> RenderJob:
     return replace(job, output=output)
 
 
-def understand(wish: Wish, rendered: RenderJob) -> tuple[RenderJob, str]:
+def understand(request: EncodeRequest, rendered: RenderJob) -> tuple[RenderJob, str]:
     """Return the job with what is asked for put in, and the codec.
 
     Raises:
-        UsageError: with every mistake in the wish.
+        UsageError: with every mistake in the request.
     """
-    job, mistakes = rendered, wrong_words(wish, rendered)
+    job, mistakes = rendered, wrong_words(request, rendered)
     for name in ("frame_rate", "frames"):
         try:
-            job = job if getattr(wish, name) is None else replace(job, **{name: getattr(wish, name)})
+            job = job if getattr(request, name) is None else replace(job, **{name: getattr(request, name)})
         except UsageError as error:
             mistakes += error.mistakes
-    kind = wish.movie or (rendered.movie if rendered.movie in CODECS else USUAL_KIND)
-    mistakes += wrong_kind(kind, wish.codec, job)
+    kind = request.movie or (rendered.movie if rendered.movie in CODECS else USUAL_KIND)
+    mistakes += wrong_kind(kind, request.codec, job)
     if mistakes:
         raise UsageError(mistakes)
-    return replace(job, movie=kind), wish.codec or CODECS[kind][0]
+    return replace(job, movie=kind), request.codec or CODECS[kind][0]
 
 
-def outputs_of(wish: Wish, job: RenderJob) -> list[Output]:
+def outputs_of(request: EncodeRequest, job: RenderJob) -> list[Output]:
     """Return the outputs whose movies are asked for."""
-    asked = {name.lower() for name in wish.sizes}
+    asked = {name.lower() for name in request.sizes}
     return [output for output in job.outputs if not asked or output.name.lower() in asked]
 
 
-def wrong_words(wish: Wish, rendered: RenderJob) -> list[str]:
+def wrong_words(request: EncodeRequest, rendered: RenderJob) -> list[str]:
     """Say what is wrong with names that are to be chosen from a few."""
     there = [output.name for output in rendered.outputs]
     known = {name.lower() for name in there}
     mistakes = [
-        f"--size {name!r} is not in {wish.output}; there are: {', '.join(there)}"
-        for name in wish.sizes
+        f"--size {name!r} is not in {request.output}; there are: {', '.join(there)}"
+        for name in request.sizes
         if name.lower() not in known
     ]
-    if wish.allow_missing not in (None, *GAPS):
-        mistakes.append(f"--allow-missing {wish.allow_missing!r} must be one of: {', '.join(GAPS)}")
-    if wish.name is not None and not re.fullmatch(r"[\w.+-]+", wish.name):
-        mistakes.append(f"--name {wish.name!r} becomes part of a file name; use letters, digits and . _ + -")
+    if request.allow_missing not in (None, *GAPS):
+        mistakes.append(f"--allow-missing {request.allow_missing!r} must be one of: {', '.join(GAPS)}")
+    if request.name is not None and not re.fullmatch(r"[\w.+-]+", request.name):
+        mistakes.append(f"--name {request.name!r} becomes part of a file name; use letters, digits and . _ + -")
     return mistakes
 
 
@@ -183,14 +184,14 @@ def wrong_kind(kind: str, codec: str | None, job: RenderJob) -> list[str]:
         mistakes.append(f"--codec {codec!r} must be one of: {', '.join(CODECS[kind])} for {kind}")
     if (kind, codec) == ("webm", "av1") and job.transparent_background:
         mistakes.append("--codec av1 holds no transparency, which these frames have; use vp9, or --movie mp4 on black")
-    if kind == "gif" and job.rate > movie.GIF_FASTEST:
+    if kind == "gif" and job.rate > encode.GIF_FASTEST:
         mistakes.append(
-            f"--frame-rate {job.frame_rate} is too fast for gif players; they show at most {movie.GIF_FASTEST} a second"
+            f"--frame-rate {job.frame_rate} is too fast for gif players, which show at most {encode.GIF_FASTEST}"
         )
     return mistakes
 
 
-def stocks_of(wish: Wish, job: RenderJob, rendered: RenderJob) -> list[Stock]:
+def stocks_of(request: EncodeRequest, job: RenderJob, rendered: RenderJob) -> list[FrameInventory]:
     """Look which frames are there, of each output.
 
     Raises:
@@ -200,26 +201,28 @@ def stocks_of(wish: Wish, job: RenderJob, rendered: RenderJob) -> list[Stock]:
     records = journal.read(job.folder)
     plan = newest_plan(records)
     if plan is None:
-        raise FramesMissing(f"{wish.output}: nothing was rendered here yet; run: {render_command(rendered)}")
-    asked = framesets.parse(wish.frames or plan["frames"])
-    if wish.frames and rendered.frames is None:
-        beyond = framesets.out_of_range(wish.frames, framesets.parse(plan["frames"]))
+        raise FramesMissing(f"{request.output}: nothing was rendered here yet; run: {render_command(rendered)}")
+    asked = framesets.parse(request.frames or plan["frames"])
+    if request.frames and rendered.frames is None:
+        beyond = framesets.out_of_range(request.frames, framesets.parse(plan["frames"]))
         if beyond:
             raise UsageError(beyond)
-    stocks = take_stock(job, outputs_of(wish, job), asked, records, plan["fingerprint"])
-    if not all(stock.sound if wish.allow_missing else not stock.missing for stock in stocks):
-        raise FramesMissing("\n".join(told_missing(wish, job, rendered, stocks)))
+    stocks = take_stock(job, outputs_of(request, job), asked, records, plan["fingerprint"])
+    if not all(stock.sound if request.allow_missing else not stock.missing for stock in stocks):
+        raise FramesMissing("\n".join(told_missing(request, job, rendered, stocks)))
     return stocks
 
 
-def told_missing(wish: Wish, job: RenderJob, rendered: RenderJob, stocks: Sequence[Stock]) -> list[str]:
+def told_missing(
+    request: EncodeRequest, job: RenderJob, rendered: RenderJob, stocks: Sequence[FrameInventory]
+) -> list[str]:
     """Name what is missing, a line for each output and reason, and what can be done about it."""
     lines = [
         f"{stock.output.name} {framesets.named(frames)}: {reason}"
         for stock in stocks
         for reason, frames in stock.missing.items()
     ]
-    older = [path.name for path in (place(job, stock.output, wish.name) for stock in stocks) if path.exists()]
+    older = [path.name for path in (place(job, stock.output, request.name) for stock in stocks) if path.exists()]
     stays = f" ({', '.join(older)}: as before)" if older else ""
     missing = [frame for stock in stocks for frames in stock.missing.values() for frame in frames]
     count = sum(len(stock.asked) for stock in stocks)
@@ -243,16 +246,16 @@ def place(job: RenderJob, output: Output, name: str | None) -> Path:
     return usual if name is None else usual.with_name(f"{usual.stem}_{name}{usual.suffix}")
 
 
-def make(wish: Wish, job: RenderJob, codec: str, stock: Stock, busy: Busy) -> Made:
+def make(request: EncodeRequest, job: RenderJob, codec: str, stock: FrameInventory, busy: Busy) -> Made:
     """Make the movie of an output."""
-    images = [job.image(stock.output, frame) for frame in stock.shown(wish.allow_missing)]
-    target = place(job, stock.output, wish.name)
+    images = [job.image(stock.output, frame) for frame in stock.shown(request.allow_missing)]
+    target = place(job, stock.output, request.name)
     with busy(f"encoding {target.name}: {len(images)} frames, {float(job.rate):g} a second, {codec}"):
-        info = movie.encode(images, target, rate=job.rate, codec=codec, transparent=job.transparent_background)
-    return Made(stock, info, job.rate, codec, tuple(told_gaps(stock, wish.allow_missing)))
+        info = encode.encode(images, target, rate=job.rate, codec=codec, transparent=job.transparent_background)
+    return Made(stock, info, job.rate, codec, tuple(told_gaps(stock, request.allow_missing)))
 
 
-def told_gaps(stock: Stock, gaps: str | None) -> list[str]:
+def told_gaps(stock: FrameInventory, gaps: str | None) -> list[str]:
     """Say what became of frames that are missing."""
     lines = []
     first = min(stock.sound)

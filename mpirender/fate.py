@@ -18,7 +18,7 @@ from mpirender.job.options import DYNAMIC
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launch import LAUNCH_LOG
-from mpirender.orders import Orders
+from mpirender.run_folder.restart_plan import Orders
 from mpirender.system.text import rank_or_group
 
 DEADLY = 2  # deaths for which an image is blamed, then it is set aside

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from mpirender.job.outputs import Image
-from mpirender.journal import Record
+from mpirender.run_folder.journal import Record
 
 SLOWER = 20  # times the slowest image so far
 LEAST_SECONDS = 600.0

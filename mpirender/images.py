@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mpirender import engines, journal
+from mpirender import engines
 from mpirender.errors import NoSpace, out_of_space
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Journal, Record
-from mpirender.system import host
+from mpirender.run_folder.journal import Journal, Record
+from mpirender.system import files, host
 from mpirender.writing import Facts, Writer, WriterGone
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Painter:
                 return  # the other process sees to the file
             else:
                 began = time.perf_counter()
-                facts = journal.put_in_place(part, place)
+                facts = files.put_in_place(part, place)
                 self._finish(flown, {**facts, "written": time.perf_counter() - began})
         except (NoSpace, WriterGone):
             raise

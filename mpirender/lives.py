@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 
-from mpirender import journal, supervise
+from mpirender import supervise
 from mpirender.errors import FramesMissing, LaunchFailed, MpirenderError, Stopped
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
 from mpirender.result import RenderResult
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Record
 from mpirender.system import slurm
 from mpirender.system.slurm import Allocation
 

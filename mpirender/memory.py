@@ -10,8 +10,8 @@ from pathlib import Path
 from mpirender import engines
 from mpirender.engines import Inspection
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
 from mpirender.launcher import cores
+from mpirender.run_folder.journal import Record
 from mpirender.space import amount
 from mpirender.system import host
 

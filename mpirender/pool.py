@@ -27,10 +27,10 @@ from mpirender import launcher as launchers
 from mpirender.errors import LaunchFailed, ToolMissing, UsageError
 from mpirender.exchange import Exchange
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
 from mpirender.launcher import Placement, Way
 from mpirender.pooled import POOL, Orders, shown
 from mpirender.reference import Main
+from mpirender.run_folder.journal import Record
 from mpirender.shift import Limits, Shift, stopped
 from mpirender.system import apptainer, signals, slurm
 from mpirender.system.slurm import Allocation

@@ -12,8 +12,8 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
-from mpirender.journal import Record
 from mpirender.monitor import rank_table
+from mpirender.run_folder.journal import Record
 from mpirender.system.text import rank_or_group, ranks_or_groups
 
 FIRST_LINE_SECONDS = 5.0

@@ -25,7 +25,7 @@ if __name__ == "__main__":
     own = str(Path(__file__).resolve().parents[1])
     sys.path.extend(path for path in [own, *os.environ.get("MPIRENDER_PATH", "").split(os.pathsep)] if path)
 
-from mpirender import assembly, backends, engines, groups, handout, journal, lock, resume, survey
+from mpirender import assembly, backends, engines, groups, handout, resume, survey
 from mpirender.errors import (
     MpirenderError,
     NoSpace,
@@ -39,9 +39,10 @@ from mpirender.images import Painter
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Journal, Record
-from mpirender.orders import Orders
 from mpirender.ranks import roster
+from mpirender.run_folder import journal, lock
+from mpirender.run_folder.journal import Journal, Record
+from mpirender.run_folder.restart_plan import Orders
 from mpirender.system import signals
 from mpirender.voice import log_of_rank, write_line
 from mpirender.world import check_world, end_all, enter, leave, wait_for_all

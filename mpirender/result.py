@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpirender import journal
 from mpirender.engines import Numbers
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Record
 from mpirender.spent import Spent, by_rank, efficiency
 
 

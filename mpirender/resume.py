@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from mpirender import journal
 from mpirender.engines import Scene
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Record
+from mpirender.system import files
 
 DataFiles = Sequence[tuple[str, int, int]]
 PARTS = {
@@ -32,8 +33,8 @@ def identity(job: RenderJob, content: bytes, data: DataFiles, renderer: str) -> 
         data: name, bytes and modification time (ns) of each data file.
     """
     return {
-        "scene": journal.digest(content),
-        "data": journal.digest(json.dumps(data).encode()),
+        "scene": files.digest(content),
+        "data": files.digest(json.dumps(data).encode()),
         "options": job.pixel_options(),
         "renderer": renderer,
     }
@@ -41,7 +42,7 @@ def identity(job: RenderJob, content: bytes, data: DataFiles, renderer: str) -> 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
     """Return the fingerprint of an identity."""
-    return journal.digest(json.dumps(parts, sort_keys=True, default=str).encode())
+    return files.digest(json.dumps(parts, sort_keys=True, default=str).encode())
 
 
 def mixed(renderers: Sequence[str]) -> str:

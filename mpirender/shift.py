@@ -13,10 +13,10 @@ from mpirender import fate, launcher, trial
 from mpirender.errors import Interrupted, LaunchFailed, MpirenderError, Stopped, UsageError
 from mpirender.exchange import Exchange, Gone, Peer, Said
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
 from mpirender.launch import LAUNCH_LOG, Launch, told
 from mpirender.launcher import Placement
 from mpirender.pooled import MODULE, Answer, Hello, Orders, Ready
+from mpirender.run_folder.journal import Record
 from mpirender.starts import AT_ONCE_SECONDS, Member, Start
 from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation

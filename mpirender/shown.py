@@ -21,8 +21,9 @@ def command_line(job: RenderJob, placement: Placement) -> str:
 
 def dry_run_lines(job: RenderJob) -> list[str]:
     """Check the job, write it where the command expects it, and say what would be done."""
-    from mpirender import folder, preflight, report, schedule, supervise, trial
+    from mpirender import preflight, report, schedule, supervise, trial
     from mpirender.job import frames as framesets
+    from mpirender.run_folder import folder
     from mpirender.system import slurm
 
     inspection = preflight.check(job)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
+from mpirender.run_folder.journal import Record
 
 ENOUGH = 3  # images of each size before an estimate is worth something
 # Bytes of a movie for each byte of its frames: mkv holds the frames themselves; others vary with the scene.

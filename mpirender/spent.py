@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
-from mpirender.journal import Record
+from mpirender.run_folder.journal import Record
 
 RANKS_SHOWN = 8
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mpirender import journal
 from mpirender.errors import one_line
 from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
 from mpirender.launcher import cores
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Record
 
 
 @dataclass(frozen=True)
-class Stock:
+class FrameInventory:
     """What is there of a size: the frames asked for, those that count, and the others by the reason why they do not.
 
     ``complained`` of those that count were kept although the engine reported an error.
@@ -52,7 +52,7 @@ def newest_plan(records: Sequence[Record]) -> Record | None:
 
 def take_stock(
     job: RenderJob, outputs: Sequence[Output], asked: tuple[int, ...], records: Sequence[Record], mark: str
-) -> list[Stock]:
+) -> list[FrameInventory]:
     """Look which frames count, of each output: recorded as done, and the files are still what they were.
 
     Args:
@@ -74,7 +74,7 @@ def take_stock(
 
 def stock_of(
     output: Output, asked: tuple[int, ...], reasons: Mapping[Image, str], last: Mapping[Image, Record]
-) -> Stock:  # fmt: skip
+) -> FrameInventory:  # fmt: skip
     """Sum up an output, given why each image is missing (empty for those that are there) and its last record."""
     missing: dict[str, list[int]] = defaultdict(list)
     for frame in asked:
@@ -82,7 +82,7 @@ def stock_of(
             missing[reason].append(frame)
     sound = frozenset(asked).difference(*missing.values())
     complained = sum(bool(last[Image(frame, output.name)].get("complaints")) for frame in sound)
-    return Stock(output, asked, sound, missing, complained)
+    return FrameInventory(output, asked, sound, missing, complained)
 
 
 def why_missing(job: RenderJob, image: Image, record: Record | None, otherwise: bool) -> str:

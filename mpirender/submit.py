@@ -10,9 +10,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mpirender import lock, preflight
+from mpirender import preflight
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.render_job import RenderJob
+from mpirender.run_folder import lock
 from mpirender.system import slurm
 
 NAME = "mpi_render.slurm"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mpirender import engines, fate, folder, launcher, lock, memory, preflight, space, trial
+from mpirender import engines, fate, launcher, memory, preflight, space, trial
 from mpirender.errors import (
     FramesMissing,
     Interrupted,
@@ -26,11 +26,12 @@ from mpirender.errors import (
 from mpirender.fate import End, Fate
 from mpirender.flight import Flight, time_limit
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Journal, Record, Tail
 from mpirender.launch import LAUNCH_LOG, Launch, sweep, told
 from mpirender.launcher import Placement
-from mpirender.lock import Lock
 from mpirender.result import RenderResult, counts, result_of
+from mpirender.run_folder import folder, lock
+from mpirender.run_folder.journal import Journal, Record, Tail
+from mpirender.run_folder.lock import Lock
 from mpirender.system import signals, slurm
 from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation

@@ -10,10 +10,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mpirender import engines, journal, schedule
+from mpirender import engines, schedule
 from mpirender.engines import Ranges
 from mpirender.job.outputs import Image
-from mpirender.journal import Journal, Record
+from mpirender.run_folder.journal import Journal, Record
+from mpirender.system import files
 
 
 def settle(
@@ -37,7 +38,7 @@ def settle(
     wanted = scene.to_survey(frames)
     found: Ranges = {}
     if wanted:
-        question = journal.digest(json.dumps([about, list(wanted)], sort_keys=True, default=str).encode())
+        question = files.digest(json.dumps([about, list(wanted)], sort_keys=True, default=str).encode())
         found = comm.bcast(known(records, question) if comm.rank == 0 else None, root=0) or {}
         if not found:
             found, whole = look(comm, log, scene, wanted, first=frames[0], go_on=go_on)

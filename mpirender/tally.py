@@ -7,8 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from mpirender.journal import Record
 from mpirender.progress import STARTING, Bar, Lines, duration
+from mpirender.run_folder.journal import Record
 
 WORKING = "working"
 

@@ -22,8 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender import journal, png
-from mpirender.system import signals
+from mpirender import png
+from mpirender.system import files, signals
 from mpirender.system.child_process import end_with_parent
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class _Desk:
         part = Path(order["part"])
         try:
             png.write(part, flat.reshape(height, width, channels), order["level"], each)
-            facts = journal.put_in_place(part, Path(order["place"]))
+            facts = files.put_in_place(part, Path(order["place"]))
         except BaseException:
             part.unlink(missing_ok=True)
             raise

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from background import COMMANDS, Background
-from mpirender import launcher, movie
+from mpirender import launcher
+from mpirender.movie import ffmpeg
 from mpirender.system import xvfb
 from second_root import PROGRAMS, WINDOWS, WITH_OSMESA, Root, made
 
@@ -149,7 +150,7 @@ def poor_ffmpeg(tmp_path: Path) -> Path:
     fake.write_text(
         f"#!{sys.executable}\nimport os, sys\n"
         f"if '-encoders' in sys.argv:\n    print(' V....D libx264   H.264')\n"
-        f"else:\n    os.execv({movie.ffmpeg()!r}, sys.argv)\n"
+        f"else:\n    os.execv({ffmpeg.ffmpeg()!r}, sys.argv)\n"
     )
     fake.chmod(0o755)
     return fake

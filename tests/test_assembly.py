@@ -9,11 +9,14 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from mpirender import assembly, cuts, journal, movie, resume
+from mpirender import assembly, resume
 from mpirender.errors import EncodeFailed, FramesMissing, Stopped
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Journal, put_in_place
+from mpirender.movie import encode, segment_plan
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Journal
+from mpirender.system.files import put_in_place
 from mpirender.system.xvfb import private_display
 
 pytestmark = pytest.mark.mpi(min_size=2)
@@ -106,7 +109,7 @@ def with_pictures(comm, shared: Path, **options) -> tuple[RenderJob, range]:
     """Return a job with just as many frames as make a segment for each rank, and write its pictures."""
     options = {"sizes": ("48x32", "33x33"), **options}
     job = RenderJob(scene=shared / "x.pattern", output=shared / "out", **options)
-    frames = range(cuts.SHORTEST * comm.size)
+    frames = range(segment_plan.SHORTEST * comm.size)
     if comm.rank == 0:
         job.folder.mkdir(parents=True)
         for size in job.outputs:
@@ -130,10 +133,10 @@ def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, 
     if comm.rank == 0:
         records = journal.read(job.folder)
         for size in job.outputs:
-            assert movie.read_back(job.movie_path(size)).frames == len(frames)
+            assert encode.read_back(job.movie_path(size)).frames == len(frames)
             of_size = [record for record in records if record.get("size") == size.name]
             encoded = {record["rank"]: record["images"] for record in of_size if record["event"] == "segment"}
-            assert encoded == dict.fromkeys(range(comm.size), cuts.SHORTEST)
+            assert encoded == dict.fromkeys(range(comm.size), segment_plan.SHORTEST)
             (made,) = [record for record in of_size if record["event"] == "movie"]
             assert (made["rank"], made["segments"], made["problem"]) == (0, comm.size, "")
         assert not [record for record in records if record["event"] == "warning"]
@@ -144,7 +147,7 @@ def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, 
 def test_a_damaged_image_in_the_segment_of_another_rank_is_named_by_rank_0(comm, shared: Path, kind: str) -> None:
     job, frames = with_pictures(comm, shared, movie=kind)
     if comm.rank == 1:
-        os.truncate(job.image(job.outputs[0], cuts.SHORTEST + 3), 50)
+        os.truncate(job.image(job.outputs[0], segment_plan.SHORTEST + 3), 50)
     comm.Barrier()
     with Journal(job.folder, comm.rank, "host") as log:
         if comm.rank == 0:
@@ -159,7 +162,7 @@ def test_a_damaged_image_in_the_segment_of_another_rank_is_named_by_rank_0(comm,
 def test_an_image_of_another_size_is_named_though_each_segment_is_sound(comm, shared: Path) -> None:
     job, frames = with_pictures(comm, shared, sizes=("48x32",))
     if comm.rank == 1:
-        for frame in range(cuts.SHORTEST, 2 * cuts.SHORTEST):
+        for frame in range(segment_plan.SHORTEST, 2 * segment_plan.SHORTEST):
             iio.imwrite(job.image(job.outputs[0], frame), np.zeros((16, 16, 3), np.uint8))
     comm.Barrier()
     with Journal(job.folder, comm.rank, "host") as log:
@@ -174,7 +177,7 @@ def test_an_image_of_another_size_is_named_though_each_segment_is_sound(comm, sh
 def test_short_movies_are_made_whole_each_by_another_rank(comm, shared: Path) -> None:
     job, frames = with_pictures(comm, shared)
     with Journal(job.folder, comm.rank, "host") as log:
-        assembly.make_movies(comm, log, job, frames[: cuts.SHORTEST])
+        assembly.make_movies(comm, log, job, frames[: segment_plan.SHORTEST])
     if comm.rank == 0:
         made = [record for record in journal.read(job.folder) if record["event"] == "movie"]
         assert sorted((record["rank"], record["segments"]) for record in made) == [(0, 1), (1, 1)]

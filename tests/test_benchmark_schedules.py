@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import schedule_check, schedules, simulate
 from benchmarks.simulate import BOUND, DYNAMIC, HandOut, Ranks
-from mpirender import journal
+from mpirender.run_folder import journal
 
 
 def equal(count: int) -> Ranks:

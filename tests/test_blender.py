@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 
 from conftest import Run, assert_same_pictures, disk, need, pixels
-from mpirender import journal, movie
 from mpirender.engines.blender.inspect import inspection_of
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Tail
+from mpirender.movie import encode
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Tail
 
 pytestmark = pytest.mark.slow
 SIZE = "160x90"  # of the files
@@ -56,7 +57,7 @@ def test_on_any_number_of_ranks_frames_are_those_of_blenders_animation(
         rendered(run, blends.file("shot"), "--ranks", ranks, "--output", output)
         assert_same_pictures(output / SIZE, reference)
         assert [path.name for path in sorted((output / SIZE).iterdir())] == [f"frame_{n:06d}.png" for n in range(3, 9)]
-    made = movie.read_back(tmp_path / "on3" / f"shot_{SIZE}.mp4")
+    made = encode.read_back(tmp_path / "on3" / f"shot_{SIZE}.mp4")
     assert (made.frames, made.frame_rate) == (6, pytest.approx(24000 / 1001))
     shown = [pixels(path).astype(int) for path in sorted(reference.iterdir())]
     assert all(np.abs(one - other).max() > 50 for one, other in zip(shown, shown[1:])), "every frame is another one"

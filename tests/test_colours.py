@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import HERE, SIZE, Run, assert_same_pictures
-from mpirender import engines, journal, survey
+from mpirender import engines, survey
 from mpirender.engines.paraview import color_range
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
+from mpirender.run_folder import journal
 
 
 @pytest.mark.parametrize("text", ["all", "global,", "1", "1,", "RTData=", "RTData=max", "=global", "a,b"])

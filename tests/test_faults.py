@@ -18,8 +18,9 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import SIZE, Run, assert_same_pictures, marked, x_servers
-from mpirender import journal, movie
-from mpirender.journal import Tail
+from mpirender.movie import encode
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Tail
 from mpirender.writing import SLOTS
 
 KILLS = 25
@@ -186,7 +187,7 @@ def look_for_traces(output: Path, made: Movie, figures: Counter[str]) -> None:
     """Compare a movie that survived with an undisturbed one, and add up what the journals tell."""
     folder = output / ".mpirender"
     assert_same_pictures(output / made.size, made.reference)
-    assert movie.read_back(output / f"{made.scene.stem}_{made.size}.mp4").frames == len(made.frames)
+    assert encode.read_back(output / f"{made.scene.stem}_{made.size}.mp4").frames == len(made.frames)
     records = journal.read(folder)
     done = Counter(record["frame"] for record in records if record["event"] == "done")
     takes = Counter(record["frame"] for record in records if record["event"] == "take")

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 from conftest import HERE, SIZE, Run, assert_same_pictures, need, pixels
-from mpirender import journal, launcher, memory
+from mpirender import launcher, memory
 from mpirender.engines import DataFile, Inspection
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Record
 from mpirender.system import host as host_limits
 
 Pattern = Callable[..., Path]

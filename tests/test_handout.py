@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY, Run, need
-from mpirender import journal, launcher
+from mpirender import launcher
 from mpirender.handout import parts, place_of_desk
 from mpirender.job.outputs import Image
+from mpirender.run_folder import journal
 
 Pattern = Callable[..., Path]
 

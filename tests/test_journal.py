@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from conftest import disk
-from mpirender import journal
 from mpirender.job.outputs import Image, Output
-from mpirender.journal import Journal, Tail
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Journal, Tail
+from mpirender.system import files
 
 
 def note(folder: Path, event: str = "take", rank: int = 0, **fields: object) -> None:
@@ -84,7 +85,7 @@ def test_a_record_that_a_full_disk_cuts_short_is_an_error_and_the_next_one_is_wh
 def test_a_file_put_in_place_is_known_again(tmp_path: Path) -> None:
     written, place = tmp_path / ".part-a", tmp_path / "a"
     written.write_bytes(b"picture")
-    record = journal.put_in_place(written, place)
+    record = files.put_in_place(written, place)
     assert not written.exists()
     assert journal.whole(place, record)
 
@@ -93,7 +94,7 @@ def test_a_file_put_in_place_is_known_again(tmp_path: Path) -> None:
 def test_a_damaged_file_is_not_whole(tmp_path: Path, damage: bytes) -> None:
     written, place = tmp_path / ".part-a", tmp_path / "a"
     written.write_bytes(b"picture")
-    record = journal.put_in_place(written, place)
+    record = files.put_in_place(written, place)
     place.write_bytes(damage)
     assert not journal.whole(place, record)
     place.unlink()

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from conftest import disk
-from mpirender import lock
 from mpirender.errors import TakenOver, UsageError
-from mpirender.lock import DEAD_SECONDS, Lock, Owner
+from mpirender.run_folder import lock
+from mpirender.run_folder.lock import DEAD_SECONDS, Lock, Owner
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_it_is_given_back_when_the_run_fails(folder: Path) -> None:
 
 
 def test_the_lock_of_a_process_that_was_killed_is_taken_over_at_once(folder: Path) -> None:
-    script = "import sys, time; from pathlib import Path; from mpirender.lock import Lock; "
+    script = "import sys, time; from pathlib import Path; from mpirender.run_folder.lock import Lock; "
     script += "Lock(Path(sys.argv[1]), 'x').acquire(); print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
@@ -118,7 +118,7 @@ def test_an_owner_that_was_taken_for_dead_notices_and_leaves_the_others_lock(
 
 def test_of_many_that_want_a_dead_owners_lock_exactly_one_gets_it(folder: Path) -> None:
     left_by(folder, born=1)
-    script = "import sys, time; from pathlib import Path; from mpirender.lock import Lock\n"
+    script = "import sys, time; from pathlib import Path; from mpirender.run_folder.lock import Lock\n"
     script += "time.sleep(max(float(sys.argv[2]) - time.time(), 0)); Lock(Path(sys.argv[1]), 'x').acquire()\n"
     script += "print('got it', flush=True); sys.stdin.readline()"
     command = [sys.executable, "-c", script, str(folder), str(time.time() + 1.5)]

@@ -19,7 +19,7 @@ from mpirender.engines.paraview.overrides import Refused
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Journal
+from mpirender.run_folder.journal import Journal
 
 SMALL = ("--size", "80x50", "--movie", "none")
 NAMES = ("Cone1", "can.ex2", "can.ex2.part", "run(1).vtu")

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from conftest import disk
-from mpirender import ffmpeg, movie
 from mpirender.errors import EncodeFailed, NoSpace, ToolMissing
 from mpirender.job.options import CODECS
+from mpirender.movie import encode, ffmpeg, ffmpeg_args
 
 KINDS = ("mp4", "webm", "gif", "mkv")
 OTHERS = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs[1:]]  # beside the usual one of each
@@ -58,10 +58,10 @@ def images(tmp_path):
 
 def decoded(path, pixel_format="rgb24", *options):
     """Return all frames as an array, decoded apart from the code under test."""
-    info = movie.read_back(path)
+    info = encode.read_back(path)
     channels = {"rgb24": 3, "rgba": 4}[pixel_format]
     raw = subprocess.run(
-        [movie.ffmpeg(), "-v", "error", *options, "-i", path, "-f", "rawvideo", "-pix_fmt", pixel_format, "-"],
+        [ffmpeg.ffmpeg(), "-v", "error", *options, "-i", path, "-f", "rawvideo", "-pix_fmt", pixel_format, "-"],
         stdin=subprocess.DEVNULL, capture_output=True, check=True,
     ).stdout  # fmt: skip
     return np.frombuffer(raw, np.uint8).reshape(-1, info.height, info.width, channels).astype(int)
@@ -70,7 +70,7 @@ def decoded(path, pixel_format="rgb24", *options):
 def yuv_planes(path, width, height):
     """Return Y, U and V of the first frame, as they are stored."""
     raw = subprocess.run(
-        [movie.ffmpeg(), "-v", "error", "-i", path, "-frames:v", "1", "-f", "rawvideo", "-"],
+        [ffmpeg.ffmpeg(), "-v", "error", "-i", path, "-frames:v", "1", "-f", "rawvideo", "-"],
         stdin=subprocess.DEVNULL, capture_output=True, check=True,
     ).stdout  # fmt: skip
     data = np.frombuffer(raw, np.uint8).astype(float)
@@ -111,14 +111,14 @@ def gif_palettes(data):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_holds_every_frame_in_order_at_its_size_and_rate(tmp_path, kind, size):
     paths = write(tmp_path, [picture(size, grey) for grey in GREYS], step=3)
-    info = movie.encode(paths, tmp_path / f"orbit.{kind}", rate=Fraction(25))
+    info = encode.encode(paths, tmp_path / f"orbit.{kind}", rate=Fraction(25))
     grown = tuple(side + side % 2 for side in size) if kind == "mp4" else size
     assert (info.frames, info.width, info.height) == (len(GREYS), *grown)
     assert info.frame_rate == pytest.approx(25)
     assert info.codec == {"mp4": "h264", "webm": "vp9", "gif": "gif", "mkv": "png"}[kind]
     assert info.path == tmp_path / f"orbit.{kind}"
     assert info.bytes == info.path.stat().st_size
-    assert movie.read_back(info.path) == info
+    assert encode.read_back(info.path) == info
     levels = decoded(info.path)[:, size[1] - 1, size[0] // 2].mean(axis=1)
     assert levels == pytest.approx(GREYS, abs=6 if kind == "gif" else 4)
     assert not list(tmp_path.glob(".part*"))
@@ -129,39 +129,39 @@ def test_every_kind_holds_every_frame_in_order_at_its_size_and_rate(tmp_path, ki
     "rate", [Fraction(30000, 1001), Fraction(1, 100), Fraction("12.5"), Fraction("0.3333333333333333")]
 )
 def test_the_movie_runs_at_the_rate_that_was_asked(tmp_path, images, kind, rate):
-    info = movie.encode(images, tmp_path / f"m.{kind}", rate=rate)
+    info = encode.encode(images, tmp_path / f"m.{kind}", rate=rate)
     assert info.frame_rate == pytest.approx(float(rate), rel=0.02 if kind == "gif" else 1e-6)
 
 
 @pytest.mark.parametrize("kind", ["mp4", "webm", "mkv"])
 @pytest.mark.parametrize("rate", [Fraction(120), Fraction(1000)])
 def test_fast_movies_keep_every_frame(tmp_path, images, kind, rate):
-    assert movie.encode(images, tmp_path / f"m.{kind}", rate=rate).frames == len(images)
+    assert encode.encode(images, tmp_path / f"m.{kind}", rate=rate).frames == len(images)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_single_image_makes_a_movie(tmp_path, images, kind):
-    assert movie.encode(images[:1], tmp_path / f"m.{kind}", rate=Fraction(30)).frames == 1
+    assert encode.encode(images[:1], tmp_path / f"m.{kind}", rate=Fraction(30)).frames == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_frames_that_do_not_change_are_kept(tmp_path, kind):
     paths = write(tmp_path, [picture()] * 7)
-    assert movie.encode(paths, tmp_path / f"m.{kind}", rate=Fraction(30)).frames == 7
+    assert encode.encode(paths, tmp_path / f"m.{kind}", rate=Fraction(30)).frames == 7
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", ["jpg", "tiff"])
 def test_jpg_and_tiff_images_make_the_same_picture(tmp_path, kind, suffix):
     paths = write(tmp_path, [picture(grey=grey) for grey in GREYS], suffix)
-    info = movie.encode(paths, tmp_path / f"m.{kind}", rate=Fraction(25))
+    info = encode.encode(paths, tmp_path / f"m.{kind}", rate=Fraction(25))
     assert (info.frames, info.width, info.height) == (len(GREYS), *EVEN)
     assert_colours(decoded(info.path)[0], 16 if kind == "gif" else 9)
 
 
 def test_threads_are_limited_where_asked():
-    task = ffmpeg.Encoding("ffmpeg", "%06d.png", Path("/m.mp4"), EVEN, Fraction(25), threads=3)
-    command = ffmpeg.encode_command(task)
+    task = ffmpeg_args.Encoding("ffmpeg", "%06d.png", Path("/m.mp4"), EVEN, Fraction(25), threads=3)
+    command = ffmpeg_args.encode_command(task)
     assert [command[at + 1] for at, word in enumerate(command) if word == "-threads"] == ["3", "3"]
 
 
@@ -169,19 +169,19 @@ def test_threads_are_limited_where_asked():
 
 
 def task(codec, size, rate=25, suffix=".png", **more):
-    return ffmpeg.Encoding("ffmpeg", f"%06d{suffix}", Path("/m.mp4"), size, Fraction(rate), codec, "", **more)
+    return ffmpeg_args.Encoding("ffmpeg", f"%06d{suffix}", Path("/m.mp4"), size, Fraction(rate), codec, "", **more)
 
 
 @pytest.mark.parametrize("size", [EVEN, ODD, (130, 98)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize(("kind", "codec"), OTHERS)
 def test_every_codec_holds_every_frame_in_order_at_its_size_and_rate(tmp_path, kind, codec, size):
     paths = write(tmp_path, [picture(size, grey) for grey in GREYS], step=3)
-    info = movie.encode(paths, tmp_path / f"orbit.{kind}", rate=Fraction(30000, 1001), codec=codec)
+    info = encode.encode(paths, tmp_path / f"orbit.{kind}", rate=Fraction(30000, 1001), codec=codec)
     grown = size if codec == "ffv1" else tuple(side + side % 2 for side in size)
     assert (info.frames, info.width, info.height) == (len(GREYS), *grown)
     assert info.frame_rate == pytest.approx(30000 / 1001)
     assert info.codec == {"h265": "hevc"}.get(codec, codec)
-    assert movie.read_back(info.path) == info
+    assert encode.read_back(info.path) == info
     frames = decoded(info.path)
     assert frames[:, size[1] - 1, size[0] // 2].mean(axis=1) == pytest.approx(GREYS, abs=4)
     for frame in frames:
@@ -191,7 +191,7 @@ def test_every_codec_holds_every_frame_in_order_at_its_size_and_rate(tmp_path, k
 @pytest.mark.parametrize(("kind", "codec"), OTHERS)
 @pytest.mark.parametrize("rate", [Fraction(120), Fraction(1000), Fraction(1)])
 def test_every_codec_goes_fast_and_slowly(tmp_path, images, kind, codec, rate):
-    info = movie.encode(images, tmp_path / f"m.{kind}", rate=rate, codec=codec)
+    info = encode.encode(images, tmp_path / f"m.{kind}", rate=rate, codec=codec)
     assert (info.frames, info.frame_rate) == (len(images), pytest.approx(float(rate)))
 
 
@@ -199,12 +199,12 @@ def test_every_codec_goes_fast_and_slowly(tmp_path, images, kind, codec, rate):
 @pytest.mark.parametrize("suffix", ["jpg", "tiff"])
 def test_every_codec_takes_jpg_and_tiff(tmp_path, kind, codec, suffix):
     paths = write(tmp_path, [picture(grey=grey) for grey in GREYS[:3]], suffix)
-    info = movie.encode(paths, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec)
+    info = encode.encode(paths, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec)
     assert_colours(decoded(info.path)[0], 9)
 
 
 def test_h265_bears_the_name_by_which_apple_knows_it(tmp_path, images):
-    data = movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="h265").path.read_bytes()
+    data = encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="h265").path.read_bytes()
     assert b"hvc1" in data
     assert b"hev1" not in data
 
@@ -214,48 +214,48 @@ def test_ffv1_is_the_images_pixel_for_pixel(tmp_path):
     for channels, pixel_format in ((3, "rgb24"), (4, "rgba")):
         pictures = [noise.integers(0, 256, (47, 63, channels), np.uint8) for _ in range(5)]
         paths = write(tmp_path / pixel_format, pictures)
-        info = movie.encode(paths, tmp_path / f"{pixel_format}.mkv", rate=Fraction(25), codec="ffv1")
+        info = encode.encode(paths, tmp_path / f"{pixel_format}.mkv", rate=Fraction(25), codec="ffv1")
         assert np.array_equal(decoded(info.path, pixel_format), np.stack(pictures))
 
 
 def test_a_codec_of_another_kind_is_refused_with_those_there_are(tmp_path, images):
     with pytest.raises(EncodeFailed, match=r"m\.mp4: 'vp9' is no codec for it; choose h264 or h265 or av1"):
-        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="vp9")
+        encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="vp9")
 
 
 def test_transparency_is_not_lost_by_the_choice_of_a_codec(tmp_path, images):
     with pytest.raises(EncodeFailed, match="av1 holds no transparency"):
-        movie.encode(images, tmp_path / "m.webm", rate=Fraction(25), codec="av1", transparent=True)
+        encode.encode(images, tmp_path / "m.webm", rate=Fraction(25), codec="av1", transparent=True)
 
 
 def test_av1_is_made_by_the_quick_encoder_where_that_takes_the_pictures():
     both = {"libsvtav1", "libaom-av1"}
-    assert ffmpeg.with_encoder(task("av1", (1920, 1080)), both).encoder == "libsvtav1"
-    assert ffmpeg.with_encoder(task("av1", (1920, 1080)), {"libaom-av1"}).encoder == "libaom-av1"
-    assert ffmpeg.with_encoder(task("av1", (1920, 60)), both).encoder == "libaom-av1"
-    assert ffmpeg.with_encoder(task("av1", (1920, 1080), 300), both).encoder == "libaom-av1"
-    assert ffmpeg.with_encoder(task("av1", (63, 63), "1/4"), both).encoder == "libsvtav1"
+    assert ffmpeg_args.with_encoder(task("av1", (1920, 1080)), both).encoder == "libsvtav1"
+    assert ffmpeg_args.with_encoder(task("av1", (1920, 1080)), {"libaom-av1"}).encoder == "libaom-av1"
+    assert ffmpeg_args.with_encoder(task("av1", (1920, 60)), both).encoder == "libaom-av1"
+    assert ffmpeg_args.with_encoder(task("av1", (1920, 1080), 300), both).encoder == "libaom-av1"
+    assert ffmpeg_args.with_encoder(task("av1", (63, 63), "1/4"), both).encoder == "libsvtav1"
 
 
 def test_what_no_encoder_takes_is_told_with_the_encoder(tmp_path):
     paths = write(tmp_path, [picture((8, 8))] * 2)
     with pytest.raises(EncodeFailed, match=r"h265 is not possible for 8x8 pixels at 25 .*libx265; use another codec"):
-        movie.encode(paths, tmp_path / "m.mp4", rate=Fraction(25), codec="h265")
+        encode.encode(paths, tmp_path / "m.mp4", rate=Fraction(25), codec="h265")
 
 
 def test_an_encoder_that_this_ffmpeg_lacks_is_told_with_the_cure(tmp_path, images, monkeypatch, poor_ffmpeg):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(poor_ffmpeg))
     lacking = r"ffmpeg has no encoder for av1 \(libsvtav1 or libaom-av1\); .*pip install imageio-ffmpeg.*another codec"
     with pytest.raises(ToolMissing, match=lacking):
-        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="av1")
-    assert movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25)).frames == len(images)
+        encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="av1")
+    assert encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25)).frames == len(images)
 
 
 @pytest.mark.parametrize(("codec", "encoder"), [("h265", "libx265"), ("av1", "libsvtav1")])
 def test_threads_are_limited_by_the_encoders_own_options_too(codec, encoder):
-    command = ffmpeg.encode_command(ffmpeg.with_encoder(task(codec, (640, 480), threads=3), {encoder}))
+    command = ffmpeg_args.encode_command(ffmpeg_args.with_encoder(task(codec, (640, 480), threads=3), {encoder}))
     assert {"pools=3", "lp=3"} & set(command)
-    assert not {"pools=0", "lp=0"} & set(ffmpeg.encode_command(ffmpeg.with_encoder(task(codec, EVEN), ())))
+    assert not {"pools=0", "lp=0"} & set(ffmpeg_args.encode_command(ffmpeg_args.with_encoder(task(codec, EVEN), ())))
 
 
 # --- colours
@@ -269,7 +269,7 @@ def assert_colours(frame, tolerance):
 
 @pytest.mark.parametrize("kind", ["mp4", "webm", "mkv"])
 def test_colours_come_back_as_they_went_in(tmp_path, images, kind):
-    movie.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25))
+    encode.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25))
     for frame in decoded(tmp_path / f"m.{kind}"):
         assert_colours(frame, 0 if kind == "mkv" else 9)
 
@@ -278,7 +278,7 @@ def test_colours_come_back_as_they_went_in(tmp_path, images, kind):
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff"])
 def test_colours_are_stored_as_bt709_and_say_so(tmp_path, kind, codec, suffix):
     path = tmp_path / f"m.{kind}"
-    movie.encode(write(tmp_path, [picture()] * 3, suffix), path, rate=Fraction(25), codec=codec)
+    encode.encode(write(tmp_path, [picture()] * 3, suffix), path, rate=Fraction(25), codec=codec)
     luma, blue, red = yuv_planes(path, *EVEN)
     for column, (name, colour) in enumerate(COLOURS.items()):
         r, g, b = (value / 255 for value in colour)
@@ -286,7 +286,7 @@ def test_colours_are_stored_as_bt709_and_say_so(tmp_path, kind, codec, suffix):
         expected = (16 + 219 * y, 128 + 224 * (b - y) / 1.8556, 128 + 224 * (r - y) / 1.5748)
         x = column * 12 + 6
         assert (luma[10, x], blue[5, x // 2], red[5, x // 2]) == pytest.approx(expected, abs=4), name
-    told = subprocess.run([movie.ffmpeg(), "-i", path], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    told = subprocess.run([ffmpeg.ffmpeg(), "-i", path], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert b"yuv420p(tv, bt709" in told.stderr
 
 
@@ -295,7 +295,7 @@ def test_an_odd_mp4_repeats_its_edge_and_scales_nothing(tmp_path):
     pixels[:, -3:] = 230
     pixels[-3:] = 150
     path = tmp_path / "m.mp4"
-    movie.encode(write(tmp_path, [pixels] * 2), path, rate=Fraction(25))
+    encode.encode(write(tmp_path, [pixels] * 2), path, rate=Fraction(25))
     luma = yuv_planes(path, 64, 48)[0]
     grown = np.pad(pixels[..., 0], ((0, 1), (0, 1)), mode="edge")
     grey = np.s_[26:, :]  # below the patches of colour
@@ -303,7 +303,7 @@ def test_an_odd_mp4_repeats_its_edge_and_scales_nothing(tmp_path):
 
 
 def test_mp4_starts_with_its_index_so_that_a_browser_can_stream_it(tmp_path, images):
-    info = movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
+    info = encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
     data = info.path.read_bytes()
     assert info.pixel_format == "yuv420p"
     assert 0 < data.index(b"moov") < data.index(b"mdat")
@@ -325,7 +325,7 @@ def see_through(tmp_path):
 
 
 def test_webm_keeps_transparency(tmp_path, see_through):
-    info = movie.encode(see_through, tmp_path / "m.webm", rate=Fraction(25), transparent=True)
+    info = encode.encode(see_through, tmp_path / "m.webm", rate=Fraction(25), transparent=True)
     assert info.pixel_format == "yuva420p"
     for step, frame in enumerate(decoded(info.path, "rgba", "-c:v", "libvpx-vp9")):
         x = 12 + 4 * step
@@ -336,7 +336,7 @@ def test_webm_keeps_transparency(tmp_path, see_through):
 
 
 def test_gif_keeps_transparency_while_things_move(tmp_path, see_through):
-    info = movie.encode(see_through, tmp_path / "m.gif", rate=Fraction(25), transparent=True)
+    info = encode.encode(see_through, tmp_path / "m.gif", rate=Fraction(25), transparent=True)
     for path, frame in zip(see_through, decoded(info.path, "rgba")):
         source = iio.imread(path).astype(int)
         opaque = source[..., 3] >= 128
@@ -345,7 +345,7 @@ def test_gif_keeps_transparency_while_things_move(tmp_path, see_through):
 
 
 def test_mp4_lays_transparency_over_black(tmp_path, see_through):
-    info = movie.encode(see_through, tmp_path / "m.mp4", rate=Fraction(25), transparent=True)
+    info = encode.encode(see_through, tmp_path / "m.mp4", rate=Fraction(25), transparent=True)
     frame = decoded(info.path)[0]
     assert frame[12, 12] == pytest.approx((255, 128, 0), abs=6)
     assert frame[34, 12] == pytest.approx((100, 50, 25), abs=6)
@@ -353,12 +353,12 @@ def test_mp4_lays_transparency_over_black(tmp_path, see_through):
 
 
 def test_mkv_keeps_transparency_exactly(tmp_path, see_through):
-    info = movie.encode(see_through, tmp_path / "m.mkv", rate=Fraction(25), transparent=True)
+    info = encode.encode(see_through, tmp_path / "m.mkv", rate=Fraction(25), transparent=True)
     assert np.array_equal(decoded(info.path, "rgba"), np.stack([iio.imread(path) for path in see_through]))
 
 
 def test_opaque_images_may_be_asked_to_be_transparent(tmp_path, images):
-    info = movie.encode(images, tmp_path / "m.webm", rate=Fraction(25), transparent=True)
+    info = encode.encode(images, tmp_path / "m.webm", rate=Fraction(25), transparent=True)
     assert decoded(info.path, "rgba", "-c:v", "libvpx-vp9")[..., 3].min() >= 253
 
 
@@ -374,7 +374,7 @@ def test_a_gif_has_one_palette_for_all_frames_and_loops_forever(tmp_path):
         for step in range(16)
     ]
     path = tmp_path / "m.gif"
-    movie.encode(write(tmp_path, [p.astype(np.uint8) for p in pictures]), path, rate=Fraction(30))
+    encode.encode(write(tmp_path, [p.astype(np.uint8) for p in pictures]), path, rate=Fraction(30))
     data = path.read_bytes()
     shared, images = gif_palettes(data)
     assert len(shared) == 3 * 256
@@ -384,15 +384,15 @@ def test_a_gif_has_one_palette_for_all_frames_and_loops_forever(tmp_path):
 
 
 def test_a_gif_of_30_a_second_keeps_time_on_average(tmp_path, images):
-    info = movie.encode(images * 4, tmp_path / "m.gif", rate=Fraction(30))
+    info = encode.encode(images * 4, tmp_path / "m.gif", rate=Fraction(30))
     assert info.frames == 4 * len(images)
     assert info.frame_rate == pytest.approx(30, rel=0.01)
 
 
 def test_a_gif_faster_than_players_go_is_refused(tmp_path, images):
-    assert movie.encode(images, tmp_path / "m.gif", rate=Fraction(50)).frames == len(images)
+    assert encode.encode(images, tmp_path / "m.gif", rate=Fraction(50)).frames == len(images)
     with pytest.raises(EncodeFailed, match=r"at most 50 frames a second, not 60"):
-        movie.encode(images, tmp_path / "n.gif", rate=Fraction(60))
+        encode.encode(images, tmp_path / "n.gif", rate=Fraction(60))
 
 
 # --- mkv
@@ -403,16 +403,16 @@ def test_a_gif_faster_than_players_go_is_refused(tmp_path, images):
 def test_mkv_is_the_images_pixel_for_pixel(tmp_path, suffix, size):
     noise = np.random.default_rng(7)
     pictures = [noise.integers(0, 256, (*size[::-1], 3), np.uint8) for _ in range(5)]
-    movie.encode(write(tmp_path, pictures, suffix), tmp_path / "m.mkv", rate=Fraction(25))
+    encode.encode(write(tmp_path, pictures, suffix), tmp_path / "m.mkv", rate=Fraction(25))
     assert np.array_equal(decoded(tmp_path / "m.mkv"), np.stack(pictures))
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_mkv_holds_the_very_bytes_of_the_files(tmp_path, images, suffix):
     paths = write(tmp_path, [picture(grey=grey) for grey in GREYS], suffix)
-    info = movie.encode(paths, tmp_path / "m.mkv", rate=Fraction(25))
+    info = encode.encode(paths, tmp_path / "m.mkv", rate=Fraction(25))
     assert info.codec == {"png": "png", "jpg": "mjpeg"}[suffix]
-    command = [movie.ffmpeg(), "-v", "error", "-i", info.path, "-c", "copy", tmp_path / f"back%d.{suffix}"]
+    command = [ffmpeg.ffmpeg(), "-v", "error", "-i", info.path, "-c", "copy", tmp_path / f"back%d.{suffix}"]
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
     assert [(tmp_path / f"back{n + 1}.{suffix}").read_bytes() for n in range(len(paths))] == [
         path.read_bytes() for path in paths
@@ -432,7 +432,7 @@ def test_an_image_cut_short_is_named_and_the_older_movie_stays(tmp_path, kind, s
     target = tmp_path / f"m.{kind}"
     target.write_bytes(b"older")
     with pytest.raises(EncodeFailed, match=f"frame_000002.{suffix} is damaged"):
-        movie.encode(paths, target, rate=Fraction(25))
+        encode.encode(paths, target, rate=Fraction(25))
     assert target.read_bytes() == b"older"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [target.name]
 
@@ -443,7 +443,7 @@ def test_a_flipped_byte_in_an_image_is_noticed(tmp_path, images, kind, codec):
     data[data.index(b"IDAT") + 20] ^= 0x55
     images[4].write_bytes(data)
     with pytest.raises(EncodeFailed, match=r"frame_000012\.png is damaged"):
-        movie.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec)
+        encode.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec)
 
 
 @pytest.mark.parametrize(("kind", "codec"), [*((kind, "") for kind in KINDS), *OTHERS])
@@ -451,14 +451,14 @@ def test_a_flipped_byte_in_an_image_is_noticed(tmp_path, images, kind, codec):
 def test_an_image_unlike_the_first_is_named_instead_of_scaled(tmp_path, images, kind, codec, other):
     iio.imwrite(images[5], other)
     with pytest.raises(EncodeFailed, match=r"frame_000015\.png is (32x24 rgb24|64x48 rgba), unlike frame_000000\.png"):
-        movie.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec)
+        encode.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec)
     assert not (tmp_path / f"m.{kind}").exists()
 
 
 def test_a_tiff_unlike_the_first_is_not_scaled_into_an_mkv(tmp_path):
     paths = write(tmp_path, [picture(), picture((32, 24))], "tiff")
     with pytest.raises(EncodeFailed, match=r"frame_000001\.tiff is 32x24"):
-        movie.encode(paths, tmp_path / "m.mkv", rate=Fraction(25))
+        encode.encode(paths, tmp_path / "m.mkv", rate=Fraction(25))
 
 
 @pytest.mark.parametrize("what", ["empty", "text", "first cut short"])
@@ -466,62 +466,62 @@ def test_what_is_no_image_is_named(tmp_path, images, what):
     content = {"empty": b"", "text": b"no image\n" * 50, "first cut short": images[0].read_bytes()[:-40]}[what]
     images[0].write_bytes(content)
     with pytest.raises(EncodeFailed, match=r"frame_000000\.png is damaged"):
-        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
+        encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
 
 
 def test_missing_images_are_named_before_ffmpeg_starts(tmp_path, images, monkeypatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
     images[3].unlink()
     with pytest.raises(EncodeFailed, match=r"1 of 8 images are missing: frame_000009\.png"):
-        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
+        encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
 
 
 def test_requests_that_cannot_work_are_refused(tmp_path, images):
     with pytest.raises(EncodeFailed, match="no images"):
-        movie.encode([], tmp_path / "m.mp4", rate=Fraction(25))
+        encode.encode([], tmp_path / "m.mp4", rate=Fraction(25))
     with pytest.raises(EncodeFailed, match="must end in one of"):
-        movie.encode(images, tmp_path / "m.avi", rate=Fraction(25))
+        encode.encode(images, tmp_path / "m.avi", rate=Fraction(25))
     with pytest.raises(EncodeFailed, match="several kinds"):
-        movie.encode(images + write(tmp_path, [picture()], "jpg"), tmp_path / "m.mp4", rate=Fraction(25))
+        encode.encode(images + write(tmp_path, [picture()], "jpg"), tmp_path / "m.mp4", rate=Fraction(25))
 
 
 def test_a_movie_that_differs_from_what_was_asked_is_told_in_full(tmp_path, images):
-    first = movie.read_back(images[0])
-    info = movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
-    assert movie.differences(info, first, frames=8, rate=Fraction(25)) == []
-    assert movie.differences(info, first, frames=9, rate=Fraction(24)) == [
+    first = encode.read_back(images[0])
+    info = encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
+    assert encode.differences(info, first, frames=8, rate=Fraction(25)) == []
+    assert encode.differences(info, first, frames=9, rate=Fraction(24)) == [
         "8 frames instead of 9",
         "25 frames a second instead of 24",
     ]
-    vp9 = movie.encode(images, tmp_path / "m.webm", rate=Fraction(25))
-    assert movie.differences(vp9, first, frames=8, rate=Fraction(25), transparent=True) == ["no transparency"]
-    small = movie.read_back(write(tmp_path, [picture((32, 24))])[0])
-    assert movie.differences(info, small, frames=8, rate=Fraction(25)) == ["64x48 instead of 32x24"]
+    vp9 = encode.encode(images, tmp_path / "m.webm", rate=Fraction(25))
+    assert encode.differences(vp9, first, frames=8, rate=Fraction(25), transparent=True) == ["no transparency"]
+    small = encode.read_back(write(tmp_path, [picture((32, 24))])[0])
+    assert encode.differences(info, small, frames=8, rate=Fraction(25)) == ["64x48 instead of 32x24"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_damaged_movie_does_not_read_back(tmp_path, images, kind):
-    path = movie.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25)).path
+    path = encode.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25)).path
     intact = path.read_bytes()
     path.write_bytes(intact[: len(intact) * 2 // 3])
     try:
-        assert movie.read_back(path).frames < len(images)
+        assert encode.read_back(path).frames < len(images)
     except EncodeFailed as error:
         assert path.name in str(error)
 
 
 def test_no_file_and_no_movie_do_not_read_back(tmp_path):
     with pytest.raises(EncodeFailed, match="No such file"):
-        movie.read_back(tmp_path / "none.mp4")
+        encode.read_back(tmp_path / "none.mp4")
     (tmp_path / "text.mp4").write_text("hello")
     with pytest.raises(EncodeFailed, match=r"text\.mp4"):
-        movie.read_back(tmp_path / "text.mp4")
+        encode.read_back(tmp_path / "text.mp4")
 
 
 def test_a_movie_that_reads_back_wrong_is_not_kept(tmp_path, images, monkeypatch):
-    monkeypatch.setattr(movie, "differences", lambda *_, **__: ["3 frames instead of 8"])
+    monkeypatch.setattr(encode, "differences", lambda *_, **__: ["3 frames instead of 8"])
     with pytest.raises(EncodeFailed, match="did not read back as asked: 3 frames instead of 8"):
-        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
+        encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
     assert list(tmp_path.iterdir()) == [tmp_path / "HD"]
 
 
@@ -530,7 +530,7 @@ def test_a_movie_that_reads_back_wrong_is_not_kept(tmp_path, images, monkeypatch
 
 def fake_ffmpeg(tmp_path, monkeypatch, last_line, code):
     """Put a program before the real one that fails when it encodes, and passes everything else on."""
-    real = movie.ffmpeg()
+    real = ffmpeg.ffmpeg()
     fake = tmp_path / "fake-ffmpeg"
     fake.write_text(
         f"#!{sys.executable}\nimport os, sys\n"
@@ -554,7 +554,7 @@ def fake_ffmpeg(tmp_path, monkeypatch, last_line, code):
 def test_a_failure_of_ffmpeg_is_told_in_its_own_words(tmp_path, images, monkeypatch, line, code, told):
     fake_ffmpeg(tmp_path, monkeypatch, line, code)
     with pytest.raises(EncodeFailed, match=f"m.mp4.*{told}"):
-        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
+        encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
     assert not (tmp_path / "m.mp4").exists()
 
 
@@ -566,7 +566,7 @@ def test_a_full_disk_is_told_and_leaves_the_older_movie_and_nothing_else(tmp_pat
         target = small / f"m.{kind}"
         target.write_bytes(b"older")
         with pytest.raises(NoSpace) as caught:
-            movie.encode(paths, target, rate=Fraction(25), codec=codec)
+            encode.encode(paths, target, rate=Fraction(25), codec=codec)
         assert target.read_bytes() == b"older"
         assert list(small.iterdir()) == [target]
     told = f"{small}: no space left on the disk, or in your quota; no frame is lost, make room and run the same command"
@@ -580,7 +580,7 @@ def test_a_full_disk_for_temporary_files_is_told_with_its_name(tmp_path, images,
         (small / "filler").write_bytes(b"x" * 4096)
         monkeypatch.setattr("tempfile.tempdir", str(small))
         with pytest.raises(NoSpace, match=re.escape(str(small))):
-            movie.encode(images, tmp_path / "m.gif", rate=Fraction(25))
+            encode.encode(images, tmp_path / "m.gif", rate=Fraction(25))
         assert list(small.iterdir()) == [small / "filler"]
     assert not list(tmp_path.glob("*.gif"))
 
@@ -589,7 +589,7 @@ def test_a_full_disk_for_temporary_files_is_told_with_its_name(tmp_path, images,
 def test_a_full_quota_is_told_like_a_full_disk(tmp_path, images, monkeypatch, words):
     fake_ffmpeg(tmp_path, monkeypatch, f"[mp4 @ 0x1] [error] av_interleaved_write_frame(): {words}", 228)
     with pytest.raises(NoSpace, match=re.escape(f"{tmp_path}: no space left")):
-        movie.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
+        encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
 
 
 def test_ffmpeg_does_not_outlive_a_process_that_is_killed(tmp_path):
@@ -623,25 +623,25 @@ def wait_for(condition, seconds=30):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_folder_that_is_not_there_is_told(tmp_path, images, kind):
     with pytest.raises(EncodeFailed, match="No such file or directory"):
-        movie.encode(images, tmp_path / "nowhere" / f"m.{kind}", rate=Fraction(25))
+        encode.encode(images, tmp_path / "nowhere" / f"m.{kind}", rate=Fraction(25))
 
 
 def test_a_missing_ffmpeg_is_told_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
     with pytest.raises(ToolMissing, match=r"IMAGEIO_FFMPEG_EXE names /nowhere/ffmpeg.*pip install imageio-ffmpeg"):
-        movie.ffmpeg()
+        ffmpeg.ffmpeg()
     monkeypatch.delenv("IMAGEIO_FFMPEG_EXE")
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ToolMissing, match=r"no ffmpeg.*pip install imageio-ffmpeg"):
-        movie.ffmpeg()
+        ffmpeg.ffmpeg()
 
 
 def test_the_named_ffmpeg_is_used_without_importing_imageio(monkeypatch):
-    real = movie.ffmpeg()
+    real = ffmpeg.ffmpeg()
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", real)
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    assert movie.ffmpeg() == real
+    assert ffmpeg.ffmpeg() == real
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -652,6 +652,6 @@ def test_paths_of_any_name_work(tmp_path, kind, name, monkeypatch):
     odd = [path.rename(folder / f"{name}{number}.PNG") for number, path in enumerate(paths)]
     monkeypatch.chdir(folder)
     relative = [Path(path.name) for path in odd]
-    info = movie.encode(relative, Path(f"{name}.{kind}"), rate=Fraction(25))
+    info = encode.encode(relative, Path(f"{name}.{kind}"), rate=Fraction(25))
     assert info.path == folder / f"{name}.{kind}"
-    assert movie.read_back(Path(f"{name}.{kind}")).frames == 3
+    assert encode.read_back(Path(f"{name}.{kind}")).frames == 3

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import HERE, SIZE, Run, assert_same_pictures
-from mpirender import journal
 from mpirender.engines.paraview import overrides
 from mpirender.engines.paraview.overrides import Refused
 from mpirender.errors import UsageError
 from mpirender.job.render_job import RenderJob
+from mpirender.run_folder import journal
 
 NAMES = ("Cone1", "can.ex2", "can.ex2.part", "RenderView1")
 

@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 
 from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, marked, need, pixels, x_servers
-from mpirender import journal, launcher, movie
+from mpirender import launcher
 from mpirender.engines.paraview import inspect
 from mpirender.job.outputs import Size
+from mpirender.movie import encode
+from mpirender.run_folder import journal
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +143,7 @@ def test_several_sizes_are_each_paraviews_and_each_frame_is_rendered_once_a_size
     for size in sizes:
         reference = scenes.frames("annotated") if size == SIZE else tmp_path / size
         assert_same_pictures(tmp_path / "out" / size, reference)
-        assert movie.read_back(tmp_path / "out" / f"annotated_{size}.mp4").frames == 6
+        assert encode.read_back(tmp_path / "out" / f"annotated_{size}.mp4").frames == 6
     records = journal.read(tmp_path / "out" / ".mpirender")
     assert sum(record["event"] == "done" for record in records) == 6 * 3
 
@@ -628,7 +630,7 @@ def test_several_views_and_layouts_are_each_what_they_are_alone(
     assert_same_pictures(output / "Both_800x450", tmp_path / "reference")
     for number in (1, 3):
         assert_same_pictures(output / f"RenderView{number}_800x450", tmp_path / f"v{number}" / "800x450")
-    assert movie.read_back(output / "two_views_Both_800x450.mp4").frames == 4
+    assert encode.read_back(output / "two_views_Both_800x450.mp4").frames == 4
     every = run("render", state, "--view", "all", "--layout", "all", *common, "--ranks", 2, "--output", output)
     assert "8 rendered, 12 kept from before" in every.stdout, every.stdout + every.stderr
     another = run("render", state, "--view", "RenderView2", *common, "--output", tmp_path / "v1", "--frames", 0)

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import pixels
 from mpirender import png
-from mpirender.readback import ffmpeg
+from mpirender.movie.ffmpeg import ffmpeg
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

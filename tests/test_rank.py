@@ -17,10 +17,13 @@ import pytest
 
 import mpirender
 from conftest import REPOSITORY, Run, need, pixels
-from mpirender import journal, launcher, movie
+from mpirender import launcher
 from mpirender.errors import FramesMissing
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
+from mpirender.movie import encode
+from mpirender.run_folder import journal
+from mpirender.system import files
 
 SMALL = ("--size", "160x90")
 Pattern = Callable[..., Path]
@@ -38,7 +41,7 @@ def test_every_frame_is_rendered_once_whatever_the_ranks(run: Run, pattern: Patt
     assert done.returncode == 0, done.stderr
     output = pattern().parent / "test_renders"
     assert done_frames(output) == list(range(6))
-    assert movie.read_back(output / "test_160x90.mp4").frames == 6
+    assert encode.read_back(output / "test_160x90.mp4").frames == 6
     assert "6 rendered" in done.stdout
 
 
@@ -50,14 +53,14 @@ def test_more_ranks_than_frames_leaves_ranks_idle_and_all_frames_rendered(run: R
 
 def test_one_frame_makes_a_movie_of_one_frame(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     assert run("render", pattern('{"frames": 1}'), *SMALL).returncode == 0
-    assert movie.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 1
+    assert encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 1
 
 
 def test_a_frame_set_with_gaps_makes_a_movie_of_just_those_frames(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     done = run("render", pattern('{"frames": 30}'), *SMALL, "--frames", "1-9x4,20,29", "--frame-rate", "10")
     assert done.returncode == 0, done.stderr
     assert done_frames(tmp_path / "test_renders") == [1, 5, 9, 20, 29]
-    made = movie.read_back(tmp_path / "test_renders" / "test_160x90.mp4")
+    made = encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4")
     assert (made.frames, made.frame_rate) == (5, 10)
 
 
@@ -66,7 +69,7 @@ def test_three_sizes_make_three_folders_and_three_movies(run: Run, pattern: Patt
     assert done.returncode == 0, done.stderr
     for name, shape in (("160x90", (160, 90)), ("odd", (162, 92)), ("tall", (90, 160))):
         assert len(list((tmp_path / "test_renders" / name).glob("frame_*.png"))) == 6
-        made = movie.read_back(tmp_path / "test_renders" / f"test_{name}.mp4")
+        made = encode.read_back(tmp_path / "test_renders" / f"test_{name}.mp4")
         assert (made.frames, made.width, made.height) == (6, *shape)
 
 
@@ -141,7 +144,7 @@ def test_with_on_error_warn_such_frames_are_kept_and_told(run: Run, pattern: Pat
     strict = run("render", pattern('{"frames": 8, "fail": [3, 5]}'), *SMALL)
     assert strict.returncode == 4, "what was kept in spite of an error must not pass for sound"
     assert "2 of 8 images missing" in strict.stderr
-    assert movie.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 8
+    assert encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 8
 
 
 def test_when_the_command_itself_is_killed_no_rank_goes_on(pattern: Pattern, tmp_path: Path) -> None:
@@ -203,7 +206,7 @@ def test_the_manifest_names_every_image_with_its_digest(run: Run, pattern: Patte
     assert manifest["complete"]
     for image in manifest["images"]:
         path = tmp_path / "test_renders" / "160x90" / framesets.file_name(image["frame"], "png")
-        assert journal.digest(path.read_bytes()) == image["digest"]
+        assert files.digest(path.read_bytes()) == image["digest"]
 
 
 def test_pictures_differ_between_frames_and_show_their_number(run: Run, pattern: Pattern, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import SCENES_OF_SECOND_ROOT, SIZE, assert_same_pictures
-from mpirender import journal
+from mpirender.run_folder import journal
 from second_root import MPIRENDER, WINDOWS, WITH_OSMESA, Root
 
 pytestmark = pytest.mark.slow

@@ -14,18 +14,20 @@ import pytest
 from PIL import Image as Pillow
 
 from conftest import disk
-from mpirender import assembly, cuts, ffmpeg, gif, journal, movie
-from mpirender.cuts import Cores, Piece
+from mpirender import assembly
 from mpirender.errors import EncodeFailed
 from mpirender.job.options import CODECS
-from mpirender.journal import Journal
-from mpirender.segments import Film, Packets, unfaithful
+from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, segment_plan
+from mpirender.movie.segment_plan import Cores, Piece
+from mpirender.movie.segments import Film, Packets, unfaithful
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Journal
 from test_movie import decoded, gif_palettes
 
 FRAMES = 30
 BOUNDS = (0, 11, 19, 30)
 PIECES = [Piece("HD", number, 3, *BOUNDS[number : number + 2], rank=number) for number in range(3)]
-JOINED = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs if codec not in cuts.WHOLE]
+JOINED = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs if codec not in segment_plan.WHOLE]
 NTSC = Fraction(30000, 1001)
 
 
@@ -73,7 +75,7 @@ def test_the_joined_movie_shows_just_the_frames_of_its_segments(film, kind, code
     one = film(kind, codec)
     segments = encoded(one)
     info = one.join(segments)
-    back = movie.read_back(one.movie)
+    back = encode.read_back(one.movie)
     assert replace(back, frame_rate=info.frame_rate) == info
     assert back.frame_rate == pytest.approx(info.frame_rate, rel=1e-5)
     assert (info.frames, info.width, info.height) == (FRAMES, 96, 64)
@@ -93,7 +95,7 @@ def test_the_joined_movie_shows_just_the_frames_of_its_segments(film, kind, code
 def test_the_joined_movie_keeps_time_at_every_rate(film, kind, rate):
     one = film(kind, rate=rate)
     one.join(encoded(one))
-    assert movie.read_back(one.movie).frame_rate == pytest.approx(float(rate), rel=1e-5)
+    assert encode.read_back(one.movie).frame_rate == pytest.approx(float(rate), rel=1e-5)
 
 
 def test_an_mp4_begins_with_its_index_and_goes_by_apples_name_when_joined_too(film):
@@ -119,7 +121,7 @@ def test_transparency_survives_the_join(film):
 def test_segments_are_joined_in_a_folder_of_any_name(film, tmp_path, kind):
     one = film(kind, folder=tmp_path / "it's 100%d\né")
     one.join(encoded(one))
-    assert movie.read_back(one.movie).frames == FRAMES
+    assert encode.read_back(one.movie).frames == FRAMES
 
 
 def test_a_gif_has_one_palette_for_all_segments_and_readers_beside_ffmpeg_show_each_frame(film):
@@ -189,7 +191,7 @@ def test_segments_that_differ_are_not_joined(film):
 
 
 def test_what_is_wrong_with_a_joined_movie_is_told():
-    task = ffmpeg.Encoding("ffmpeg", "", Path("m.mp4"), (64, 48), Fraction(25))
+    task = ffmpeg_args.Encoding("ffmpeg", "", Path("m.mp4"), (64, 48), Fraction(25))
     parts = [Packets(Fraction(1, 25), (0, 1), hashes, ("x",)) for hashes in (("a", "b"), ("c", "d"))]
     whole = Packets(Fraction(1, 25), (0, 1, 2, 3), ("a", "b", "c", "d"), ("x",))
     assert unfaithful(whole, parts, task) == []
@@ -203,7 +205,7 @@ def test_what_is_wrong_with_a_joined_movie_is_told():
 def test_a_damaged_image_is_named_and_leaves_the_older_movie(film):
     one = film("mp4")
     os.truncate(one.images[15], 60)
-    with pytest.raises(movie.ImageDamaged, match=r"frame_000015\.png is damaged"):
+    with pytest.raises(encode.ImageDamaged, match=r"frame_000015\.png is damaged"):
         encoded(one)
 
 
@@ -226,12 +228,12 @@ def test_where_segments_cannot_be_joined_one_encoder_makes_the_movie_and_a_warni
     assert came == (False, None)
     assert record["event"] == "warning"
     assert "one encoder makes the movie instead" in record["text"]
-    assert movie.read_back(one.movie).frames == FRAMES
+    assert encode.read_back(one.movie).frames == FRAMES
     assert not left(one)
 
 
 def test_an_ffmpeg_that_cannot_join_still_makes_the_movie(film, tmp_path, monkeypatch):
-    one, real = film("mp4"), movie.ffmpeg()
+    one, real = film("mp4"), ffmpeg.ffmpeg()
     made = encoded(one)
     fake = tmp_path / "ffmpeg"
     fake.write_text(
@@ -244,7 +246,7 @@ def test_an_ffmpeg_that_cannot_join_still_makes_the_movie(film, tmp_path, monkey
     came, (record,) = join_or_encode(one, tmp_path, made)
     assert came == (False, None)
     assert "Unknown input format" in record["text"]
-    assert movie.read_back(one.movie).frames == FRAMES
+    assert encode.read_back(one.movie).frames == FRAMES
 
 
 def test_a_disk_that_holds_the_movie_once_but_not_twice_gets_it_from_one_encoder(film, tmp_path):
@@ -258,7 +260,7 @@ def test_a_disk_that_holds_the_movie_once_but_not_twice_gets_it_from_one_encoder
         came, (record,) = join_or_encode(one, tmp_path, made)
         assert came == (False, None), record
         assert "no space left" in record["text"]
-        assert movie.read_back(one.movie).frames == FRAMES
+        assert encode.read_back(one.movie).frames == FRAMES
         assert not left(one)
 
 
@@ -266,7 +268,7 @@ def test_a_disk_that_holds_the_movie_once_but_not_twice_gets_it_from_one_encoder
 
 
 def test_pieces_are_contiguous_and_every_rank_gets_one_of_each_movie():
-    pieces = cuts.plan(("HD", "4K"), 250, [0, 1, 2], "h264", transparent=False)
+    pieces = segment_plan.plan(("HD", "4K"), 250, [0, 1, 2], "h264", transparent=False)
     for size in ("HD", "4K"):
         mine = [piece for piece in pieces if piece.size == size]
         assert [piece.start for piece in mine] == [0, *(piece.stop for piece in mine[:-1])]
@@ -276,22 +278,22 @@ def test_pieces_are_contiguous_and_every_rank_gets_one_of_each_movie():
 
 
 def test_no_piece_is_short_and_what_gains_nothing_is_left_whole():
-    assert len(cuts.plan(("HD",), 250, range(64), "h264", transparent=False)) == 250 // cuts.SHORTEST
-    assert len(cuts.plan(("HD",), 99, range(64), "vp9", transparent=True)) == 1
-    assert len(cuts.plan(("HD",), 1000, range(8), "images", transparent=False)) == 1
-    assert len(cuts.plan(("HD",), 1000, range(8), "gif", transparent=True)) == 1
-    assert len(cuts.plan(("HD",), 1000, range(8), "gif", transparent=False)) == 8
-    whole = cuts.plan(("HD", "4K", "8K"), 20, [0, 1], "h264", transparent=False)
+    assert len(segment_plan.plan(("HD",), 250, range(64), "h264", transparent=False)) == 250 // segment_plan.SHORTEST
+    assert len(segment_plan.plan(("HD",), 99, range(64), "vp9", transparent=True)) == 1
+    assert len(segment_plan.plan(("HD",), 1000, range(8), "images", transparent=False)) == 1
+    assert len(segment_plan.plan(("HD",), 1000, range(8), "gif", transparent=True)) == 1
+    assert len(segment_plan.plan(("HD",), 1000, range(8), "gif", transparent=False)) == 8
+    whole = segment_plan.plan(("HD", "4K", "8K"), 20, [0, 1], "h264", transparent=False)
     assert [piece.rank for piece in whole] == [0, 1, 0]
 
 
 def test_work_goes_round_among_the_hosts_and_their_cores_are_shared_by_those_that_have_some():
     four = frozenset(range(4))
     cores = [Cores("a", four), Cores("a", four), Cores("b", four), Cores("b", frozenset({0}))]
-    assert cuts.spread(cores) == [0, 2, 1, 3]
+    assert segment_plan.spread(cores) == [0, 2, 1, 3]
     two = [Piece("HD", number, 2, 0, 1, rank) for number, rank in enumerate((0, 2))]
-    assert cuts.threads_of(cores, two) == {0: 4, 2: 4}
+    assert segment_plan.threads_of(cores, two) == {0: 4, 2: 4}
     every = [Piece("HD", number, 4, 0, 1, number) for number in range(4)]
-    assert cuts.threads_of(cores, every) == {0: 2, 1: 2, 2: 2, 3: 1}
+    assert segment_plan.threads_of(cores, every) == {0: 2, 1: 2, 2: 2, 3: 1}
     crowded = [Cores("a", frozenset({0}))] * 3
-    assert cuts.threads_of(crowded, every[:3]) == {0: 1, 1: 1, 2: 1}
+    assert segment_plan.threads_of(crowded, every[:3]) == {0: 1, 1: 1, 2: 1}

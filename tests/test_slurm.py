@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 from conftest import REPOSITORY, SIZE, assert_same_pictures, need, pixels
-from mpirender import journal, movie
-from mpirender.journal import Record
+from mpirender.movie import encode
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Record
 from slurm_cluster import PROGRAMS, Cluster, eventually
 
 pytestmark = pytest.mark.slow
@@ -188,7 +189,7 @@ def test_a_blender_file_is_rendered_on_two_nodes_into_one_movie(
     assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), (tmp_path / "log").read_text()
     output = tmp_path / "quick_renders"
     assert_same_pictures(output / "160x90", reference)
-    assert movie.read_back(output / "quick_160x90.mp4").frames == 12
+    assert encode.read_back(output / "quick_160x90.mp4").frames == 12
     assert Counter(record["host"] for record in records(output, "start")) == {"n1": 2, "n2": 2}
     assert Counter(record["host"] for record in records(output, "done")) == {"n1": 6, "n2": 6}
 

@@ -11,7 +11,7 @@ import pytest
 import mpirender
 from conftest import Run
 from mpirender import spent
-from mpirender.journal import Record
+from mpirender.run_folder.journal import Record
 from mpirender.spent import Spent
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from conftest import Run, need
-from mpirender import lock
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Journal, Record
-from mpirender.lock import Owner
+from mpirender.run_folder import lock
+from mpirender.run_folder.journal import Journal, Record
+from mpirender.run_folder.lock import Owner
 from mpirender.status import follow, text
 from mpirender.status.follow import Follower
 from mpirender.status.view import Failure, Status

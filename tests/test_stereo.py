@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from conftest import HERE, SIZE, Run, pixels
-from mpirender import journal, movie, schedule, table
+from mpirender import schedule, table
 from mpirender.asked import job_of
 from mpirender.cli import render
 from mpirender.errors import UsageError
 from mpirender.fate import Fate
 from mpirender.job.outputs import EYES, Image, Size
 from mpirender.job.render_job import RenderJob
+from mpirender.movie import encode
+from mpirender.run_folder import journal
 
 BOTH = "Both Eyes"
 
@@ -39,7 +41,7 @@ def test_each_eye_has_a_folder_and_a_movie_and_both_are_rendered_by_one_rank(tmp
     assert RenderJob("x.pvsm", stereo_mode="Red-Blue").outputs[0].shows == [None, None], "records of others stay valid"
 
 
-def test_an_image_of_an_eye_is_tried_alone_in_the_folder_that_it_has(tmp_path: Path) -> None:
+def test_an_image_of_an_eye_is_tried_exclusive_access_the_folder_that_it_has(tmp_path: Path) -> None:
     job = RenderJob(tmp_path / "x.pvsm", stereo_mode=BOTH, sizes="HD", views=("V1", "V2"), vary=("C.R=3,6",))
     words = shlex.split(Fate(job, "run").alone(Image(2, "R=6/V2_HD_left")))
     assert words[:2] == ["mpirender", "render"]
@@ -96,7 +98,7 @@ def test_of_two_eyes_only_what_is_missing_is_rendered_again_and_the_movies_are_e
     assert "64x36_left (64x36), 64x36_right (64x36): 12 images" in run(*command, "--dry-run").stdout
     done = run(*command)
     assert done.returncode == 0, done.stderr
-    assert all(movie.read_back(tmp_path / "o" / f"test_64x36_{eye}.mp4").frames == 6 for eye in EYES)
+    assert all(encode.read_back(tmp_path / "o" / f"test_64x36_{eye}.mp4").frames == 6 for eye in EYES)
     (tmp_path / "o" / "64x36_right" / "frame_000003.png").unlink()
     assert "64x36_right frame 3: gone" in run("encode", tmp_path / "o").stderr
     assert run("encode", tmp_path / "o", "--size", "64x36_left", "--movie", "gif").returncode == 0
@@ -126,7 +128,7 @@ def test_both_eyes_are_those_of_paraview_whichever_rank_renders_them(
     assert [different(folder, reference, eye) for folder, eye in zip(folders, EYES)] == [[], []]
     assert not np.array_equal(*(pixels(folder / "frame_000002.png") for folder in folders))
     frames = len(list(folders[0].iterdir()))
-    assert all(movie.read_back(tmp_path / "out" / f"{name}_{SIZE}_{eye}.mp4").frames == frames for eye in EYES)
+    assert all(encode.read_back(tmp_path / "out" / f"{name}_{SIZE}_{eye}.mp4").frames == frames for eye in EYES)
     for lost in (folders[1] / "frame_000003.png", folders[0] / "frame_000002.png"):
         lost.unlink()
         assert f"1 rendered, {2 * frames - 1} kept from before" in run(*command, "--output", tmp_path / "out").stdout

@@ -11,13 +11,15 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import SIZE, Run, assert_same_pictures, pixels
-from mpirender import journal, movie, schedule, study
+from mpirender import schedule, study
 from mpirender.errors import UsageError
 from mpirender.fate import Fate
 from mpirender.job import sweep
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.job.sweep import Axis
+from mpirender.movie import encode
+from mpirender.run_folder import journal
 from mpirender.study import Row
 
 
@@ -164,7 +166,7 @@ def test_with_frames_each_combination_has_a_movie_of_its_own(run: Run, scenes: S
     done = run("study", scenes.state("cut"), *words, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     for value in (100, 160):
-        assert movie.read_back(tmp_path / "out" / f"cut_Isosurfaces={value}_{SIZE}.mp4").frames == 3
+        assert encode.read_back(tmp_path / "out" / f"cut_Isosurfaces={value}_{SIZE}.mp4").frames == 3
     state = scenes.state("cut")
     alone = run("render", state, "--set", "Contour1.Isosurfaces=160", "--size", SIZE, "--output", tmp_path / "alone")
     assert alone.returncode == 0, alone.stderr

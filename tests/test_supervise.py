@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from conftest import Run, disk
-from mpirender import fate, journal, lock, movie, supervise
+from mpirender import fate, supervise
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import RenderJob
-from mpirender.journal import Record
+from mpirender.movie import encode
+from mpirender.run_folder import journal, lock
+from mpirender.run_folder.journal import Record
 
 SMALL = ("--size", "160x90", "--ranks", 2)
 Pattern = Callable[..., Path]
@@ -112,7 +114,7 @@ def test_the_command_to_try_a_poison_frame_alone_works_and_then_the_movie_is_mad
     pattern('{"frames": 5}')
     assert run(*alone).returncode == 0
     assert run("render", pattern('{"frames": 5}'), *SMALL).returncode == 0
-    assert movie.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 5
+    assert encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 5
 
 
 def test_the_log_of_a_poison_frame_is_shown(run: Run, pattern: Pattern) -> None:
@@ -138,7 +140,7 @@ def test_a_rank_killed_once_costs_its_frame_in_flight_and_nothing_else(
     takes = Counter(record["frame"] for record in records(output, "take"))
     (death,) = records(output, "death")
     assert {frame for frame, count in takes.items() if count > 1} <= {frame for _, frame, _ in death["flight"]}
-    assert movie.read_back(output / "test_160x90.mp4").frames == 20
+    assert encode.read_back(output / "test_160x90.mp4").frames == 20
 
 
 @pytest.mark.slow

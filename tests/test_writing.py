@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from conftest import disk, pixels
-from mpirender import journal
 from mpirender.errors import out_of_space
+from mpirender.run_folder import journal
 from mpirender.writing import SLOTS, Writer, WriterGone
 
 SHAPE = (90, 160, 3)

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from mpirender import lock
 from mpirender.errors import MpirenderError, UsageError
 from mpirender.job.render_job import FOLDER, RenderJob
-from mpirender.journal import Tail
+from mpirender.run_folder import lock
+from mpirender.run_folder.journal import Tail
 from mpirender.status import text
 from mpirender.status.history import History
 from mpirender.status.view import ENDED, Status, status_of

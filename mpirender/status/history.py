@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mpirender.journal import Record
-from mpirender.lock import Owner
+from mpirender.run_folder.journal import Record
+from mpirender.run_folder.lock import Owner
 
 Key = tuple[str, int]  # size and frame of an image
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mpirender.errors import Interrupted, Stopped, one_line
 from mpirender.job import frames as framesets
-from mpirender.lock import Owner
 from mpirender.progress import PHASES, RENDERING, STARTING
+from mpirender.run_folder.lock import Owner
 from mpirender.status.history import History, Key, Run, Stretch
 
 ENDED = ("finished", "stopped", "failed", "died")

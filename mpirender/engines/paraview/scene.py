@@ -63,9 +63,8 @@ class ParaViewScene:
         self._suspect = _doubtful(self.complaints)
         animation = simple.GetAnimationScene()
         self._stereo = job.stereo_mode not in screenshot.MONO
-        self._lags = (self._stereo or scene_facts.changes(animation)) and any(
-            map(scene_facts.draws_bounds, self._views)
-        )
+        lags = self._stereo or scene_facts.changes(animation)
+        self._lags = lags and any(map(scene_facts.draws_bounds, self._views))
         self._played: int | None = 0  # frames that were played one after the other since the scene was loaded
         self._shown: dict[Any, float] = {}  # by view: the time whose data are on display
         self._captured: dict[Any, Captured] = {}  # by view: its last picture in stereo, if it rendered nothing since

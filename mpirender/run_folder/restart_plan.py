@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mpirender import journal
 from mpirender.job.outputs import Image
+from mpirender.run_folder import journal
 
 
 @dataclass(frozen=True)

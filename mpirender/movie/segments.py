@@ -11,10 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mpirender import gif, movie
-from mpirender.cuts import Piece
 from mpirender.errors import EncodeFailed
-from mpirender.ffmpeg import (
+from mpirender.movie import encode, gif
+from mpirender.movie.ffmpeg import run
+from mpirender.movie.ffmpeg_args import (
     LISTED,
     PACKETS,
     PALETTE,
@@ -25,7 +25,8 @@ from mpirender.ffmpeg import (
     palette_command,
     segment_list,
 )
-from mpirender.readback import MovieInfo, decode, differences, run
+from mpirender.movie.segment_plan import Piece
+from mpirender.movie.verify import MovieInfo, decode, differences
 
 LOOKED_AT = 100  # images for the palette of a gif
 
@@ -90,13 +91,13 @@ class Film:
                 path.unlink()
 
     def _task(self, images: Sequence[Path]) -> Encoding:
-        return movie.request(
+        return encode.request(
             images, self.movie, rate=self.rate, codec=self.codec, threads=self.threads, transparent=self.transparent
         )
 
     def make(self) -> MovieInfo:
         """Make the movie with one encoder; see :func:`movie.encode`."""
-        return movie.encode(
+        return encode.encode(
             self.images, self.movie, rate=self.rate, codec=self.codec, threads=self.threads,
             transparent=self.transparent,
         )  # fmt: skip
@@ -112,7 +113,7 @@ class Film:
         count = min(len(self.images), LOOKED_AT)
         images = [self.images[len(self.images) * number // count] for number in range(count)]
         task = replace(self._task(images), part=self.palette(), threads=0)  # the others wait
-        with movie.errors_told(self.movie), movie.drawn_from(task, images, self.movie.name) as (drawn, _, folder):
+        with encode.errors_told(self.movie), encode.drawn_from(task, images, self.movie.name) as (drawn, _, folder):
             run(palette_command(drawn), self.movie.name, folder)
             shutil.copyfile(folder / PALETTE, self.palette())
 
@@ -124,8 +125,8 @@ class Film:
         """
         images = self.images[piece.start : piece.stop]
         task = replace(self._task(images), part=self.segment(piece.number), segment=True)
-        with movie.errors_told(self.movie):
-            info = movie.write(task, images, self.movie.name, self.palette() if self.needs_palette else None)
+        with encode.errors_told(self.movie):
+            info = encode.write(task, images, self.movie.name, self.palette() if self.needs_palette else None)
             return Segment(piece, info, None if self.needs_palette else packets(task.program, task.part))
 
     def join(self, segments: Sequence[Segment]) -> MovieInfo:
@@ -139,15 +140,15 @@ class Film:
         task = replace(self._task(self.images), part=part)
         looks = {(one.info.width, one.info.height, one.info.codec, one.info.pixel_format) for one in segments}
         _refuse(self.movie, [f"they differ: {sorted(looks)}"] if len(looks) > 1 else [])
-        with movie.errors_told(self.movie), movie.gone_after(part):
+        with encode.errors_told(self.movie), encode.gone_after(part):
             info = self._joined(task, segments)
-            with movie.drawn_from(task, self.images[:1], self.movie.name) as (_, first, _):
+            with encode.drawn_from(task, self.images[:1], self.movie.name) as (_, first, _):
                 pass
             wrong = differences(
                 info, first, frames=len(self.images), rate=self.rate, codec=task.codec, transparent=self.transparent
             )  # fmt: skip
             _refuse(self.movie, wrong)
-            movie.keep(part, self.movie)
+            encode.keep(part, self.movie)
         return replace(info, path=self.movie)
 
     def _joined(self, task: Encoding, segments: Sequence[Segment]) -> MovieInfo:

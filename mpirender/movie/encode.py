@@ -13,7 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mpirender.errors import EncodeFailed, NoSpace, out_of_space
-from mpirender.ffmpeg import (
+from mpirender.job.options import CODECS
+from mpirender.movie.ffmpeg import encoders, ffmpeg, run
+from mpirender.movie.ffmpeg_args import (
     MUXERS,
     PALETTE,
     Encoding,
@@ -22,8 +24,7 @@ from mpirender.ffmpeg import (
     palette_command,
     with_encoder,
 )
-from mpirender.job.options import CODECS
-from mpirender.readback import STREAM, MovieInfo, decode, differences, encoders, ffmpeg, run
+from mpirender.movie.verify import STREAM, MovieInfo, decode, differences
 
 FINEST = 100_000  # denominator of a frame rate; ffmpeg counts in 32 bits
 GIF_FASTEST = 50  # frames a second; players slow down at delays below two hundredths of a second

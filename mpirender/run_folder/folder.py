@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
-from mpirender import lock
 from mpirender.errors import MpirenderError, NoSpace, UsageError, out_of_space
 from mpirender.job.render_job import RenderJob
+from mpirender.run_folder import lock
 
 
 def write_down(job: RenderJob) -> None:

@@ -69,7 +69,6 @@ and the supervisor
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import time
@@ -78,6 +77,7 @@ from pathlib import Path
 from typing import Any
 
 from mpirender.job.outputs import Image, Output
+from mpirender.system import files
 
 Record = dict[str, Any]
 OF_SUPERVISOR = "run.jsonl"
@@ -155,30 +155,13 @@ def of(record: Record, outputs: Mapping[str, Output]) -> bool:
     return bool(record.get("pixels", sides) == sides and record.get("shows", output.shows) == output.shows)
 
 
-def digest(content: bytes) -> str:
-    """Return the digest by which a file is known again."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
 def whole(path: Path, record: Record) -> bool:
     """Say whether the file is there, of the recorded size, with the recorded content."""
     try:
         same_size = path.stat().st_size == record["bytes"]
-        return same_size and digest(path.read_bytes()) == str(record["digest"])
+        return same_size and files.digest(path.read_bytes()) == str(record["digest"])
     except OSError:
         return False
-
-
-def put_in_place(written: Path, place: Path) -> Record:
-    """Sync a file that was written beside its place and rename it; return its size and digest.
-
-    A name that is there is thus always a whole file, also after a power cut.
-    """
-    with written.open("rb+") as file:
-        content = file.read()
-        os.fsync(file.fileno())
-    written.replace(place)
-    return {"bytes": len(content), "digest": digest(content)}
 
 
 class Tail:

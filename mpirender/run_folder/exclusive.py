@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from mpirender import lock
 from mpirender.errors import MpirenderError, Stopped
-from mpirender.lock import Lock
+from mpirender.run_folder import lock
+from mpirender.run_folder.lock import Lock
 from mpirender.system import signals
 
 BEAT_SECONDS = 1.0
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[Callable[[], None]]:
+def exclusive_access(folder: Path) -> Iterator[Callable[[], None]]:
     """Hold the lock of a folder for the time of the block, which signals end by an exception.
 
     It gives what to call now and then: it raises what went wrong with the lock.

@@ -1,0 +1,1 @@
+"""Images to a verified movie, through ffmpeg."""

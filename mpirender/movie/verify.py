@@ -1,0 +1,71 @@
+"""Read back what is in a movie or an image, and compare it with what was asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from mpirender.errors import EncodeFailed
+from mpirender.job.options import CODECS
+from mpirender.movie.ffmpeg import run
+from mpirender.movie.ffmpeg_args import TICKS, expected_sides, expected_stream, read_command
+
+STREAM = re.compile(r"Video: (\w+).*?, (\w+)(?:\(.*?\))?, (\d+)x(\d+)")
+
+
+@dataclass(frozen=True)
+class MovieInfo:
+    """A movie as it was read back; the frames are those that could be decoded, the rate is in frames a second."""
+
+    path: Path
+    frames: int
+    width: int
+    height: int
+    frame_rate: float
+    codec: str
+    pixel_format: str
+    bytes: int
+
+
+def decode(program: str, movie: Path, name: str, threads: int, codec: str = "", *, frames: int = 0) -> MovieInfo:
+    """Decode a movie, or so many of its first frames, and return what is in it.
+
+    Raises:
+        EncodeFailed: it cannot be decoded.
+    """
+    log = run(read_command(program, movie, codec=codec, threads=threads, frames=frames), name)
+    stream = STREAM.search(log)
+    clock = re.search(r"config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)", log)
+    stamps = [int(stamp) for stamp in re.findall(r"n: *\d+ pts: *(-?\d+)", log)]
+    if not (stream and clock and stamps):
+        raise EncodeFailed(f"{name}: ffmpeg found no picture in it")
+    tick, told, tick_of, told_of = (int(number) for number in (clock[1], clock[3], clock[2], clock[4]))
+    seconds = (max(stamps) - min(stamps)) * tick / tick_of
+    rate = told / max(told_of, 1)
+    # Time stamps tell the truth as far as they are fine enough: Matroska's milliseconds cannot deny 30000/1001.
+    if seconds and (not rate or stream[1] == "gif" or abs((len(stamps) - 1) / rate - seconds) > tick / tick_of):
+        rate = (len(stamps) - 1) / seconds
+    width, height = int(stream[3]), int(stream[4])
+    return MovieInfo(movie, len(stamps), width, height, rate, stream[1], stream[2], movie.stat().st_size)
+
+
+def differences(
+    info: MovieInfo, image: MovieInfo, *, frames: int, rate: Fraction, codec: str = "", transparent: bool = False
+) -> list[str]:
+    """Say in what a movie is not the one asked for, given one of its images; an empty list if it is."""
+    kind = info.path.suffix.lower()
+    codec = codec or CODECS[kind[1:]][0]
+    stream = expected_stream(codec, image.path.suffix)
+    width, height = expected_sides(codec, image.width, image.height)
+    # Both ends of the movie are rounded to the container's clock; a single frame has no rate to speak of.
+    seconds_off = info.frames * abs(1 / (info.frame_rate or 1e-9) - 1 / float(rate)) if info.frames > 1 else 0
+    checks = {
+        f"{info.frames} frames instead of {frames}": info.frames == frames,
+        f"{info.width}x{info.height} instead of {width}x{height}": (info.width, info.height) == (width, height),
+        f"{info.frame_rate:g} frames a second instead of {float(rate):g}": seconds_off <= 2 * TICKS[kind],
+        f"{info.codec} instead of {stream}": info.codec == stream,
+        "no transparency": not (transparent and kind == ".webm") or info.pixel_format.startswith("yuva"),
+    }
+    return [wrong for wrong, passed in checks.items() if not passed]
