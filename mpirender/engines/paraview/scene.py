@@ -50,9 +50,8 @@ class ParaViewScene:
         self._variants, self._overrides = job.variants, job.variants[0].overrides
         self._views_of = {key: scene_facts.views_of(simple, target) for key, target in targets.items()}
         self._views = list(dict.fromkeys(view for views in self._views_of.values() for view in views))
-        if job.one_pass:
-            for output in reversed(job.outputs):
-                self._fit(output)
+        for output in reversed(job.outputs if job.one_pass else ()):
+            self._fit(output)
         self._growing = color_maps.growing(self._views, job.color_range)
         self._remembers = bool(self._growing) or scene_facts.remembers()
         self._meter: Meter | None = None
