@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plotting
-from mpirender import __version__, engines, launcher
+from mpirender import __version__, engines
 from mpirender.errors import MpirenderError, UsageError
 from mpirender.job.render_job import RenderJob
+from mpirender.launcher.placement import cores
 from mpirender.system import slurm
 
 RAW = "raw.json"
@@ -129,7 +130,7 @@ def machine(job: RenderJob | None = None) -> dict[str, Any]:
     engine = engines.for_scene(job.scene) if job else None
     return {
         "cpu": cpu_model(Path("/proc/cpuinfo")),
-        "cores": sum(allocation.nodes.values()) * allocation.threads if allocation else launcher.cores(),
+        "cores": sum(allocation.nodes.values()) * allocation.threads if allocation else cores(),
         "nodes": len(allocation.nodes) if allocation else 1,
         "engine": engine.inspect(job.scene.read_bytes(), job).engine if engine and job else "",
         "version": engine.version(job) if engine and job else "",

@@ -34,11 +34,12 @@ from benchmarks.measure import (
 )
 from benchmarks.rows import PROGRAMS, Case, Row, call, program_of
 from benchmarks.summary import animation, different, draw, summary
-from mpirender import launcher, preflight
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob
+from mpirender.launcher.placement import on_this_host
+from mpirender.supervisor import preflight
 
 FRAMES = 24  # where nobody says which
 SIZES = ("HD", "4K")  # of a scene that is given and has none of its own
@@ -67,7 +68,7 @@ def facts(case: Case) -> dict[str, object]:
     """Return what is rendered, for the raw results."""
     return {
         "state": case.job.scene.name, "frames": framesets.text(case.frames), "sizes": case.sizes,
-        "ranks": launcher.here(case.job).ranks,
+        "ranks": on_this_host(case.job).ranks,
     }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def bare(state: str, folder: str, orders: str, *sizes: str) -> None:
         orders: JSON of the ``frames``, the ``report`` to write, when this process was ``started`` (seconds since the
             epoch), and whether the view is to have the size of the image (``one_pass``).
     """
-    from mpirender import png
+    from mpirender.ranks import png
 
     told = json.loads(orders)
     simple.LoadState(state)

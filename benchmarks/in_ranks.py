@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from mpirender import assembly
 from mpirender.job.render_job import RenderJob
+from mpirender.ranks import gather
 from mpirender.run_folder.journal import Journal
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     with Journal(job.folder, comm.rank, socket.gethostname()) as log:
         comm.Barrier()
         started = time.perf_counter()
-        assembly.make_movies(comm, log, job, frames)
+        gather.make_movies(comm, log, job, frames)
         if comm.rank == 0:
             print(json.dumps({"wall": time.perf_counter() - started}))
 

@@ -22,7 +22,8 @@ from typing import TypedDict
 
 from benchmarks.measure import make_folders, shared_display
 from benchmarks.rows import Case, Environment, Row, call, limited, log_of
-from mpirender import launcher, schedule
+from mpirender.launcher.placement import cores, on_this_host
+from mpirender.ranks import schedule
 
 # How the processes of the bare calls run: one that has the machine for itself, or as many at a time as there are ranks,
 # which also shows what cores cost each other in memory and clock rate.
@@ -74,7 +75,7 @@ def measure_limit(row: Row, case: Case, way: str, repeat: int) -> Limit:
     """
     folder = case.job.output / f"repeat-{repeat}" / f"limit-{way}-{row.name}"
     make_folders(case, folder)
-    place = launcher.here(case.job)
+    place = on_this_host(case.job)
     shares = schedule.deal(case.frames, place.ranks if way == "together" else 1, "interleaved")
     with shared_display(case.needs_display) as environment, ThreadPoolExecutor(len(shares)) as pool:
 
@@ -82,7 +83,7 @@ def measure_limit(row: Row, case: Case, way: str, repeat: int) -> Limit:
             return bare(row, case, share, folder, environment)
 
         facts = list(pool.map(one, filter(None, shares)))
-    return limit_of(row.name, way, repeat, min(place.ranks * place.threads, launcher.cores()), facts)
+    return limit_of(row.name, way, repeat, min(place.ranks * place.threads, cores()), facts)
 
 
 def bare(row: Row, case: Case, frames: list[int], folder: Path, environment: Environment) -> Facts:

@@ -16,9 +16,10 @@ import imageio.v3 as iio
 import numpy as np
 
 from benchmarks.rows import Case, Row, call, images, log_of, plain_environment, reference
-from mpirender import engines, launcher
+from mpirender import engines
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import FOLDER
+from mpirender.launcher.placement import cores
 from mpirender.run_folder import journal
 from mpirender.system import xvfb
 
@@ -144,7 +145,7 @@ def cpu_of_children() -> float:
 
 def count_different(case: Case, folder: Path, reference: Path) -> int:
     """Return how many images of a folder are not pixel for pixel those of the reference."""
-    with ThreadPoolExecutor(launcher.cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return sum(pool.map(differ, images(case, folder), images(case, reference)))
 
 

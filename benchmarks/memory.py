@@ -20,10 +20,10 @@ import numpy as np
 from benchmarks import command, plotting, scenes
 from benchmarks.command import Raw
 from benchmarks.rows import call, plain_environment, render_command
-from mpirender import preflight
 from mpirender.errors import UsageError
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.run_folder import journal
+from mpirender.supervisor import preflight
 
 SETTLING = 0.2  # the part of the images in which caches fill
 LEAST = 10  # images of a rank through which a line makes sense

@@ -23,11 +23,13 @@ from benchmarks import command, pictures
 from benchmarks.command import positive
 from benchmarks.measure import cpu_of_children
 from benchmarks.movie_summary import draw, summary
-from mpirender import launcher
 from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.options import CODECS
 from mpirender.job.render_job import RenderJob
+from mpirender.launcher import exit_diagnosis
+from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
+from mpirender.launcher.placement import cores
 from mpirender.movie import encode, ffmpeg
 from mpirender.movie.ffmpeg_args import Encoding, encode_command, even_filters, read_command, with_encoder
 from mpirender.run_folder import journal
@@ -94,9 +96,9 @@ def measure(row: Row, job: RenderJob, frames: int, repeat: int) -> Run:
     here.folder.mkdir(parents=True)
     (here.output / here.outputs[0].name).symlink_to(job.output / job.outputs[0].name)
     (here.folder / "job.json").write_text(here.to_json())
-    ranks, cores = job.ranks or 1, launcher.cores()
+    ranks, available = job.ranks or 1, cores()
     load, cpu = os.getloadavg()[0], cpu_of_children()
-    wall = launch(here, row.ranks(ranks), row.cores(ranks, cores), frames)
+    wall = launch(here, row.ranks(ranks), row.cores(ranks, available), frames)
     cpu = cpu_of_children() - cpu
     made = here.movie_path(here.outputs[0])
     records = journal.read(here.folder)
@@ -111,7 +113,7 @@ def launch(job: RenderJob, ranks: int, cores: int, frames: int) -> float:
     Raises:
         LaunchFailed: they failed.
     """
-    settings = {**launcher.MPI_SETTINGS, **(launcher.ROOT_SETTINGS if os.geteuid() == 0 else {})}
+    settings = {**MPI_SETTINGS, **(ROOT_SETTINGS if os.geteuid() == 0 else {})}
     program = [sys.executable, "-m", "benchmarks.in_ranks", str(job.folder / "job.json"), str(frames)]
     allowed = sorted(os.sched_getaffinity(0))[:cores]
     log = job.folder / "mpiexec.log"
@@ -122,7 +124,7 @@ def launch(job: RenderJob, ranks: int, cores: int, frames: int) -> float:
             preexec_fn=lambda: os.sched_setaffinity(0, allowed), check=False,
         )  # fmt: skip
     if done.returncode:
-        raise LaunchFailed(f"{job.output.name}: {launcher.ending(done.returncode)}; what was said is in {log}")
+        raise LaunchFailed(f"{job.output.name}: {exit_diagnosis.ending(done.returncode)}; what was said is in {log}")
     return float(json.loads(done.stdout.splitlines()[-1])["wall"])
 
 
@@ -183,7 +185,7 @@ def prepare(arguments: argparse.Namespace) -> RenderJob:
     output = Path(arguments.output).absolute()
     job = RenderJob(
         scene=output / "spheres.pattern", output=output, sizes=(arguments.size,), movie=arguments.movie,
-        ranks=arguments.ranks or launcher.cores(),
+        ranks=arguments.ranks or cores(),
     )  # fmt: skip
     size = job.outputs[0]
     mistakes = command.mistakes_of_output(output)

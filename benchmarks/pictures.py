@@ -10,8 +10,8 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from mpirender import launcher
 from mpirender.job import frames as framesets
+from mpirender.launcher.placement import cores
 
 COLOURS = ((0.9, 0.3, 0.2), (0.2, 0.6, 0.9), (0.3, 0.8, 0.3), (0.9, 0.8, 0.2), (0.7, 0.4, 0.9))
 LIGHT = (0.5, -0.6, 0.62)
@@ -23,7 +23,7 @@ Pixels = np.ndarray  # height, width, 3
 def make(folder: Path, frames: int, size: tuple[int, int]) -> None:
     """Write so many PNG files, each compressed as mpirender does."""
     folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(launcher.cores()) as pool:
+    with ProcessPoolExecutor(cores()) as pool:
         for _ in pool.map(partial(write, folder, size), range(frames), chunksize=4):
             pass
 

@@ -11,10 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpirender import backends, engines, launcher
+from mpirender import engines
 from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
+from mpirender.launcher import exit_diagnosis
+from mpirender.launcher.placement import on_this_host
+from mpirender.ranks import backends
 
 ROOT = Path(__file__).parents[1]  # of the repository
 
@@ -120,7 +123,7 @@ def process_per_frame(case: Case, folder: Path, environment: Environment) -> Non
     def one(frame: int) -> None:
         call(case.inside("one-frame", case.job.scene, frame, folder, *case.sizes), environment, log_of(folder))
 
-    with ThreadPoolExecutor(launcher.here(case.job).ranks) as pool:
+    with ThreadPoolExecutor(on_this_host(case.job).ranks) as pool:
         list(pool.map(one, case.frames))
 
 
@@ -131,7 +134,7 @@ def process_per_frame_limited(case: Case, folder: Path, environment: Environment
 
 def limited(case: Case, environment: Environment) -> Environment:
     """Return the environment in which a process has as many threads as a rank has."""
-    return {**environment, **dict.fromkeys(backends.THREAD_LIMITS, str(launcher.here(case.job).threads))}
+    return {**environment, **dict.fromkeys(backends.THREAD_LIMITS, str(on_this_host(case.job).threads))}
 
 
 def save_animation(case: Case, folder: Path, environment: Environment) -> None:
@@ -158,7 +161,7 @@ def mpirender(case: Case, folder: Path, environment: Environment) -> None:
     """Render with the command that users type."""
     command = render_command(
         case.job.scene, folder, case.sizes, "--frames", framesets.text(case.frames),
-        "--ranks", launcher.here(case.job).ranks,
+        "--ranks", on_this_host(case.job).ranks,
     )  # fmt: skip
     call(command, environment, log_of(folder))
 
@@ -167,7 +170,7 @@ def mpirender_one_pass(case: Case, folder: Path, environment: Environment) -> No
     """Render with the same command and the option that renders each image in one pass."""
     command = render_command(
         case.job.scene, folder, case.sizes, "--frames", framesets.text(case.frames),
-        "--ranks", launcher.here(case.job).ranks, "--one-pass",
+        "--ranks", on_this_host(case.job).ranks, "--one-pass",
     )  # fmt: skip
     call(command, environment, log_of(folder))
 
@@ -175,7 +178,7 @@ def mpirender_one_pass(case: Case, folder: Path, environment: Environment) -> No
 def render_command(scene: Path, output: Path, sizes: Sequence[str], *options: object) -> list[str]:
     """Return the command line that renders a scene to images, with these options beside."""
     return [
-        sys.executable, "-m", "mpirender.cli", "render", str(scene), "--output", str(output), "--movie", "none",
+        sys.executable, "-m", "mpirender", "render", str(scene), "--output", str(output), "--movie", "none",
         *(f"--size={size}" for size in sizes), *map(str, options),
     ]  # fmt: skip
 
@@ -228,7 +231,7 @@ def call(command: Sequence[str], environment: Environment, log: Path) -> None:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
         )
     if done.returncode != 0:
-        raise LaunchFailed(f"{log.stem}: {launcher.ending(done.returncode)}; its output is in {log}")
+        raise LaunchFailed(f"{log.stem}: {exit_diagnosis.ending(done.returncode)}; its output is in {log}")
 
 
 def plain_environment() -> dict[str, str]:

@@ -25,11 +25,12 @@ from benchmarks import command, plotting, scenes
 from benchmarks.command import Raw
 from benchmarks.measure import phases
 from benchmarks.rows import call, plain_environment, render_command
-from mpirender import launcher, preflight
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import FOLDER, RenderJob
+from mpirender.launcher.placement import cores
 from mpirender.run_folder import journal
+from mpirender.supervisor import preflight
 from mpirender.system import slurm
 
 KINDS = ("strong", "weak")
@@ -74,7 +75,7 @@ def frames_of(arguments: argparse.Namespace, kind: str, ranks: int) -> int:
 def room() -> int:
     """Return the ranks that there is room for: in the Slurm allocation, or one for each core here."""
     allocation = slurm.allocation()
-    return sum(allocation.nodes.values()) if allocation else launcher.cores()
+    return sum(allocation.nodes.values()) if allocation else cores()
 
 
 def powers_to(most: int) -> list[int]:

@@ -84,7 +84,7 @@ def latency(mean: float) -> float:
     """Return the seconds that a rank waits for its next frame, at most, with frames that cost so much on average.
 
     Who hands out sleeps between looks, up to a hundredth of a frame and up to 20 ms, and so does a rank that waits, up
-    to 1 ms (:mod:`mpirender.handout`).
+    to 1 ms (:mod:`mpirender.ranks.dynamic_schedule`).
     """
     return min(mean / 100, 0.02) + 1e-3
 

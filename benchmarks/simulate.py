@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mpirender import schedule
+from mpirender.ranks import schedule
 
 DYNAMIC = "dynamic"
 BOUND = "bound"

@@ -25,10 +25,11 @@ import numpy as np
 from benchmarks import command, pictures, plotting
 from benchmarks.command import Raw
 from benchmarks.rows import call, plain_environment, render_command
-from mpirender import backends, launcher, png
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import FOLDER, RenderJob
+from mpirender.launcher.placement import cores
+from mpirender.ranks import backends, png
 from mpirender.run_folder import journal
 
 LEVEL = RenderJob.compression_level
@@ -122,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--frames", metavar="N", type=command.positive, default=60, help="number of images (default: %(default)s)")
     add("--size", metavar="S", default="4K", help="image resolution (default: %(default)s)")
-    add("--threads", metavar="N", type=command.positive, default=launcher.cores(),
+    add("--threads", metavar="N", type=command.positive, default=cores(),
         help="threads of the rank (default: one per core)")  # fmt: skip
     add("--repeats", metavar="R", type=command.positive, default=1, help="times it is measured (default: %(default)s)")
     command.add_output(parser, "writing")

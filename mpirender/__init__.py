@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpirender import pool
     from mpirender.job.render_job import RenderJob
-    from mpirender.result import RenderResult
-    from mpirender.supervise import render
+    from mpirender.supervisor.result import RenderResult
+    from mpirender.supervisor.run import render
 
 __version__ = "0.1.0"
 __all__ = ["RenderJob", "RenderResult", "__version__", "pool", "render"]
@@ -21,11 +21,11 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower t
 
         return RenderJob
     if name == "RenderResult":
-        from mpirender.result import RenderResult
+        from mpirender.supervisor.result import RenderResult
 
         return RenderResult
     if name == "render":
-        from mpirender.supervise import render
+        from mpirender.supervisor.run import render
 
         return render
     if name == "pool":

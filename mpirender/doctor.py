@@ -12,12 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import mpirender
-from mpirender import engines, launcher, supervise
+from mpirender import engines
 from mpirender.engines import Check
 from mpirender.errors import LaunchFailed, MpirenderError
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob
+from mpirender.launcher import command_line
 from mpirender.movie import ffmpeg
+from mpirender.supervisor import run
 from mpirender.system import slurm
 
 TRIAL_RANKS = 2
@@ -58,10 +60,10 @@ def mpi4py_check() -> Check:
 def mpiexec_check(job: RenderJob) -> Check:
     """Look for mpiexec and ask it whose it is."""
     try:
-        program = launcher.mpiexec(job)
+        program = command_line.mpiexec(job)
         answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=False)
     except (MpirenderError, OSError, subprocess.TimeoutExpired) as error:
-        return Check("mpiexec", False, str(error).split(";", maxsplit=1)[0], launcher.MPIEXEC_CURE)
+        return Check("mpiexec", False, str(error).split(";", maxsplit=1)[0], command_line.MPIEXEC_CURE)
     first = next((line.strip() for line in answer.stdout.splitlines() if line.strip()), "says nothing of itself")
     return Check("mpiexec", True, f"{program}, {first}")
 
@@ -93,7 +95,7 @@ def trial(job: RenderJob) -> Check:
         scene = Path(folder) / "trial.pattern"
         scene.write_text('{"frames": 8}')
         try:
-            result = supervise.render(
+            result = run.render(
                 RenderJob(
                     scene=scene,
                     output=Path(folder) / "out",

@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 
 from background import COMMANDS, Background
-from mpirender import launcher
 from mpirender.movie import ffmpeg
 from mpirender.system import xvfb
 from second_root import PROGRAMS, WINDOWS, WITH_OSMESA, Root, made
@@ -111,7 +110,7 @@ def run(tmp_path: Path) -> Run:
     """Run mpirender as a user does, in a folder of its own; the result has returncode, stdout and stderr."""
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mpirender.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "mpirender", *map(str, arguments)]
         settings = {"cwd": tmp_path, "timeout": 300, **options}
         return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
 
@@ -212,7 +211,7 @@ def pvbatch(x_server: dict[str, str]) -> Run:
         environment = {**os.environ, **x_server}
         if ranks > 1:
             command = [need("mpiexec"), "-n", str(ranks), *command]
-            environment.update(launcher.settings(1, environment, root=os.geteuid() == 0))
+            environment.update(environment.settings(1, environment, root=os.geteuid() == 0))
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done

@@ -14,7 +14,7 @@ import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - loads the kind of window t
 from mpi4py import MPI
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
-from mpirender.rank import leave
+from mpirender.ranks.main import leave
 from mpirender.system.xvfb import private_display
 
 comm = MPI.COMM_WORLD

@@ -363,7 +363,7 @@ def test_a_full_disk_is_told_and_no_picture_is_there_by_halves(
 def test_a_signal_is_heard_while_a_frame_is_rendered(blends: SimpleNamespace, tmp_path: Path) -> None:
     """Blender lets Python handle none before the frame has ended."""
     words = ["--size", "HD", "--samples", 400, "--blender-engine", "cycles", "--ranks", 1, "--grace-period", 1]
-    command = [sys.executable, "-m", "mpirender.cli", "render", blends.file("long"), *words, "--output", tmp_path / "o"]
+    command = [sys.executable, "-m", "mpirender", "render", blends.file("long"), *words, "--output", tmp_path / "o"]
     with subprocess.Popen(
         list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:

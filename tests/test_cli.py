@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Run, disk, need
-from mpirender.progress import Counts, Lines, duration
+from mpirender.monitor.progress import Counts, Lines, duration
 
 Pattern = Callable[..., Path]
 
@@ -31,7 +31,7 @@ def test_help_is_there_and_says_what_the_defaults_are(run: Run, arguments: tuple
 
 def test_help_imports_neither_mpi4py_nor_paraview_nor_anything_slow(run: Run) -> None:
     script = (
-        "import sys; from mpirender.cli import cli; cli.main(['render', '--help'], standalone_mode=False); "
+        "import sys; from mpirender.cli.commands import cli; cli.main(['render', '--help'], standalone_mode=False); "
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -41,7 +41,7 @@ def test_help_imports_neither_mpi4py_nor_paraview_nor_anything_slow(run: Run) ->
 
 def test_help_answers_at_once() -> None:
     """A second measured as CPU time of the best of three, so that a busy machine does not fail it."""
-    command = [sys.executable, "-m", "mpirender.cli", "--help"]
+    command = [sys.executable, "-m", "mpirender", "--help"]
     seconds = []
     for _ in range(3):
         before = os.times()
@@ -145,7 +145,7 @@ def test_a_read_only_and_a_full_output_are_told_before_anything_is_rendered(
 def test_quiet_says_nothing_and_verbose_shows_the_command(run: Run, pattern: Pattern) -> None:
     quiet = run("render", pattern('{"frames": 2}'), "--size", "80x50", "--quiet")
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
-    assert "-m mpirender.rank" in run("render", pattern('{"frames": 2}'), "--size", "80x50", "--verbose").stdout
+    assert "-m mpirender.ranks" in run("render", pattern('{"frames": 2}'), "--size", "80x50", "--verbose").stdout
 
 
 def test_the_summary_says_where_everything_is_and_what_it_cost(run: Run, pattern: Pattern, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_terminal_gets_one_bar_and_a_clean_screen(pattern: Pattern, tmp_path: 
     """Run in a real terminal and read its screen, half way and at the end."""
     tmux = [need("tmux"), "-L", f"mpirender-{os.getpid()}"]
     scene = pattern('{"frames": 30, "seconds": 0.2}')
-    command = f"{sys.executable} -m mpirender.cli render {scene} --size 80x50 --ranks 2; echo ended with $?; sleep 60"
+    command = f"{sys.executable} -m mpirender render {scene} --size 80x50 --ranks 2; echo ended with $?; sleep 60"
     subprocess.run([*tmux, "new-session", "-d", "-x", "110", "-y", "30", command], check=True, cwd=tmp_path)
     try:
         half = wait_for_screen(tmux, r"\d+/30 .*images/s, \d+ s left, slowest rank \d: 0\.\d\d s/image")
@@ -185,7 +185,7 @@ def test_a_terminal_gets_one_bar_and_a_clean_screen(pattern: Pattern, tmp_path: 
 def test_ctrl_c_in_a_terminal_ends_cleanly_and_the_next_run_goes_on(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     tmux = [need("tmux"), "-L", f"mpirender-c-{os.getpid()}"]
     scene = pattern('{"frames": 30, "seconds": 0.3}')
-    command = f"{sys.executable} -m mpirender.cli render {scene} --size 80x50 --ranks 2; echo ended with $?; sleep 60"
+    command = f"{sys.executable} -m mpirender render {scene} --size 80x50 --ranks 2; echo ended with $?; sleep 60"
     subprocess.run(
         [*tmux, "new-session", "-d", "-x", "110", "-y", "30", f"bash -c '{command}'"], check=True, cwd=tmp_path
     )
@@ -198,7 +198,7 @@ def test_ctrl_c_in_a_terminal_ends_cleanly_and_the_next_run_goes_on(run: Run, pa
         assert "━" not in screen
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)
-    left = subprocess.run(["pgrep", "-f", f"mpirender.rank {tmp_path}"], capture_output=True, text=True, check=False)
+    left = subprocess.run(["pgrep", "-f", f"mpirender.ranks {tmp_path}"], capture_output=True, text=True, check=False)
     assert left.stdout == ""
     again = run("render", scene, "--size", "80x50", "--ranks", 2)
     assert again.returncode == 0
@@ -219,7 +219,7 @@ def wait_for_screen(tmux: list[str], wanted: str, seconds: float = 60) -> str:
 
 def test_a_log_gets_lines_that_come_rarer_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("mpirender.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("mpirender.monitor.progress.time.monotonic", lambda: clock[0])
     with (tmp_path / "log").open("w") as stream:
         lines = Lines(stream)
         for second in range(4000):

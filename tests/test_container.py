@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from conftest import Run, need
-from mpirender import launcher
 from mpirender.job.render_job import RenderJob
-from mpirender.launcher import Placement
+from mpirender.launcher import command_line
+from mpirender.launcher.placement import Placement
 from mpirender.system.apptainer import mount_field
 from mpirender.system.apptainer import words as container_words
 
@@ -33,9 +33,9 @@ def test_each_rank_runs_in_a_container_of_its_own(apptainer: Path, image: Path, 
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "x.pattern").touch()
     job = RenderJob(tmp_path / "elsewhere" / "x.pattern", tmp_path / "data", container=str(image), mpiexec="mpiexec")
-    words = launcher.command(job, Placement(2, 1))
+    words = command_line.command(job, Placement(2, 1))
     assert words[1:6] == ["-n", "2", str(apptainer), "--quiet", "exec"]
-    assert words[-7:] == ["--pwd", "/", str(image), "python3", "-m", "mpirender.rank", f"{job.folder}/job.json"]
+    assert words[-7:] == ["--pwd", "/", str(image), "python3", "-m", "mpirender.ranks", f"{job.folder}/job.json"]
     mounts = [word for option, word in zip(words, words[1:]) if option == "--mount"]
     seen = [tmp_path / "data", tmp_path / "elsewhere"]
     assert mounts == [f'type=bind,"source={folder}","destination={folder}"' for folder in seen]
@@ -45,10 +45,10 @@ def test_folders_of_data_are_seen_in_it_also_where_they_are_links(
     apptainer: Path, image: Path, tmp_path: Path, scene_with_data: Path
 ) -> None:
     job = RenderJob(scene_with_data, tmp_path / "out", container=str(image))
-    told = " ".join(launcher.command(job, Placement(1, 1)))
+    told = " ".join(command_line.command(job, Placement(1, 1)))
     for folder in ("link", "real"):
         assert f'"source={tmp_path}/{folder}"' in told
-    assert " pvbatch --no-mpi -m mpirender.rank " in told, "the one in the image, by its name"
+    assert " pvbatch --no-mpi -m mpirender.ranks " in told, "the one in the image, by its name"
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_container_with_another_mpirender_is_told(run: Run, pattern: Pattern, 
     job = RenderJob(pattern(), tmp_path / "out")
     job.folder.mkdir(parents=True)
     (job.folder / "job.json").write_text(json.dumps({**json.loads(job.to_json()), "sparkle": True}))
-    words = [sys.executable, "-m", "mpirender.rank", str(job.folder / "job.json")]
+    words = [sys.executable, "-m", "mpirender.ranks", str(job.folder / "job.json")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "written by another version of mpirender" in done.stderr

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import HERE, marked, need, x_servers
-from mpirender import launcher
-from mpirender.launcher import Placement
+from mpirender.launcher.environment import settings_here
+from mpirender.launcher.placement import Placement
 from mpirender.system import xvfb
 
 NAME = b"MIT-MAGIC-COOKIE-1"
@@ -58,7 +58,7 @@ RUNS, RANKS = 40, 4
 def four_ranks(mark: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start ranks that share an X server, as a run does."""
     words = [need("mpiexec"), "-n", str(RANKS), need("pvbatch"), "--no-mpi", str(HERE / "on_display.py"), *arguments]
-    environment = {**marked(mark), **launcher.settings_here(Placement(RANKS, 1))}
+    environment = {**marked(mark), **settings_here(Placement(RANKS, 1))}
     return subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

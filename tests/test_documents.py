@@ -17,7 +17,7 @@ import pytest
 
 from conftest import REPOSITORY, Run, need
 from mpirender import errors
-from mpirender.cli import cli
+from mpirender.cli.commands import cli
 from mpirender.job.outputs import SIZE_NAMES
 
 DOCS = REPOSITORY / "docs"

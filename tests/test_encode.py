@@ -29,7 +29,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render twelve frames at two sizes, once."""
     folder = tmp_path_factory.mktemp("rendered")
     (folder / "t.pattern").write_text(f'{{"frames": {FRAMES}}}')
-    command = [sys.executable, "-m", "mpirender.cli", "render", "t.pattern", "--size", SMALL, "--size", TALL, "--quiet"]
+    command = [sys.executable, "-m", "mpirender", "render", "t.pattern", "--size", SMALL, "--size", TALL, "--quiet"]
     subprocess.run([*command, "--ranks", "2"], cwd=folder, check=True)
     return folder / "t_renders"
 
@@ -304,7 +304,7 @@ def long_encoding(output: Path) -> Iterator[subprocess.Popen[str]]:
     """Encode far more frames than the test takes, and go on when ffmpeg has begun to write."""
     file = output / ".mpirender" / "job.json"
     file.write_text(file.read_text().replace('"frames": null', '"frames": "0-11"'))
-    command = [sys.executable, "-m", "mpirender.cli", "encode", str(output), "--size", SMALL]
+    command = [sys.executable, "-m", "mpirender", "encode", str(output), "--size", SMALL]
     command += ["--frames", "0-20000", "--allow-missing", "hold", "--codec", "av1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         wait_for((output / f".part-t_{SMALL}.mp4").exists)

@@ -19,9 +19,9 @@ import pytest
 
 from conftest import SIZE, Run, assert_same_pictures, marked, x_servers
 from mpirender.movie import encode
+from mpirender.ranks.image_writer import SLOTS
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Tail
-from mpirender.writing import SLOTS
 
 KILLS = 25
 KILLS_OF_BLENDER = 5  # what it shares with ParaView was killed often enough by then
@@ -77,7 +77,7 @@ class Saboteur:
         self.commands += 1
         size = self.movie.size
         words = ["render", self.movie.scene, "--size", size, "--ranks", RANKS, "--output", self.output, "--quiet"]
-        command = [sys.executable, "-m", "mpirender.cli", *map(str, words)]
+        command = [sys.executable, "-m", "mpirender", *map(str, words)]
         pipes = {"stderr": subprocess.PIPE, "text": True, "env": marked(self.output.parent)}
         with subprocess.Popen(command, start_new_session=True, **pipes) as process:
             while process.poll() is None:
@@ -210,7 +210,7 @@ def test_paraview_ends_its_frames_in_flight_on_a_signal(scene: Path, tmp_path: P
     """Slurm signals every process of a step: the X server, too, without which the ranks would die."""
     output = tmp_path / "out"
     words = ["render", scene, "--size", "HD", "--ranks", RANKS, "--output", output, "--quiet"]
-    command = [sys.executable, "-m", "mpirender.cli", *map(str, words)]
+    command = [sys.executable, "-m", "mpirender", *map(str, words)]
     pipes = {"stderr": subprocess.PIPE, "text": True, "env": marked(tmp_path)}
     with subprocess.Popen(command, start_new_session=True, **pipes) as process:
         tail, seen = Tail(output / ".mpirender"), 0

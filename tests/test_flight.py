@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from mpirender.errors import FramesMissing, LaunchFailed
-from mpirender.fate import End, Fate
-from mpirender.flight import Flight, time_limit
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.space import Estimate, amount
+from mpirender.supervisor.disk_estimate import Estimate, amount
+from mpirender.supervisor.in_flight import Flight, time_limit
+from mpirender.supervisor.retry_policy import End, Fate
 
 KILLED_1 = ("mpiexec noticed that process rank 1 with PID 0 on node n1 exited on signal 9 (Killed).",)
 

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from conftest import HERE, SIZE, Run, assert_same_pictures, need, pixels
-from mpirender import launcher, memory
 from mpirender.engines import DataFile, Inspection
 from mpirender.job.render_job import RenderJob
+from mpirender.launcher.environment import settings
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Record
+from mpirender.supervisor import memory_estimate
 from mpirender.system import host as host_limits
 
 Pattern = Callable[..., Path]
@@ -76,10 +77,10 @@ def test_numbers_that_do_not_go_together_are_told(
 
 def test_ranks_started_by_hand_must_make_whole_groups(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     assert run("render", pattern(), *SMALL, "--ranks-per-frame", 2, "--ranks", 2, "--dry-run").returncode == 0
-    settings = {**os.environ, **launcher.settings(1, os.environ, root=os.geteuid() == 0)}
-    command = [need("mpiexec"), "-n", "3", sys.executable, "-m", "mpirender.rank",
+    variables = {**os.environ, **settings(1, os.environ, root=os.geteuid() == 0)}
+    command = [need("mpiexec"), "-n", "3", sys.executable, "-m", "mpirender.ranks",
                str(tmp_path / "test_renders/.mpirender/job.json")]  # fmt: skip
-    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "--ranks-per-frame 2: 3 ranks make no whole groups; start a multiple of it" in done.stderr
 
@@ -98,7 +99,7 @@ def test_a_rank_killed_costs_its_group_the_frames_in_flight_and_nothing_else(
 ) -> None:
     scene, output = pattern('{"frames": 30, "seconds": 0.1}'), tmp_path / "test_renders"
     words = ["render", str(scene), *SMALL, "--ranks", "4", "--ranks-per-frame", "2"]
-    command = [sys.executable, "-m", "mpirender.cli", *words]
+    command = [sys.executable, "-m", "mpirender", *words]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 60
         while not output.joinpath(".mpirender").is_dir() or len(records(output, "done")) < 4:
@@ -259,7 +260,7 @@ def opened(rank: int, host: str, node_memory: int, followers: Sequence[str] = ()
 
 
 def test_memory_that_will_not_do_is_told_with_the_number_of_ranks_that_it_holds(tmp_path: Path) -> None:
-    estimate = memory.Estimate(RenderJob(scene="x.pvsm", output=tmp_path))
+    estimate = memory_estimate.Estimate(RenderJob(scene="x.pvsm", output=tmp_path))
     estimate.add([opened(rank, "n1", 16_000_000_000) for rank in range(8)])
     assert estimate.shortage() == ""
     estimate.add([{"event": "done", "rank": 3, "memory": 1_700_000_000}])
@@ -272,7 +273,7 @@ def test_memory_that_will_not_do_is_told_with_the_number_of_ranks_that_it_holds(
 
 
 def test_the_ranks_of_a_group_count_where_they_are(tmp_path: Path) -> None:
-    estimate = memory.Estimate(RenderJob(scene="x.pvsm", output=tmp_path, ranks_per_frame=3))
+    estimate = memory_estimate.Estimate(RenderJob(scene="x.pvsm", output=tmp_path, ranks_per_frame=3))
     estimate.add([opened(0, "n1", 4_000_000_000, ["n1", "n2"]), opened(1, "n2", 9_000_000_000, ["n2", "n2"])])
     estimate.add([{"event": "done", "rank": 1, "memory": 1_900_000_000}])
     assert "2 ranks on n1 take about 3.8 GB" in estimate.shortage()
@@ -281,7 +282,7 @@ def test_the_ranks_of_a_group_count_where_they_are(tmp_path: Path) -> None:
 
 def test_ranks_of_a_start_before_do_not_count(tmp_path: Path) -> None:
     """As when a node is lost, and the others are numbered anew."""
-    estimate = memory.Estimate(RenderJob(scene="x.pvsm", output=tmp_path))
+    estimate = memory_estimate.Estimate(RenderJob(scene="x.pvsm", output=tmp_path))
     estimate.add([opened(rank, f"n{rank // 2}", 4_000_000_000) for rank in range(6)])
     estimate.add([{"event": "launch"}, *(opened(rank, f"n{rank}", 4_000_000_000) for rank in range(3))])
     estimate.add([{"event": "done", "rank": 0, "memory": 1_900_000_000}])
@@ -308,13 +309,13 @@ def test_data_that_a_rank_will_not_hold_are_told_before(tmp_path: Path, monkeypa
     for name, size in (("a_0.vtu", 500), ("a_1.vtu", 700), ("b.vtu", 400)):
         (tmp_path / name).write_bytes(bytes(size))
         files.append(DataFile(name[0], "FileName", name, str(tmp_path / name), found=True))
-    monkeypatch.setattr(memory, "cores", lambda: 4)
+    monkeypatch.setattr(memory_estimate, "cores", lambda: 4)
     monkeypatch.setattr(host_limits, "memory", lambda: 2000)
     scene = Inspection(engine="paraview", data_files=tuple(files))
-    (told,) = memory.advice(scene)
+    (told,) = memory_estimate.advice(scene)
     assert told == (
         "the data of a frame take 1.1 kB as files and each of 4 ranks has 450 bytes of memory here: give "
         "--ranks-per-frame 3, or fewer --ranks"
     )
     monkeypatch.setattr(host_limits, "memory", lambda: 20000)
-    assert memory.advice(scene) == []
+    assert memory_estimate.advice(scene) == []

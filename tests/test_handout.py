@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY, Run, need
-from mpirender import launcher
-from mpirender.handout import parts, place_of_desk
 from mpirender.job.outputs import Image
+from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
+from mpirender.ranks.dynamic_schedule import parts, place_of_desk
 from mpirender.run_folder import journal
 
 Pattern = Callable[..., Path]
@@ -78,7 +78,8 @@ HANDING_OUT = """
 import sys, time
 sys.path.append({repository!r})
 from mpi4py import MPI
-from mpirender import handout, world
+from mpirender.ranks import dynamic_schedule as handout
+from mpirender.ranks import mpi as world
 from mpirender.job.outputs import Image
 crew = handout.Crew.of(MPI.COMM_WORLD, "dynamic")
 start = time.monotonic(), time.process_time()
@@ -99,7 +100,7 @@ if crew.at_desk:
 def test_the_desk_sleeps_and_a_rank_that_leaves_early_is_not_waited_for(tmp_path: Path) -> None:
     script = tmp_path / "handing_out.py"
     script.write_text(HANDING_OUT.format(repository=str(REPOSITORY)))
-    environment = {**os.environ, **launcher.MPI_SETTINGS, **launcher.ROOT_SETTINGS}
+    environment = {**os.environ, **MPI_SETTINGS, **ROOT_SETTINGS}
     command = [need("mpiexec"), "-n", "4", sys.executable, str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mpirender.asked import job_of
-from mpirender.cli import render, study
+from mpirender.cli.commands import render, study
+from mpirender.cli.job_from_options import job_of
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob

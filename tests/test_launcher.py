@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from conftest import Run
-from mpirender import backends, launcher
 from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job.render_job import RenderJob
-from mpirender.launcher import Casualty, Placement, Way
+from mpirender.launcher import command_line, exit_diagnosis
+from mpirender.launcher.environment import PACKAGE, settings
+from mpirender.launcher.exit_diagnosis import Casualty
+from mpirender.launcher.placement import Placement, Way, in_allocation, on_this_host, spread
+from mpirender.ranks import backends
 from mpirender.system import slurm
 from mpirender.system.slurm import Allocation
 
@@ -36,53 +39,53 @@ def test_the_mpiexec_beside_pvbatch_is_taken_since_kitwares_binaries_bring_their
     monkeypatch.setenv("PATH", str(tmp_path / "mpi"))
     own = str(tmp_path / "ParaView" / "bin" / "mpiexec")
     for pvbatch in ("ParaView/bin/pvbatch", "bin/pvbatch"):
-        assert launcher.mpiexec(RenderJob("x.pvsm", pvbatch=str(tmp_path / pvbatch))) == own
-    assert launcher.mpiexec(RenderJob("x.pattern")) == str(tmp_path / "mpi" / "mpiexec")
+        assert command_line.mpiexec(RenderJob("x.pvsm", pvbatch=str(tmp_path / pvbatch))) == own
+    assert command_line.mpiexec(RenderJob("x.pattern")) == str(tmp_path / "mpi" / "mpiexec")
     monkeypatch.setenv("MPIRENDER_PVBATCH", str(tmp_path / "bin" / "pvbatch"))
-    assert launcher.mpiexec(RenderJob("x.pvsm")) == own
+    assert command_line.mpiexec(RenderJob("x.pvsm")) == own
     asked = RenderJob("x.pvsm", mpiexec=str(tmp_path / "mpi" / "mpiexec"))
-    assert launcher.mpiexec(asked) == str(tmp_path / "mpi" / "mpiexec")
+    assert command_line.mpiexec(asked) == str(tmp_path / "mpi" / "mpiexec")
 
 
 @pytest.mark.parametrize(("ranks", "cores", "threads"), [(1, 2, 2), (2, 2, 1), (3, 2, 1), (4, 64, 16)])
 def test_ranks_share_the_cores_of_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranks: int, cores: int, threads: int
 ) -> None:
-    monkeypatch.setattr(launcher, "cores", lambda: cores)
-    placement = launcher.here(job(tmp_path, ranks=ranks))
+    monkeypatch.setattr("mpirender.launcher.placement.cores", lambda: cores)
+    placement = on_this_host(job(tmp_path, ranks=ranks))
     assert (placement.ranks, placement.threads) == (ranks, threads)
-    added = launcher.settings(placement.threads, {})
+    added = settings(placement.threads, {})
     assert {added[name] for name in backends.THREAD_LIMITS} == {str(threads)}
 
 
 def test_what_the_user_has_set_is_respected() -> None:
     environ = {"LP_NUM_THREADS": "7", "PYTHONPATH": "/site", "OMPI_MCA_rmaps_base_oversubscribe": "0"}
-    added = launcher.settings(2, environ)
+    added = settings(2, environ)
     assert "LP_NUM_THREADS" not in added
     assert "OMPI_MCA_rmaps_base_oversubscribe" not in added
     assert added["PYTHONPATH"].endswith(f"{os.pathsep}/site")
 
 
 def test_on_one_machine_no_fast_network_is_looked_for() -> None:
-    assert launcher.settings(1, {})["OMPI_MCA_pml"] == "ob1"
-    assert "OMPI_MCA_pml" not in launcher.settings(1, {}, in_slurm=True)
-    assert "OMPI_MCA_pml" not in launcher.settings(1, {"OMPI_MCA_pml": "ucx"})
+    assert settings(1, {})["OMPI_MCA_pml"] == "ob1"
+    assert "OMPI_MCA_pml" not in settings(1, {}, in_slurm=True)
+    assert "OMPI_MCA_pml" not in settings(1, {"OMPI_MCA_pml": "ucx"})
 
 
 def test_root_is_allowed_only_where_the_user_is_root() -> None:
-    assert "OMPI_ALLOW_RUN_AS_ROOT" in launcher.settings(1, {}, root=True)
-    assert "OMPI_ALLOW_RUN_AS_ROOT" not in launcher.settings(1, {})
+    assert "OMPI_ALLOW_RUN_AS_ROOT" in settings(1, {}, root=True)
+    assert "OMPI_ALLOW_RUN_AS_ROOT" not in settings(1, {})
 
 
 def test_the_shown_command_survives_a_shell(tmp_path: Path) -> None:
-    command = launcher.command(job(tmp_path, ranks=3), Placement(3, 1))
+    command = command_line.command(job(tmp_path, ranks=3), Placement(3, 1))
     assert command[1:3] == ["-n", "3"]
-    assert command[-3:] == ["-m", "mpirender.rank", str(tmp_path / "out put" / ".mpirender" / "job.json")]
-    assert shlex.split(launcher.shown(command, {"A": "b c"})) == ["env", "A=b c", *command]
+    assert command[-3:] == ["-m", "mpirender.ranks", str(tmp_path / "out put" / ".mpirender" / "job.json")]
+    assert shlex.split(command_line.shown(command, {"A": "b c"})) == ["env", "A=b c", *command]
 
 
 def test_only_the_package_itself_is_put_in_front_of_the_hosts_own_packages() -> None:
-    found = sorted(path.name for path in (launcher.PACKAGE / "hosted").iterdir())
+    found = sorted(path.name for path in (PACKAGE / "hosted").iterdir())
     assert [name for name in found if name != "__pycache__"] == ["mpirender"]
 
 
@@ -140,12 +143,12 @@ MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD
     ],
 )  # fmt: skip
 def test_the_rank_that_died_first_is_found_in_what_launchers_say(said: str, casualty: Casualty) -> None:
-    assert launcher.first_death(said.splitlines()) == casualty
+    assert exit_diagnosis.first_death(said.splitlines()) == casualty
 
 
 @pytest.mark.parametrize(("code", "text"), [(-9, "signal SIGKILL"), (139, "signal SIGSEGV"), (3, "exit code 3")])
 def test_an_exit_code_is_told_as_the_signal_behind_it(code: int, text: str) -> None:
-    assert launcher.ending(code) == text
+    assert exit_diagnosis.ending(code) == text
 
 
 def test_no_x_server_of_others_is_touched_since_its_end_would_take_mpiexec_along(run: Run, pattern: Pattern) -> None:
@@ -175,7 +178,7 @@ def test_no_x_server_of_others_is_touched_since_its_end_would_take_mpiexec_along
     ],
 )
 def test_ranks_are_shared_among_nodes_by_their_room(ranks: int, room: dict[str, int], shares: dict[str, int]) -> None:
-    assert launcher.spread(ranks, room) == shares
+    assert spread(ranks, room) == shares
 
 
 def allocation(**options: object) -> Allocation:
@@ -184,60 +187,60 @@ def allocation(**options: object) -> Allocation:
 
 
 def test_the_ranks_and_nodes_are_those_that_slurm_gives_and_need_not_be_named(tmp_path: Path) -> None:
-    placement = launcher.within(job(tmp_path), allocation())
+    placement = in_allocation(job(tmp_path), allocation())
     assert (placement.ranks, placement.threads, placement.nodes) == (6, 2, {"n1": 4, "n2": 2})
-    assert launcher.start(job(tmp_path), placement)[1:] == ["-n", "6"]
+    assert command_line.start(job(tmp_path), placement)[1:] == ["-n", "6"]
 
 
 def test_fewer_ranks_than_there_is_room_for_use_all_nodes_and_more_threads(tmp_path: Path) -> None:
     wish = job(tmp_path, ranks=3)
-    placement = launcher.within(wish, allocation())
+    placement = in_allocation(wish, allocation())
     assert (placement.ranks, placement.threads) == (3, 4)
-    assert launcher.start(wish, placement)[1:] == ["-n", "3", "-host", "n1:2,n2:1"]
+    assert command_line.start(wish, placement)[1:] == ["-n", "3", "-host", "n1:2,n2:1"]
 
 
 def test_where_slurm_knows_no_tasks_the_nodes_are_named(tmp_path: Path) -> None:
-    placement = launcher.within(job(tmp_path), allocation(placed=False))
-    assert launcher.start(job(tmp_path), placement)[1:] == ["-n", "6", "-host", "n1:4,n2:2"]
+    placement = in_allocation(job(tmp_path), allocation(placed=False))
+    assert command_line.start(job(tmp_path), placement)[1:] == ["-n", "6", "-host", "n1:4,n2:2"]
 
 
 def test_the_nodes_that_are_left_keep_their_ranks(tmp_path: Path) -> None:
-    left = launcher.within(job(tmp_path), allocation()).on(["n2"])
+    left = in_allocation(job(tmp_path), allocation()).on(["n2"])
     assert (left.ranks, left.nodes) == (2, {"n2": 2})
-    assert launcher.start(job(tmp_path), left)[1:] == ["-n", "2", "-host", "n2:2"]
+    assert command_line.start(job(tmp_path), left)[1:] == ["-n", "2", "-host", "n2:2"]
 
 
 def test_ranks_that_share_frames_make_whole_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launcher, "cores", lambda: 8)
-    placed = [launcher.here(job(tmp_path, ranks_per_frame=3, ranks=ranks)) for ranks in (None, 3, 7)]
+    monkeypatch.setattr("mpirender.launcher.placement.cores", lambda: 8)
+    placed = [on_this_host(job(tmp_path, ranks_per_frame=3, ranks=ranks)) for ranks in (None, 3, 7)]
     assert [(one.ranks, one.groups, one.spare) for one in placed] == [(6, 2, 2), (3, 1, 0), (6, 2, 1)]
-    assert launcher.here(job(tmp_path, ranks_per_frame=3), 1).ranks == 3, "one image is one group's"
-    assert launcher.here(job(tmp_path, ranks_per_frame=12)).ranks == 12, "more than there are cores, as asked"
-    assert launcher.start(job(tmp_path), placed[2])[1:] == ["-n", "6"]
-    handing_out = launcher.here(job(tmp_path, ranks_per_frame=3, schedule="dynamic"))
+    assert on_this_host(job(tmp_path, ranks_per_frame=3), 1).ranks == 3, "one image is one group's"
+    assert on_this_host(job(tmp_path, ranks_per_frame=12)).ranks == 12, "more than there are cores, as asked"
+    assert command_line.start(job(tmp_path), placed[2])[1:] == ["-n", "6"]
+    handing_out = on_this_host(job(tmp_path, ranks_per_frame=3, schedule="dynamic"))
     assert (handing_out.ranks, handing_out.processes) == (6, 7)
-    assert launcher.here(job(tmp_path, ranks_per_frame=6, schedule="dynamic")).processes == 6, "nobody to hand out to"
+    assert on_this_host(job(tmp_path, ranks_per_frame=6, schedule="dynamic")).processes == 6, "nobody to hand out to"
 
 
 def test_groups_within_an_allocation_leave_out_what_makes_no_whole_one(tmp_path: Path) -> None:
-    placed = launcher.within(job(tmp_path, ranks_per_frame=4), allocation())
+    placed = in_allocation(job(tmp_path, ranks_per_frame=4), allocation())
     assert (placed.ranks, placed.groups, placed.spare, placed.nodes) == (4, 1, 2, {"n1": 3, "n2": 1})
     with pytest.raises(UsageError, match="--ranks-per-frame 7: Slurm gave this job room for 6 ranks; ask it for more"):
-        launcher.within(job(tmp_path, ranks_per_frame=7), allocation())
-    several = launcher.within(job(tmp_path, ranks_per_frame=2), allocation())
+        in_allocation(job(tmp_path, ranks_per_frame=7), allocation())
+    several = in_allocation(job(tmp_path, ranks_per_frame=2), allocation())
     left = several.on(["n1"])
     assert (left.ranks, left.nodes, left.spare) == (4, {"n1": 4}, 0)
-    three = launcher.within(job(tmp_path, ranks_per_frame=3), allocation()).on(["n1"])
+    three = in_allocation(job(tmp_path, ranks_per_frame=3), allocation()).on(["n1"])
     assert (three.ranks, three.nodes, three.spare) == (3, {"n1": 3}, 1)
-    assert launcher.start(job(tmp_path), three)[1:] == ["-n", "3", "-host", "n1:3"]
-    assert launcher.within(job(tmp_path, ranks_per_frame=3), allocation()).on(["n2"]).ranks == 0
+    assert command_line.start(job(tmp_path), three)[1:] == ["-n", "3", "-host", "n1:3"]
+    assert in_allocation(job(tmp_path, ranks_per_frame=3), allocation()).on(["n2"]).ranks == 0
 
 
 def test_srun_puts_as_many_ranks_on_each_node_as_they_have_room_for() -> None:
-    even = launcher.srun(Placement(4, 1, Way("srun", "pmix"), {"n1": 2, "n2": 2}))
+    even = command_line.srun(Placement(4, 1, Way("srun", "pmix"), {"n1": 2, "n2": 2}))
     assert even[-4:] == ["--nodes=2", "--ntasks=4", "--ntasks-per-node=2", "--nodelist=n1,n2"]
     assert "--mpi=pmix" in even
-    uneven = launcher.srun(Placement(3, 1, Way("srun"), {"n1": 2, "n2": 1}))
+    uneven = command_line.srun(Placement(3, 1, Way("srun"), {"n1": 2, "n2": 1}))
     assert uneven[-4:] == ["--nodes=2", "--ntasks=3", "--distribution=arbitrary", "--nodelist=n1,n1,n2"]
     assert not any(word.startswith("--mpi") for word in uneven)
 
@@ -266,9 +269,9 @@ def test_counts_per_node_are_read_as_slurm_writes_them(text: str, counts: list[i
 def test_ranks_that_were_not_asked_for_are_not_more_than_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launcher, "cores", lambda: 8)
-    assert [launcher.here(job(tmp_path), most).ranks for most in (20, 3, 0)] == [8, 3, 1]
-    assert launcher.here(job(tmp_path), 2).threads == 4
-    assert launcher.here(job(tmp_path, ranks=5), 3).ranks == 5
-    few = launcher.within(job(tmp_path), allocation(), 3)
+    monkeypatch.setattr("mpirender.launcher.placement.cores", lambda: 8)
+    assert [on_this_host(job(tmp_path), most).ranks for most in (20, 3, 0)] == [8, 3, 1]
+    assert on_this_host(job(tmp_path), 2).threads == 4
+    assert on_this_host(job(tmp_path, ranks=5), 3).ranks == 5
+    few = in_allocation(job(tmp_path), allocation(), 3)
     assert (few.ranks, few.nodes, few.threads) == (3, {"n1": 2, "n2": 1}, 4)

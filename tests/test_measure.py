@@ -12,14 +12,15 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import SIZE, Run, assert_same_pictures
-from mpirender import report, result, table
 from mpirender.engines.paraview import measure_spec
 from mpirender.engines.paraview.measure_spec import Measure
 from mpirender.engines.paraview.overrides import Refused
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
+from mpirender.monitor import image_table, summary
 from mpirender.run_folder.journal import Journal
+from mpirender.supervisor import result
 
 SMALL = ("--size", "80x50", "--movie", "none")
 NAMES = ("Cone1", "can.ex2", "can.ex2.part", "run(1).vtu")
@@ -81,10 +82,10 @@ def test_the_table_has_the_columns_of_all_images_in_the_order_in_which_they_were
         frames={"HD": [job.image(output, frame) for frame in (0, 1)]},
         measured={Image(0, "HD"): empty, Image(1, "HD"): whole},
     )
-    rows = table.rows_of(job, made)
-    assert table.numbers(job, rows) == list(whole)
-    assert table.numbers(job, rows[:1]) == list(empty)
-    table.write(report.table_path(job), rows, (), list(whole))
+    rows = image_table.rows_of(job, made)
+    assert image_table.numbers(job, rows) == list(whole)
+    assert image_table.numbers(job, rows[:1]) == list(empty)
+    image_table.write(summary.table_path(job), rows, (), list(whole))
     first, second = csv.DictReader((tmp_path / "measured.csv").read_text().splitlines())
     assert list(first) == ["view", "layout", "width", "height", "frame", "image", *whole]
     assert [first[name] for name in whole] == [""] * 5

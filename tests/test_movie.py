@@ -594,8 +594,10 @@ def test_a_full_quota_is_told_like_a_full_disk(tmp_path, images, monkeypatch, wo
 
 def test_ffmpeg_does_not_outlive_a_process_that_is_killed(tmp_path):
     (path,) = write(tmp_path, [np.zeros((720, 1280, 3), np.uint8)])
-    program = "import sys; from fractions import Fraction; from pathlib import Path; from mpirender import movie; "
-    program += "movie.encode([Path(sys.argv[1])] * 20000, Path(sys.argv[2]), rate=Fraction(25))"
+    program = (
+        "import sys; from fractions import Fraction; from pathlib import Path; from mpirender.movie import encode; "
+    )
+    program += "encode.encode([Path(sys.argv[1])] * 20000, Path(sys.argv[2]), rate=Fraction(25))"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}  # what a killed process cannot tidy up
     with subprocess.Popen([sys.executable, "-c", program, path, tmp_path / "m.mp4"], env=environment) as process:
         wait_for((tmp_path / ".part-m.mp4").exists)

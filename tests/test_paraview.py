@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, marked, need, pixels, x_servers
-from mpirender import launcher
 from mpirender.engines.paraview import inspect
 from mpirender.job.outputs import Size
+from mpirender.launcher.environment import PACKAGES_OF_RANKS, package_folders
 from mpirender.movie import encode
 from mpirender.run_folder import journal
 
@@ -381,7 +381,7 @@ def holed(scenes: SimpleNamespace, folder: Path, *, open_gate: bool = True) -> P
 
 def rendering(state: Path, *options: object, cwd: Path) -> subprocess.Popen[str]:
     """Start the command and do not wait for it."""
-    command = [sys.executable, "-m", "mpirender.cli", "render", state, "--size", SIZE, *options]
+    command = [sys.executable, "-m", "mpirender", "render", state, "--size", SIZE, *options]
     return subprocess.Popen(
         list(map(str, command)), cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -409,8 +409,8 @@ def engine_script(folder: Path, state: Path, body: str) -> Path:
     script.write_text(
         f"""
 import sys
-sys.path += {[str(REPOSITORY), *launcher.package_folders(launcher.PACKAGES_OF_RANKS)]!r}
-from mpirender.engines import paraview
+sys.path += {[str(REPOSITORY), *package_folders(PACKAGES_OF_RANKS)]!r}
+from mpirender.engines.paraview import engine as paraview
 from mpirender.job.render_job import RenderJob
 job = RenderJob(scene={str(state)!r}, sizes=("640x360",))
 scene = paraview.open_scene(paraview.prepare(job.scene.read_bytes(), job)[0], job)
@@ -422,7 +422,9 @@ scene = paraview.open_scene(paraview.prepare(job.scene.read_bytes(), job)[0], jo
 def test_what_a_rank_says_leaves_pvbatch_in_one_piece(tmp_path: Path) -> None:
     """Otherwise mpiexec's own words get between a line and its end. Every write is a message of this socket."""
     script = tmp_path / "say.py"
-    script.write_text(f"import sys\nsys.path.append({str(REPOSITORY)!r})\nfrom mpirender.voice import tell\ntell('no')")
+    script.write_text(
+        f"import sys\nsys.path.append({str(REPOSITORY)!r})\nfrom mpirender.ranks.log import tell\ntell('no')"
+    )
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         subprocess.run([need("pvbatch"), "--no-mpi", script], stderr=theirs, check=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from conftest import pixels
-from mpirender import png
 from mpirender.movie.ffmpeg import ffmpeg
+from mpirender.ranks import png
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -23,17 +23,17 @@ import pytest
 
 import errands
 from conftest import REPOSITORY, Run, pixels
-from mpirender import launcher as launchers
-from mpirender import pool, pooled, tally
 from mpirender.errors import JobFailed, LaunchFailed, ToolMissing, UsageError
-from mpirender.exchange import Exchange
-from mpirender.pool import Outcome
-from mpirender.pooled import POOL, Hello
-from mpirender.reference import Main, dumps
-from mpirender.work import Work
+from mpirender.launcher.environment import settings
+from mpirender.pool import progress, run_jobs, worker
+from mpirender.pool.pickling import Main, dumps
+from mpirender.pool.run_jobs import Outcome
+from mpirender.pool.server import Exchange
+from mpirender.pool.task_queue import Work
+from mpirender.pool.worker import POOL, Hello
 
 HOST = os.uname().nodename
-run = partial(pool.run, engine="pattern", ranks=2, launcher="none", quiet=True)
+run = partial(run_jobs.run, engine="pattern", ranks=2, launcher="none", quiet=True)
 slow = pytest.mark.slow
 either_way = pytest.mark.parametrize("launcher", ["mpiexec", "none"])
 one_way_in_haste = pytest.mark.parametrize("launcher", [pytest.param("mpiexec", marks=slow), "none"])
@@ -188,10 +188,10 @@ def test_an_error_is_that_of_its_job_alone(launcher: str) -> None:
 
 def test_mistakes_are_told_at_once_before_a_rank_is_started() -> None:
     with pytest.raises(UsageError) as told:
-        pool.run(lambda job: job, [1], engine="povray", ranks=0, pvbach="pvbatch")
+        run_jobs.run(lambda job: job, [1], engine="povray", ranks=0, pvbach="pvbatch")
     assert [mistake.partition(";")[0] for mistake in told.value.mistakes] == [
         "test_mistakes_are_told_at_once_before_a_rank_is_started.<locals>.<lambda>: ranks find a function by its name",
-        "engine 'povray' must be one of: " + ", ".join(dict.fromkeys(pool.engines.SUFFIXES.values())),
+        "engine 'povray' must be one of: " + ", ".join(dict.fromkeys(run_jobs.engines.SUFFIXES.values())),
         "ranks 0 must be at least 1",
         "pvbach is no option of a pool",
     ]
@@ -226,7 +226,7 @@ def test_a_function_that_a_rank_cannot_load_is_told(launcher: str, tmp_path: Pat
 
 def test_missing_programs_are_told() -> None:
     with pytest.raises(ToolMissing, match=r"pvbatch-7: no such program; .*"):
-        pool.run(errands.scaled, [1], pvbatch="pvbatch-7")
+        run_jobs.run(errands.scaled, [1], pvbatch="pvbatch-7")
     with pytest.raises(ToolMissing, match="mpiexec-7 is not found"):
         run(errands.scaled, [1], launcher="auto", mpiexec="mpiexec-7")
 
@@ -378,7 +378,7 @@ def test_who_does_not_have_the_key_is_not_heard(monkeypatch: pytest.MonkeyPatch)
         assert said == peer.hello == Hello("tag", 3, "n1", 42)
         monkeypatch.setenv(POOL, json.dumps({**told, "key": "00"}))
         with pytest.raises(LaunchFailed, match=rf"does not reach the program .*\({host}:{port}: "):
-            pooled.connected()
+            worker.connected()
 
 
 def test_a_job_whose_rank_has_died_comes_last_and_on_another_rank_where_there_is_one() -> None:
@@ -395,7 +395,7 @@ def test_a_job_whose_rank_has_died_comes_last_and_on_another_rank_where_there_is
 
 
 def test_progress_tells_the_pace_the_end_and_the_failures() -> None:
-    counts = tally.Tally(10)
+    counts = progress.Tally(10)
     assert counts.text() == "starting the ranks"
     counts.add([{"event": "ready"}])
     assert counts.text() == "working"
@@ -409,7 +409,7 @@ def test_progress_tells_the_pace_the_end_and_the_failures() -> None:
 
 
 def test_ranks_get_the_callers_modules_but_not_those_of_its_own_python() -> None:
-    path = list(pool.search_path())
+    path = list(run_jobs.search_path())
     assert str(Path(errands.__file__).parent) in path
     assert str(Path(np.__file__).parents[1]) in path
     assert not {str(Path(os.__file__).parent), str(Path(os.__file__).parent / "lib-dynload")} & set(path)
@@ -424,7 +424,7 @@ def test_ranks_import_the_pool_without_what_a_pvbatch_lacks() -> None:
 ON_TWO_GPUS = """
 from types import SimpleNamespace
 from mpi4py import MPI
-from mpirender import backends
+from mpirender.ranks import backends
 from mpirender.engines import Ability
 from mpirender.job.render_job import RenderJob
 gpus = [Ability("egl", device, "NVIDIA H100") for device in (0, 1)]
@@ -436,7 +436,7 @@ for alone in (0, 1, 2, None):
 
 
 def test_ranks_that_no_launcher_has_started_share_the_gpus_of_a_machine_all_the_same() -> None:
-    done = told([sys.executable, "-c", ON_TWO_GPUS], env={**os.environ, **launchers.settings(1, os.environ, root=True)})
+    done = told([sys.executable, "-c", ON_TWO_GPUS], env={**os.environ, **settings(1, os.environ, root=True)})
     assert done.stdout.split() == ["0", "1", "0", "0"], done.stderr
 
 
@@ -460,7 +460,7 @@ def test_many_states_are_rendered_by_ranks_as_one_process_does_it(
         for name in ("orbit", "cut", "series")
         for angle in (20.0, 40.0)
     ]
-    outcomes = pool.run(errands.picture, jobs, ranks=2, launcher=launcher, logs=tmp_path / "logs")
+    outcomes = run_jobs.run(errands.picture, jobs, ranks=2, launcher=launcher, logs=tmp_path / "logs")
     alone = tmp_path / "alone.py"
     (tmp_path / "serial").mkdir()
     serial = [(state, angle, str(tmp_path / "serial" / Path(picture).name)) for state, angle, picture in jobs]

@@ -13,11 +13,11 @@ from pathlib import Path
 import fileseq
 import pytest
 
-from mpirender import preflight
 from mpirender.engines import Layout
 from mpirender.engines.paraview.inspect import State, inspect_state, relocate
 from mpirender.errors import UsageError
 from mpirender.job.render_job import RenderJob
+from mpirender.supervisor import preflight
 from mpirender.system import xvfb
 
 REPOSITORY = Path(__file__).parents[1]

@@ -17,10 +17,10 @@ import pytest
 
 import mpirender
 from conftest import REPOSITORY, Run, need, pixels
-from mpirender import launcher
 from mpirender.errors import FramesMissing
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
+from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
 from mpirender.movie import encode
 from mpirender.run_folder import journal
 from mpirender.system import files
@@ -149,7 +149,7 @@ def test_with_on_error_warn_such_frames_are_kept_and_told(run: Run, pattern: Pat
 
 def test_when_the_command_itself_is_killed_no_rank_goes_on(pattern: Pattern, tmp_path: Path) -> None:
     scene = pattern('{"frames": 100, "seconds": 0.2}')
-    command = [sys.executable, "-m", "mpirender.cli", "render", str(scene), *SMALL, "--quiet"]
+    command = [sys.executable, "-m", "mpirender", "render", str(scene), *SMALL, "--quiet"]
     with subprocess.Popen(command, cwd=tmp_path) as process:
         wait_for(lambda: len(done_frames(tmp_path / "test_renders")) > 2)
         process.kill()
@@ -234,7 +234,7 @@ def test_functions_that_take_a_communicator_work_under_mpiexec(tmp_path: Path) -
     other.
     """
     temporary = {"PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
-    environment = {**os.environ, **launcher.MPI_SETTINGS, **launcher.ROOT_SETTINGS, **temporary}
+    environment = {**os.environ, **MPI_SETTINGS, **ROOT_SETTINGS, **temporary}
     command = [need("mpiexec"), "-n", "3", sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--only-mpi"]
     done = subprocess.run(
         [*command, str(REPOSITORY / "tests" / "test_assembly.py")], env=environment, capture_output=True, text=True,
@@ -245,7 +245,7 @@ def test_functions_that_take_a_communicator_work_under_mpiexec(tmp_path: Path) -
 
 
 def test_rank_called_wrongly_says_how_it_is_used() -> None:
-    done = subprocess.run([sys.executable, "-m", "mpirender.rank"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "mpirender.ranks"], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "mpiexec -n RANKS" in done.stderr
 

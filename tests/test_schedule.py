@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from mpirender import schedule
 from mpirender.job.options import DYNAMIC, SCHEDULES
 from mpirender.job.outputs import Image
+from mpirender.ranks import schedule
 
 DEALT = [kind for kind in SCHEDULES if kind != DYNAMIC]
 

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import SIZE, Run, assert_same_pictures
-from mpirender import preflight
 from mpirender.job.render_job import RenderJob
-from mpirender.launcher import LARGEST
+from mpirender.launcher.placement import LARGEST
+from mpirender.supervisor import preflight
 
 # As people write them: pictures of its own, a look at a window, data written beside it.
 SCRIPT = """

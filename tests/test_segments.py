@@ -14,12 +14,12 @@ import pytest
 from PIL import Image as Pillow
 
 from conftest import disk
-from mpirender import assembly
 from mpirender.errors import EncodeFailed
 from mpirender.job.options import CODECS
 from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, segment_plan
 from mpirender.movie.segment_plan import Cores, Piece
 from mpirender.movie.segments import Film, Packets, unfaithful
+from mpirender.ranks import gather
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Journal
 from test_movie import decoded, gif_palettes
@@ -214,9 +214,9 @@ def test_a_damaged_image_is_named_and_leaves_the_older_movie(film):
 
 def join_or_encode(film, tmp_path, made):
     """Return what came of it, with the records that were written meanwhile."""
-    parts = [assembly.Tried(piece, one, None, 0.0) for piece, one in zip(PIECES, made)]
+    parts = [gather.Tried(piece, one, None, 0.0) for piece, one in zip(PIECES, made)]
     with Journal(tmp_path, 0, "host") as log:
-        came = assembly.join_or_encode(log, film, parts, None)
+        came = gather.join_or_encode(log, film, parts, None)
     return came, journal.read(tmp_path)
 
 

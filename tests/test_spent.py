@@ -10,9 +10,9 @@ import pytest
 
 import mpirender
 from conftest import Run
-from mpirender import spent
 from mpirender.run_folder.journal import Record
-from mpirender.spent import Spent
+from mpirender.supervisor import timings
+from mpirender.supervisor.timings import Spent
 
 
 def of_rank(rank: int, *events: tuple[float, dict[str, object]]) -> list[Record]:
@@ -37,27 +37,27 @@ ONE = of_rank(
 
 
 def test_all_seconds_of_a_rank_are_counted_once() -> None:
-    counted = spent.by_rank(ONE)
+    counted = timings.by_rank(ONE)
     assert counted == {0: Spent(start=1.5, load=3.0, render=2.25, write=0.25, wait=2.0, movie=3.0)}
     assert sum(vars(counted[0]).values()) == 1.5 + 20.5 - 10.0
 
 
 def test_the_starts_of_a_rank_are_added_up_and_the_end_of_one_that_died_is_unknown() -> None:
     died = of_rank(0, (1.0, {"event": "start", "began": 1.0}), (2.0, phase("render")))
-    assert spent.by_rank([*died, *ONE])[0].start == 2.5
-    assert spent.by_rank([*died, *ONE])[0].wait == 2.0
+    assert timings.by_rank([*died, *ONE])[0].start == 2.5
+    assert timings.by_rank([*died, *ONE])[0].wait == 2.0
 
 
 def test_efficiency_is_the_share_of_all_ranks_time_that_was_rendering() -> None:
     ranks = {0: Spent(render=6.0), 1: Spent(render=3.0)}
-    assert spent.efficiency(ranks, 9.0) == 0.5
-    assert spent.efficiency({}, 9.0) == 0.0
+    assert timings.efficiency(ranks, 9.0) == 0.5
+    assert timings.efficiency({}, 9.0) == 0.0
 
 
 def test_of_many_ranks_the_mean_and_the_extremes_are_shown() -> None:
-    few = spent.table({rank: Spent(render=rank) for rank in range(3)})
+    few = timings.table({rank: Spent(render=rank) for rank in range(3)})
     assert [line.split()[:2] for line in few[1:]] == [["rank", "0"], ["rank", "1"], ["rank", "2"]]
-    many = spent.table({rank: Spent(render=rank) for rank in range(101)})
+    many = timings.table({rank: Spent(render=rank) for rank in range(101)})
     assert [line.split()[:4] for line in many[1:]] == [
         ["mean", "0.0", "0.0", "50.0"], ["least", "0.0", "0.0", "0.0"], ["most", "0.0", "0.0", "100.0"]
     ]  # fmt: skip

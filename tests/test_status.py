@@ -19,12 +19,12 @@ import pytest
 
 from conftest import Run, need
 from mpirender.job.render_job import RenderJob
+from mpirender.monitor.status import follow, text
+from mpirender.monitor.status.follow import Follower
+from mpirender.monitor.status.view import Failure, Status
 from mpirender.run_folder import lock
 from mpirender.run_folder.journal import Journal, Record
 from mpirender.run_folder.lock import Owner
-from mpirender.status import follow, text
-from mpirender.status.follow import Follower
-from mpirender.status.view import Failure, Status
 from test_cli import wait_for_screen
 
 RENDERER = "ParaView 5.11.0, llvmpipe"
@@ -515,7 +515,7 @@ def test_looking_changes_no_file(run: Run, scribe: Scribe) -> None:
 def test_looking_needs_no_mpi_no_paraview_and_no_numpy(alive: Scribe) -> None:
     alive.rendering()
     script = (
-        "import sys; from mpirender.cli import cli; cli.main(['status', sys.argv[1]], standalone_mode=False); "
+        "import sys; from mpirender.cli.commands import cli; cli.main(['status', sys.argv[1]], standalone_mode=False); "
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", script, str(alive.output)], capture_output=True, text=True, check=True)
@@ -586,7 +586,7 @@ def watching(scribe: Scribe, name: str) -> Iterator[list[str]]:
     """Watch a run in a real terminal."""
     tmux = [need("tmux"), "-L", f"mpirender-{name}-{os.getpid()}"]
     # pytest's readline has put a size of its own into the environment.
-    status = f"env -u COLUMNS -u LINES {sys.executable} -m mpirender.cli status {scribe.output} --watch"
+    status = f"env -u COLUMNS -u LINES {sys.executable} -m mpirender status {scribe.output} --watch"
     command = f"{status}; echo ended with $?; sleep 60"
     words = ["new-session", "-d", "-x", "100", "-y", "20", f"bash -c 'trap : INT; {command}'"]
     subprocess.run([*tmux, *words], check=True)

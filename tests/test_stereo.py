@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from conftest import HERE, SIZE, Run, pixels
-from mpirender import schedule, table
-from mpirender.asked import job_of
-from mpirender.cli import render
+from mpirender.cli.commands import render
+from mpirender.cli.job_from_options import job_of
 from mpirender.errors import UsageError
-from mpirender.fate import Fate
 from mpirender.job.outputs import EYES, Image, Size
 from mpirender.job.render_job import RenderJob
+from mpirender.monitor import image_table
 from mpirender.movie import encode
+from mpirender.ranks import schedule
 from mpirender.run_folder import journal
+from mpirender.supervisor.retry_policy import Fate
 
 BOTH = "Both Eyes"
 
@@ -56,7 +57,7 @@ def test_the_table_of_a_study_tells_the_eyes_apart_only_where_there_are_two(tmp_
     for mode, expected in ((BOTH, ["left", "right"]), ("No change", [None])):
         job = RenderJob("x.pvsm", tmp_path, vary=("C.R=3",), sizes="HD", frames="0", stereo_mode=mode)
         result = SimpleNamespace(frames={output.name: [job.image(output, 0)] for output in job.outputs}, measured={})
-        assert [table.about(row).get("eye") for row in table.rows_of(job, result)] == expected
+        assert [image_table.about(row).get("eye") for row in image_table.rows_of(job, result)] == expected
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,17 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import SIZE, Run, assert_same_pictures, pixels
-from mpirender import schedule, study
 from mpirender.errors import UsageError
-from mpirender.fate import Fate
 from mpirender.job import sweep
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.job.sweep import Axis
+from mpirender.monitor import sweep_report
+from mpirender.monitor.sweep_report import Row
 from mpirender.movie import encode
+from mpirender.ranks import schedule
 from mpirender.run_folder import journal
-from mpirender.study import Row
+from mpirender.supervisor.retry_policy import Fate
 
 
 @pytest.mark.parametrize(
@@ -110,14 +111,14 @@ def test_the_sheet_has_the_last_property_along_the_top_and_the_rest_down_the_sid
         iio.imwrite(image, np.full((20, 40, 3), 40 * place + 20, np.uint8))
         values = dict(text.split("=") for text in output.overrides)
         rows.append(Row(values, output, 0, str(image.relative_to(tmp_path))))
-    sheet = pixels(study.contact_sheet(job, [sweep.parse(text) for text in job.vary], rows))
-    left = sheet.shape[1] - 2 * (40 + study.GAP)
+    sheet = pixels(sweep_report.contact_sheet(job, [sweep.parse(text) for text in job.vary], rows))
+    left = sheet.shape[1] - 2 * (40 + sweep_report.GAP)
     for place in range(6):
         row, column = divmod(place, 2)
-        y, x = study.LABEL + row * (20 + study.GAP) + 10, left + column * (40 + study.GAP) + 20
+        y, x = sweep_report.LABEL + row * (20 + sweep_report.GAP) + 10, left + column * (40 + sweep_report.GAP) + 20
         assert sheet[y, x].tolist() == [40 * place + 20] * 3
-    assert (sheet[: study.LABEL - 4] != study.PAPER).any(), "labels along the top"
-    assert (sheet[study.LABEL :, : left - study.GAP] != study.PAPER).any(), "and down the side"
+    assert (sheet[: sweep_report.LABEL - 4] != sweep_report.PAPER).any(), "labels along the top"
+    assert (sheet[sweep_report.LABEL :, : left - sweep_report.GAP] != sweep_report.PAPER).any(), "and down the side"
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY, Run
-from mpirender import submit
+from mpirender.batch import submit
 from mpirender.job.render_job import RenderJob
 
 Pattern = Callable[..., Path]

@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 
 from conftest import Run, disk
-from mpirender import fate, supervise
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import RenderJob
 from mpirender.movie import encode
 from mpirender.run_folder import journal, lock
 from mpirender.run_folder.journal import Record
+from mpirender.supervisor import retry_policy
+from mpirender.supervisor.run import render
 
 SMALL = ("--size", "160x90", "--ranks", 2)
 Pattern = Callable[..., Path]
@@ -56,7 +57,7 @@ def heed_ctrl_c() -> None:
 @contextmanager
 def started(scene: Path, *options: object, frames: int = 3) -> Iterator[subprocess.Popen[str]]:
     """Run the command beside the test, until so many frames are done."""
-    command = [sys.executable, "-m", "mpirender.cli", "render", str(scene), *map(str, (*SMALL, *options))]
+    command = [sys.executable, "-m", "mpirender", "render", str(scene), *map(str, (*SMALL, *options))]
     output = scene.parent / f"{scene.stem}_renders"
     with subprocess.Popen(
         command, cwd=scene.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -179,13 +180,13 @@ def test_ranks_that_die_before_any_image_are_not_started_for_ever(run: Run, patt
 def test_a_launcher_that_starts_no_rank_is_not_waited_for_for_ever(
     pattern: Pattern, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fate, "START_SECONDS", 0.6)
+    monkeypatch.setattr(retry_policy, "START_SECONDS", 0.6)
     sleeper = tmp_path / "mpiexec"
     sleeper.write_text("#!/bin/sh\nexec sleep 1000.625\n")
     sleeper.chmod(0o755)
     job = RenderJob(pattern(), tmp_path / "out", ("80x50",), mpiexec=str(sleeper))
     with pytest.raises(LaunchFailed, match="the ranks did not start \\(mpiexec had started no rank after 0 minutes"):
-        supervise.render(job)
+        render(job)
     assert running(Path("sleep 1000.625")) == ""
 
 
@@ -301,7 +302,7 @@ def test_a_second_ctrl_c_ends_at_once(pattern: Pattern, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_under_nohup_a_closed_terminal_stops_nothing(pattern: Pattern, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mpirender.cli", "render", str(pattern('{"frames": 8, "seconds": 0.3}'))]
+    command = [sys.executable, "-m", "mpirender", "render", str(pattern('{"frames": 8, "seconds": 0.3}'))]
     with subprocess.Popen(["nohup", *command, *map(str, SMALL)], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         wait_for(lambda: len(done_frames(tmp_path / "test_renders")) >= 2)
         process.send_signal(signal.SIGHUP)
@@ -402,7 +403,7 @@ def fill(path: Path) -> None:
 def started_there(scene: Path, output: Path) -> Iterator[subprocess.Popen[str]]:
     words = ["render", str(scene), *map(str, SMALL), "--output", str(output), "--quiet"]
     with subprocess.Popen(
-        [sys.executable, "-m", "mpirender.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "mpirender", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process

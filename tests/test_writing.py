@@ -13,8 +13,8 @@ import pytest
 
 from conftest import disk, pixels
 from mpirender.errors import out_of_space
+from mpirender.ranks.image_writer import SLOTS, Writer, WriterGone
 from mpirender.run_folder import journal
-from mpirender.writing import SLOTS, Writer, WriterGone
 
 SHAPE = (90, 160, 3)
 

@@ -221,7 +221,7 @@ class Engine(Protocol):
     SCENES: str  # what it renders, for people: "ParaView states"
 
     def command(self, job: RenderJob) -> list[str]:
-        """Return the program that runs a rank (``[pvbatch, --no-mpi]``), before ``-m mpirender.rank``.
+        """Return the program that runs a rank (``[pvbatch, --no-mpi]``), before ``-m mpirender.ranks``.
 
         Where ranks share a frame it is one whose ranks can (``[pvbatch, --sym]``).
 

@@ -1,0 +1,1 @@
+"""The command line: the commands and the options that `mpirender --help` shows."""

@@ -1,0 +1,96 @@
+"""Tables of images: the values that made each, what it shows, and the numbers measured in its data."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mpirender.job import frames as framesets
+from mpirender.job.outputs import Image, Output
+from mpirender.job.render_job import RenderJob
+from mpirender.monitor import summary
+from mpirender.supervisor.result import RenderResult
+
+
+class Row(NamedTuple):
+    """An image.
+
+    Args:
+        values: those that made it, by property; empty where nothing varies.
+        image: its path from the output folder.
+        measured: numbers about its data, by name.
+    """
+
+    values: dict[str, str]
+    output: Output
+    frame: int
+    image: str
+    measured: Mapping[str, float | None] = {}
+
+
+def write_down(job: RenderJob, result: RenderResult) -> Path:
+    """Write the table of what was measured, if anything was, and the contact sheet; return the path of that.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    if job.measure:
+        rows = rows_of(job, result)
+        write(summary.table_path(job), rows, (), numbers(job, rows))
+    return summary.contact_sheet(job, result)
+
+
+def rows_of(job: RenderJob, result: RenderResult) -> list[Row]:
+    """Return the images in the order of their values, then of their frames."""
+    rows = []
+    for output in job.outputs:
+        values = {name: value for name, _, value in (text.partition("=") for text in output.overrides)}
+        for image in result.frames[output.name]:
+            frame = framesets.number(image)
+            measured = result.measured.get(Image(frame, output.name), {})
+            rows.append(Row(values, output, frame, str(image.relative_to(job.output)), measured))
+    return rows
+
+
+def numbers(job: RenderJob, rows: Sequence[Row]) -> list[str]:
+    """Return the names of the numbers in all rows, in the order in which they were asked for.
+
+    How many components an array has is not known of images without data, which have one empty number for all of them.
+    """
+    found = dict.fromkeys(name for row in rows for name in row.measured)
+    names: list[str] = []
+    for text in job.measure:
+        parts = [name for name in found if re.fullmatch(rf"{re.escape(text)} (min|max|\d+)", name)]
+        names += parts or [text]
+    return names
+
+
+def about(row: Row) -> dict[str, object]:
+    """Return what an image shows, by the name of the column."""
+    output = row.output
+    eye = {"eye": output.eye} if output.eye else {}
+    return {
+        "view": output.view, "layout": output.layout, **eye, "width": output.width, "height": output.height,
+        "frame": row.frame,
+    }  # fmt: skip
+
+
+def write(path: Path, rows: Sequence[Row], targets: Sequence[str], numbers: Sequence[str]) -> None:
+    """Write a table as CSV.
+
+    Args:
+        targets: the properties whose values there are.
+        numbers: the names of what was measured.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with summary.save(path) as part, part.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow([*targets, *about(rows[0]), "image", *numbers])
+        for row in rows:
+            measured = (row.measured.get(name) for name in numbers)
+            table.writerow([*row.values.values(), *about(row).values(), row.image, *measured])

@@ -1,0 +1,31 @@
+"""Call a user's function over jobs, on ranks that run inside ParaView or Blender.
+
+    from mpirender import pool
+
+    outcomes = pool.run(function, jobs, engine="paraview", ranks=8)
+
+A rank imports this package, too, and then only what every pvbatch has; so :func:`run` is loaded when it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpirender.pool.run_jobs import run
+    from mpirender.pool.task_queue import Outcome
+
+__all__ = ["Outcome", "run"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower type
+    """Import what is asked for."""
+    if name == "run":
+        from mpirender.pool.run_jobs import run
+
+        return run
+    if name == "Outcome":
+        from mpirender.pool.task_queue import Outcome
+
+        return Outcome
+    raise AttributeError(f"module 'mpirender.pool' has no attribute {name!r}")

@@ -1,0 +1,291 @@
+"""The user's own function over jobs, in ranks that live inside the engine's program (pvbatch, Blender).
+
+    from mpirender import pool
+
+    outcomes = pool.run(function, jobs, engine="paraview", ranks=8)
+
+Ranks import this, too, with the script that it is called from: what it imports at the top every pvbatch has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mpirender import engines
+from mpirender.errors import LaunchFailed, ToolMissing, UsageError
+from mpirender.job.render_job import RenderJob
+from mpirender.launcher import probe
+from mpirender.launcher.placement import Placement, Way, cores
+from mpirender.pool import pickling
+from mpirender.pool.pickling import Main
+from mpirender.pool.server import Exchange
+from mpirender.pool.supervisor import Limits, Shift, stopped
+from mpirender.pool.task_queue import Outcome, Work, name_of
+from mpirender.pool.worker import POOL, Orders, shown
+from mpirender.run_folder.journal import Record
+from mpirender.supervisor import preflight
+from mpirender.system import apptainer, signals, slurm
+from mpirender.system.slurm import Allocation
+
+__all__ = ["Outcome", "run"]
+
+Job = TypeVar("Job")
+Value = TypeVar("Value")
+
+# What of a RenderJob is about programs and what they render with, not about a scene.
+OPTIONS = ("pvbatch", "blender", "mpiexec", "backend", "gpus", "allow_software", "display", "container")
+TOLD = 3  # jobs that cannot be sent, by name
+
+
+def run(
+    function: Callable[[Job], Value],
+    jobs: Iterable[Job],
+    *,
+    engine: str = "paraview",
+    ranks: int | None = None,
+    launcher: str = "auto",
+    max_restarts: int = 10,
+    timeout: float | None = None,
+    logs: str | Path | None = None,
+    quiet: bool = False,
+    watch: Callable[[Outcome[Job, Value]], object] = lambda outcome: None,
+    **options: Any,  # noqa: ANN401
+) -> list[Outcome[Job, Value]]:
+    """Call a function with every job, in ranks inside the engine's program; return what has come of each, in order.
+
+    The ranks live on from job to job, set up to render, and take jobs as they get free. An exception fails its job
+    alone. A job at which a rank dies is tried once more, on another rank if there is one.
+
+    Args:
+        function: of a module, or of the script that is run; in it ``from paraview import simple``, or ``import bpy``.
+        jobs: what it is called with, one after the other; anything that can be pickled, as what it returns.
+        engine: ``paraview``, ``blender``, or ``pattern`` for plain Python.
+        ranks: how many; by default one per core, or what Slurm has room for, and never more than jobs.
+        launcher: ``auto``, ``mpiexec`` or ``srun``, as for :class:`RenderJob`; ``none`` for processes on this machine
+            that need no launcher, and of which a death costs no other its work.
+        max_restarts: how often ranks are started again after one of them has died.
+        timeout: seconds after which a job counts as hanging, and its rank as dead; None for never.
+        logs: folder in which each rank's log is kept (``rank-0000.log``); by default they are not.
+        quiet: show no progress.
+        watch: called with each outcome when it is there.
+        options: :data:`OPTIONS`, as for :class:`RenderJob`.
+
+    Raises:
+        UsageError: something of this makes no sense, with every mistake; or a rank cannot load the function.
+        ToolMissing: a program is not there, or there is nothing to render with.
+        LaunchFailed: the ranks do not start, or die without a job done.
+        Interrupted, Stopped: Ctrl-C or another signal came.
+    """
+    main, given = Main.of_caller(), list(jobs)
+    job = checked(function, main, engine, ranks, {"launcher": launcher, **options})
+    limits = Limits(max_restarts, timeout)
+    work: Work[Job, Value] = Work(given, pack(given), main)
+    if not given:
+        return []
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(signals.on_signals())
+        told = told_to(stack, len(given), watch, quiet=quiet)
+        allocation = None if launcher == "none" else slurm.allocation()
+        placement = placed(job, ranks, len(given), allocation, lambda: stop.asked, told)
+        if placement is None:
+            raise stopped(stop, work)
+        job = dataclasses.replace(job, output=stack.enter_context(log_folder(logs, shared=bool(placement.nodes))))
+        exchange = stack.enter_context(Exchange(tuple(placement.nodes)))
+        orders, files = orders_for(function, main, job), files_of(function)
+        shift = Shift(work, job, allocation, placement, exchange=exchange, orders=orders, files=files, limits=limits)
+        shift.work_until_done(stop, told)
+    return work.outcomes
+
+
+def checked(
+    function: Callable[[Job], Value], main: Main, engine: str, ranks: int | None, options: dict[str, Any]
+) -> RenderJob:
+    """Return a job without a scene, that says which programs to start and what to render with.
+
+    Raises:
+        UsageError: with every mistake of what was asked for.
+        ToolMissing: a program is not there.
+    """
+    if POOL in os.environ:
+        raise UsageError(
+            "mpirender.pool.run was called in a rank, which would start ranks without end; "
+            'put the lines of the script that start it under: if __name__ == "__main__":'
+        )
+    mistakes = [*of_function(function, main), *of_options(engine, ranks, options)]
+    if mistakes:
+        raise UsageError(mistakes)
+    suffix = next(suffix for suffix, name in engines.SUFFIXES.items() if name == engine)
+    together = options["launcher"] != "none"
+    job = RenderJob(Path.cwd() / f"pool{suffix}", ranks=ranks if together else None, **options)
+    problems = [preflight.launcher_problem(job, os.environ) if together else "", apptainer.problem(job)]
+    if any(problems):
+        raise UsageError(list(filter(None, problems)))
+    missing = preflight.missing_tools(job)
+    if missing:
+        raise ToolMissing("\n".join(missing))
+    return job
+
+
+def of_function(function: Callable[[Job], Value], main: Main) -> Iterator[str]:
+    """Yield why ranks would not find a function."""
+    named = unwrapped(function)
+    name = getattr(named, "__qualname__", type(named).__qualname__)
+    if not callable(function):
+        yield f"{function!r} is no function that could be called with a job"
+    elif "<" in name:
+        yield f"{name}: ranks find a function by its name; define it with def at the top of a module or script"
+    elif getattr(named, "__module__", "") == "__main__" and not any(main):
+        yield f"{name}: ranks cannot find what was typed into a shell; write it into a file, and import it from there"
+    else:
+        try:
+            pickling.dumps(function)
+        except Exception as error:
+            yield f"{name}: cannot be sent to a rank ({shown(error)})"
+
+
+def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function of which this is a part with some arguments given."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def of_options(engine: str, ranks: int | None, options: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with the options by themselves, where :class:`RenderJob` does not say it."""
+    known = list(dict.fromkeys(engines.SUFFIXES.values()))
+    if engine not in known:
+        yield f"engine {engine!r} must be one of: {', '.join(known)}"
+    if ranks is not None and ranks < 1:
+        yield f"ranks {ranks} must be at least 1"
+    fields = {field.name for field in dataclasses.fields(RenderJob)}
+    possible = [name for name in OPTIONS if name in fields]
+    for name in options:
+        if name not in ("launcher", *possible):
+            yield f"{name} is no option of a pool; there are: {', '.join(possible)}"
+
+
+def pack(jobs: Sequence[object]) -> list[bytes]:
+    """Return each job pickled.
+
+    Raises:
+        UsageError: some cannot be.
+    """
+    packed, mistakes = [], []
+    for number, job in enumerate(jobs):
+        try:
+            packed.append(pickling.dumps(job))
+        except Exception as error:
+            mistakes.append(f"{name_of(number, job)} cannot be sent to a rank: {shown(error)}")
+    if mistakes:
+        more = len(mistakes) - TOLD
+        raise UsageError([*mistakes[:TOLD], *([f"and {more} jobs more"] if more > 0 else [])])
+    return packed
+
+
+def placed(  # noqa: PLR0917
+    job: RenderJob,
+    ranks: int | None,
+    jobs: int,
+    allocation: Allocation | None,
+    stop: Callable[[], bool],
+    told: Callable[[Sequence[Record]], None],
+) -> Placement | None:
+    """Say where the ranks run and what starts them, None when it is to stop before that is known.
+
+    Args:
+        ranks: those asked for.
+        jobs: how many there are; of ranks there are not more.
+
+    Raises:
+        ToolMissing: no launcher starts ranks that see each other.
+    """
+    if job.launcher == "none":
+        some = min(ranks or cores(), jobs)
+        return Placement(some, max(cores() // some, 1), Way("none"))
+    few = dataclasses.replace(job, ranks=ranks and min(ranks, jobs))
+    try:
+        return probe.place(few, allocation, jobs, stop=stop, tell=lambda text: told([{"event": "note", "text": text}]))
+    except ToolMissing:
+        if stop():
+            return None
+        raise
+
+
+def orders_for(function: Callable[[Job], Value], main: Main, job: RenderJob) -> Orders:
+    """Return what every rank is told first."""
+    return Orders(
+        job=job.to_json(), function=pickling.dumps(function), main=main, path=tuple(search_path()),
+        words=tuple(sys.argv), folder=str(Path.cwd()), logs=str(job.output),
+    )  # fmt: skip
+
+
+def search_path() -> Iterator[str]:
+    """Yield where this process finds modules, but for those of its own Python: the rank has another."""
+    libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    libraries |= {library / "lib-dynload" for library in libraries}
+    for entry in sys.path:
+        path = Path(entry).absolute()
+        if path not in libraries and not (path.suffix == ".zip" and path.stem.startswith("python")):
+            yield str(path)
+
+
+def files_of(function: Callable[..., Any]) -> list[Path]:
+    """Return the file that holds a function, if there is one."""
+    with contextlib.suppress(TypeError, OSError):
+        return [Path(inspect.getfile(unwrapped(function))).absolute()]
+    return []
+
+
+@contextlib.contextmanager
+def log_folder(asked: str | Path | None, *, shared: bool) -> Iterator[Path]:
+    """Give the folder for logs: the one that was asked for, or one for the time of the block.
+
+    Args:
+        shared: whether it must be where other machines see it, which of a temporary folder is not likely.
+
+    Raises:
+        LaunchFailed: nothing can be written there.
+    """
+    try:
+        if asked is not None:
+            folder = Path(asked).absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            folder = Path(tempfile.mkdtemp(prefix="mpirender-pool-", dir=Path.cwd() if shared else None))
+    except OSError as error:
+        raise LaunchFailed(f"{error.filename}: no folder for logs ({error.strerror}); name one with logs=") from None
+    try:
+        yield folder
+    finally:
+        if asked is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def told_to(
+    stack: contextlib.ExitStack, total: int, watch: Callable[[Outcome[Any, Any]], object], *, quiet: bool
+) -> Callable[[Sequence[Record]], None]:
+    """Return what is to be called with what happens: it shows the progress, and calls the user's own function."""
+    board: Callable[[Sequence[Record]], None] = lambda records: None  # noqa: E731
+    if not quiet:
+        from mpirender.pool import progress  # with rich, which a rank may lack
+
+        board = stack.enter_context(progress.shown(total))
+
+    def told(records: Sequence[Record]) -> None:
+        board(records)
+        for record in records:
+            if record["event"] == "outcome":
+                watch(record["outcome"])
+
+    return told

@@ -1,0 +1,75 @@
+"""What must be known of all frames before the first is rendered: the ranges of colour maps over time.
+
+Each rank looks at a part of the frames, without rendering them. What is found is recorded, so that a run that goes on
+does not look again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mpirender import engines
+from mpirender.engines import Ranges
+from mpirender.job.outputs import Image
+from mpirender.ranks import schedule
+from mpirender.run_folder.journal import Journal, Record
+from mpirender.system import files
+
+
+def settle(
+    comm: Any,  # noqa: ANN401 - an mpi4py communicator; mpi4py may be missing
+    log: Journal,
+    scene: engines.Scene,
+    images: Sequence[Image],
+    *,
+    records: Sequence[Record],
+    about: object,
+    go_on: Callable[[], bool],
+) -> dict[str, Any]:
+    """Find out what the scene wants to know of the frames, and let it take it; return that, empty for nothing.
+
+    Args:
+        records: what the journals hold; needed on rank 0 alone.
+        about: what the answer depends on beside the frames, as JSON values.
+        go_on: says between frames whether to go on.
+    """
+    frames = list(dict.fromkeys(image.frame for image in images))
+    wanted = scene.to_survey(frames)
+    found: Ranges = {}
+    if wanted:
+        question = files.digest(json.dumps([about, list(wanted)], sort_keys=True, default=str).encode())
+        found = comm.bcast(known(records, question) if comm.rank == 0 else None, root=0) or {}
+        if not found:
+            found, whole = look(comm, log, scene, wanted, first=frames[0], go_on=go_on)
+            if comm.rank == 0 and whole:
+                log.write("survey", of=question, ranges=found)
+    scene.settle(found)
+    return {name: list(limits) for name, limits in sorted(found.items())}
+
+
+def known(records: Sequence[Record], question: str) -> Ranges:
+    """Return what was found before, empty for nothing."""
+    answers = [record["ranges"] for record in records if record["event"] == "survey" and record["of"] == question]
+    return {name: (least, most) for name, (least, most) in answers[-1].items()} if answers else {}
+
+
+def look(
+    comm: Any,  # noqa: ANN401
+    log: Journal,
+    scene: engines.Scene,
+    wanted: Sequence[int],
+    *,
+    first: int,
+    go_on: Callable[[], bool],
+) -> tuple[Ranges, bool]:
+    """Look at this rank's part of the frames; return what all ranks have found, and whether they looked at all."""
+    log.write("phase", phase="survey")
+    mine: Ranges = {}
+    left = schedule.deal(wanted, comm.size, "contiguous")[comm.rank]
+    while left and go_on():
+        frame = left.pop(0)
+        mine = engines.merged([mine, scene.survey(frame, first=frame == first)])
+    parts = comm.allgather((mine, not left))
+    return engines.merged(found for found, _ in parts), all(whole for _, whole in parts)

@@ -1,0 +1,52 @@
+"""Who renders which frame."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import chain, repeat
+from typing import TypeVar
+
+from mpirender.job.options import AUTO, DYNAMIC
+from mpirender.job.outputs import Image
+
+T = TypeVar("T")
+
+
+def deal(frames: Sequence[T], ranks: int, schedule: str) -> list[list[T]]:
+    """Deal frames out to ranks: every frame to exactly one rank, shares differing by at most one frame.
+
+    ``interleaved`` gives rank ``r`` every ``ranks``-th frame, which evens out scenes that get slower over time.
+    ``contiguous`` gives each rank one block in a row, for filters that integrate over time and readers with caches.
+    ``dynamic`` deals nothing beforehand (:mod:`mpirender.ranks.dynamic_schedule`), save to a single rank.
+
+    Args:
+        frames: the frames to render, or anything else there is to deal out, in order.
+        ranks: number of ranks, at least 1.
+        schedule: one of :data:`choices.SCHEDULES`.
+
+    Returns:
+        For each rank, its frames in order; empty where there are more ranks than frames.
+    """
+    if schedule in (AUTO, "interleaved") or (schedule == DYNAMIC and ranks == 1):
+        return [list(frames[rank::ranks]) for rank in range(ranks)]
+    if schedule == "contiguous":
+        share, rest = divmod(len(frames), ranks)
+        sizes = chain(repeat(share + 1, rest), repeat(share, ranks - rest))
+        remaining = iter(frames)
+        return [[next(remaining) for _ in range(size)] for size in sizes]
+    raise ValueError(f"unknown schedule {schedule!r}")
+
+
+def share(images: Sequence[Image], suspects: Collection[Image], rank: int, ranks: int, schedule: str) -> list[Image]:
+    """Return the images that a rank renders, in order: all sizes of a frame on one rank, suspects at the very end.
+
+    Suspects are images that may have killed their rank. They all go to the last rank, whose share is never the
+    largest: one at a time, so that the next death tells which of them it was.
+
+    Args:
+        images: the images to render, in order.
+    """
+    calm = [image for image in images if image not in suspects]
+    tasks = set(deal(list(dict.fromkeys(image.task for image in calm)), ranks, schedule)[rank])
+    mine = [image for image in calm if image.task in tasks]
+    return mine + [image for image in images if image in suspects] * (rank == ranks - 1)

@@ -1,0 +1,1 @@
+"""One run of a job: check it, start its ranks, watch them, start them again after a death, and report the result."""

@@ -1,0 +1,307 @@
+"""Start the ranks, watch their journals, start them again when they die, and turn the end into a result or an error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from mpirender import engines
+from mpirender.errors import (
+    FramesMissing,
+    Interrupted,
+    MpirenderError,
+    NoSpace,
+    Stopped,
+    TakenOver,
+    ToolMissing,
+    UsageError,
+)
+from mpirender.job.render_job import RenderJob
+from mpirender.launcher import command_line, probe
+from mpirender.launcher.environment import settings_here
+from mpirender.launcher.exit_diagnosis import told
+from mpirender.launcher.placement import Placement, on_this_host
+from mpirender.launcher.process import LAUNCH_LOG, Launch, sweep
+from mpirender.run_folder import folder, lock
+from mpirender.run_folder.journal import Journal, Record, Tail
+from mpirender.run_folder.lock import Lock
+from mpirender.supervisor import disk_estimate, memory_estimate, preflight, retry_policy
+from mpirender.supervisor.in_flight import Flight, time_limit
+from mpirender.supervisor.result import RenderResult, counts, result_of
+from mpirender.supervisor.retry_policy import End, Fate
+from mpirender.system import signals, slurm
+from mpirender.system.signals import StopRequest
+from mpirender.system.slurm import Allocation
+from mpirender.system.text import ranks_or_groups
+
+POLL_SECONDS = 0.05
+POLL_SECONDS_A_RANK = 0.005  # looking into very many journals, on a file system for many, must not become a load
+AT_ONCE_SECONDS = 3.0  # what mpiexec gets to end the ranks when time is up
+LATE_SECONDS = 6.0  # a rank that stops on a signal may be one of those that mpiexec ends because another has died
+PAUSE_SECONDS = 10.0  # before another start where a launcher that has worked did not start a rank
+WAIT_SECONDS = 1.0  # between looks at the lock of a run before
+KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s where a site has not set it
+
+
+def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda records: None) -> RenderResult:
+    """Render a job: check it, start its ranks, and again when they die, until frames and movies are there.
+
+    Args:
+        watch: called many times a second with the records that were written since.
+
+    Raises:
+        MpirenderError: one of its kinds, saying what is wrong and what to do.
+    """
+    started = time.monotonic()
+    run_id = uuid.uuid4().hex[:12]
+    try:
+        with contextlib.ExitStack() as stack:
+            stop = stack.enter_context(signals.on_signals())
+            job = preflight.resolved(job)
+            images = preflight.images_of(job, preflight.check(job))
+            allocation = slurm.allocation()
+            job.folder.mkdir(parents=True, exist_ok=True)
+            held = stack.enter_context(lock.held(job.folder, run_id, patience(allocation, stop, watch)))
+            folder.write_job(job)
+            sweep(command_line.known_by(job))  # what a run that was killed has left
+            folder.tidy(job)
+            log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
+            run = Run(job, allocation, Fate(job, run_id), log, watch)
+            run.go_on_until_done(images, stop, held)
+    except OSError as error:
+        raise folder.unwritable(job, error) from None
+    return result_of(job, run.records, time.monotonic() - started)
+
+
+def patience(
+    allocation: Allocation | None, stop: StopRequest, watch: Callable[[Sequence[Record]], None]
+) -> Callable[[UsageError], None]:
+    """Return what to do when another run holds the lock: give up, or, as a later life of a Slurm job, wait a while.
+
+    Slurm starts a job again on other nodes, from which a dead owner is known as dead by its silence alone.
+    """
+    deadline = time.monotonic() + (2 * lock.DEAD_SECONDS if allocation is not None and allocation.life > 1 else 0)
+    told: list[str] = []
+
+    def refused(error: UsageError) -> None:
+        if stop.asked:
+            raise Stopped(f"stopped on {stop.name}", "run the same command again", signal=stop.name)
+        if time.monotonic() >= deadline:
+            raise error
+        if not told:
+            told.append(f"waiting until the run before is known as dead, at most {2 * lock.DEAD_SECONDS:.0f} s")
+            note(watch, told[0])
+        time.sleep(WAIT_SECONDS)
+
+    return refused
+
+
+def note(watch: Callable[[Sequence[Record]], None], text: str) -> None:
+    """Let the user know."""
+    watch([{"event": "note", "time": time.time(), "text": text}])
+
+
+def leftover(placement: Placement) -> str:
+    """Say that there is room for ranks that make no whole group, empty where all do."""
+    if not placement.spare:
+        return ""
+    left = "1 more is" if placement.spare == 1 else f"{placement.spare} more are"
+    return f"{placement.ranks} ranks make {ranks_or_groups(placement.groups, placement.group)}; {left} not started"
+
+
+class Run:
+    """One run of the command: as many starts of the ranks as it takes."""
+
+    def __init__(
+        self,
+        job: RenderJob,
+        allocation: Allocation | None,
+        fate: Fate,
+        log: Journal,
+        watch: Callable[[Sequence[Record]], None],
+    ) -> None:
+        self.job = job
+        self.allocation = allocation
+        self.placement = on_this_host(job)
+        self.fate = fate
+        self.log = log
+        self.watch = watch
+        self.records: list[Record] = []
+        self._tail = Tail(job.folder)
+        self._estimates: list[disk_estimate.Estimate | memory_estimate.Estimate] = [
+            disk_estimate.Estimate(job),
+            memory_estimate.Estimate(job),
+        ]
+
+    def go_on_until_done(self, images: int, stop: StopRequest, held: Lock) -> None:
+        """Start the ranks, and start them again after a death, until their work is done.
+
+        Args:
+            images: how many there are.
+
+        Raises:
+            MpirenderError: they have said what is wrong, were asked to stop, or die too often.
+        """
+        started = time.monotonic()
+        try:
+            self._settle(images, stop)
+            while not self._lived(stop, held):
+                pass
+        except TakenOver:  # the journal is the other run's now
+            raise
+        except MpirenderError as error:
+            self._finish(error, started)
+            raise
+        except OSError as error:
+            self._finish(folder.unwritable(self.job, error), started)
+            raise
+        self._finish(None, started)
+
+    def _settle(self, images: int, stop: StopRequest) -> None:
+        """Find out where the ranks run and what starts them."""
+        try:
+            self.placement = probe.place(
+                self.job, self.allocation, images, stop=lambda: stop.asked, tell=partial(note, self.watch)
+            )
+        except ToolMissing:
+            if stop.asked:
+                raise self._stopped(stop) from None
+            raise
+        self.fate.proven = bool(self.placement.nodes)  # a launcher for them was tried
+        if rest := leftover(self.placement):
+            note(self.watch, rest)
+
+    def _finish(self, error: MpirenderError | None, started: float) -> None:
+        """Write down how the run has ended."""
+        code, message = (0, "") if error is None else (error.exit_code, str(error))
+        with contextlib.suppress(OSError):  # a full disk
+            self.log.write("finish", code=code, message=message, seconds=time.monotonic() - started)
+        self._look()
+
+    def _lived(self, stop: StopRequest, held: Lock) -> bool:
+        """Start the ranks once; return whether their work is done, otherwise it is worth starting them again."""
+        if stop.asked:
+            raise self._stopped(stop)
+        self.log.write("launch", pid=os.getpid(), **self._whereabouts(), **self.fate.orders().record())
+        flight = Flight()
+        end = self._live(flight, stop, held)
+        # MPICH ends with 0 also if a rank does so in the midst of its work, or if one alone ends with another code.
+        if end.code == 0 and flight.finished:
+            return True
+        error = told(end.said, end.code or flight.code)
+        if stop.asked or end.stopped or isinstance(error, Stopped):
+            raise self._stopped(stop)
+        if isinstance(error, FramesMissing) and not isinstance(error, NoSpace):
+            raise FramesMissing("\n".join([str(error), *self.fate.advice()]))
+        if error is not None:
+            raise error
+        if not flight.pids:  # it may not be what it was when it was asked last
+            engines.for_scene(self.job.scene).verify(self.job, afresh=True)
+        end = self._call_the_roll(end, stop)
+        if stop.asked:
+            raise self._stopped(stop)
+        self.log.write("death", **self.fate.bury(flight, end))
+        self._look()
+        self.fate.rise(flight, end)
+        if not flight.pids and self.fate.proven:
+            self._pause(stop, held)
+        return False
+
+    def _pause(self, stop: StopRequest, held: Lock) -> None:
+        """Let pass what kept the ranks from starting: a node that is slow to answer, the end of a life before."""
+        end = time.monotonic() + PAUSE_SECONDS
+        while time.monotonic() < end and not stop.asked:
+            held.beat()
+            time.sleep(POLL_SECONDS)
+
+    def _whereabouts(self) -> dict[str, Any]:
+        """Return what to record of where the ranks run."""
+        placement = self.placement
+        fields: dict[str, Any] = {"ranks": placement.groups, "launcher": str(placement.way)}
+        if placement.group > 1:
+            fields["ranks_per_frame"] = placement.group
+        if self.allocation is not None:
+            whole = len(placement.nodes) in (0, len(self.allocation.nodes))
+            fields["nodes"] = self.allocation.node_list if whole else ",".join(placement.nodes)
+            fields.update(job=self.allocation.job, cluster=self.allocation.cluster, job_life=self.allocation.life)
+        return fields
+
+    def _call_the_roll(self, end: End, stop: StopRequest) -> End:
+        """Go on without the nodes that do not answer any more, and say that they are what the ranks died of."""
+        before = self.placement.nodes
+        self.placement = probe.survivors(self.placement, self.allocation, lambda: stop.asked)
+        lost = tuple(node for node in before if node not in self.placement.nodes)
+        return replace(end, lost=lost, launcher=self.placement.way.launcher)
+
+    def _live(self, flight: Flight, stop: StopRequest, held: Lock) -> End:
+        """Run the ranks once, to their end."""
+        ending: float | None = None  # since when they are to end
+        grace = 0.0
+        hung: tuple[int, ...] = ()
+        over = late = False
+        started = time.monotonic()
+        pause = max(POLL_SECONDS, POLL_SECONDS_A_RANK * self.placement.ranks)
+        with self._start() as launch:
+            while launch.code is None and not (hung or over or late):
+                held.beat()
+                self._look(flight)
+                if ending is None and (stop.asked or flight.stopped(LATE_SECONDS)):
+                    ending = time.monotonic()
+                    launch.ask_to_stop()
+                    name = stop.name or flight.signal
+                    grace = self._grace(name)
+                    self.log.write("stop", signal=name, grace=grace)
+                over = ending is not None and time.monotonic() - ending > grace
+                over = over or stop.interrupted > 1
+                late = not over and not flight.pids and time.monotonic() - started > retry_policy.START_SECONDS
+                hung = () if over else flight.hanging(time_limit(self.job.frame_timeout, flight.slowest))
+                time.sleep(pause)
+            if hung or over or late:
+                launch.end(AT_ONCE_SECONDS)
+        self._look(flight)
+        folder.tidy(self.job)
+        code = launch.code
+        assert code is not None  # it has ended with the block
+        return End(code, tuple(launch.said), hung, stopped=over, late=late)
+
+    def _start(self) -> Launch:
+        """Start the ranks."""
+        command = [*command_line.command(self.job, self.placement), self.fate.run_id]
+        known_by, log = command_line.known_by(self.job), self.job.folder / LAUNCH_LOG
+        return Launch(command, settings_here(self.placement), known_by=known_by, log=log)
+
+    def _grace(self, signal: str) -> float:
+        """Return the seconds that images in flight get to end after a signal."""
+        kills = self.allocation is not None and signal == "SIGTERM"  # Slurm lets SIGKILL follow it
+        return min(self.job.grace_period, KILL_WAIT_SECONDS) if kills else self.job.grace_period
+
+    def _look(self, flight: Flight | None = None) -> None:
+        """Read what is new in the journals, and pass it on."""
+        new = self._tail.read()
+        self.records += new
+        self.watch(new)
+        if flight is None or not new:
+            return
+        flight.add(new)
+        for estimate in list(self._estimates):
+            estimate.add(new)
+            if shortage := estimate.shortage():
+                self.log.write("warning", text=shortage)
+                self._estimates.remove(estimate)  # once is enough
+
+    def _stopped(self, stop: StopRequest) -> MpirenderError:
+        """Return the error for a run that a signal has ended."""
+        done, total = counts(self.records)
+        so_far = f"; {done} of {total} images are done" if total else ""
+        again = "run the same command again and it goes on with what is left"
+        if stop.interrupted:
+            return Interrupted(f"interrupted{so_far}; {again}")
+        name = stop.name or next((record["signal"] for record in self.records if record["event"] == "stop"), "")
+        return Stopped(f"stopped on {name or 'a signal'}{so_far}", again, signal=name)
