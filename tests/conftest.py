@@ -26,6 +26,7 @@ from second_root import PROGRAMS, WINDOWS, WITH_OSMESA, Root, made
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
+SUPPORT = HERE / "support"
 SIZE = "480x270"
 SCENES_OF_SECOND_ROOT = ("annotated", "series")  # the ones whose frames are hardest to get right
 
@@ -74,10 +75,10 @@ def scenes_of_second_root(second_root: Root, tmp_path_factory: pytest.TempPathFa
     """Make states with ParaView 6.1, and its own SaveAnimation frames of some, for both backends."""
     folder = tmp_path_factory.mktemp("scenes61")
     pvbatch = ("pvbatch", "--no-mpi", "--opengl-window-backend")
-    second_root.need(*pvbatch, "EGL", HERE / "make_scenes.py", folder)
+    second_root.need(*pvbatch, "EGL", SUPPORT / "make_scenes.py", folder)
     for name in SCENES_OF_SECOND_ROOT:
         for backend, window in WINDOWS.items():
-            words = [HERE / "save_animation.py", folder / f"{name}.pvsm", folder / f"{name}-{backend}", SIZE]
+            words = [SUPPORT / "save_animation.py", folder / f"{name}.pvsm", folder / f"{name}-{backend}", SIZE]
             second_root.need(*pvbatch, window, *words, **WITH_OSMESA)
     return SimpleNamespace(
         folder=folder, state=lambda name: folder / f"{name}.pvsm",
@@ -226,10 +227,10 @@ def scenes(pvbatch: Run, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
     ``scenes.state(name)`` is the state, ``scenes.frames(name)`` the folder of ParaView's frames at :data:`SIZE`.
     """
     folder = tmp_path_factory.mktemp("scenes")
-    pvbatch(HERE / "make_scenes.py", folder)
+    pvbatch(SUPPORT / "make_scenes.py", folder)
 
     def animate(state: Path) -> None:
-        pvbatch(HERE / "save_animation.py", state, folder / state.stem, SIZE)
+        pvbatch(SUPPORT / "save_animation.py", state, folder / state.stem, SIZE)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(animate, sorted(folder.glob("*.pvsm"))))
@@ -257,10 +258,10 @@ def blends(need_bpy: None, tmp_path_factory: pytest.TempPathFactory) -> SimpleNa
     operator and returns the folder.
     """
     folder = tmp_path_factory.mktemp("blends")
-    in_blender(HERE / "make_blends.py", folder)
+    in_blender(SUPPORT / "make_blends.py", folder)
 
     def animate(file: Path, into: Path, *, size: tuple[int, int] = (160, 90), **options: object) -> Path:
-        in_blender(HERE / "animate.py", file, into, *size, json.dumps(options))
+        in_blender(SUPPORT / "animate.py", file, into, *size, json.dumps(options))
         return into
 
     return SimpleNamespace(folder=folder, file=lambda name: folder / f"{name}.blend", animate=animate)

@@ -186,7 +186,7 @@ def wrong_kind(kind: str, codec: str | None, job: RenderJob) -> list[str]:
         mistakes.append("--codec av1 holds no transparency, which these frames have; use vp9, or --movie mp4 on black")
     if kind == "gif" and job.rate > encode.GIF_FASTEST:
         mistakes.append(
-            f"--frame-rate {job.frame_rate} is too fast for gif players, which show at most {encode.GIF_FASTEST} a second"
+            f"--frame-rate {job.frame_rate} is too fast: gif players show at most {encode.GIF_FASTEST} a second"
         )
     return mistakes
 

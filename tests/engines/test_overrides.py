@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import HERE, SIZE, Run, assert_same_pictures
+from conftest import SIZE, SUPPORT, Run, assert_same_pictures
 from mpirender.engines.paraview import overrides
 from mpirender.engines.paraview.overrides import Refused
 from mpirender.errors import UsageError
@@ -94,7 +94,7 @@ def test_the_pictures_are_those_of_the_same_things_done_by_hand(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
     state, output = scenes.state("cut"), tmp_path / "out"
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", SIZE, f"first={'; '.join(SET.values())!r}")
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE, f"first={'; '.join(SET.values())!r}")
     command = ("render", state, "--size", SIZE, "--movie", "none", "--output", output, "--ranks", 2)
     assert run(*command, "--frames", 0).returncode == 0
     words = [word for text in SET for word in ("--set", text)]

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import HERE, REPOSITORY, SIZE, Run, assert_same_pictures, marked, need, pixels, x_servers
+from conftest import REPOSITORY, SIZE, SUPPORT, Run, assert_same_pictures, marked, need, pixels, x_servers
 from mpirender.engines.paraview import inspect
 from mpirender.job.outputs import Size
 from mpirender.launcher.environment import PACKAGES_OF_RANKS, package_folders
@@ -71,14 +71,14 @@ def test_a_layout_and_a_view_of_it_are_as_paraview_saves_them(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
     state = scenes.state("two_views")
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", "800x450", "Both")
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", "800x450", "Both")
     done = run(
         "render", state, "--layout", "Both", "--size", "800x450", "--movie", "none", "--output", tmp_path / "out"
     )
     assert done.returncode == 0, done.stderr
     assert_same_pictures(tmp_path / "out" / "800x450", tmp_path / "reference")
     options = ("SeparatorWidth=9", "SeparatorColor=[1,0,0.5]")
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "parted", "800x450", "Both", *options)
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "parted", "800x450", "Both", *options)
     words = ("--separator-width", 9, "--separator-color", "1,0,0.5", "--output", tmp_path / "out")
     done = run("render", state, "--layout", "Both", "--size", "800x450", "--movie", "none", *words)
     assert done.returncode == 0, done.stderr
@@ -120,7 +120,7 @@ def test_paraviews_own_screenshot_options_give_paraviews_pictures(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, option: str, value: str | None, paraview: str
 ) -> None:
     state = scenes.state("annotated")
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", "960x540", paraview)
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", "960x540", paraview)
     given = (option,) if value is None else (option, value)
     done = run(
         "render", state, *given, "--size", "960x540", "--movie", "none", "--output", tmp_path / "out", "--ranks", 2
@@ -134,7 +134,7 @@ def test_several_sizes_are_each_paraviews_and_each_frame_is_rendered_once_a_size
 ) -> None:
     sizes = (SIZE, "640x400", "1600x900")
     for size in sizes[1:]:
-        pvbatch(HERE / "save_animation.py", scenes.state("annotated"), tmp_path / size, size)
+        pvbatch(SUPPORT / "save_animation.py", scenes.state("annotated"), tmp_path / size, size)
     done = run(
         "render", scenes.state("annotated"), *(word for size in sizes for word in ("--size", size)), "--ranks", 2,
         "--output", tmp_path / "out",
@@ -154,7 +154,7 @@ def test_in_one_pass_every_image_is_paraviews_with_a_view_of_its_size(
     """Also with a size that cannot be put together of tiles, and two sizes in turn."""
     sizes, state = ("400x300", "961x541"), scenes.state("annotated")
     for size in sizes:
-        pvbatch(HERE / "save_animation.py", state, tmp_path / size, size, "fit=True")
+        pvbatch(SUPPORT / "save_animation.py", state, tmp_path / size, size, "fit=True")
     words = [word for size in sizes for word in ("--size", size)]
     done = run("render", state, *words, "--one-pass", "--ranks", 2, "--movie", "none", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -166,7 +166,7 @@ def test_in_one_pass_a_layout_has_the_size_of_the_image(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
     state = scenes.state("two_views")
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", "900x500", "Both", "fit=True")
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", "900x500", "Both", "fit=True")
     words = ("--layout", "Both", "--size", "900x500", "--one-pass", "--movie", "none", "--output", tmp_path / "out")
     done = run("render", state, *words)
     assert done.returncode == 0, done.stderr
@@ -566,7 +566,7 @@ def test_a_frame_repeated_for_each_timestep_is_repeated(
     changed = re.sub(r'(name="FramesPerTimestep"[^>]*>\s*<Element index="0" value=)"1"', r'\1"2"', content)
     assert changed != content
     state.write_text(changed)
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", SIZE)
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE)
     done = run("render", state, "--size", SIZE, "--movie", "none", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
@@ -587,7 +587,7 @@ def test_sizes_far_apart_do_not_change_each_others_pictures(
     """The corner of the orientation axes is rounded to pixels from what the image before left; also after a restart."""
     sizes = ("160x90", "3840x2160")
     for size in sizes:
-        pvbatch(HERE / "save_animation.py", scenes.state("orbit"), tmp_path / size, size)
+        pvbatch(SUPPORT / "save_animation.py", scenes.state("orbit"), tmp_path / size, size)
     command = ("render", scenes.state("orbit"), "--size", sizes[0], "--size", sizes[1], "--movie", "none", "--ranks", 1)
     output = tmp_path / "out"
     assert run(*command, "--output", output).returncode == 0
@@ -622,7 +622,7 @@ def test_several_views_and_layouts_are_each_what_they_are_alone(
 ) -> None:
     """In one run, each frame's data computed once; by the names that all stands for."""
     state, output = scenes.state("two_views"), tmp_path / "out"
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", "800x450", "Both")
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", "800x450", "Both")
     common = ("--size", "800x450", "--movie", "none")
     alone = [run("render", state, "--view", f"RenderView{n}", *common, "--output", tmp_path / f"v{n}") for n in (1, 3)]
     assert [done.returncode for done in alone] == [0, 0]

@@ -237,7 +237,7 @@ def test_functions_that_take_a_communicator_work_under_mpiexec(tmp_path: Path) -
     environment = {**os.environ, **MPI_SETTINGS, **ROOT_SETTINGS, **temporary}
     command = [need("mpiexec"), "-n", "3", sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--only-mpi"]
     done = subprocess.run(
-        [*command, str(REPOSITORY / "tests" / "test_assembly.py")], env=environment, capture_output=True, text=True,
+        [*command, str(REPOSITORY / "tests/ranks/test_gather.py")], env=environment, capture_output=True, text=True,
         check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import HERE, SIZE, Run, assert_same_pictures
+from conftest import SIZE, SUPPORT, Run, assert_same_pictures
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def test_frames_are_those_of_the_animation_whatever_a_script_keeps_in_its_filter
     run: Run, scripted: Callable[[str], Path], pvbatch: Run, tmp_path: Path, how: str
 ) -> None:
     state = scripted(how)
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", SIZE)
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE)
     words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
     done = run("render", state, *words)
     assert done.returncode == 0, done.stderr

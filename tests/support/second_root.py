@@ -3,7 +3,7 @@
 There is no display, no Xvfb and no GPU in it; EGL renders on the CPU. Its OSMesa, which newer Debians have no more, is
 that of the Debian outside, in a folder of its own. It is made once per checkout (some minutes, 3 GB) and needs root.
 
-    python tests/second_root.py        makes it, and says where it is
+    python tests/support/second_root.py        makes it, and says where it is
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PLACE = REPOSITORY / ".roots" / "forky"
 SUITE, OF_KIN = "forky", "sid"  # debootstrap knows the second from of old, and the first is made the same way
 PACKAGES = (
@@ -106,7 +106,7 @@ def make(root: Root) -> None:
             outside("dpkg", "-x", str(package), str(root.folder / "opt" / "osmesa"))
     if CERTIFICATES.exists():  # those that are trusted outside may be more
         shutil.copy(CERTIFICATES, root.folder / CERTIFICATES.relative_to("/"))
-    root.need("python3", "-m", "venv", "--system-site-packages", str(Path(MPIRENDER).parents[1]))
+    root.need("python3", "-m", "venv", "--system-site-packages", str(Path(MPIRENDER).parents[2]))
     root.need(Path(MPIRENDER).with_name("pip"), "install", "--quiet", "--editable", REPOSITORY)
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import HERE, SIZE, Run, pixels
+from conftest import SIZE, SUPPORT, Run, pixels
 from mpirender.cli.commands import render
 from mpirender.cli.job_from_options import job_of
 from mpirender.errors import UsageError
@@ -121,7 +121,7 @@ def test_both_eyes_are_those_of_paraview_whichever_rank_renders_them(
 ) -> None:
     """Also after an image of one eye was lost, which depends on that of the other."""
     reference = tmp_path / "reference"
-    pvbatch(HERE / "save_animation.py", scenes.state(name), reference, SIZE, f"StereoMode={BOTH!r}")
+    pvbatch(SUPPORT / "save_animation.py", scenes.state(name), reference, SIZE, f"StereoMode={BOTH!r}")
     command = ("render", scenes.state(name), "--stereo-mode", BOTH, "--size", SIZE, "--ranks", 2)
     done = run(*command, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -143,7 +143,7 @@ def test_both_eyes_of_a_layout_are_those_of_paraview(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
     pvbatch(
-        HERE / "save_animation.py", scenes.state("two_views"), tmp_path / "ref", "800x450", "Both",
+        SUPPORT / "save_animation.py", scenes.state("two_views"), tmp_path / "ref", "800x450", "Both",
         f"StereoMode={BOTH!r}",
     )  # fmt: skip
     words = ("--layout", "Both", "--stereo-mode", BOTH, "--size", "800x450", "--movie", "none", "--ranks", 2)
@@ -171,7 +171,7 @@ def test_pictures_in_stereo_are_those_of_paraview_whichever_rank_renders_them(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str, mode: str
 ) -> None:
     """In an image no larger than the view, which is rendered in one pass, so that each depends on the one before."""
-    pvbatch(HERE / "save_animation.py", scenes.state(name), tmp_path / "reference", SIZE, f"StereoMode={mode!r}")
+    pvbatch(SUPPORT / "save_animation.py", scenes.state(name), tmp_path / "reference", SIZE, f"StereoMode={mode!r}")
     words = ("--stereo-mode", mode, "--size", SIZE, "--ranks", 3, "--movie", "none", "--output", tmp_path / "out")
     done = run("render", scenes.state(name), *words)
     assert done.returncode == 0, done.stderr
@@ -192,7 +192,7 @@ def test_files_of_other_formats_are_byte_for_byte_those_of_paraview(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, kind: str, option: tuple[object, ...], paraview
 ) -> None:
     script = tmp_path / "save.py"
-    script.write_text((HERE / "save_animation.py").read_text().replace("frame.png", f"frame.{kind}"))
+    script.write_text((SUPPORT / "save_animation.py").read_text().replace("frame.png", f"frame.{kind}"))
     given = [paraview] if paraview else []
     pvbatch(script, scenes.state("orbit"), tmp_path / "reference", SIZE, *given)
     words = ("--image-format", kind, *option, "--size", SIZE, "--output", tmp_path / "out")

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SIZE, Run, assert_same_pictures, marked, x_servers
+from conftest import SIZE, SUPPORT, Run, assert_same_pictures, marked, x_servers
 from mpirender.movie import encode
 from mpirender.ranks.image_writer import SLOTS
 from mpirender.run_folder import journal
@@ -147,7 +147,7 @@ def scene(scenes: SimpleNamespace) -> Path:
 def test_whatever_is_killed_whenever_the_frames_are_the_same_and_none_is_lost_or_rendered_without_need(
     scene: Path, pvbatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pvbatch(Path(__file__).parent / "save_animation.py", scene, tmp_path / "reference", SIZE)
+    pvbatch(SUPPORT / "save_animation.py", scene, tmp_path / "reference", SIZE)
     of_paraview = Movie(scene, tmp_path / "reference", range(FRAMES), SIZE)
     with capsys.disabled():
         print(f"\nfaults: {kill_at_random(of_paraview, KILLS, tmp_path)}")

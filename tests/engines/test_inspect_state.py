@@ -20,7 +20,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.supervisor import preflight
 from mpirender.system import xvfb
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 # ---- small states, written by hand -----------------------------------------------------------------------------------
 

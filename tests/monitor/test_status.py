@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from test_cli import wait_for_screen
 
 from conftest import Run, need
 from mpirender.job.render_job import RenderJob
@@ -25,7 +26,6 @@ from mpirender.monitor.status.view import Failure, Status
 from mpirender.run_folder import lock
 from mpirender.run_folder.journal import Journal, Record
 from mpirender.run_folder.lock import Owner
-from test_cli import wait_for_screen
 
 RENDERER = "ParaView 5.11.0, llvmpipe"
 MARK = "f" * 32

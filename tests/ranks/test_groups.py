@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import HERE, SIZE, Run, assert_same_pictures, need, pixels
+from conftest import SIZE, SUPPORT, Run, assert_same_pictures, need, pixels
 from mpirender.engines import DataFile, Inspection
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.environment import settings
@@ -133,7 +133,7 @@ def test_a_frame_is_what_paraview_itself_makes_of_it_on_so_many_ranks(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str
 ) -> None:
     """Whichever group renders it, and after which other one: data in pieces, axes around them, particles."""
-    pvbatch(HERE / "save_animation.py", scenes.state(name), tmp_path / "reference", SIZE, ranks=2)
+    pvbatch(SUPPORT / "save_animation.py", scenes.state(name), tmp_path / "reference", SIZE, ranks=2)
     words = ("--size", SIZE, "--movie", "none", "--ranks", 4, "--ranks-per-frame", 2, "--output", tmp_path / "out")
     done = run("render", scenes.state(name), *words)
     assert done.returncode == 0, done.stderr

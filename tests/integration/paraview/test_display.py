@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import HERE, marked, need, x_servers
+from conftest import SUPPORT, marked, need, x_servers
 from mpirender.launcher.environment import settings_here
 from mpirender.launcher.placement import Placement
 from mpirender.system import xvfb
@@ -57,7 +57,7 @@ RUNS, RANKS = 40, 4
 
 def four_ranks(mark: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start ranks that share an X server, as a run does."""
-    words = [need("mpiexec"), "-n", str(RANKS), need("pvbatch"), "--no-mpi", str(HERE / "on_display.py"), *arguments]
+    words = [need("mpiexec"), "-n", str(RANKS), need("pvbatch"), "--no-mpi", str(SUPPORT / "on_display.py"), *arguments]
     environment = {**marked(mark), **settings_here(Placement(RANKS, 1))}
     return subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True

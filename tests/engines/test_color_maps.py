@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import HERE, SIZE, Run, assert_same_pictures
+from conftest import SIZE, SUPPORT, Run, assert_same_pictures
 from mpirender import engines
 from mpirender.engines.paraview import color_range
 from mpirender.errors import UsageError
@@ -114,7 +114,7 @@ def test_the_pictures_are_those_of_the_same_range_by_hand(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, how: str
 ) -> None:
     state = scenes.state("annotated")
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", SIZE, f"first={BY_HAND[how]!r}")
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE, f"first={BY_HAND[how]!r}")
     words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--color-range", how)
     done = run("render", state, *words, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -135,7 +135,7 @@ def test_a_map_that_grows_grows_as_in_one_process(
     )
     state, output = tmp_path / "growing.pvsm", tmp_path / "out"
     pvbatch(maker, scenes.state("annotated"), state)
-    pvbatch(HERE / "save_animation.py", state, tmp_path / "reference", SIZE)
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE)
     words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--schedule", schedule, "--output", output)
     done = run("render", state, *words)
     assert done.returncode == 0, done.stderr

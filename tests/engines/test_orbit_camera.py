@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from test_inspect_state import state
 
-from conftest import HERE, SIZE, Run, assert_same_pictures, pixels
+from conftest import SIZE, SUPPORT, Run, assert_same_pictures, pixels
 from mpirender import engines
 from mpirender.job.render_job import RenderJob
-from test_pvsm import state
 
 
 @pytest.mark.parametrize("text", ["around", "orbit:", "orbit:0", "orbit:-3", "orbit:1.5", "orbits"])
@@ -32,7 +32,7 @@ def test_a_still_state_is_turned_as_by_hand(run: Run, scenes: SimpleNamespace, p
     """Also one whose data would change: with a number of frames they stand still."""
     for name, count in (("still", 5), ("annotated", 4)):
         (tmp_path / name).mkdir()
-        pvbatch(HERE / "turntable.py", scenes.state(name), tmp_path / name, SIZE, count)
+        pvbatch(SUPPORT / "turntable.py", scenes.state(name), tmp_path / name, SIZE, count)
         words = ("--camera", f"orbit:{count}", "--size", SIZE, "--movie", "none", "--ranks", 2)
         done = run("render", scenes.state(name), *words, "--output", tmp_path / f"{name}_out")
         assert done.returncode == 0, done.stderr

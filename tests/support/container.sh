@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the image of launch/paraview.def and prove that ranks render through it: bash tests/container.sh [FOLDER]
+# Build the image of launch/paraview.def and prove that ranks render through it: bash tests/support/container.sh [FOLDER]
 #
 # As root on Debian 12, where Debian's packages and PyPI are to be had; takes about four minutes. FOLDER (5 GB at first,
 # then 1.3) keeps Apptainer and the base for the next time, and the image, for FOLDER/bin/apptainer; without one nothing
@@ -8,14 +8,14 @@
 set -euo pipefail
 
 # shellcheck source=launch/setup.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../launch/setup.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../../launch/setup.sh"
 
 SIZE=320x240
 FRAMES=0-3
 WRONG_USE=2
 
 main() {
-    (($# <= 1)) || die "$WRONG_USE" "usage: bash tests/container.sh [FOLDER]"
+    (($# <= 1)) || die "$WRONG_USE" "usage: bash tests/support/container.sh [FOLDER]"
     ((EUID == 0)) || die "$WRONG_USE" "this needs root, to make a base with debootstrap"
     if (($# == 0)); then
         set -- "$(mktemp -d "${TMPDIR:-/tmp}/mpirender-container.XXXXXX")"
@@ -155,7 +155,7 @@ prove_image() {
     cd "$out" # in the checkout pvbatch would take mpirender from where it stands, and not from the image
     step "doctor outside" env PATH="$FOLDER/bin:$PATH" "$VENV/bin/mpirender" doctor --container "$IMAGE"
     step "doctor inside" "${THROUGH[@]}" mpirender doctor
-    step "a scene" "${THROUGH[@]}" pvbatch --no-mpi "$ROOT/tests/make_scenes.py" "$FOLDER/scenes"
+    step "a scene" "${THROUGH[@]}" pvbatch --no-mpi "$ROOT/tests/support/make_scenes.py" "$FOLDER/scenes"
     for backend in egl osmesa; do
         render_outside 1 "$backend" "$out/$backend-1"
         render_outside 2 "$backend" "$out/$backend-2"

@@ -12,6 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from test_encode_movie import decoded, gif_palettes
 
 from conftest import disk
 from mpirender.errors import EncodeFailed
@@ -22,7 +23,6 @@ from mpirender.movie.segments import Film, Packets, unfaithful
 from mpirender.ranks import gather
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Journal
-from test_movie import decoded, gif_palettes
 
 FRAMES = 30
 BOUNDS = (0, 11, 19, 30)

@@ -8,12 +8,12 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from test_benchmarks import MACHINE, told
+from test_slurm import PROGRAM, cluster, ended, running_cluster  # noqa: F401 - fixtures
 
 from benchmarks import command, memory, scaling
 from conftest import REPOSITORY
 from slurm_cluster import Cluster
-from test_benchmarks import MACHINE, told
-from test_slurm import PROGRAM, cluster, ended, running_cluster  # noqa: F401 - fixtures
 
 SCRIPT = REPOSITORY / "launch" / "scaling.slurm"
 

@@ -50,7 +50,7 @@ def test_checkers_are_quiet(command: tuple[str, ...]) -> None:
 
 
 def test_shell_scripts_are_well_formed() -> None:
-    scripts = [*REPOSITORY.glob("launch/*.sh"), *REPOSITORY.glob("tests/*.sh"), REPOSITORY / ".ci" / "run"]
+    scripts = [*REPOSITORY.glob("launch/*.sh"), *REPOSITORY.glob("tests/**/*.sh"), REPOSITORY / ".ci" / "run"]
     subprocess.run([need("shellcheck"), "--external-sources", *map(str, scripts)], check=True, cwd=REPOSITORY)
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-from conftest import HERE, SIZE, Run, assert_same_pictures
-from second_root import MPIRENDER, WITH_OSMESA, Root
-from test_camera import test_a_still_state_is_turned_as_by_hand  # noqa: F401
-from test_colours import test_the_pictures_are_those_of_the_same_range_by_hand as with_a_range
+from test_color_maps import test_the_pictures_are_those_of_the_same_range_by_hand as with_a_range
+from test_orbit_camera import test_a_still_state_is_turned_as_by_hand  # noqa: F401
 from test_overrides import (  # noqa: F401
     test_the_pictures_are_those_of_the_same_things_done_by_hand,
 )
 from test_script import script, test_the_pictures_are_those_of_the_script_run_in_pvpython  # noqa: F401
-from test_study import test_every_combination_is_the_picture_made_by_hand  # noqa: F401
+from test_sweep import test_every_combination_is_the_picture_made_by_hand  # noqa: F401
+
+from conftest import SIZE, SUPPORT, Run, assert_same_pictures
+from second_root import MPIRENDER, WITH_OSMESA, Root
 
 pytestmark = pytest.mark.slow
 PVBATCH = ("pvbatch", "--opengl-window-backend", "OSMesa")
@@ -87,7 +87,7 @@ def test_ranks_share_frames(run: Run, scenes: SimpleNamespace, second_root: Root
         "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "LP_NUM_THREADS": "1",
         "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
     }  # fmt: skip
-    words = [HERE / "save_animation.py", scenes.state("pulse"), tmp_path / "reference", SIZE]
+    words = [SUPPORT / "save_animation.py", scenes.state("pulse"), tmp_path / "reference", SIZE]
     second_root.need("mpiexec", "-n", 2, *PVBATCH, "--sym", *words, **settings, **WITH_OSMESA)
     words = ["--size", SIZE, "--movie", "none", "--ranks", 5, "--ranks-per-frame", 2, "--output", tmp_path / "out"]
     done = run("render", scenes.state("pulse"), *words)
