@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
@@ -11,26 +10,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
-import imageio.v3 as iio
-import numpy as np
 import pytest
 
 from background import COMMANDS, Background
+from images import SIZE
 from mpirender.movie import ffmpeg
 from mpirender.system import xvfb
-from second_root import PROGRAMS, WINDOWS, WITH_OSMESA, Root, made
-
-HERE = Path(__file__).parent
-REPOSITORY = HERE.parent
-SUPPORT = HERE / "support"
-SIZE = "480x270"
-SCENES_OF_SECOND_ROOT = ("annotated", "series")  # the ones whose frames are hardest to get right
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from processes import Run, need
+from repository import SUPPORT
+from second_root import PROGRAMS, SCENES_OF_SECOND_ROOT, WINDOWS, WITH_OSMESA, Root, made
 
 
 def pytest_report_header() -> list[str]:
@@ -130,19 +121,6 @@ def pattern(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@contextmanager
-def disk(place: Path, *options: str) -> Iterator[Path]:
-    """Mount a disk of its own, as small as its mount options say, for the time of the block."""
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(place)]
-    if subprocess.run(mount, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
 @pytest.fixture
 def poor_ffmpeg(tmp_path: Path) -> Path:
     """Return an ffmpeg that works but was built with one encoder alone, the one for h264."""
@@ -169,29 +147,6 @@ def apptainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     return program
-
-
-def need(tool: str) -> str:
-    """Return the path of a tool; fail loudly where it is missing: these tests are nothing without it."""
-    path = shutil.which(tool)
-    if path is None:
-        pytest.fail(f"{tool} is not installed; bash tests/run.sh installs it", pytrace=False)
-    return path
-
-
-def marked(mark: Path) -> dict[str, str]:
-    """Return an environment by which everything that a run starts is known again."""
-    return {**os.environ, "MARK_OF_TEST": str(mark)}
-
-
-def x_servers(mark: Path) -> list[int]:
-    """Return the X servers that a run with this mark has started."""
-    found = []
-    for pid in subprocess.run(["pgrep", "Xvfb"], capture_output=True, text=True, check=False).stdout.split():
-        with contextlib.suppress(OSError):
-            if f"MARK_OF_TEST={mark}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes():
-                found.append(int(pid))
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -271,18 +226,3 @@ def in_blender(*words: object) -> None:
     """Run a script in the Python that has bpy."""
     done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def pixels(path: Path) -> np.ndarray:
-    """Return the decoded picture."""
-    return np.asarray(iio.imread(path))
-
-
-def assert_same_pictures(folder: Path, reference: Path) -> None:
-    """Compare all pictures of two folders, in order of their names, pixel for pixel."""
-    found, expected = sorted(folder.glob("*.png")), sorted(reference.glob("*.png"))
-    assert len(found) == len(expected) > 0
-    different = [
-        image.name for image, other in zip(found, expected) if not np.array_equal(pixels(image), pixels(other))
-    ]
-    assert not different, f"{len(different)} of {len(found)} frames differ: {different}"

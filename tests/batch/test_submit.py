@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY, Run
 from mpirender.batch import submit
 from mpirender.job.render_job import RenderJob
+from processes import Run
+from repository import REPOSITORY
 
 Pattern = Callable[..., Path]
 RECORDED = Path(__file__).with_name("recorded") / "mpi_render.slurm"

@@ -12,7 +12,7 @@ from test_benchmarks import MACHINE, told
 from test_slurm import PROGRAM, cluster, ended, running_cluster  # noqa: F401 - fixtures
 
 from benchmarks import command, memory, scaling
-from conftest import REPOSITORY
+from repository import REPOSITORY
 from slurm_cluster import Cluster
 
 SCRIPT = REPOSITORY / "launch" / "scaling.slurm"

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from benchmarks import backends, command, compare, measure, movie_summary, rows, summary
-from conftest import REPOSITORY, Run, assert_same_pictures, need
+from images import assert_same_pictures
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import RenderJob
 from mpirender.supervisor import preflight
+from processes import Run, need
+from repository import REPOSITORY
 
 RENDERED = {"state": "cone.pvsm", "frames": "0-3", "sizes": ["HD=1920x1080", "160x90=160x90"], "ranks": 2}
 MACHINE = {

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run, disk, need
+from disks import disk
 from mpirender.monitor.progress import Counts, Lines, duration
+from processes import Run, need
 
 Pattern = Callable[..., Path]
 

@@ -15,10 +15,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import REPOSITORY, Run, need
 from mpirender import errors
 from mpirender.cli.commands import cli
 from mpirender.job.outputs import SIZE_NAMES
+from processes import Run, need
+from repository import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 README = REPOSITORY / "README.md"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SIZE, SUPPORT, Run, assert_same_pictures
+from images import SIZE, assert_same_pictures
 from mpirender import engines
 from mpirender.engines.paraview import color_range
 from mpirender.errors import UsageError
@@ -15,6 +15,8 @@ from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.ranks import color_range_survey
 from mpirender.run_folder import journal
+from processes import Run
+from repository import SUPPORT
 
 
 @pytest.mark.parametrize("text", ["all", "global,", "1", "1,", "RTData=", "RTData=max", "=global", "a,b"])

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SIZE, Run, assert_same_pictures
+from images import SIZE, assert_same_pictures
 from mpirender.engines.paraview import measure_spec
 from mpirender.engines.paraview.measure_spec import Measure
 from mpirender.engines.paraview.overrides import Refused
@@ -21,6 +21,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.monitor import image_table, summary
 from mpirender.run_folder.journal import Journal
 from mpirender.supervisor import result
+from processes import Run
 
 SMALL = ("--size", "80x50", "--movie", "none")
 NAMES = ("Cone1", "can.ex2", "can.ex2.part", "run(1).vtu")

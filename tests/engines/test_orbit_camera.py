@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from test_inspect_state import state
 
-from conftest import SIZE, SUPPORT, Run, assert_same_pictures, pixels
+from images import SIZE, assert_same_pictures, pixels
 from mpirender import engines
 from mpirender.job.render_job import RenderJob
+from processes import Run
+from repository import SUPPORT
 
 
 @pytest.mark.parametrize("text", ["around", "orbit:", "orbit:0", "orbit:-3", "orbit:1.5", "orbits"])

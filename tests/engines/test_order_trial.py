@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SIZE, SUPPORT, Run, assert_same_pictures
+from images import SIZE, assert_same_pictures
+from processes import Run
+from repository import SUPPORT
 
 pytestmark = pytest.mark.slow
 

@@ -8,12 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SIZE, SUPPORT, Run, assert_same_pictures
+from images import SIZE, assert_same_pictures
 from mpirender.engines.paraview import overrides
 from mpirender.engines.paraview.overrides import Refused
 from mpirender.errors import UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import journal
+from processes import Run
+from repository import SUPPORT
 
 NAMES = ("Cone1", "can.ex2", "can.ex2.part", "RenderView1")
 

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SIZE, Run, assert_same_pictures
+from images import SIZE, assert_same_pictures
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.placement import LARGEST
 from mpirender.supervisor import preflight
+from processes import Run
 
 # As people write them: pictures of its own, a look at a window, data written beside it.
 SCRIPT = """

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY, need
+from processes import need
+from repository import REPOSITORY
 
 PACKAGE = REPOSITORY / "mpirender"
 LONGEST = 60

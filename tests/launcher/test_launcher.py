@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run
 from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, exit_diagnosis
@@ -18,6 +17,7 @@ from mpirender.launcher.placement import Placement, Way, in_allocation, on_this_
 from mpirender.ranks import backends
 from mpirender.system import slurm
 from mpirender.system.slurm import Allocation
+from processes import Run
 
 Pattern = Callable[..., Path]
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 from test_cli import wait_for_screen
 
-from conftest import Run, need
 from mpirender.job.render_job import RenderJob
 from mpirender.monitor.status import follow, text
 from mpirender.monitor.status.follow import Follower
@@ -26,6 +25,7 @@ from mpirender.monitor.status.view import Failure, Status
 from mpirender.run_folder import lock
 from mpirender.run_folder.journal import Journal, Record
 from mpirender.run_folder.lock import Owner
+from processes import Run, need
 
 RENDERER = "ParaView 5.11.0, llvmpipe"
 MARK = "f" * 32

@@ -14,7 +14,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from conftest import disk
+from disks import disk
 from mpirender.errors import EncodeFailed, NoSpace, ToolMissing
 from mpirender.job.options import CODECS
 from mpirender.movie import encode, ffmpeg, ffmpeg_args

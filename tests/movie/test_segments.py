@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as Pillow
 from test_encode_movie import decoded, gif_palettes
 
-from conftest import disk
+from disks import disk
 from mpirender.errors import EncodeFailed
 from mpirender.job.options import CODECS
 from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, segment_plan

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import errands
-from conftest import REPOSITORY, Run, pixels
+from images import pixels
 from mpirender.errors import JobFailed, LaunchFailed, ToolMissing, UsageError
 from mpirender.launcher.environment import settings
 from mpirender.pool import progress, run_jobs, worker
@@ -31,6 +31,8 @@ from mpirender.pool.run_jobs import Outcome
 from mpirender.pool.server import Exchange
 from mpirender.pool.task_queue import Work
 from mpirender.pool.worker import POOL, Hello
+from processes import Run
+from repository import REPOSITORY
 
 HOST = os.uname().nodename
 run = partial(run_jobs.run, engine="pattern", ranks=2, launcher="none", quiet=True)

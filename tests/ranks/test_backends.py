@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import need
 from mpirender.engines import Ability, probe_cache
 from mpirender.engines.paraview import backends as paraview_backends
 from mpirender.engines.paraview.backend_probe import SAYS
@@ -19,6 +18,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.monitor import rank_table
 from mpirender.ranks import backends
 from mpirender.ranks.backends import Kind
+from processes import need
 
 CPU = "llvmpipe (LLVM 15.0.6, 256 bits)"
 SLURM = {"SLURM_JOB_GPUS": "0"}

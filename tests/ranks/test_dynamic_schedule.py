@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY, Run, need
 from mpirender.job.outputs import Image
 from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
 from mpirender.ranks.dynamic_schedule import parts, place_of_desk
 from mpirender.run_folder import journal
+from processes import Run, need
+from repository import REPOSITORY
 
 Pattern = Callable[..., Path]
 

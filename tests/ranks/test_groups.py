@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import SIZE, SUPPORT, Run, assert_same_pictures, need, pixels
+from images import SIZE, assert_same_pictures, pixels
 from mpirender.engines import DataFile, Inspection
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.environment import settings
@@ -23,6 +23,8 @@ from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Record
 from mpirender.supervisor import memory_estimate
 from mpirender.system import host as host_limits
+from processes import Run, need
+from repository import SUPPORT
 
 Pattern = Callable[..., Path]
 SMALL = ("--size", "80x50", "--movie", "none")

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import disk, pixels
+from disks import disk
+from images import pixels
 from mpirender.errors import out_of_space
 from mpirender.ranks.image_writer import SLOTS, Writer, WriterGone
 from mpirender.run_folder import journal

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import pixels
+from images import pixels
 from mpirender.movie.ffmpeg import ffmpeg
 from mpirender.ranks import png
 

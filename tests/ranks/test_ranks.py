@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import mpirender
-from conftest import REPOSITORY, Run, need, pixels
+from images import pixels
 from mpirender.errors import FramesMissing
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
@@ -24,6 +24,8 @@ from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
 from mpirender.movie import encode
 from mpirender.run_folder import journal
 from mpirender.system import files
+from processes import Run, need
+from repository import REPOSITORY
 
 SMALL = ("--size", "160x90")
 Pattern = Callable[..., Path]

@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Run, disk, pixels
+from disks import disk
+from images import pixels
 from mpirender.movie import encode, ffmpeg
 from mpirender.run_folder import lock
+from processes import Run
 
 SMALL, TALL = "64x48", "tall=32x66"
 FRAMES = 12

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import disk
+from disks import disk
 from mpirender.job.outputs import Image, Output
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Journal, Tail

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import disk
+from disks import disk
 from mpirender.errors import TakenOver, UsageError
 from mpirender.run_folder import lock
 from mpirender.run_folder.lock import DEAD_SECONDS, Lock, Owner

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run, disk
+from disks import disk
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import RenderJob
 from mpirender.movie import encode
@@ -24,6 +24,7 @@ from mpirender.run_folder import journal, lock
 from mpirender.run_folder.journal import Record
 from mpirender.supervisor import retry_policy
 from mpirender.supervisor.run import render
+from processes import Run
 
 SMALL = ("--size", "160x90", "--ranks", 2)
 Pattern = Callable[..., Path]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import mpirender
-from conftest import Run
 from mpirender.run_folder.journal import Record
 from mpirender.supervisor import timings
 from mpirender.supervisor.timings import Spent
+from processes import Run
 
 
 def of_rank(rank: int, *events: tuple[float, dict[str, object]]) -> list[Record]:

@@ -27,6 +27,7 @@ OSMESA = ("libosmesa6", "libglapi-mesa", "libllvm15", "libxml2", "libicu72", "li
 WITH_OSMESA = {"LD_LIBRARY_PATH": "/opt/osmesa/usr/lib/x86_64-linux-gnu"}
 WINDOWS = {"egl": "EGL", "osmesa": "OSMesa"}  # as ParaView's own --opengl-window-backend calls them
 PROGRAMS = ("debootstrap", "unshare", "dpkg", "apt-get")
+SCENES_OF_SECOND_ROOT = ("annotated", "series")  # the scenes whose frames are hardest to get right
 MPIRENDER = "/opt/mpirender/bin/mpirender"
 STAMP = "complete"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")

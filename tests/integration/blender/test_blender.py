@@ -17,12 +17,14 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from conftest import Run, assert_same_pictures, disk, need, pixels
+from disks import disk
+from images import assert_same_pictures, pixels
 from mpirender.engines.blender.inspect import inspection_of
 from mpirender.job.render_job import RenderJob
 from mpirender.movie import encode
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Tail
+from processes import Run, need
 
 pytestmark = pytest.mark.slow
 SIZE = "160x90"  # of the files

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run, need
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.placement import Placement
 from mpirender.system.apptainer import mount_field
 from mpirender.system.apptainer import words as container_words
+from processes import Run, need
 
 Pattern = Callable[..., Path]
 

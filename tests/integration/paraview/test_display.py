@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SUPPORT, marked, need, x_servers
 from mpirender.launcher.environment import settings_here
 from mpirender.launcher.placement import Placement
 from mpirender.system import xvfb
+from processes import marked, need, x_servers
+from repository import SUPPORT
 
 NAME = b"MIT-MAGIC-COOKIE-1"
 ACCEPTED, REFUSED = 1, 0

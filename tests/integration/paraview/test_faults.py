@@ -17,11 +17,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SIZE, SUPPORT, Run, assert_same_pictures, marked, x_servers
+from images import SIZE, assert_same_pictures
 from mpirender.movie import encode
 from mpirender.ranks.image_writer import SLOTS
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Tail
+from processes import Run, marked, x_servers
+from repository import SUPPORT
 
 KILLS = 25
 KILLS_OF_BLENDER = 5  # what it shares with ParaView was killed often enough by then

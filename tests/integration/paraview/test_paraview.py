@@ -16,12 +16,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import REPOSITORY, SIZE, SUPPORT, Run, assert_same_pictures, marked, need, pixels, x_servers
+from images import SIZE, assert_same_pictures, pixels
 from mpirender.engines.paraview import inspect
 from mpirender.job.outputs import Size
 from mpirender.launcher.environment import PACKAGES_OF_RANKS, package_folders
 from mpirender.movie import encode
 from mpirender.run_folder import journal
+from processes import Run, marked, need, x_servers
+from repository import REPOSITORY, SUPPORT
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,9 @@ from test_overrides import (  # noqa: F401
 from test_script import script, test_the_pictures_are_those_of_the_script_run_in_pvpython  # noqa: F401
 from test_sweep import test_every_combination_is_the_picture_made_by_hand  # noqa: F401
 
-from conftest import SIZE, SUPPORT, Run, assert_same_pictures
+from images import SIZE, assert_same_pictures
+from processes import Run
+from repository import SUPPORT
 from second_root import MPIRENDER, WITH_OSMESA, Root
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SCENES_OF_SECOND_ROOT, SIZE, assert_same_pictures
+from images import SIZE, assert_same_pictures
 from mpirender.run_folder import journal
-from second_root import MPIRENDER, WINDOWS, WITH_OSMESA, Root
+from second_root import MPIRENDER, SCENES_OF_SECOND_ROOT, WINDOWS, WITH_OSMESA, Root
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import SIZE, SUPPORT, Run, pixels
+from images import SIZE, pixels
 from mpirender.cli.commands import render
 from mpirender.cli.job_from_options import job_of
 from mpirender.errors import UsageError
@@ -20,6 +20,8 @@ from mpirender.movie import encode
 from mpirender.ranks import schedule
 from mpirender.run_folder import journal
 from mpirender.supervisor.retry_policy import Fate
+from processes import Run
+from repository import SUPPORT
 
 BOTH = "Both Eyes"
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import SIZE, Run, assert_same_pictures, pixels
+from images import SIZE, assert_same_pictures, pixels
 from mpirender.errors import UsageError
 from mpirender.job import sweep
 from mpirender.job.outputs import Image
@@ -22,6 +22,7 @@ from mpirender.movie import encode
 from mpirender.ranks import schedule
 from mpirender.run_folder import journal
 from mpirender.supervisor.retry_policy import Fate
+from processes import Run
 
 
 @pytest.mark.parametrize(

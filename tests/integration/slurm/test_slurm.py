@@ -18,10 +18,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conftest import REPOSITORY, SIZE, assert_same_pictures, need, pixels
+from images import SIZE, assert_same_pictures, pixels
 from mpirender.movie import encode
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Record
+from processes import need
+from repository import REPOSITORY
 from slurm_cluster import PROGRAMS, Cluster, eventually
 
 pytestmark = pytest.mark.slow
