@@ -6,10 +6,11 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol
 
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
+from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -283,11 +284,11 @@ class Engine(Protocol):
         """
         ...
 
-    def open_scene(self, scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -> Scene:  # noqa: ANN401
+    def open_scene(self, scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> Scene:
         """Load the scene that prepare() gave, so that frames come out as in the engine's own animation.
 
         Args:
-            seat: number of this rank among those on its node.
+            local_rank: number of this rank among those on its node.
             group: mpi4py communicator of the ranks that do this together, and all that they do with the scene; None for
                 a rank alone.
         """

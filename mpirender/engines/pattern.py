@@ -23,6 +23,7 @@ from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
+from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,7 +145,7 @@ def divide(group: int, rank: int) -> None:
     """Do nothing: each rank of a group paints the whole picture, and that of the leader is taken."""
 
 
-def open_scene(scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -> PatternScene:  # noqa: ANN401
+def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> PatternScene:
     """Return the pattern, ready to paint."""
     return PatternScene(_settings(scene, job.scene.name), job)
 

@@ -35,6 +35,7 @@ from mpirender.pool.pickling import Main
 from mpirender.ranks import backends
 from mpirender.ranks.log import log_of_rank
 from mpirender.ranks.mpi import check_world, end_all, enter, leave, wait_for_all
+from mpirender.system.comm import Comm
 
 POOL = "MPIRENDER_POOL"  # where to connect to, and the key; never on a command line, which others can read
 CONNECT_SECONDS = 60.0
@@ -175,7 +176,7 @@ def settle(orders: Orders) -> None:
             stream.reconfigure(line_buffering=True)  # a rank that dies has said what it has said
 
 
-def work(world: Any, line: Connection, orders: Orders, alone: int | None) -> None:  # noqa: ANN401
+def work(world: Comm, line: Connection, orders: Orders, alone: int | None) -> None:
     """Set this rank up to render, load the function, and do what is handed out until there is no more."""
     job = RenderJob.from_json(orders.job)
     with backends.chosen(world, engines.for_scene(job.scene), job, alone=alone):

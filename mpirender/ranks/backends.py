@@ -10,12 +10,13 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mpirender.engines import Ability, Engine, is_software
 from mpirender.errors import ToolMissing
 from mpirender.job.render_job import RenderJob
-from mpirender.system.xvfb import private_display, type_shared
+from mpirender.system.comm import Comm, same_node
+from mpirender.system.xvfb import private_display
 
 # By which Slurm and CUDA tell which GPUs are meant for a process, the narrowest first.
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "GPU_DEVICE_ORDINAL")
@@ -39,7 +40,7 @@ BEST_FIRST = (Kind("egl", gpu=True), Kind("osmesa"), Kind("egl", gpu=False), Kin
 
 @contextlib.contextmanager
 def chosen(
-    comm: Any,  # noqa: ANN401
+    comm: Comm,
     engine: Engine,
     job: RenderJob,
     *,
@@ -57,7 +58,7 @@ def chosen(
     if not engine.BACKENDS:
         yield None
         return
-    node = comm.Split_type(type_shared(), key=comm.rank)
+    node = same_node(comm)
     usable = agree(comm, node, engine, job)
     ability = of_rank(usable, node.rank if alone is None else alone, job, os.environ)
     os.environ.update(engine.settings(ability))
@@ -71,12 +72,7 @@ def chosen(
         yield ability
 
 
-def seat(comm: Any) -> int:  # noqa: ANN401
-    """Return the number of this rank among those of comm on its node; all of them call it."""
-    return int(comm.Split_type(type_shared(), key=comm.rank).rank)
-
-
-def agree(comm: Any, node: Any, engine: Engine, job: RenderJob) -> list[Ability]:  # noqa: ANN401
+def agree(comm: Comm, node: Comm, engine: Engine, job: RenderJob) -> list[Ability]:
     """Return what the first kind that every node can render with is on this node.
 
     Args:

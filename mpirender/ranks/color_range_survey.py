@@ -16,10 +16,11 @@ from mpirender.job.outputs import Image
 from mpirender.ranks import schedule
 from mpirender.run_folder.journal import Journal, Record
 from mpirender.system import files
+from mpirender.system.comm import Comm
 
 
 def settle(
-    comm: Any,  # noqa: ANN401 - an mpi4py communicator; mpi4py may be missing
+    comm: Comm,
     log: Journal,
     scene: engines.Scene,
     images: Sequence[Image],
@@ -56,7 +57,7 @@ def known(records: Sequence[Record], question: str) -> Ranges:
 
 
 def look(
-    comm: Any,  # noqa: ANN401
+    comm: Comm,
     log: Journal,
     scene: engines.Scene,
     wanted: Sequence[int],

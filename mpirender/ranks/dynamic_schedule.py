@@ -20,6 +20,7 @@ from mpirender.job.options import DYNAMIC
 from mpirender.job.outputs import Image
 from mpirender.ranks import schedule
 from mpirender.system import signals
+from mpirender.system.comm import Comm
 
 PLAN, ASK, PART = 1, 2, 3  # tags: what there is to do, a rank is free, what it is to do next
 SHORTEST, LONGEST = 2e-4, 2e-2  # seconds between two looks
@@ -39,15 +40,15 @@ class Crew(NamedTuple):
         part: number of this rank, or group; on the desk, how many there are.
     """
 
-    world: Any
-    everyone: Any
-    comm: Any
+    world: Comm
+    everyone: Comm
+    comm: Comm
     desk: int | None
-    group: Any
+    group: Comm | None
     part: int
 
     @classmethod
-    def of(cls, world: Any, kind: str, ranks_per_frame: int = 1) -> Crew:  # noqa: ANN401 - an mpi4py communicator
+    def of(cls, world: Comm, kind: str, ranks_per_frame: int = 1) -> Crew:
         """Divide a world, for this schedule; all its processes call it. A single rank, or group, needs no desk.
 
         Raises:
@@ -78,12 +79,12 @@ class Crew(NamedTuple):
     @property
     def follows(self) -> bool:
         """Whether this rank renders what another one takes up."""
-        return self.group is not None and not self.at_desk and bool(self.group.rank)
+        return self.group is not None and not self.at_desk and self.group.rank > 0
 
     @property
     def name(self) -> str:
         """The number of the rank among those that take up frames; the desk is counted behind all ranks."""
-        return f"{self.part:04d}-{self.group.rank}" if self.follows else f"{self.part:04d}"
+        return f"{self.part:04d}-{self.group.rank}" if self.group is not None and self.follows else f"{self.part:04d}"
 
 
 def place_of_desk(hosts: Sequence[str]) -> int:
@@ -116,7 +117,7 @@ def share(crew: Crew, images: Sequence[Image], suspects: Collection[Image], kind
 class _Mine:
     """What the desk hands to this rank."""
 
-    def __init__(self, world: Any, desk: int) -> None:  # noqa: ANN401
+    def __init__(self, world: Comm, desk: int) -> None:
         self._world, self._desk, self._over = world, desk, False
 
     def __iter__(self) -> Iterator[Image]:
@@ -140,7 +141,7 @@ def parts(images: Sequence[Image], suspects: Collection[Image]) -> list[list[Ima
     return [*(list(sizes) for _, sizes in groupby(calm, key=lambda image: image.task)), *([last] if last else [])]
 
 
-def serve(world: Any, takers: int) -> None:  # noqa: ANN401
+def serve(world: Comm, takers: int) -> None:
     """Hand out what the first rank names, until every rank knows that there is no more.
 
     Args:
@@ -164,7 +165,7 @@ def serve(world: Any, takers: int) -> None:  # noqa: ANN401
         since[rank] = now
 
 
-def receive(world: Any, source: int | None, tag: int, longest: float = LONGEST) -> tuple[Any, int]:  # noqa: ANN401
+def receive(world: Comm, source: int | None, tag: int, longest: float = LONGEST) -> tuple[Any, int]:
     """Wait for a message, asleep: MPI's own waiting would take a core; return it and the rank it is from.
 
     Args:

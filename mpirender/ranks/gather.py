@@ -20,6 +20,7 @@ from mpirender.movie.segments import Film
 from mpirender.ranks.mpi import wait_for_all
 from mpirender.run_folder.journal import Journal, Record
 from mpirender.system import files
+from mpirender.system.comm import Comm
 
 MANIFEST = "manifest.json"
 FINAL = (NoSpace, ToolMissing, ImageDamaged)  # what one encoder would meet as well
@@ -36,7 +37,7 @@ class Tried:
 
 
 def assemble(
-    comm: Any,  # noqa: ANN401 - an mpi4py communicator; mpi4py may be missing
+    comm: Comm,
     log: Journal,
     job: RenderJob,
     images: Sequence[Image],
@@ -92,7 +93,7 @@ def shortfall(
     return Stopped(f"stopped on {stopped}: {done} of {len(images)} images are done; run the same command again")
 
 
-def make_movies(comm: Any, log: Journal, job: RenderJob, frames: Sequence[int]) -> None:  # noqa: ANN401
+def make_movies(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int]) -> None:
     """Make the movies: every rank encodes a segment of each, rank 0 joins them; a short one is made by one rank.
 
     Raises:
@@ -130,7 +131,7 @@ def make_movies(comm: Any, log: Journal, job: RenderJob, frames: Sequence[int]) 
         raise next((one for one in problems if isinstance(one, NoSpace)), EncodeFailed("\n".join(map(str, problems))))
 
 
-def share_palettes(comm: Any, films: Mapping[str, Film], pieces: Sequence[Piece]) -> dict[str, Tried]:  # noqa: ANN401
+def share_palettes(comm: Comm, films: Mapping[str, Film], pieces: Sequence[Piece]) -> dict[str, Tried]:
     """Find one palette for all segments of each movie that needs one; return what went wrong, by size."""
     firsts = [piece for piece in pieces if piece.of > 1 and piece.number == 0 and films[piece.size].needs_palette]
     if not firsts:

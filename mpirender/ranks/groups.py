@@ -17,13 +17,14 @@ from mpirender.engines import Ranges, Rendered
 from mpirender.job.outputs import Output
 from mpirender.ranks.dynamic_schedule import receive
 from mpirender.system import host
+from mpirender.system.comm import Comm
 
 ORDER = 4  # tag
 SURVEY = "survey"
 LONGEST = 2e-3  # seconds between two looks of a rank that waits for its leader
 
 
-def members(group: Any, world: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - mpi4py communicators
+def members(group: Comm | None, world: Comm) -> list[dict[str, Any]]:
     """Return who follows, on the leader; nobody where there is no group. All of a group call it.
 
     Each is told by its ``world`` (number by which launchers know it), ``host`` and ``pid``.
@@ -34,7 +35,7 @@ def members(group: Any, world: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - m
     return (group.gather(me, root=0) or [])[1:]
 
 
-def follow(scene: engines.Scene, group: Any) -> None:  # noqa: ANN401
+def follow(scene: engines.Scene, group: Comm) -> None:
     """Do with a scene what the leader of the group asks for, until it has nothing more."""
     while order := receive(group, 0, ORDER, LONGEST)[0]:
         name, words, options = order
@@ -49,7 +50,7 @@ def follow(scene: engines.Scene, group: Any) -> None:  # noqa: ANN401
 class LedScene:
     """The scene of a group as its leader sees it: one like any other."""
 
-    def __init__(self, scene: engines.Scene, group: Any) -> None:  # noqa: ANN401
+    def __init__(self, scene: engines.Scene, group: Comm) -> None:
         self._scene, self._group = scene, group
         self._peak = 0
         self._others: list[Any] = []  # what the other ranks have answered last, where that is wanted

@@ -42,6 +42,7 @@ from mpirender.run_folder import journal, lock
 from mpirender.run_folder.journal import Journal, Record
 from mpirender.run_folder.restart_plan import Orders
 from mpirender.system import signals
+from mpirender.system.comm import Comm, same_node
 
 # What asks the ranks which hosts they are on, and what their answer begins with.
 TRIAL = "--trial"
@@ -142,12 +143,13 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
 
 def follow(crew: Crew, job: RenderJob) -> None:
     """Render frames together with the leader of this rank's group, until that has nothing more."""
+    assert crew.group is not None
     signals.ward_off()  # the leaders hear of signals
     groups.members(crew.group, crew.world)
     engine = engines.for_scene(job.scene)
     content, _ = crew.everyone.bcast(None, root=0)
     with backends.chosen(crew.everyone, engine, job) as ability:
-        scene = engine.open_scene(content, job, crew.group, backends.seat(crew.everyone))
+        scene = engine.open_scene(content, job, crew.group, same_node(crew.everyone).rank)
         backends.check(ability, scene.renderer, job)
         crew.everyone.allgather(scene.description)
         groups.follow(scene, crew.group)
@@ -157,7 +159,7 @@ def opened(
     crew: Crew, engine: engines.Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack
 ) -> engines.Scene:
     """Open the scene on a rank that takes up frames; those of its group wait for it until the stack ends."""
-    scene = engine.open_scene(content, job, crew.group, backends.seat(crew.everyone))
+    scene = engine.open_scene(content, job, crew.group, same_node(crew.everyone).rank)
     if crew.group is None:
         return scene
     led = LedScene(scene, crew.group)
@@ -176,7 +178,7 @@ def recorded(log: Journal) -> Iterator[None]:
 
 
 def take_orders(
-    comm: Any,  # noqa: ANN401
+    comm: Comm,
     job: RenderJob,
     run_id: str,
     stack: contextlib.ExitStack,
@@ -195,7 +197,7 @@ def take_orders(
     return comm.bcast(orders, root=0), beat
 
 
-def second_chance(comm: Any, outcomes: Mapping[Image, Record]) -> list[Image]:  # noqa: ANN401
+def second_chance(comm: Comm, outcomes: Mapping[Image, Record]) -> list[Image]:
     """Return the images to try again here: those that failed on another rank, dealt out to the ranks behind it."""
     wait_for_all(comm)
     failed = [image for image, record in outcomes.items() if record["event"] == "fail"]

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 import traceback
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from mpirender.errors import (
     EncodeFailed,
@@ -20,12 +20,13 @@ from mpirender.errors import (
     one_line,
 )
 from mpirender.ranks.log import tell
+from mpirender.system.comm import Comm
 
 # How launchers tell a process the size of the world it was started in: Open MPI; MPICH and its kin.
 WORLD_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 
 
-def enter() -> Any:  # noqa: ANN401 - an mpi4py communicator; mpi4py may be missing
+def enter() -> Comm:
     """Start MPI and return the communicator of all processes; where that is not possible say so and end."""
     try:
         from mpi4py import MPI
@@ -35,7 +36,7 @@ def enter() -> Any:  # noqa: ANN401 - an mpi4py communicator; mpi4py may be miss
     return MPI.COMM_WORLD
 
 
-def check_world(world: Any) -> None:  # noqa: ANN401
+def check_world(world: Comm) -> None:
     """Make sure that the ranks see each other.
 
     Raises:
@@ -53,14 +54,14 @@ def check_world(world: Any) -> None:  # noqa: ANN401
         )
 
 
-def wait_for_all(comm: Any) -> None:  # noqa: ANN401
+def wait_for_all(comm: Comm) -> None:
     """Wait until all ranks are here, asleep: MPI's own waiting would take a core from those that still render."""
     request = comm.Ibarrier()
     while not request.Test():
         time.sleep(0.02)
 
 
-def leave(world: Any, code: int) -> NoReturn:  # noqa: ANN401
+def leave(world: Comm, code: int) -> NoReturn:
     """End the process, when all are here, without the engine's clean-up, which would call an X server that may be gone.
 
     MPI would wait for the others, too, but awake.
@@ -74,7 +75,7 @@ def leave(world: Any, code: int) -> NoReturn:  # noqa: ANN401
     os._exit(code)
 
 
-def end_all(world: Any, error: BaseException) -> NoReturn:  # noqa: ANN401
+def end_all(world: Comm, error: BaseException) -> NoReturn:
     """Say what is wrong and end all ranks, with the exit code of the error."""
     if not isinstance(error, MpirenderError):
         traceback.print_exception(type(error), error, error.__traceback__)

@@ -15,6 +15,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Record
 from mpirender.system import files
+from mpirender.system.comm import Comm
 
 DataFiles = Sequence[tuple[str, int, int]]
 PARTS = {
@@ -69,7 +70,7 @@ def wanted(job: RenderJob, scene: Scene) -> list[Image]:
 
 
 def completed(
-    comm: Any,  # noqa: ANN401 - an mpi4py communicator; mpi4py may be missing
+    comm: Comm,
     job: RenderJob,
     images: Sequence[Image],
     records: Sequence[Record],

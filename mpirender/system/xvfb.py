@@ -16,11 +16,12 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
 from mpirender.errors import ToolMissing
 from mpirender.system import signals
 from mpirender.system.child_process import end_with_parent
+from mpirender.system.comm import Comm, same_node
 
 END = signal.SIGINT
 COOKIE_BYTES = 16
@@ -29,13 +30,13 @@ START_SECONDS = 60.0  # a loaded node may take its time; a broken server ends at
 
 
 @contextlib.contextmanager
-def private_display(comm: Any) -> Iterator[None]:  # noqa: ANN401 - an mpi4py communicator; mpi4py may be missing
+def private_display(comm: Comm) -> Iterator[None]:
     """Give every rank of comm a DISPLAY on an X server of its own node for the time of the block.
 
     Raises:
         ToolMissing: there is no Xvfb, or it does not start.
     """
-    node = comm.Split_type(type_shared(), key=comm.rank)
+    node = same_node(comm)
     server = None
     answer: tuple[str, str, bytes] | None = None
     if node.rank == 0:
@@ -55,13 +56,6 @@ def private_display(comm: Any) -> Iterator[None]:  # noqa: ANN401 - an mpi4py co
     finally:
         if server is not None:
             end(server)
-
-
-def type_shared() -> int:
-    """Return MPI_COMM_TYPE_SHARED; a function so that this module imports without MPI."""
-    from mpi4py import MPI
-
-    return int(MPI.COMM_TYPE_SHARED)
 
 
 @contextlib.contextmanager

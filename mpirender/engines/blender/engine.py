@@ -29,6 +29,7 @@ from mpirender.engines.blender.inspect import inspection_of
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.render_job import RenderJob
 from mpirender.system import apptainer, child_process
+from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
     from mpirender.engines.blender.scene import BlenderScene
@@ -249,7 +250,7 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     return json.dumps(content).encode(), [Path(path) for path in facts["files"]]
 
 
-def open_scene(scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -> BlenderScene:  # noqa: ANN401
+def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> BlenderScene:
     """Open the file in this rank; no first render is needed, frames do not depend on it.
 
     Raises:
@@ -261,7 +262,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -
     with job.scene.open("rb") as file:
         if _digest(file) != json.loads(scene)["digest"]:
             raise UsageError(f"{job.scene.name}: has changed since the run began, or is another file on this node")
-    return BlenderScene(opened(job), job, seat)
+    return BlenderScene(opened(job), job, local_rank)
 
 
 def _digest(file: Any) -> str:  # noqa: ANN401 - a binary file

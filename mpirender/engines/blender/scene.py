@@ -84,11 +84,11 @@ def _shown(bpy: Any, name: str) -> Any:  # noqa: ANN401
 class BlenderScene(Independent):
     """The scene of an open file."""
 
-    def __init__(self, bpy: Any, job: RenderJob, seat: int) -> None:  # noqa: ANN401
+    def __init__(self, bpy: Any, job: RenderJob, local_rank: int) -> None:  # noqa: ANN401
         """Set it up as the job asks.
 
         Args:
-            seat: number of this rank among those on its node.
+            local_rank: number of this rank among those on its node.
         """
         self._bpy, self._job = bpy, job
         self._scene = _shown(bpy, job.scene_name) if job.scene_name else bpy.context.scene
@@ -107,7 +107,7 @@ class BlenderScene(Independent):
         self._region = bool(about["region"])
         self._as_asked()
         self._plain = self._format()
-        self.renderer = self._renderer(seat)
+        self.renderer = self._renderer(local_rank)
         self.description = f"Blender {self.version}, {inspect.TITLES[inspect.engine_of(about, job)]}, {self.renderer}"
         self.complaints: list[str] = _take_errors()
 
@@ -200,7 +200,7 @@ class BlenderScene(Independent):
         self._scene.render.use_file_extension = False
         return plain
 
-    def _renderer(self, seat: int) -> str:
+    def _renderer(self, local_rank: int) -> str:
         """Choose the device; return what people call it.
 
         Raises:
@@ -214,13 +214,13 @@ class BlenderScene(Independent):
                 "Debian, Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
             )
         if cycles:
-            return self._device(seat)
+            return self._device(local_rank)
         import gpu
 
         self._render(PROBE_SIDE, PROBE_SIDE)  # there is no context before
         return str(gpu.platform.renderer_get())
 
-    def _device(self, seat: int) -> str:
+    def _device(self, local_rank: int) -> str:
         """Choose the device that Cycles renders with; return its name.
 
         Raises:
@@ -233,7 +233,7 @@ class BlenderScene(Independent):
             gpus = list(query.devices(self._bpy, kind))
             if not gpus:
                 continue
-            chosen = gpus[seat % len(gpus)]
+            chosen = gpus[local_rank % len(gpus)]
             preferences = self._bpy.context.preferences.addons["cycles"].preferences
             for device in preferences.devices:
                 device.use = device == chosen

@@ -27,6 +27,7 @@ from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.system import apptainer, signals
+from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
     from mpirender.engines.paraview.scene import Target
@@ -184,7 +185,7 @@ def divide(group: int, rank: int) -> None:
     _kept.append(part)
 
 
-def open_scene(scene: bytes, job: RenderJob, group: Any = None, seat: int = 0) -> ParaViewScene:  # noqa: ANN401
+def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> ParaViewScene:
     """Load a prepared state from memory, or run a script, and render once.
 
     Without that first render the first frame of each process differs from ParaView's own: labels of axes settle in it.

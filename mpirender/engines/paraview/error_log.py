@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from mpirender.system.comm import Comm
+
 # Errors that cannot change a pixel, with the reason; they are given as warnings.
 HARMLESS = (
     # A kind of extractor that this ParaView lacks (a state of 6.1 with its VTKHDF extractor, opened in 5.11). They draw
@@ -36,7 +38,7 @@ class ErrorLog:
     The ranks of a group ask it at the same time, and get the same answer: they must go the same way.
     """
 
-    def __init__(self, group: Any = None) -> None:  # noqa: ANN401
+    def __init__(self, group: Comm | None = None) -> None:
         """Begin to listen.
 
         Args:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from mpirender.engines.base import Numbers
 from mpirender.engines.paraview.measure_spec import GROUP, Measure, parse
 from mpirender.errors import UsageError
+from mpirender.system.comm import Comm
 from mpirender.system.text import near, some
 
 # Associations of vtkDataObject in which an array is looked for, in this order: points, cells, rows of a table, fields.
@@ -37,7 +38,7 @@ class Content(NamedTuple):
 class Meter:
     """Measures the data at the time that the scene is at; nothing of it is registered or shown."""
 
-    def __init__(self, texts: Sequence[str], group: Any = None) -> None:  # noqa: ANN401
+    def __init__(self, texts: Sequence[str], group: Comm | None = None) -> None:
         """Find the sources, and put an IntegrateVariables of our own behind those that are integrated.
 
         Args:

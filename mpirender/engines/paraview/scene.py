@@ -13,6 +13,7 @@ from mpirender.engines.paraview import color_maps, color_range, order_trial, sce
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.job.outputs import EYES, Output
 from mpirender.job.render_job import RenderJob
+from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +110,7 @@ class ParaViewScene:
         self._suspect = _doubtful(errors)
         return Rendered(errors, picture, measured=measured)
 
-    def measure(self, texts: Sequence[str], group: Any) -> None:  # noqa: ANN401
+    def measure(self, texts: Sequence[str], group: Comm | None) -> None:
         """Measure the data of every frame from now on.
 
         Args:
