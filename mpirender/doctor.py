@@ -42,7 +42,7 @@ def checks(job: RenderJob) -> Iterator[Check]:
 
 def engine_checks(job: RenderJob) -> Iterator[Check]:
     """Look at every engine; where one is whole the others may be missing."""
-    found = [engines.get(name).checks(job) for name in dict.fromkeys(engines.SUFFIXES.values())]
+    found = [engines.get(name).checks(job.programs) for name in dict.fromkeys(engines.SUFFIXES.values())]
     whole = any(checks and all(check.ok or not check.required for check in checks) for checks in found)
     for check in (check for checks in found for check in checks):
         yield replace(check, required=check.required and not whole)

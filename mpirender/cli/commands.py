@@ -153,7 +153,7 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
 
     job = job_of(options)
     preflight.inspect(job)  # a wrong file is told at once; the version takes a second
-    read_by = for_scene(job.scene).version(job)
+    read_by = for_scene(job.scene).version(job.programs)
     inspection = preflight.inspect(job, read_by)
     inspection = dataclasses.replace(inspection, advice=(*inspection.advice, *memory_estimate.advice(inspection)))
     if as_json:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol
 
 from mpirender.job.outputs import Output
+from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.system.comm import Comm
 
@@ -221,7 +222,7 @@ class Engine(Protocol):
     OPTIONS: Collection[str]  # which of the job's OF_ENGINES it takes
     SCENES: str  # what it renders, for people: "ParaView states"
 
-    def command(self, job: RenderJob) -> list[str]:
+    def command(self, programs: Programs) -> list[str]:
         """Return the program that runs a rank (``[pvbatch, --no-mpi]``), before ``-m mpirender.ranks``.
 
         Where ranks share a frame it is one whose ranks can (``[pvbatch, --sym]``).
@@ -231,7 +232,7 @@ class Engine(Protocol):
         """
         ...
 
-    def verify(self, job: RenderJob, *, afresh: bool = False) -> None:
+    def verify(self, programs: Programs, *, afresh: bool = False) -> None:
         """Make sure that this program is what it should be.
 
         Args:
@@ -242,7 +243,7 @@ class Engine(Protocol):
         """
         ...
 
-    def mpiexec(self, job: RenderJob) -> str | None:
+    def mpiexec(self, programs: Programs) -> str | None:
         """Return the mpiexec that came along with the program, None where there is no such thing."""
         ...
 
@@ -254,7 +255,7 @@ class Engine(Protocol):
         """
         ...
 
-    def version(self, job: RenderJob) -> str:
+    def version(self, programs: Programs) -> str:
         """Return the version of the program that would render, empty when there is none."""
         ...
 
@@ -268,7 +269,7 @@ class Engine(Protocol):
 
     BACKENDS: Sequence[str]  # the window backends that its scenes may be rendered with; none if it opens no window
 
-    def abilities(self, job: RenderJob, backend: str) -> Sequence[Ability]:
+    def abilities(self, programs: Programs, backend: str) -> Sequence[Ability]:
         """Return what can be rendered with a backend on this machine, device by device; remembered for a while."""
         ...
 
@@ -294,6 +295,6 @@ class Engine(Protocol):
         """
         ...
 
-    def checks(self, job: RenderJob) -> Sequence[Check]:
+    def checks(self, programs: Programs) -> Sequence[Check]:
         """Say what doctor should show for this engine."""
         ...

@@ -22,6 +22,7 @@ from mpirender.engines.base import Ability, Check, DataFile, Independent, Inspec
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Output
+from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.system.comm import Comm
 
@@ -69,26 +70,26 @@ SEGMENTS = (
 )
 
 
-def command(job: RenderJob) -> list[str]:
+def command(programs: Programs) -> list[str]:
     """Return the user's own Python, or that of the container: nothing else is needed."""
-    return ["python3"] if job.container else [sys.executable]
+    return ["python3"] if programs.container else [sys.executable]
 
 
-def verify(job: RenderJob, *, afresh: bool = False) -> None:
+def verify(programs: Programs, *, afresh: bool = False) -> None:
     """Find nothing wrong with the Python that runs this."""
 
 
-def mpiexec(job: RenderJob) -> str | None:
+def mpiexec(programs: Programs) -> str | None:
     """Return nothing: Python brings no MPI along."""
     return None
 
 
-def version(job: RenderJob) -> str:
+def version(programs: Programs) -> str:
     """Return the version of the pattern."""
     return "1"
 
 
-def abilities(job: RenderJob, backend: str) -> Sequence[Ability]:
+def abilities(programs: Programs, backend: str) -> Sequence[Ability]:
     """Return nothing: numpy paints the pictures."""
     return ()
 
@@ -136,7 +137,7 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     )  # fmt: skip
 
 
-def checks(job: RenderJob) -> Sequence[Check]:
+def checks(programs: Programs) -> Sequence[Check]:
     """Return nothing: the pattern needs nothing that mpirender itself does not."""
     return ()
 

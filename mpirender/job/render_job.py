@@ -15,6 +15,7 @@ from mpirender.job import frames as framesets
 from mpirender.job import options, outputs, sweep
 from mpirender.job.options import AUTO, BOTH_EYES, DEFAULT_RATE, DEFAULT_SIZE, FONT_SCALINGS, STEREO_MODES, option
 from mpirender.job.outputs import Image, Output, Size
+from mpirender.job.programs import Programs
 from mpirender.job.sweep import Variant
 
 # Options that are given again for more than one.
@@ -187,9 +188,9 @@ class RenderJob:
         return Fraction(self.frame_rate or DEFAULT_RATE)
 
     @property
-    def gpu_numbers(self) -> tuple[int, ...]:
-        """The EGL devices that were asked for, in order; empty for none."""
-        return tuple(map(int, self.gpus.split(","))) if self.gpus not in (None, "none") else ()
+    def programs(self) -> Programs:
+        """The programs that run the ranks, and the hardware they render on."""
+        return Programs(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Programs)})
 
     @property
     def folder(self) -> Path:

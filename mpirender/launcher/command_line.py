@@ -27,7 +27,7 @@ def mpiexec(job: RenderJob) -> str:
     Raises:
         ToolMissing: there is none.
     """
-    asked = job.mpiexec or engines.for_scene(job.scene).mpiexec(job) or "mpiexec"
+    asked = job.mpiexec or engines.for_scene(job.scene).mpiexec(job.programs) or "mpiexec"
     found = shutil.which(asked)
     if found is None:
         raise ToolMissing(f"{asked} is not found; {MPIEXEC_CURE}")
@@ -52,7 +52,8 @@ def program(job: RenderJob, files: Iterable[Path] = ()) -> list[str]:
     Raises:
         ToolMissing: it is not there.
     """
-    return [*apptainer.words(job, files), *engines.for_scene(job.scene).command(job)]
+    folders = [job.scene.parent, job.output, *(file.parent for file in files)]
+    return [*apptainer.words(job.container, folders), *engines.for_scene(job.scene).command(job.programs)]
 
 
 def known_by(job: RenderJob) -> list[str]:

@@ -128,7 +128,7 @@ def checked(
     suffix = next(suffix for suffix, name in engines.SUFFIXES.items() if name == engine)
     together = options["launcher"] != "none"
     job = RenderJob(Path.cwd() / f"pool{suffix}", ranks=ranks if together else None, **options)
-    problems = [preflight.launcher_problem(job, os.environ) if together else "", apptainer.problem(job)]
+    problems = [preflight.launcher_problem(job, os.environ) if together else "", apptainer.problem(job.container)]
     if any(problems):
         raise UsageError(list(filter(None, problems)))
     missing = preflight.missing_tools(job)

@@ -179,7 +179,7 @@ def settle(orders: Orders) -> None:
 def work(world: Comm, line: Connection, orders: Orders, alone: int | None) -> None:
     """Set this rank up to render, load the function, and do what is handed out until there is no more."""
     job = RenderJob.from_json(orders.job)
-    with backends.chosen(world, engines.for_scene(job.scene), job, alone=alone):
+    with backends.chosen(world, engines.for_scene(job.scene), job.programs, alone=alone):
         function, ready = loaded(orders)
         say(line, ready)
         while (task := heard(line)) is not None:

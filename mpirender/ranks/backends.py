@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mpirender.engines import Ability, Engine, is_software
 from mpirender.errors import ToolMissing
-from mpirender.job.render_job import RenderJob
+from mpirender.job.programs import Programs
 from mpirender.system.comm import Comm, same_node
 from mpirender.system.xvfb import private_display
 
@@ -42,7 +42,7 @@ BEST_FIRST = (Kind("egl", gpu=True), Kind("osmesa"), Kind("egl", gpu=False), Kin
 def chosen(
     comm: Comm,
     engine: Engine,
-    job: RenderJob,
+    programs: Programs,
     *,
     alone: int | None = None,
 ) -> Iterator[Ability | None]:
@@ -59,20 +59,20 @@ def chosen(
         yield None
         return
     node = same_node(comm)
-    usable = agree(comm, node, engine, job)
-    ability = of_rank(usable, node.rank if alone is None else alone, job, os.environ)
+    usable = agree(comm, node, engine, programs)
+    ability = of_rank(usable, node.rank if alone is None else alone, programs, os.environ)
     os.environ.update(engine.settings(ability))
     with contextlib.ExitStack() as stack:
         if ability.backend != "glx":
             os.environ.pop("DISPLAY", None)  # some windows look for it all the same
-        elif job.display:
-            os.environ["DISPLAY"] = job.display
+        elif programs.display:
+            os.environ["DISPLAY"] = programs.display
         else:
             stack.enter_context(private_display(comm))
         yield ability
 
 
-def agree(comm: Comm, node: Comm, engine: Engine, job: RenderJob) -> list[Ability]:
+def agree(comm: Comm, node: Comm, engine: Engine, programs: Programs) -> list[Ability]:
     """Return what the first kind that every node can render with is on this node.
 
     Args:
@@ -85,39 +85,40 @@ def agree(comm: Comm, node: Comm, engine: Engine, job: RenderJob) -> list[Abilit
     environ = comm.bcast(told_by_slurm, root=0)
     problems: list[tuple[str, bool]] = []
     asked: dict[str, Sequence[Ability]] = {}
-    for kind in candidates(job, environ):
+    for kind in candidates(programs, environ):
         if kind.backend not in asked:
-            found = engine.abilities(job, kind.backend) if node.rank == 0 else ()
+            found = engine.abilities(programs, kind.backend) if node.rank == 0 else ()
             asked[kind.backend] = node.bcast(found, root=0)
-        usable, problem = fitting(kind, asked[kind.backend], job)
+        usable, problem = fitting(kind, asked[kind.backend], programs)
         mine = (socket.gethostname(), problem, all(one.never for one in asked[kind.backend]))
         told = sorted(set(comm.allgather(mine)))
         if not any(problem for _, problem, _ in told):
             return usable
         problems += [(f"{host}, {kind.backend}: {problem}", never) for host, problem, never in told if problem]
-    raise ToolMissing(refusal(job, problems, environ))
+    raise ToolMissing(refusal(programs, problems, environ))
 
 
-def candidates(job: RenderJob, environ: Mapping[str, str]) -> list[Kind]:
+def candidates(programs: Programs, environ: Mapping[str, str]) -> list[Kind]:
     """Return the kinds that a job may be rendered with, the best first.
 
     A GPU that was asked for, by ``--gpus`` or of Slurm, is not silently replaced by the CPU.
     """
-    kinds = [kind for kind in BEST_FIRST if job.backend in ("auto", kind.backend)]
-    if job.gpus == "none":
+    kinds = [kind for kind in BEST_FIRST if programs.backend in ("auto", kind.backend)]
+    if programs.gpus == "none":
         return [kind for kind in kinds if not kind.gpu]
-    return [kind for kind in kinds if kind.gpu] if wants_gpu(job, environ) and not job.allow_software else kinds
+    gpu_only = wants_gpu(programs, environ) and not programs.allow_software
+    return [kind for kind in kinds if kind.gpu or not gpu_only]
 
 
-def wants_gpu(job: RenderJob, environ: Mapping[str, str]) -> bool:
+def wants_gpu(programs: Programs, environ: Mapping[str, str]) -> bool:
     """Say whether a GPU was asked for: by ``--gpus``, or of Slurm where nothing else was named."""
-    if job.gpus is not None:
-        return job.gpus != "none"
+    if programs.gpus is not None:
+        return programs.gpus != "none"
     granted = any(environ.get(name) for name in GRANTED) or environ.get(HOW_MANY, "0") != "0"
-    return granted and job.backend in ("auto", "egl")
+    return granted and programs.backend in ("auto", "egl")
 
 
-def fitting(kind: Kind, found: Sequence[Ability], job: RenderJob) -> tuple[list[Ability], str]:
+def fitting(kind: Kind, found: Sequence[Ability], programs: Programs) -> tuple[list[Ability], str]:
     """Return those of the abilities of a node that are of a kind, or why there is none.
 
     Args:
@@ -127,7 +128,7 @@ def fitting(kind: Kind, found: Sequence[Ability], job: RenderJob) -> tuple[list[
     usable = {one.device: one for one in good if kind.gpu is None or one.software != kind.gpu}
     if not good:
         return [], next((one.problem for one in found), "not possible")
-    wished = job.gpu_numbers if kind.gpu else ()
+    wished = programs.gpu_numbers if kind.gpu else ()
     lacking = [number for number in wished if number not in usable]
     if lacking or not usable:
         here = ", ".join(f"device {one.device} is {one.renderer}" for one in good)
@@ -136,7 +137,7 @@ def fitting(kind: Kind, found: Sequence[Ability], job: RenderJob) -> tuple[list[
     return [usable[number] for number in wished] or list(usable.values()), ""
 
 
-def of_rank(usable: Sequence[Ability], local_rank: int, job: RenderJob, environ: Mapping[str, str]) -> Ability:
+def of_rank(usable: Sequence[Ability], local_rank: int, programs: Programs, environ: Mapping[str, str]) -> Ability:
     """Return the ability of a rank: the devices go round among the ranks of a node.
 
     Args:
@@ -145,7 +146,7 @@ def of_rank(usable: Sequence[Ability], local_rank: int, job: RenderJob, environ:
     """
     if len(usable) == 1 or usable[0].software:
         return usable[0]
-    mine = usable if job.gpus else [usable[place] for place in visible(len(usable), environ)]
+    mine = usable if programs.gpus else [usable[place] for place in visible(len(usable), environ)]
     return mine[local_rank % len(mine)]
 
 
@@ -165,7 +166,7 @@ def visible(count: int, environ: Mapping[str, str]) -> list[int]:
     return list(dict.fromkeys(map(int, words)))
 
 
-def refusal(job: RenderJob, problems: Sequence[tuple[str, bool]], environ: Mapping[str, str]) -> str:
+def refusal(programs: Programs, problems: Sequence[tuple[str, bool]], environ: Mapping[str, str]) -> str:
     """Say in a line why nothing can be rendered.
 
     Args:
@@ -174,17 +175,17 @@ def refusal(job: RenderJob, problems: Sequence[tuple[str, bool]], environ: Mappi
     """
     worth = [text for text, never in problems if not never] or [text for text, _ in problems]
     reasons = " | ".join(dict.fromkeys(worth))
-    cure = f"; {ALLOW} renders on the CPU all the same" if wants_gpu(job, environ) else ""
-    if job.gpu_numbers:
-        return f"--gpus {job.gpus} is not possible; {reasons}{cure}"
+    cure = f"; {ALLOW} renders on the CPU all the same" if wants_gpu(programs, environ) else ""
+    if programs.gpu_numbers:
+        return f"--gpus {programs.gpus} is not possible; {reasons}{cure}"
     if cure:
         return f"Slurm gave this job GPUs, and ParaView can render on none; {reasons}{cure}"
-    if job.backend == "auto":
+    if programs.backend == "auto":
         return f"there is nothing that ParaView can render with; {reasons}"
-    return f"--backend {job.backend} is not possible; {reasons}"
+    return f"--backend {programs.backend} is not possible; {reasons}"
 
 
-def check(ability: Ability | None, renderer: str, job: RenderJob) -> None:
+def check(ability: Ability | None, renderer: str, programs: Programs) -> None:
     """Make sure that a rank got the GPU that it was to render on.
 
     Args:
@@ -193,7 +194,7 @@ def check(ability: Ability | None, renderer: str, job: RenderJob) -> None:
     Raises:
         ToolMissing: the CPU renders instead.
     """
-    if ability is None or ability.software or not is_software(renderer) or job.allow_software:
+    if ability is None or ability.software or not is_software(renderer) or programs.allow_software:
         return
     where = f"EGL device {ability.device}" if ability.device is not None else ability.backend
     raise ToolMissing(

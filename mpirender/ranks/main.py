@@ -106,12 +106,12 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
         engine = engines.for_scene(job.scene)
         content, data = crew.everyone.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
         log.write("phase", phase="backend")
-        ability = stack.enter_context(backends.chosen(crew.everyone, engine, job))
+        ability = stack.enter_context(backends.chosen(crew.everyone, engine, job.programs))
         log.write("phase", phase="load")
         scene = opened(crew, engine, content, job, stack)
         about = roster.entry(ability, scene.renderer, [follower["host"] for follower in followers])
         log.write("phase", phase="opened", description=scene.description, **about)
-        backends.check(ability, scene.renderer, job)
+        backends.check(ability, scene.renderer, job.programs)
         check_complaints(log, job, scene)
         with_what = sorted(set(crew.everyone.allgather(scene.description)))
         images = comm.bcast(resume.wanted(job, scene) if comm.rank == 0 else None, root=0)
@@ -148,9 +148,9 @@ def follow(crew: Crew, job: RenderJob) -> None:
     groups.members(crew.group, crew.world)
     engine = engines.for_scene(job.scene)
     content, _ = crew.everyone.bcast(None, root=0)
-    with backends.chosen(crew.everyone, engine, job) as ability:
+    with backends.chosen(crew.everyone, engine, job.programs) as ability:
         scene = engine.open_scene(content, job, crew.group, same_node(crew.everyone).rank)
-        backends.check(ability, scene.renderer, job)
+        backends.check(ability, scene.renderer, job.programs)
         crew.everyone.allgather(scene.description)
         groups.follow(scene, crew.group)
 

@@ -42,7 +42,7 @@ def check(job: RenderJob, *, tools: bool = True) -> Inspection:
     except UsageError as error:
         mistakes += error.mistakes
     mistakes += filter(None, [output_problem(job.output)])
-    mistakes += filter(None, [launcher_problem(job, os.environ), apptainer.problem(job)] if tools else [])
+    mistakes += filter(None, [launcher_problem(job, os.environ), apptainer.problem(job.container)] if tools else [])
     missing = missing_tools(job) if tools and inspection is not None else []
     if mistakes:
         raise UsageError([*mistakes, *missing])
@@ -143,10 +143,11 @@ def missing_tools(job: RenderJob) -> list[str]:
     """Name the programs that a launch needs and that are not there; in an allocation srun will do, too."""
     missing: list[str] = []
     needed = job.launcher == "mpiexec" or (job.launcher == "auto" and "SLURM_JOB_ID" not in os.environ)
-    looks: list[Callable[[RenderJob], object]] = [command_line.mpiexec] if needed or job.mpiexec else []
-    for look in (*looks, engines.for_scene(job.scene).verify):
+    looks: list[Callable[[], object]] = [lambda: command_line.mpiexec(job)] if needed or job.mpiexec else []
+    looks.append(lambda: engines.for_scene(job.scene).verify(job.programs))
+    for look in looks:
         try:
-            look(job)
+            look()
         except MpirenderError as error:
             missing.append(str(error))
     return missing

@@ -203,7 +203,7 @@ class Run:
         if error is not None:
             raise error
         if not flight.pids:  # it may not be what it was when it was asked last
-            engines.for_scene(self.job.scene).verify(self.job, afresh=True)
+            engines.for_scene(self.job.scene).verify(self.job.programs, afresh=True)
         end = self._call_the_roll(end, stop)
         if stop.asked:
             raise self._stopped(stop)

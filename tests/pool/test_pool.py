@@ -428,11 +428,11 @@ from types import SimpleNamespace
 from mpi4py import MPI
 from mpirender.ranks import backends
 from mpirender.engines import Ability
-from mpirender.job.render_job import RenderJob
+from mpirender.job.programs import Programs
 gpus = [Ability("egl", device, "NVIDIA H100") for device in (0, 1)]
 engine = SimpleNamespace(BACKENDS=("egl",), abilities=lambda job, backend: gpus, settings=lambda ability: {})
 for alone in (0, 1, 2, None):
-    with backends.chosen(MPI.COMM_WORLD, engine, RenderJob("x.pattern"), alone=alone) as ability:
+    with backends.chosen(MPI.COMM_WORLD, engine, Programs(), alone=alone) as ability:
         print(ability.device)
 """
 

@@ -14,7 +14,7 @@ from mpirender.engines import Ability, probe_cache
 from mpirender.engines.paraview import backends as paraview_backends
 from mpirender.engines.paraview.backend_probe import SAYS
 from mpirender.errors import ToolMissing
-from mpirender.job.render_job import RenderJob
+from mpirender.job.programs import Programs
 from mpirender.monitor import rank_table
 from mpirender.ranks import backends
 from mpirender.ranks.backends import Kind
@@ -24,8 +24,8 @@ CPU = "llvmpipe (LLVM 15.0.6, 256 bits)"
 SLURM = {"SLURM_JOB_GPUS": "0"}
 
 
-def job(**options: object) -> RenderJob:
-    return RenderJob("x.pattern", **options)
+def job(**options: object) -> Programs:
+    return Programs(**options)
 
 
 def gpus(count: int) -> list[Ability]:

@@ -27,6 +27,7 @@ from mpirender.engines import probe_cache
 from mpirender.engines.base import Ability, Check, Inspection
 from mpirender.engines.blender.inspect import inspection_of
 from mpirender.errors import ToolMissing, UsageError, one_line
+from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.system import apptainer, child_process
 from mpirender.system.comm import Comm
@@ -57,14 +58,14 @@ BEGINNINGS = (b"BLENDER", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # plain, or compres
 CONTENT = b"{"  # what prepare() makes of a file begins so
 
 
-def command(job: RenderJob) -> list[str]:
+def command(programs: Programs) -> list[str]:
     """Return what runs Python with bpy in it, or inside a Blender program.
 
     Raises:
         ToolMissing: there is none.
     """
-    asked = job.blender or os.environ.get("MPIRENDER_BLENDER", "")
-    if job.container:
+    asked = programs.blender or os.environ.get("MPIRENDER_BLENDER", "")
+    if programs.container:
         return _words(asked or "python3")
     if not asked and importlib.util.find_spec("bpy") is not None:
         return [sys.executable]
@@ -78,29 +79,29 @@ def _words(program: str) -> list[str]:
     return [program] if Path(program).name.startswith("python") else [program, *PROGRAM]
 
 
-def verify(job: RenderJob, *, afresh: bool = False) -> None:
+def verify(programs: Programs, *, afresh: bool = False) -> None:
     """Make sure that Blender is there and loads; its answer is remembered, but for one in a container.
 
     Raises:
         ToolMissing: it does not.
     """
-    _about(job, afresh=afresh)
+    _about(programs, afresh=afresh)
 
 
-def mpiexec(job: RenderJob) -> str | None:
+def mpiexec(programs: Programs) -> str | None:
     """Return nothing: Blender brings no MPI along."""
     return None
 
 
-def version(job: RenderJob) -> str:
+def version(programs: Programs) -> str:
     """Return its version (``4.5.15 LTS``), empty when there is none."""
     try:
-        return str(_about(job)["version"])
+        return str(_about(programs)["version"])
     except ToolMissing:
         return ""
 
 
-def abilities(job: RenderJob, backend: str) -> Sequence[Ability]:
+def abilities(programs: Programs, backend: str) -> Sequence[Ability]:
     """Return nothing: there are no backends to choose from."""
     return ()
 
@@ -114,29 +115,24 @@ def divide(group: int, rank: int) -> None:
     """Do nothing: Blender renders a frame in one process."""
 
 
-def _about(job: RenderJob, *, afresh: bool = False) -> dict[str, Any]:
+def _about(programs: Programs, *, afresh: bool = False) -> dict[str, Any]:
     """Return what Blender says of itself.
 
     Raises:
         ToolMissing: it does not, or there is none.
     """
-    program = command(job)
+    program = command(programs)
     own = importlib.metadata.version("bpy") if program == [sys.executable] else ""
-    place = None if job.container else probe_cache.place_of([program[0]], f"what Blender is, bpy {own}")
+    place = None if programs.container else probe_cache.place_of([program[0]], f"what Blender is, bpy {own}")
     if place is not None and not afresh and (known := probe_cache.recall(place)):
         return dict(known)
     try:
-        about = _ask(_program(job))
+        about = _ask([*apptainer.words(programs.container), *program])
     except UsageError as error:
         raise ToolMissing(f"{program[0]} does not say that it is Blender ({error}); {CURE}") from None
     if place is not None:
         probe_cache.keep(place, about)
     return about
-
-
-def _program(job: RenderJob) -> list[str]:
-    """Return what runs Blender's Python, in a container where the job has one."""
-    return [*apptainer.words(job), *command(job)]
 
 
 def _ask(program: Sequence[str], *words: str) -> dict[str, Any]:
@@ -204,9 +200,12 @@ def _look(scene: bytes, job: RenderJob) -> dict[str, Any]:
     check_beginning(scene, job)
     words = [str(job.scene), *(["--scripts"] if job.allow_scripts else [])]
     try:
-        return dict(json.loads(_looked(tuple(_program(job)), job.scene.stat().st_mtime_ns, *words)))
+        program = [*apptainer.words(job.container, [job.scene.parent]), *command(job.programs)]
+        return dict(json.loads(_looked(tuple(program), job.scene.stat().st_mtime_ns, *words)))
     except UsageError as error:
-        mine = [int(part) for part in str(_about(job)["version"]).split(".")[:2]]  # or this raises: it is no Blender
+        mine = [
+            int(part) for part in str(_about(job.programs)["version"]).split(".")[:2]
+        ]  # or this raises: it is no Blender
         by = re.match(rb"BLENDER(?:[-_][vV](\d)(\d\d)|\d\d-\d\dv(\d\d)(\d\d))", scene)  # unless compressed
         saved = [int(part) for part in by.groups() if part] if by else []
         newer = f"it was saved by Blender {'.'.join(map(str, saved))}: take that, or a newer one"
@@ -272,16 +271,16 @@ def _digest(file: Any) -> str:  # noqa: ANN401 - a binary file
     return digest.hexdigest()
 
 
-def checks(job: RenderJob) -> Sequence[Check]:
+def checks(programs: Programs) -> Sequence[Check]:
     """Look for Blender, and ask it what it can render with here."""
     try:
-        about = _about(job, afresh=True)
+        about = _about(programs, afresh=True)
     except ToolMissing as error:
         what, _, cure = str(error).partition("; ")
         return (Check("blender", False, what, cure),)
     gpus = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in about["gpus"].items())
     return (
-        Check("blender", True, f"{command(job)[0]}, Blender {about['version']}"),
+        Check("blender", True, f"{command(programs)[0]}, Blender {about['version']}"),
         Check("cycles", True, gpus or "on the CPU", required=False),
         Check(
             "eevee", about["egl"], "through EGL" if about["egl"] else "EEVEE and Workbench need libEGL.so.1",

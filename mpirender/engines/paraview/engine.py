@@ -25,6 +25,7 @@ from mpirender.engines.paraview.scene import ParaViewScene
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.outputs import Output
+from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.system import apptainer, signals
 from mpirender.system.comm import Comm
@@ -48,7 +49,7 @@ CURE = (
 )
 
 
-def command(job: RenderJob) -> list[str]:
+def command(programs: Programs) -> list[str]:
     """Return pvbatch, each rank a ParaView of its own (``--no-mpi``); in a container it is the one in there.
 
     Where ranks share a frame all of them run the same program (``--sym``), and are divided into groups in there.
@@ -56,10 +57,10 @@ def command(job: RenderJob) -> list[str]:
     Raises:
         ToolMissing: there is no such program.
     """
-    mode = "--no-mpi" if job.ranks_per_frame == 1 else "--sym"
-    if job.container:
-        return [job.pvbatch or "pvbatch", mode]
-    asked = job.pvbatch or os.environ.get("MPIRENDER_PVBATCH") or "pvbatch"
+    mode = "--no-mpi" if programs.ranks_per_frame == 1 else "--sym"
+    if programs.container:
+        return [programs.pvbatch or "pvbatch", mode]
+    asked = programs.pvbatch or os.environ.get("MPIRENDER_PVBATCH") or "pvbatch"
     found = shutil.which(asked)
     if found is None:
         raise ToolMissing(
@@ -68,39 +69,39 @@ def command(job: RenderJob) -> list[str]:
     return [found, mode]
 
 
-def verify(job: RenderJob, *, afresh: bool = False) -> None:
+def verify(programs: Programs, *, afresh: bool = False) -> None:
     """Make sure that pvbatch is there, and is pvbatch; its answer is remembered, but for one in a container.
 
     Raises:
         ToolMissing: it is not.
     """
-    program = [*apptainer.words(job), command(job)[0]]
-    place = None if job.container else probe_cache.place_of(program, "version")
+    program = [*apptainer.words(programs.container), command(programs)[0]]
+    place = None if programs.container else probe_cache.place_of(program, "version")
     if place is not None and not afresh and probe_cache.recall(place):
         return
-    found, words = version(job), shlex.join(program)
+    found, words = version(programs), shlex.join(program)
     if not found:
         raise ToolMissing(f"{words} does not say that it is ParaView; see what it says: {words} --version; {CURE}")
     if place is not None:
         probe_cache.keep(place, found)
 
 
-def mpiexec(job: RenderJob) -> str | None:
+def mpiexec(programs: Programs) -> str | None:
     """Return the mpiexec that stands beside pvbatch: Kitware's binaries bring their own MPI along."""
-    if job.container:
+    if programs.container:
         return None
     try:
-        program = Path(command(job)[0])
+        program = Path(command(programs)[0])
     except ToolMissing:
         return None
     beside = (program.resolve().with_name("mpiexec"), program.with_name("mpiexec"))
     return next((str(path) for path in beside if os.access(path, os.X_OK)), None)
 
 
-def version(job: RenderJob) -> str:
+def version(programs: Programs) -> str:
     """Return what pvbatch says of itself (``5.11.0``), empty when it is not there or says nothing of the kind."""
     try:
-        question = [*apptainer.words(job), command(job)[0], "--no-mpi", "--version"]
+        question = [*apptainer.words(programs.container), command(programs)[0], "--no-mpi", "--version"]
         for _ in range(2):  # it may be killed along with others, which says nothing of it
             answer = subprocess.run(
                 question, capture_output=True, text=True, timeout=60, check=False,
@@ -135,11 +136,11 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     return content, [Path(file.path) for file in files]
 
 
-def checks(job: RenderJob) -> Sequence[Check]:
+def checks(programs: Programs) -> Sequence[Check]:
     """Look for pvbatch, and ask it what it can render with here."""
-    found = version(job)
+    found = version(programs)
     try:
-        program = [*apptainer.words(job), command(job)[0]]
+        program = [*apptainer.words(programs.container), command(programs)[0]]
     except ToolMissing:
         return (Check("pvbatch", False, "not found", CURE),)
     if not found:
@@ -165,10 +166,10 @@ def _check_of(ability: Ability) -> Check:
     return Check(ability.backend, not problem, found, cure, required=False)
 
 
-def abilities(job: RenderJob, backend: str) -> Sequence[Ability]:
+def abilities(programs: Programs, backend: str) -> Sequence[Ability]:
     """Return what pvbatch can render with a backend on this machine, device by device; see :mod:`backends`."""
-    insisted = job.backend == backend or job.gpus is not None
-    return backends.abilities([command(job)[0]], backend, shown_on=job.display or "", insisted=insisted)
+    insisted = programs.backend == backend or programs.gpus is not None
+    return backends.abilities([command(programs)[0]], backend, shown_on=programs.display or "", insisted=insisted)
 
 
 def settings(ability: Ability) -> Mapping[str, str]:

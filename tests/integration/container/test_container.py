@@ -71,7 +71,7 @@ def scene_with_data(tmp_path: Path) -> Path:
 
 
 def test_a_scene_at_the_top_hides_no_other_folder(apptainer: Path, image: Path, tmp_path: Path) -> None:
-    words = container_words(RenderJob("/x.pattern", tmp_path, container=str(image)))
+    words = container_words(str(image), [Path("/"), tmp_path])
     assert [word for word in words if word.startswith("type=bind")] == [
         f'type=bind,"source={tmp_path}","destination={tmp_path}"'
     ]
