@@ -74,7 +74,7 @@ def costs_of(folder: Path) -> list[float]:
     costs: dict[int, dict[str, float]] = defaultdict(dict)
     for record in records:
         if record["event"] == "done":
-            costs[record["frame"]][record["size"]] = record["seconds"]
+            costs[record["frame"]][record["output"]] = record["seconds"]
     if not costs:
         raise UsageError(f"--journals {folder}: is not the output folder of a run with frames done")
     return [sum(costs[frame].values()) for frame in sorted(costs)]

@@ -119,18 +119,18 @@ class Output:
 
 @dataclass(frozen=True)
 class Image:
-    """One image of a run: a frame of an output, which is called ``size`` where it is recorded."""
+    """One image of a run: a frame of an output, named as its folder is."""
 
     frame: int
-    size: str
+    output: str
 
     @property
     def task(self) -> tuple[str, int]:
         """The variant and the frame: what one rank does at a time, for all views and sizes."""
-        return self.size.rpartition("/")[0], self.frame
+        return self.output.rpartition("/")[0], self.frame
 
     def __str__(self) -> str:
-        return f"{self.size} frame {self.frame}"
+        return f"{self.output} frame {self.frame}"
 
 
 def outputs(

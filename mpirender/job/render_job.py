@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -170,14 +171,14 @@ class RenderJob:
         if mistakes:
             raise UsageError(mistakes)
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[Output, ...]:
         """Every view and layout at every size; all of a frame are rendered by the same rank, in this order."""
         both_eyes = self.stereo_mode == BOTH_EYES
         sizes = self.sizes or (Size.parse(DEFAULT_SIZE),)
         return outputs.outputs(sizes, self.views, self.layouts, self.variants, both_eyes=both_eyes)
 
-    @property
+    @cached_property
     def variants(self) -> tuple[Variant, ...]:
         """Every combination of the values that properties take; one without a name where none varies."""
         return sweep.all_of([sweep.parse(text) for text in self.vary])
@@ -203,7 +204,7 @@ class RenderJob:
 
     def place(self, image: Image) -> Path:
         """Return where an image has its place."""
-        return self.output / image.size / framesets.file_name(image.frame, self.image_format)
+        return self.output / image.output / framesets.file_name(image.frame, self.image_format)
 
     def movie_path(self, output: Output) -> Path:
         """Return where the movie of an output has its place."""

@@ -74,7 +74,7 @@ class Counts:
         for record in records:
             event = record["event"]
             if event in ("done", "fail"):
-                self._outcomes[record["frame"], record["size"]] = event
+                self._outcomes[record["frame"], record["output"]] = event
             if event == "done":
                 self.done += 1
                 self.seconds[record["rank"]].append(record["seconds"])

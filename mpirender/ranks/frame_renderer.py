@@ -100,7 +100,7 @@ class Painter:
                 break
             if image in self.suspects:
                 self._collect(None)
-            self.log.write("take", frame=image.frame, size=image.size)
+            self.log.write("take", frame=image.frame, output=image.output)
             flown = Flown(image, attempt, time.perf_counter(), [])
             self._make(flown)
             for text in self.scene.notes():
@@ -113,14 +113,14 @@ class Painter:
         """Record images that are not to be rendered, with the reason why; return the records."""
         return {
             image: self.log.write(
-                "fail", frame=image.frame, size=image.size, **self.always, reason=reason, set_aside=True
+                "fail", frame=image.frame, output=image.output, **self.always, reason=reason, set_aside=True
             )
             for image, reason in reasons.items()
         }
 
     def _make(self, flown: Flown) -> None:
         """Render an image and have it written."""
-        output, place = self.outputs[flown.image.size], self.job.place(flown.image)
+        output, place = self.outputs[flown.image.output], self.job.place(flown.image)
         # A name of its own: a rank of an earlier start may not have died yet.
         part = place.with_name(f".part-{os.getpid()}-{place.name}")
         try:
@@ -167,7 +167,7 @@ class Painter:
                 self._fail(flown, str(facts["error"]))
 
     def _finish(self, flown: Flown, facts: Facts) -> None:
-        output = self.outputs[flown.image.size]
+        output = self.outputs[flown.image.output]
         peak = max(host.peak() + facts.get("memory", 0), flown.memory)
         measured = {} if flown.measured is None else {"measured": flown.measured}
         self._record(
@@ -180,7 +180,7 @@ class Painter:
 
     def _record(self, event: str, flown: Flown, **facts: Any) -> None:  # noqa: ANN401 - any JSON value
         image = flown.image
-        about = {"frame": image.frame, "size": image.size, **self.always, "attempt": flown.attempt}
+        about = {"frame": image.frame, "output": image.output, **self.always, "attempt": flown.attempt}
         seconds = flown.seconds or time.perf_counter() - flown.started
         spent = {"seconds": seconds, "rendering": flown.rendering or seconds}
         self._outcomes[image] = self.log.write(event, **about, **spent, **facts)

@@ -150,9 +150,9 @@ def encode_pieces(log: Journal, films: Mapping[str, Film], pieces: Sequence[Piec
         told = {"problem": str(one.problem or ""), "seconds": one.seconds, "threads": film.threads}
         if piece.of > 1:
             images = piece.stop - piece.start
-            log.write("segment", size=piece.size, number=piece.number, of=piece.of, images=images, **told)
+            log.write("segment", output=piece.size, number=piece.number, of=piece.of, images=images, **told)
         else:
-            log.write("movie", size=piece.size, segments=1, **told)
+            log.write("movie", output=piece.size, segments=1, **told)
         tried.append(one)
     return tried
 
@@ -169,7 +169,7 @@ def finish(log: Journal, films: Mapping[str, Film], tried: Sequence[Tried], star
             joined, problem = join_or_encode(log, film, parts, problem)
             film.clear(of)
             seconds = time.perf_counter() - started
-            log.write("movie", size=size, segments=of if joined else 1, problem=str(problem or ""), seconds=seconds)
+            log.write("movie", output=size, segments=of if joined else 1, problem=str(problem or ""), seconds=seconds)
         problems += [problem] if problem else []
     return problems
 
@@ -208,7 +208,7 @@ def name_missing(job: RenderJob, images: Sequence[Image], records: Mapping[Image
     for image in images:
         reason = reason_missing(job, image, records.get(image))
         if reason:
-            reasons[image.size, reason].append(image.frame)
+            reasons[image.output, reason].append(image.frame)
     if not reasons:
         return []
     lines = [f"{size} frames {framesets.text(missing)}: {reason}" for (size, reason), missing in reasons.items()]
@@ -243,8 +243,8 @@ def write_manifest(
 ) -> None:
     """Write which images make up the result, with their digests."""
     whole = [
-        {"frame": image.frame, "size": image.size, "bytes": record["bytes"], "digest": record["digest"]}
-        for image, record in sorted(records.items(), key=lambda item: (item[0].size, item[0].frame))
+        {"frame": image.frame, "output": image.output, "bytes": record["bytes"], "digest": record["digest"]}
+        for image, record in sorted(records.items(), key=lambda item: (item[0].output, item[0].frame))
         if record["event"] == "done"
     ]
     manifest = {

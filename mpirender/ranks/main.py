@@ -266,6 +266,6 @@ def plan(job: RenderJob, images: Sequence[Image], done: Collection[Image], mark:
         "sizes": [output.name for output in job.outputs],
         "total": len(images),
         "left": len(images) - len(done),
-        "left_of": Counter(image.size for image in images if image not in done),
+        "left_of": Counter(image.output for image in images if image not in done),
         "fingerprint": mark,
     }

@@ -107,7 +107,7 @@ def stale(
         parts: the identity behind it.
     """
     asked = set(images)
-    last = {Image(record["frame"], record["size"]): record for record in records if record["event"] == "done"}
+    last = {Image(record["frame"], record["output"]): record for record in records if record["event"] == "done"}
     outputs = {output.name: output for output in job.outputs}
     others = [
         image

@@ -60,7 +60,7 @@ def take_stock(
     """
     last = journal.newest(records, mark, outputs)
     others = {
-        Image(record["frame"], record["size"])
+        Image(record["frame"], record["output"])
         for record in records
         if record["event"] == "done" and record.get("fingerprint") != mark
     }

@@ -139,7 +139,7 @@ def newest(records: Iterable[Record], fingerprint: str, outputs: Sequence[Output
     last: dict[Image, Record] = {}
     for record in records:
         if record["event"] in ("done", "fail") and record.get("fingerprint") == fingerprint:
-            last[Image(record["frame"], record["size"])] = record
+            last[Image(record["frame"], record["output"])] = record
     if outputs is None:
         return last
     by_name = {output.name: output for output in outputs}
@@ -148,7 +148,7 @@ def newest(records: Iterable[Record], fingerprint: str, outputs: Sequence[Output
 
 def of(record: Record, outputs: Mapping[str, Output]) -> bool:
     """Say whether an image is of one of the outputs, given by name: with its sides, and with what it shows."""
-    output = outputs.get(record["size"])
+    output = outputs.get(record["output"])
     if output is None:
         return False
     sides = [output.width, output.height]

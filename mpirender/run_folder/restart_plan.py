@@ -33,8 +33,8 @@ class Orders:
         return {
             "run": self.run,
             "life": self.life,
-            "set_aside": [[image.frame, image.size, reason] for image, reason in self.set_aside.items()],
-            "suspects": sorted([image.frame, image.size] for image in self.suspects),
+            "set_aside": [[image.frame, image.output, reason] for image, reason in self.set_aside.items()],
+            "suspects": sorted([image.frame, image.output] for image in self.suspects),
         }
 
     @classmethod

@@ -31,9 +31,9 @@ class Estimate:
             if record["event"] == "plan":
                 self._left = Counter(record["left_of"])
             elif record["event"] == "done":
-                self._left[record["size"]] -= 1
-                self._count[record["size"]] += 1
-                self._bytes[record["size"]] += record["bytes"]
+                self._left[record["output"]] -= 1
+                self._count[record["output"]] += 1
+                self._bytes[record["output"]] += record["bytes"]
 
     def needed(self) -> int:
         """Return the bytes that the images left and the movies will need; 0 as long as that is anyone's guess."""

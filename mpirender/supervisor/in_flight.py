@@ -63,11 +63,11 @@ class Flight:
             self.hosts[rank] = ",".join(dict.fromkeys(member["host"] for member in members))
             self.worlds.update({member["world"]: rank for member in members})
         elif event == "take":
-            self.images[rank] = Image(record["frame"], record["size"])
+            self.images[rank] = Image(record["frame"], record["output"])
             self.unwritten[rank].append(self.images[rank])
             self._since[rank] = time.monotonic()
         elif event in ("done", "fail"):
-            image = Image(record["frame"], record["size"])
+            image = Image(record["frame"], record["output"])
             if self.images.get(rank) == image:
                 del self.images[rank]
             if image in self.unwritten[rank]:  # not one that was set aside before

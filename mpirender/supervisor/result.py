@@ -114,4 +114,4 @@ def counts(records: Sequence[Record]) -> tuple[int, int]:
 
 def images_done(records: Sequence[Record]) -> dict[Image, Record]:
     """Return the images that these records say are done, with the newest record of each."""
-    return {Image(record["frame"], record["size"]): record for record in records if record["event"] == "done"}
+    return {Image(record["frame"], record["output"]): record for record in records if record["event"] == "done"}

@@ -100,9 +100,9 @@ class Fate:
             "life": self.life,
             "reason": self.reason,
             "flight": [
-                [one, image.frame, image.size] for one, lost in sorted(flight.unwritten.items()) for image in lost
+                [one, image.frame, image.output] for one, lost in sorted(flight.unwritten.items()) for image in lost
             ],
-            "blamed": [[image.frame, image.size] for image in blamed],
+            "blamed": [[image.frame, image.output] for image in blamed],
         }
 
     def rise(self, flight: Flight, end: End) -> None:
@@ -140,7 +140,7 @@ class Fate:
 
     def alone(self, image: Image) -> str:
         """Return the command that renders one image on one rank, or one group; with it that of the other eye."""
-        output = next(output for output in self.job.outputs if output.name == image.size)
+        output = next(output for output in self.job.outputs if output.name == image.output)
         job = dataclasses.replace(
             self.job, frames=str(image.frame), vary=(), overrides=(*self.job.overrides, *output.overrides),
             sizes=(output.asked_size,),
@@ -180,7 +180,7 @@ class Fate:
         if rank is not None:
             return [flight.images[rank]] if rank in flight.images else []
         flown = set(flight.images.values())
-        return sorted(flown & set(self._blamed) or flown, key=lambda image: (image.frame, image.size))
+        return sorted(flown & set(self._blamed) or flown, key=lambda image: (image.frame, image.output))
 
     def _desk_died(self, flight: Flight, end: End) -> bool:
         """Say whether it was the process that hands out frames: the launcher names one that is no rank."""

@@ -232,7 +232,7 @@ def test_a_log_gets_lines_that_come_rarer_with_time(tmp_path: Path, monkeypatch:
 
 def test_progress_names_the_slowest_rank_and_the_failures() -> None:
     counts = Counts()
-    base = {"host": "h", "time": time.time() - 10, "complaints": [], "size": "HD"}
+    base = {"host": "h", "time": time.time() - 10, "complaints": [], "output": "HD"}
     counts.add([{"event": "start", "rank": 0, "ranks": 2, **base}])
     counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 8, "warnings": ["beware"], **base}])
     counts.add([{"event": "take", "rank": 0, "frame": 0, **base}])
@@ -246,7 +246,7 @@ def test_progress_names_the_slowest_rank_and_the_failures() -> None:
 
 def test_progress_goes_on_counting_after_a_restart_and_a_second_chance() -> None:
     counts = Counts()
-    base = {"host": "h", "time": time.time(), "complaints": [], "size": "HD", "seconds": 1.0}
+    base = {"host": "h", "time": time.time(), "complaints": [], "output": "HD", "seconds": 1.0}
     counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 10, "warnings": [], **base}])
     counts.add([{"event": "done", "rank": 0, "frame": 0, **base}, {"event": "fail", "rank": 0, "frame": 1, **base}])
     counts.add([{"event": "done", "rank": 1, "frame": 1, **base}])

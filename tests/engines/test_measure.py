@@ -99,7 +99,7 @@ def test_numbers_of_earlier_runs_count_where_scene_and_options_are_the_same(tmp_
     job.folder.mkdir()
     with Journal(job.folder, 0, socket.gethostname()) as log:
         for frame, mark, least in ((0, "old", 1.0), (0, "new", 2.0), (1, "new", None), (2, "old", 4.0)):
-            log.write("done", frame=frame, size="HD", fingerprint=mark, measured={"A.p min": least})
+            log.write("done", frame=frame, output="HD", fingerprint=mark, measured={"A.p min": least})
     assert result.measured(job, "new") == {Image(0, "HD"): {"A.p min": 2.0}, Image(1, "HD"): {"A.p min": None}}
 
 

@@ -79,17 +79,17 @@ class Scribe:
         self.phase("render", ranks)
 
     def take(self, rank: int, frame: int, at: float, size: str = "HD") -> None:
-        self.write(rank, "take", at, frame=frame, size=size)
+        self.write(rank, "take", at, frame=frame, output=size)
 
     def done(self, rank: int, frame: int, at: float, **fields: object) -> None:
         usual = {
-            "frame": frame, "size": "HD", "pixels": [1920, 1080], "bytes": 9, "digest": "d", "seconds": 2.0,
+            "frame": frame, "output": "HD", "pixels": [1920, 1080], "bytes": 9, "digest": "d", "seconds": 2.0,
             "memory": 410_000_000, "renderer": RENDERER, "fingerprint": MARK, "attempt": 1, "complaints": [],
         }  # fmt: skip
         self.write(rank, "done", at, **{**usual, **fields})
 
     def fail(self, rank: int, frame: int, at: float, reason: str = "no data", **fields: object) -> None:
-        usual = {"frame": frame, "size": "HD", "fingerprint": MARK, "attempt": 1}
+        usual = {"frame": frame, "output": "HD", "fingerprint": MARK, "attempt": 1}
         self.write(rank, "fail", at, **{**usual, **fields}, reason=reason)
 
     def finish(self, code: int = 0, message: str = "", at: float = 60.0) -> None:
@@ -396,7 +396,7 @@ def test_the_end_of_ranks_started_by_hand_is_told_from_their_phases(scribe: Scri
     scribe.phase("gather")
     assert scribe.look().state == "failed"
     scribe.phase("encode", at=4)
-    scribe.write(0, "movie", 5, size="HD", problem="ffmpeg ended with 1", seconds=1)
+    scribe.write(0, "movie", 5, output="HD", problem="ffmpeg ended with 1", seconds=1)
     assert "ffmpeg ended with 1" in scribe.text()
     scribe.phase("end", at=6)
     assert scribe.look().state == "finished"
@@ -421,7 +421,7 @@ def test_journals_of_an_older_version_are_read(scribe: Scribe) -> None:
     scribe.write(0, "plan", 2, frames="0-4", sizes=["HD"], total=5, left=5, fingerprint=MARK, warnings=[])
     scribe.write(1, "phase", 2, phase="render")
     scribe.write(1, "take", 3, frame=4)
-    scribe.write(1, "done", 4, frame=4, size="HD", seconds=1.0, fingerprint=MARK)
+    scribe.write(1, "done", 4, frame=4, output="HD", seconds=1.0, fingerprint=MARK)
     scribe.write(1, "take", 5, frame=3)
     scribe.write(1, "launched")
     scribe.write(None, "launch")

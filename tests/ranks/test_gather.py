@@ -45,7 +45,9 @@ def make(job: RenderJob, log: Journal, frame: int) -> dict:
     part = place.with_name(f".part-{place.name}")
     part.write_bytes(b"picture %d" % frame)
     size = job.outputs[0].name
-    return {Image(frame, size): log.write("done", frame=frame, size=size, fingerprint="f", **put_in_place(part, place))}
+    return {
+        Image(frame, size): log.write("done", frame=frame, output=size, fingerprint="f", **put_in_place(part, place))
+    }
 
 
 def test_images_of_an_earlier_run_are_checked_and_known_to_every_rank(comm, shared: Path) -> None:
@@ -134,7 +136,7 @@ def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, 
         records = journal.read(job.folder)
         for size in job.outputs:
             assert encode.read_back(job.movie_path(size)).frames == len(frames)
-            of_size = [record for record in records if record.get("size") == size.name]
+            of_size = [record for record in records if record.get("output") == size.name]
             encoded = {record["rank"]: record["images"] for record in of_size if record["event"] == "segment"}
             assert encoded == dict.fromkeys(range(comm.size), segment_plan.SHORTEST)
             (made,) = [record for record in of_size if record["event"] == "movie"]

@@ -47,16 +47,16 @@ def test_the_tail_sees_only_what_is_new_and_whole(tmp_path: Path) -> None:
 
 
 def test_the_last_word_on_an_image_counts_and_other_fingerprints_do_not(tmp_path: Path) -> None:
-    note(tmp_path, "fail", frame=0, size="HD", fingerprint="x", reason="r")
-    note(tmp_path, "done", frame=0, size="HD", fingerprint="x")
-    note(tmp_path, "done", frame=1, size="HD", fingerprint="y")
+    note(tmp_path, "fail", frame=0, output="HD", fingerprint="x", reason="r")
+    note(tmp_path, "done", frame=0, output="HD", fingerprint="x")
+    note(tmp_path, "done", frame=1, output="HD", fingerprint="y")
     last = journal.newest(journal.read(tmp_path), "x")
     assert {image: record["event"] for image, record in last.items()} == {Image(0, "HD"): "done"}
 
 
 def test_an_image_of_a_size_that_had_other_sides_then_is_left_out(tmp_path: Path) -> None:
-    note(tmp_path, "done", frame=0, size="a", fingerprint="x", pixels=[160, 90])
-    note(tmp_path, "done", frame=1, size="b", fingerprint="x", pixels=[80, 50])
+    note(tmp_path, "done", frame=0, output="a", fingerprint="x", pixels=[160, 90])
+    note(tmp_path, "done", frame=1, output="b", fingerprint="x", pixels=[80, 50])
     found = journal.newest(journal.read(tmp_path), "x", [Output("a", 160, 90), Output("b", 160, 90)])
     assert list(found) == [Image(0, "a")]
 
@@ -102,7 +102,7 @@ def test_a_damaged_file_is_not_whole(tmp_path: Path, damage: bytes) -> None:
 
 
 def test_an_image_of_another_view_under_the_same_name_does_not_count() -> None:
-    record = {"event": "done", "frame": 0, "size": "HD", "fingerprint": "x", "pixels": [8, 4], "shows": ["A", None]}
+    record = {"event": "done", "frame": 0, "output": "HD", "fingerprint": "x", "pixels": [8, 4], "shows": ["A", None]}
     for output, counts in (
         (Output("HD", 8, 4, "A"), True),
         (Output("HD", 8, 4, "B"), False),

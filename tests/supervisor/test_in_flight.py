@@ -18,7 +18,7 @@ KILLED_1 = ("mpiexec noticed that process rank 1 with PID 0 on node n1 exited on
 
 
 def take(rank: int, frame: int) -> dict:
-    return {"event": "take", "rank": rank, "frame": frame, "size": "HD", "host": "n1", "time": 0}
+    return {"event": "take", "rank": rank, "frame": frame, "output": "HD", "host": "n1", "time": 0}
 
 
 def done(rank: int, frame: int, **more: object) -> dict:

@@ -96,9 +96,9 @@ class Stretch:
         """Count in what became of an image."""
         reason = "" if event == "done" else record.get("reason") or "no reason given"
         word = Word(record.get("attempt", 1), record["time"], reason)
-        self.words[record.get("fingerprint", "")][record.get("size", ""), record["frame"]] = word
-        if self.taken is not None and (self.taken.get("size"), self.taken["frame"]) == (
-            record.get("size"), record["frame"],
+        self.words[record.get("fingerprint", "")][record.get("output", ""), record["frame"]] = word
+        if self.taken is not None and (self.taken.get("output"), self.taken["frame"]) == (
+            record.get("output"), record["frame"],
         ):  # fmt: skip
             self.taken = None  # else an image that was written while this one is rendered
         if event == "done":

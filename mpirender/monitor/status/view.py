@@ -257,7 +257,9 @@ def _with_image(seen: RankStatus, stretch: Stretch, *, running: bool) -> RankSta
     if taken is None:
         return seen
     doing = RENDERING if running else seen.doing
-    return dataclasses.replace(seen, doing=doing, frame=taken["frame"], size=taken.get("size", ""), taken=taken["time"])
+    return dataclasses.replace(
+        seen, doing=doing, frame=taken["frame"], size=taken.get("output", ""), taken=taken["time"]
+    )
 
 
 def names(images: Iterable[Key]) -> list[str]:

@@ -75,7 +75,7 @@ def test_a_study_of_one_frame_is_dealt_out_by_its_values_and_all_sizes_of_them_g
     job = RenderJob("x.pvsm", vary=("C.R=3,6,9,12",), sizes=("HD", "4K"), frames="0")
     images = [Image(0, output.name) for output in job.outputs]
     shares = [schedule.share(images, (), rank, 2, "interleaved") for rank in (0, 1)]
-    assert [image.size for image in shares[1]] == ["R=6/HD", "R=6/4K", "R=12/HD", "R=12/4K"]
+    assert [image.output for image in shares[1]] == ["R=6/HD", "R=6/4K", "R=12/HD", "R=12/4K"]
     assert job.movie_path(job.outputs[0]).name == "x_R=3_HD.mp4"
 
 
