@@ -108,8 +108,8 @@ def prepare(arguments: argparse.Namespace) -> list[Case]:
         raise UsageError(mistakes)
     if arguments.state is not None:
         seen = preflight.check(cases[0].job)
-        if seen.in_order and not program.plays:
-            named = ", ".join(seen.in_order)
+        if seen.order_dependent and not program.plays:
+            named = ", ".join(seen.order_dependent)
             raise UsageError(
                 f"{arguments.state}: {named}: not baked, and {program.animation} does not play it; bake it"
             )

@@ -177,7 +177,7 @@ def doctor(**options: Any) -> None:  # noqa: ANN401
         click.echo(f"{state:>8}  {check.what:<12}  {check.found}")
         if not check.ok:
             missing = missing or check.required
-            click.echo(f"{'':>24}to mend it: {check.cure}")
+            click.echo(f"{'':>24}fix: {check.fix}")
     if missing:
         sys.exit(ToolMissing.exit_code)
 

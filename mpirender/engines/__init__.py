@@ -1,7 +1,7 @@
-"""The engines: the programs that render, ParaView and Blender, and a test pattern.
+"""The engines: ParaView, Blender and a test pattern.
 
-An engine is a module. Nothing outside this package asks which engine it is: a scene's file suffix chooses it
-(:func:`for_scene`), and everything else goes through the :class:`Engine` protocol.
+An engine is a module that satisfies the :class:`Engine` protocol. The suffix of the scene file selects it
+(:func:`for_scene`); no other package needs to know which engine it uses.
 """
 
 from __future__ import annotations
@@ -11,25 +11,39 @@ from pathlib import Path
 from typing import cast
 
 from mpirender.engines.base import (
-    Ability,
+    BackendDevice,
     Check,
     DataFile,
     Engine,
-    Independent,
     Inspection,
     Layout,
     Numbers,
     Ranges,
     Rendered,
     Scene,
+    WithoutSurvey,
     is_software,
-    merged,
+    merge_ranges,
 )
 from mpirender.errors import UsageError
 
 __all__ = [
-    "Ability", "Check", "DataFile", "Engine", "Independent", "Inspection", "Layout", "Numbers", "Ranges",
-    "Rendered", "Scene", "for_scene", "get", "is_software", "merged", "probe_cache",
+    "BackendDevice",
+    "Check",
+    "DataFile",
+    "Engine",
+    "Inspection",
+    "Layout",
+    "Numbers",
+    "Ranges",
+    "Rendered",
+    "Scene",
+    "WithoutSurvey",
+    "for_scene",
+    "get",
+    "is_software",
+    "merge_ranges",
+    "probe_cache",
 ]  # fmt: skip
 
 MODULES = {"paraview": "paraview.engine", "blender": "blender.engine", "pattern": "pattern"}
@@ -50,6 +64,6 @@ def for_scene(scene: Path) -> Engine:
     name = SUFFIXES.get(scene.suffix.lower())
     if name is None:
         raise UsageError(
-            f"{scene}: not a scene mpirender knows; give a ParaView state (.pvsm, .py) or a Blender file (.blend)"
+            f"{scene}: unknown kind of scene; give a ParaView state (.pvsm, .py) or a Blender file (.blend)"
         )
     return get(name)

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file that the scene reads: as the scene names it, and where it is read from."""
+    """A file that the scene reads.
+
+    Args:
+        saved: path as written in the scene.
+        path: path from which it is read now.
+    """
 
     reader: str
     property: str
@@ -31,7 +36,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout (a tab of the ParaView window) and the names of the views in it."""
+    """A layout (a tab of the ParaView window) and the names of its views."""
 
     name: str
     views: tuple[str, ...]
@@ -39,34 +44,33 @@ class Layout:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What can be known of a scene without rendering it.
+    """The contents of a scene, as known before rendering.
 
     Args:
         written_by: program and version that saved the scene.
-        views: names of the views, the one shown first in front.
-        pictures: those of them of which a picture can be made.
-        layouts: layouts with the views in each.
+        views: names of the views; the view that is rendered by default comes first.
+        renderable_views: names of the views that can be rendered to an image.
         play_mode: ``Sequence``, ``Snap To TimeSteps`` or ``Real Time``.
-        times: the scene time of every frame.
-        first: number of the first frame, by which it is asked for and its images are named.
-        step: by which these numbers grow from frame to frame.
-        open_ended: whether frames of other numbers can be rendered, too.
-        frame_rate: that of the scene, empty where it has none.
-        size: width and height that the scene asks for, None where it does not.
-        frames_known: whether these are known before the scene is opened; else ``times`` is empty.
-        data_files: the files it reads.
-        in_order: names of what makes a frame depend on the frames before it.
+        times: scene time of every frame.
+        first: number of the first frame; frame sets and image names use these numbers.
+        step: difference between the numbers of consecutive frames.
+        open_ended: whether frames outside this range can be rendered too.
+        frame_rate: frame rate of the scene; empty if it has none.
+        size: width and height that the scene asks for; None if it does not.
+        frames_known: whether the frames are known before the scene is opened; if not, ``times`` is empty.
+        data_files: files that the scene reads.
+        order_dependent: names of the objects because of which a frame depends on earlier frames.
         objects: name and class of each object whose properties can be set.
-        properties: what else there is to know of the scene, name and value.
-        warnings: what might surprise, one line each.
-        advice: what might make it faster, one line each.
-        mistakes: why it cannot be rendered as asked, one line each with the cure.
+        properties: further facts about the scene, name and value.
+        warnings: unexpected behavior to know of before rendering, one line each.
+        advice: ways to render faster, one line each.
+        mistakes: reasons why the scene cannot be rendered as requested, one line each, with the fix.
     """
 
     engine: str
     written_by: str = ""
     views: tuple[str, ...] = ()
-    pictures: tuple[str, ...] = ()
+    renderable_views: tuple[str, ...] = ()
     layouts: tuple[Layout, ...] = ()
     play_mode: str = "Sequence"
     times: tuple[float, ...] = ()
@@ -77,7 +81,7 @@ class Inspection:
     size: tuple[int, int] | None = None
     frames_known: bool = True
     data_files: tuple[DataFile, ...] = ()
-    in_order: tuple[str, ...] = ()
+    order_dependent: tuple[str, ...] = ()
     objects: tuple[tuple[str, str], ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = field(default=())
@@ -92,12 +96,12 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of doctor: what was looked for, whether it is there, and the line that mends it."""
+    """One line of doctor: what was checked, the result, and how to fix a failure."""
 
     what: str
     ok: bool
     found: str
-    cure: str = ""
+    fix: str = ""
     required: bool = True
 
 
@@ -105,24 +109,24 @@ SOFTWARE = re.compile(r"llvmpipe|softpipe|swrast|SWR|software", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Ability:
-    """A way to render on a machine: a window backend, on a device, or why it is impossible.
+class BackendDevice:
+    """A backend and device for rendering on this machine, or the reason why it cannot be used.
 
     Args:
         backend: ``egl``, ``osmesa`` or ``glx``.
-        device: number of the EGL device, None for the other backends.
-        renderer: what OpenGL calls its renderer.
-        problem: why it cannot be used, with the cure; empty when it can.
-        never: whether that is because the program was built without it.
-        sure: whether it is worth remembering; not if the program was kept from answering.
+        device: EGL device index; None for the other backends.
+        renderer: OpenGL renderer string.
+        problem: why it cannot be used, with the fix; empty if it can.
+        not_built: whether the program was built without this backend.
+        conclusive: whether the result may be cached; False if the probe itself could not run.
     """
 
     backend: str
     device: int | None = None
     renderer: str = ""
     problem: str = ""
-    never: bool = False
-    sure: bool = True
+    not_built: bool = False
+    conclusive: bool = True
 
     @property
     def software(self) -> bool:
@@ -131,35 +135,35 @@ class Ability:
 
 
 def is_software(renderer: str) -> bool:
-    """Say whether what OpenGL calls its renderer runs on the CPU."""
+    """Return whether an OpenGL renderer string names a CPU renderer."""
     return SOFTWARE.search(renderer) is not None
 
 
-Numbers = dict[str, Optional[float]]  # what was measured, by name; None where there are no data
+Numbers = dict[str, Optional[float]]  # measured values by name; None where there are no data
 
 
 class Rendered(NamedTuple):
-    """What has come of rendering an image.
+    """The result of rendering an image.
 
     Args:
-        complaints: what the engine reported as errors meanwhile.
-        picture: rows from the top, shape (height, width, channels), 8 bits a channel; valid until the next call. None
-            where the engine has written the file itself.
-        memory: the most that a rank of the group has taken so far, in bytes; 0 where a rank renders alone.
-        measured: the numbers about the data that the job asks for; None where it asks for none.
+        errors: errors that the engine reported while rendering.
+        picture: pixels, rows from the top, shape (height, width, channels), uint8; valid until the next call. None
+            if the engine wrote the file itself.
+        memory: peak memory of any rank of the group so far, in bytes; 0 if a rank renders alone.
+        measured: the measurements that the job asks for; None if it asks for none.
     """
 
-    complaints: list[str]
+    errors: list[str]
     picture: NDArray[np.uint8] | None = None
     memory: int = 0
     measured: Numbers | None = None
 
 
-Ranges = dict[str, tuple[float, float]]  # least and greatest value, by the name of an array
+Ranges = dict[str, tuple[float, float]]  # minimum and maximum, by array name
 
 
-def merged(parts: Iterable[Ranges]) -> Ranges:
-    """Return the ranges that hold those of all parts."""
+def merge_ranges(parts: Iterable[Ranges]) -> Ranges:
+    """Return the smallest ranges that contain those of all parts."""
     ranges: Ranges = {}
     for part in parts:
         for name, (least, most) in part.items():
@@ -169,42 +173,46 @@ def merged(parts: Iterable[Ranges]) -> Ranges:
 
 
 class Scene(Protocol):
-    """A scene opened in one rank, warmed up and ready to render any frame in any order."""
+    """A scene opened in one rank, ready to render its frames in any order."""
 
-    frames: Sequence[int]  # their numbers
-    open_ended: bool  # whether frames of other numbers can be rendered, too
-    complaints: list[str]  # what the engine reported as errors while opening
-    description: str  # program, version, backend and renderer, for the records
-    renderer: str  # what OpenGL calls it, read back from the window
+    frames: Sequence[int]  # frame numbers
+    open_ended: bool  # whether frames outside these can be rendered too
+    errors: list[str]  # errors that the engine reported while opening the scene
+    description: str  # program, version, backend and renderer, for the journal
+    renderer: str  # OpenGL renderer string, read back from the window
     version: str  # of the program
-    files: Sequence[Path]  # that it reads, beside those that the engine's prepare() has told
-    warnings: Sequence[str]  # what might surprise and is known only now
+    files: Sequence[Path]  # files that the scene reads, besides those returned by the engine's prepare()
+    warnings: Sequence[str]  # warnings that are known only after opening
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
-        """Render a frame of an output: return its picture where path is a png, else write the file."""
+        """Render a frame of an output: return the pixels if path is a png, else write the file."""
         ...
 
-    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
-        """Return those of the frames that must be looked at before any of them is rendered; none as a rule."""
+    def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+        """Return the frames whose array ranges must be known before any frame is rendered; usually none."""
         ...
 
     def survey(self, frame: int, *, first: bool) -> Ranges:
-        """Look at a frame without rendering it; say whether it is the first."""
+        """Return the array ranges of a frame without rendering it.
+
+        Args:
+            first: whether this is the first frame to be rendered.
+        """
         ...
 
-    def settle(self, found: Ranges) -> None:
-        """Take in what was found in all of the frames; called once, before the first is rendered."""
+    def set_color_ranges(self, found: Ranges) -> None:
+        """Set the color maps to the ranges over all frames; called once, before the first frame is rendered."""
         ...
 
-    def notes(self) -> list[str]:
-        """Return what the engine warned of since the last call, each text once."""
+    def take_warnings(self) -> list[str]:
+        """Return the engine's warnings since the last call, each text once."""
         ...
 
 
-class Independent:
-    """The part of a scene that has nothing to find out before its frames are rendered: each is known from itself."""
+class WithoutSurvey:
+    """The methods of a scene whose frames need no survey before rendering."""
 
-    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+    def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return nothing."""
         return ()
 
@@ -212,20 +220,20 @@ class Independent:
         """Return nothing."""
         return {}
 
-    def settle(self, found: Ranges) -> None:
-        """Take in nothing."""
+    def set_color_ranges(self, found: Ranges) -> None:
+        """Do nothing."""
 
 
 class Engine(Protocol):
-    """What a module must offer to be an engine."""
+    """The functions and constants that a module must offer to be an engine."""
 
-    OPTIONS: Collection[str]  # which of the job's OF_ENGINES it takes
-    SCENES: str  # what it renders, for people: "ParaView states"
+    OPTIONS: Collection[str]  # options among the job's OF_ENGINES that this engine takes
+    SCENES: str  # the kind of scene in messages: "ParaView states"
 
     def command(self, programs: Programs) -> list[str]:
         """Return the program that runs a rank (``[pvbatch, --no-mpi]``), before ``-m mpirender.ranks``.
 
-        Where ranks share a frame it is one whose ranks can (``[pvbatch, --sym]``).
+        If ranks share a frame, the program is started so that its ranks can work together (``[pvbatch, --sym]``).
 
         Raises:
             ToolMissing: it is not installed.
@@ -233,68 +241,68 @@ class Engine(Protocol):
         ...
 
     def verify(self, programs: Programs, *, afresh: bool = False) -> None:
-        """Make sure that this program is what it should be.
+        """Check that the program runs and is the engine's.
 
         Args:
-            afresh: ask it also where its answer is remembered.
+            afresh: run it even if the result of an earlier check is cached.
 
         Raises:
-            ToolMissing: it is not, or it is not installed.
+            ToolMissing: it is another program or not installed.
         """
         ...
 
     def mpiexec(self, programs: Programs) -> str | None:
-        """Return the mpiexec that came along with the program, None where there is no such thing."""
+        """Return the mpiexec that is shipped with the program; None if there is none."""
         ...
 
     def inspect(self, scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
-        """Say what is in a scene and what would go wrong, without the engine's own program.
+        """Return the contents of a scene and its mistakes, if possible without starting the engine's program.
 
         Args:
-            read_by: version of the program that would render it, where known.
+            read_by: version of the program that will render it, if known.
         """
         ...
 
     def version(self, programs: Programs) -> str:
-        """Return the version of the program that would render, empty when there is none."""
+        """Return the version of the program that will render; empty if there is none."""
         ...
 
     def prepare(self, scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
-        """Return the scene as the ranks load it, and the files it reads; rank 0 does this once, in its program.
+        """Return the scene as the ranks load it, and the files it reads. Runs once, on rank 0.
 
         Raises:
-            UsageError: it is no scene, or its data files are missing.
+            UsageError: the file is not a scene, or its data files are missing.
         """
         ...
 
-    BACKENDS: Sequence[str]  # the window backends that its scenes may be rendered with; none if it opens no window
+    BACKENDS: Sequence[str]  # backends that can open the engine's window; empty if it opens no window
 
-    def abilities(self, programs: Programs, backend: str) -> Sequence[Ability]:
-        """Return what can be rendered with a backend on this machine, device by device; remembered for a while."""
+    def backend_devices(self, programs: Programs, backend: str) -> Sequence[BackendDevice]:
+        """Return the devices of a backend on this machine, usable or not. The result is cached for a day."""
         ...
 
-    def settings(self, ability: Ability) -> Mapping[str, str]:
-        """Return the environment in which the engine renders so, set before the scene is opened."""
+    def environment(self, device: BackendDevice) -> Mapping[str, str]:
+        """Return the environment variables that select a device; they are set before the scene is opened."""
         ...
 
-    def divide(self, group: int, rank: int) -> None:
-        """Make ranks that have the same number of a group render together; all processes call it, before a scene opens.
+    def split_into_groups(self, group: int, rank: int) -> None:
+        """Let the ranks with the same group number render together. All ranks call this before opening a scene.
 
         Args:
-            rank: number of this process within its group.
+            rank: rank of this process within its group.
         """
         ...
 
     def open_scene(self, scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> Scene:
-        """Load the scene that prepare() gave, so that frames come out as in the engine's own animation.
+        """Load the scene that prepare() returned, so that frames match the engine's own animation.
 
         Args:
-            local_rank: number of this rank among those on its node.
-            group: mpi4py communicator of the ranks that do this together, and all that they do with the scene; None for
-                a rank alone.
+            group: the ranks that render together; None for a rank alone. Ranks of a group must call every method of
+                the scene together.
+            local_rank: rank of this process among those on its node.
         """
         ...
 
     def checks(self, programs: Programs) -> Sequence[Check]:
-        """Say what doctor should show for this engine."""
+        """Return the lines of doctor about this engine."""
         ...

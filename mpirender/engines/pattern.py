@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines.base import Ability, Check, DataFile, Independent, Inspection, Rendered
+from mpirender.engines.base import BackendDevice, Check, DataFile, Inspection, Rendered, WithoutSurvey
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Output
@@ -89,12 +89,12 @@ def version(programs: Programs) -> str:
     return "1"
 
 
-def abilities(programs: Programs, backend: str) -> Sequence[Ability]:
+def backend_devices(programs: Programs, backend: str) -> Sequence[BackendDevice]:
     """Return nothing: numpy paints the pictures."""
     return ()
 
 
-def settings(ability: Ability) -> Mapping[str, str]:
+def environment(device: BackendDevice) -> Mapping[str, str]:
     """Return nothing: there is no window."""
     return {}
 
@@ -142,7 +142,7 @@ def checks(programs: Programs) -> Sequence[Check]:
     return ()
 
 
-def divide(group: int, rank: int) -> None:
+def split_into_groups(group: int, rank: int) -> None:
     """Do nothing: each rank of a group paints the whole picture, and that of the leader is taken."""
 
 
@@ -151,7 +151,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     return PatternScene(_settings(scene, job.scene.name), job)
 
 
-class PatternScene(Independent):
+class PatternScene(WithoutSurvey):
     """A test pattern opened in one rank."""
 
     def __init__(self, settings: dict[str, Any], job: RenderJob) -> None:
@@ -168,7 +168,7 @@ class PatternScene(Independent):
         self.hanging = set(settings.get("hang", ()))
         self.transparent = job.transparent_background
         self.picture = _read(job.scene.parent / settings["picture"]) if "picture" in settings else None
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.files: Sequence[Path] = ()
         self.warnings: Sequence[str] = ()
         self.version = "1"
@@ -185,15 +185,15 @@ class PatternScene(Independent):
             picture = paint(frame, len(self.frames), output, transparent=self.transparent)
         elif picture.shape[:2] != (output.height, output.width):
             raise ValueError(f"the picture of the pattern is {picture.shape[1]}x{picture.shape[0]}, not {output}")
-        complaints = []
+        errors = []
         if frame in self.failing or (frame in self.flaky and self._is_first_try(frame)):
-            complaints = [f"the pattern was told to fail at frame {frame}"]
+            errors = [f"the pattern was told to fail at frame {frame}"]
         if path.suffix == ".png":
-            return Rendered(complaints, picture)
+            return Rendered(errors, picture)
         import imageio.v3 as iio
 
         iio.imwrite(path, picture, plugin="pillow")  # the others hide that a disk is full
-        return Rendered(complaints)
+        return Rendered(errors)
 
     def _die(self) -> None:
         if self.how.isdigit():
@@ -206,7 +206,7 @@ class PatternScene(Independent):
         tried.touch()
         return first
 
-    def notes(self) -> list[str]:
+    def take_warnings(self) -> list[str]:
         """Return nothing: numpy does not warn."""
         return []
 

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from mpirender.engines import Ability, Engine, is_software
+from mpirender.engines import BackendDevice, Engine, is_software
 from mpirender.errors import ToolMissing
 from mpirender.job.programs import Programs
 from mpirender.system.comm import Comm, same_node
@@ -45,7 +45,7 @@ def chosen(
     programs: Programs,
     *,
     alone: int | None = None,
-) -> Iterator[Ability | None]:
+) -> Iterator[BackendDevice | None]:
     """Set this rank up to render for the time of the block; give what it is to render with, None for no window.
 
     Args:
@@ -60,19 +60,19 @@ def chosen(
         return
     node = same_node(comm)
     usable = agree(comm, node, engine, programs)
-    ability = of_rank(usable, node.rank if alone is None else alone, programs, os.environ)
-    os.environ.update(engine.settings(ability))
+    device = of_rank(usable, node.rank if alone is None else alone, programs, os.environ)
+    os.environ.update(engine.environment(device))
     with contextlib.ExitStack() as stack:
-        if ability.backend != "glx":
+        if device.backend != "glx":
             os.environ.pop("DISPLAY", None)  # some windows look for it all the same
         elif programs.display:
             os.environ["DISPLAY"] = programs.display
         else:
             stack.enter_context(private_display(comm))
-        yield ability
+        yield device
 
 
-def agree(comm: Comm, node: Comm, engine: Engine, programs: Programs) -> list[Ability]:
+def agree(comm: Comm, node: Comm, engine: Engine, programs: Programs) -> list[BackendDevice]:
     """Return what the first kind that every node can render with is on this node.
 
     Args:
@@ -84,13 +84,13 @@ def agree(comm: Comm, node: Comm, engine: Engine, programs: Programs) -> list[Ab
     told_by_slurm = {name: os.environ[name] for name in (*GRANTED, HOW_MANY) if name in os.environ}
     environ = comm.bcast(told_by_slurm, root=0)
     problems: list[tuple[str, bool]] = []
-    asked: dict[str, Sequence[Ability]] = {}
+    asked: dict[str, Sequence[BackendDevice]] = {}
     for kind in candidates(programs, environ):
         if kind.backend not in asked:
-            found = engine.abilities(programs, kind.backend) if node.rank == 0 else ()
+            found = engine.backend_devices(programs, kind.backend) if node.rank == 0 else ()
             asked[kind.backend] = node.bcast(found, root=0)
         usable, problem = fitting(kind, asked[kind.backend], programs)
-        mine = (socket.gethostname(), problem, all(one.never for one in asked[kind.backend]))
+        mine = (socket.gethostname(), problem, all(one.not_built for one in asked[kind.backend]))
         told = sorted(set(comm.allgather(mine)))
         if not any(problem for _, problem, _ in told):
             return usable
@@ -118,8 +118,8 @@ def wants_gpu(programs: Programs, environ: Mapping[str, str]) -> bool:
     return granted and programs.backend in ("auto", "egl")
 
 
-def fitting(kind: Kind, found: Sequence[Ability], programs: Programs) -> tuple[list[Ability], str]:
-    """Return those of the abilities of a node that are of a kind, or why there is none.
+def fitting(kind: Kind, found: Sequence[BackendDevice], programs: Programs) -> tuple[list[BackendDevice], str]:
+    """Return those of the devices of a node that are of a kind, or why there is none.
 
     Args:
         found: what the node can do with the backend.
@@ -137,8 +137,10 @@ def fitting(kind: Kind, found: Sequence[Ability], programs: Programs) -> tuple[l
     return [usable[number] for number in wished] or list(usable.values()), ""
 
 
-def of_rank(usable: Sequence[Ability], local_rank: int, programs: Programs, environ: Mapping[str, str]) -> Ability:
-    """Return the ability of a rank: the devices go round among the ranks of a node.
+def of_rank(
+    usable: Sequence[BackendDevice], local_rank: int, programs: Programs, environ: Mapping[str, str]
+) -> BackendDevice:
+    """Return the device of a rank: the devices go round among the ranks of a node.
 
     Args:
         usable: those of its node, all of one kind.
@@ -185,7 +187,7 @@ def refusal(programs: Programs, problems: Sequence[tuple[str, bool]], environ: M
     return f"--backend {programs.backend} is not possible; {reasons}"
 
 
-def check(ability: Ability | None, renderer: str, programs: Programs) -> None:
+def check(device: BackendDevice | None, renderer: str, programs: Programs) -> None:
     """Make sure that a rank got the GPU that it was to render on.
 
     Args:
@@ -194,11 +196,11 @@ def check(ability: Ability | None, renderer: str, programs: Programs) -> None:
     Raises:
         ToolMissing: the CPU renders instead.
     """
-    if ability is None or ability.software or not is_software(renderer) or programs.allow_software:
+    if device is None or device.software or not is_software(renderer) or programs.allow_software:
         return
-    where = f"EGL device {ability.device}" if ability.device is not None else ability.backend
+    where = f"EGL device {device.device}" if device.device is not None else device.backend
     raise ToolMissing(
-        f"{where} on {socket.gethostname()} was to be {ability.renderer} but ParaView renders on the CPU ({renderer}); "
+        f"{where} on {socket.gethostname()} was to be {device.renderer} but ParaView renders on the CPU ({renderer}); "
         f"see whether the GPU is well (nvidia-smi), or {ALLOW}"
     )
 

@@ -37,7 +37,7 @@ def settle(
         go_on: says between frames whether to go on.
     """
     frames = list(dict.fromkeys(image.frame for image in images))
-    wanted = scene.to_survey(frames)
+    wanted = scene.frames_to_survey(frames)
     found: Ranges = {}
     if wanted:
         question = files.digest(json.dumps([about, list(wanted)], sort_keys=True, default=str).encode())
@@ -46,7 +46,7 @@ def settle(
             found, whole = look(comm, log, scene, wanted, first=frames[0], go_on=go_on)
             if comm.rank == 0 and whole:
                 log.write("survey", of=question, ranges=found)
-    scene.settle(found)
+    scene.set_color_ranges(found)
     return {name: list(limits) for name, limits in sorted(found.items())}
 
 
@@ -71,6 +71,6 @@ def look(
     left = schedule.deal(wanted, comm.size, "contiguous")[comm.rank]
     while left and go_on():
         frame = left.pop(0)
-        mine = engines.merged([mine, scene.survey(frame, first=frame == first)])
+        mine = engines.merge_ranges([mine, scene.survey(frame, first=frame == first)])
     parts = comm.allgather((mine, not left))
-    return engines.merged(found for found, _ in parts), all(whole for _, whole in parts)
+    return engines.merge_ranges(found for found, _ in parts), all(whole for _, whole in parts)

@@ -103,7 +103,7 @@ class Painter:
             self.log.write("take", frame=image.frame, output=image.output)
             flown = Flown(image, attempt, time.perf_counter(), [])
             self._make(flown)
-            for text in self.scene.notes():
+            for text in self.scene.take_warnings():
                 self.log.write("warning", text=text)
             self._collect(flown.rendering * PATIENCE)
         self._collect(None)

@@ -54,7 +54,7 @@ class LedScene:
         self._scene, self._group = scene, group
         self._peak = 0
         self._others: list[Any] = []  # what the other ranks have answered last, where that is wanted
-        self.frames, self.open_ended, self.complaints = scene.frames, scene.open_ended, scene.complaints
+        self.frames, self.open_ended, self.errors = scene.frames, scene.open_ended, scene.errors
         self.description, self.renderer, self.version = scene.description, scene.renderer, scene.version
         self.files: Sequence[Path] = scene.files
         self.warnings: Sequence[str] = scene.warnings
@@ -64,22 +64,22 @@ class LedScene:
         rendered: Rendered = self._all("render", frame, output, path)
         return rendered._replace(memory=self._peak)
 
-    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+    def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Ask the leader's own scene, which knows as much as the others."""
-        return self._scene.to_survey(frames)
+        return self._scene.frames_to_survey(frames)
 
     def survey(self, frame: int, *, first: bool) -> Ranges:
         """Look at a frame together, each rank at its part of the data."""
         found: Ranges = self._all(SURVEY, frame, first=first)
-        return engines.merged([found, *self._others])
+        return engines.merge_ranges([found, *self._others])
 
-    def settle(self, found: Ranges) -> None:
-        """Let all take in what was found."""
-        self._all("settle", found)
+    def set_color_ranges(self, found: Ranges) -> None:
+        """Set the ranges in all ranks of the group."""
+        self._all("set_color_ranges", found)
 
-    def notes(self) -> list[str]:
+    def take_warnings(self) -> list[str]:
         """Return the warnings of all."""
-        texts: list[str] = self._all("notes")
+        texts: list[str] = self._all("take_warnings")
         return texts
 
     def dismiss(self) -> None:

@@ -63,7 +63,7 @@ def main() -> None:
         crew = Crew.of(world, job.schedule, job.ranks_per_frame)
         with log_of_rank(job.folder, crew.name):
             if crew.group is not None:
-                engines.for_scene(job.scene).divide(crew.part, crew.group.rank)
+                engines.for_scene(job.scene).split_into_groups(crew.part, crew.group.rank)
             if crew.at_desk or crew.follows:
                 writer.close()
             if crew.at_desk:
@@ -250,11 +250,11 @@ def check_complaints(log: Journal, job: RenderJob, scene: engines.Scene) -> None
     Raises:
         UsageError: with the first error.
     """
-    for complaint in scene.complaints:
+    for complaint in scene.errors:
         log.write("complaint", text=complaint)
-    if scene.complaints and job.on_error == "fail":
+    if scene.errors and job.on_error == "fail":
         raise UsageError(
-            f"{job.scene.name}: error while loading: {scene.complaints[0]} "
+            f"{job.scene.name}: error while loading: {scene.errors[0]} "
             "(mend the scene, or render it all the same with --on-error warn)"
         )
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mpirender.engines import Ability
+from mpirender.engines import BackendDevice
 from mpirender.system import host
 
 
-def entry(ability: Ability | None, renderer: str, hosts: Sequence[str] = ()) -> dict[str, Any]:
+def entry(device: BackendDevice | None, renderer: str, hosts: Sequence[str] = ()) -> dict[str, Any]:
     """Return what this rank records of itself.
 
     Args:
-        ability: what it was set up to render with, None for an engine without windows.
+        device: what it was set up to render with, None for an engine without windows.
         renderer: what OpenGL calls it, read back from the window.
         hosts: of the ranks that render each frame with it.
     """
     return {
         "with": list(hosts),
-        "backend": "" if ability is None else ability.backend,
-        "device": None if ability is None else ability.device,
+        "backend": "" if device is None else device.backend,
+        "device": None if device is None else device.device,
         "node_memory": host.memory(),
         "cores": host.cores(),
         "threads": host.threads(),

@@ -69,10 +69,10 @@ def resolved(job: RenderJob) -> RenderJob:
     layouts = [layout.name for layout in inspection.layouts if layout.views]
     if "layout" in asked and not layouts:
         raise UsageError("--layout all: the scene has no layout with views; use --view all")
-    schedule = "contiguous" if inspection.in_order else "interleaved"
+    schedule = "contiguous" if inspection.order_dependent else "interleaved"
     return dataclasses.replace(
         job,
-        views=inspection.pictures if "view" in asked else job.views,
+        views=inspection.renderable_views if "view" in asked else job.views,
         layouts=tuple(layouts) if "layout" in asked else job.layouts,
         schedule=schedule if job.schedule == AUTO else job.schedule,
         sizes=job.sizes or (Size.of(*inspection.size) if inspection.size else Size.parse(DEFAULT_SIZE),),

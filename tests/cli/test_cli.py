@@ -58,7 +58,7 @@ def test_help_answers_at_once() -> None:
         (("gone.pvsm",), r"gone\.pvsm: no such file"),
         ((".",), r"not a scene mpirender knows|is a folder"),
         (("folder.pvsm",), r"folder\.pvsm: is a folder"),
-        (("notes.txt",), r"notes\.txt: not a scene mpirender knows; give a ParaView state"),
+        (("notes.txt",), r"notes\.txt: unknown kind of scene; give a ParaView state"),
         (("test.pattern", "--size", "huge"), r"--size 'huge' is not a size; write WIDTHxHEIGHT"),
         (("test.pattern", "--size", "0x5"), r"--size '0x5': each side must be 1 to 16384 pixels"),
         (("test.pattern", "--frames", "a-b"), r"--frames 'a-b' is not a frame set; write it like 0-99"),
@@ -277,9 +277,9 @@ def test_doctor_names_what_is_missing_and_the_line_that_installs_it(run: Run, tm
     without = {**os.environ, "PATH": str(tmp_path), "MPIRENDER_BLENDER": "/no/blender"}
     done = run("doctor", env=without)
     assert done.returncode == 3
-    assert re.search(r"MISSING  mpiexec +.*\n +to mend it: .*apt-get install openmpi-bin", done.stdout)
-    assert re.search(r"MISSING  pvbatch +.*\n +to mend it: .*apt-get install paraview", done.stdout)
-    assert re.search(r"MISSING  blender +/no/blender: no such .*\n +to mend it: pip install 'mpirender\[", done.stdout)
+    assert re.search(r"MISSING  mpiexec +.*\n +fix: .*apt-get install openmpi-bin", done.stdout)
+    assert re.search(r"MISSING  pvbatch +.*\n +fix: .*apt-get install paraview", done.stdout)
+    assert re.search(r"MISSING  blender +/no/blender: no such .*\n +fix: pip install 'mpirender\[", done.stdout)
     done = run("doctor", env={**os.environ, "MPIRENDER_BLENDER": "/no/blender"})
     assert (done.returncode, " absent  blender" in done.stdout) == (0, True), done.stdout
 

@@ -46,7 +46,7 @@ def test_they_are_part_of_the_job_its_command_and_its_pixels() -> None:
 
 def test_ranges_of_parts_are_joined() -> None:
     parts = [{"p": (0.0, 2.0)}, {}, {"p": (-1.0, 1.0), "T": (3.0, 3.0)}]
-    assert engines.merged(parts) == {"p": (-1.0, 2.0), "T": (3.0, 3.0)}
+    assert engines.merge_ranges(parts) == {"p": (-1.0, 2.0), "T": (3.0, 3.0)}
 
 
 def test_only_the_answer_to_the_same_question_is_known() -> None:
@@ -70,7 +70,7 @@ def test_what_was_found_until_a_signal_is_not_taken_for_the_whole(tmp_path: Path
     """It would give a run that goes on another range than one that was not stopped."""
     seen: list[int] = []
     scene = SimpleNamespace(
-        to_survey=lambda frames: frames, settle=lambda found: None,
+        frames_to_survey=lambda frames: frames, set_color_ranges=lambda found: None,
         survey=lambda frame, first: seen.append(frame) or {"p": (0.0, float(frame))},
     )  # fmt: skip
     images = [Image(frame, "HD") for frame in range(4)]

@@ -427,13 +427,13 @@ ON_TWO_GPUS = """
 from types import SimpleNamespace
 from mpi4py import MPI
 from mpirender.ranks import backends
-from mpirender.engines import Ability
+from mpirender.engines import BackendDevice
 from mpirender.job.programs import Programs
-gpus = [Ability("egl", device, "NVIDIA H100") for device in (0, 1)]
-engine = SimpleNamespace(BACKENDS=("egl",), abilities=lambda job, backend: gpus, settings=lambda ability: {})
+gpus = [BackendDevice("egl", device, "NVIDIA H100") for device in (0, 1)]
+engine = SimpleNamespace(BACKENDS=("egl",), backend_devices=lambda job, backend: gpus, environment=lambda device: {})
 for alone in (0, 1, 2, None):
-    with backends.chosen(MPI.COMM_WORLD, engine, Programs(), alone=alone) as ability:
-        print(ability.device)
+    with backends.chosen(MPI.COMM_WORLD, engine, Programs(), alone=alone) as device:
+        print(device.device)
 """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mpirender.engines import Ability, probe_cache
+from mpirender.engines import BackendDevice, probe_cache
 from mpirender.engines.paraview import backends as paraview_backends
 from mpirender.engines.paraview.backend_probe import SAYS
 from mpirender.errors import ToolMissing
@@ -28,8 +28,8 @@ def job(**options: object) -> Programs:
     return Programs(**options)
 
 
-def gpus(count: int) -> list[Ability]:
-    return [Ability("egl", number, "NVIDIA H100") for number in range(count)]
+def gpus(count: int) -> list[BackendDevice]:
+    return [BackendDevice("egl", number, "NVIDIA H100") for number in range(count)]
 
 
 # --- The device of a rank
@@ -86,7 +86,7 @@ def test_the_gpus_that_were_named_win_over_those_that_are_visible() -> None:
 
 
 def test_on_the_cpu_all_ranks_take_the_same() -> None:
-    both = [Ability("egl", 0, CPU), Ability("egl", 1, CPU)]
+    both = [BackendDevice("egl", 0, CPU), BackendDevice("egl", 1, CPU)]
     assert {backends.of_rank(both, rank, job(), {}).device for rank in range(4)} == {0}
 
 
@@ -115,7 +115,7 @@ def test_a_gpu_that_was_asked_for_is_not_silently_replaced(
 
 
 def test_a_device_that_is_no_gpu_is_told_with_what_there_is() -> None:
-    here = [*gpus(1), Ability("egl", 1, CPU)]
+    here = [*gpus(1), BackendDevice("egl", 1, CPU)]
     asked = job(gpus="1")
     usable, problem = backends.fitting(Kind("egl", gpu=True), here, asked)
     assert not usable
@@ -127,7 +127,7 @@ def test_a_device_that_is_no_gpu_is_told_with_what_there_is() -> None:
 
 
 def test_gpus_of_slurm_on_which_nothing_can_be_rendered_are_told() -> None:
-    _, problem = backends.fitting(Kind("egl", gpu=True), [Ability("egl", 0, CPU)], job())
+    _, problem = backends.fitting(Kind("egl", gpu=True), [BackendDevice("egl", 0, CPU)], job())
     line = backends.refusal(job(), [(f"n1, egl: {problem}", False)], SLURM)
     assert line.startswith("Slurm gave this job GPUs, and ParaView can render on none; n1, egl: there is no GPU")
 
@@ -139,12 +139,12 @@ def test_what_a_program_was_never_made_for_is_told_only_if_nothing_else_is_left(
 
 
 def test_a_rank_that_was_to_render_on_a_gpu_and_does_not_is_an_error() -> None:
-    one = Ability("egl", 3, "NVIDIA H100")
+    one = BackendDevice("egl", 3, "NVIDIA H100")
     with pytest.raises(ToolMissing, match=r"EGL device 3 on .* was to be NVIDIA H100 but .* on the CPU \(llvmpipe"):
         backends.check(one, CPU, job())
     backends.check(one, CPU, job(allow_software=True))
     backends.check(one, "NVIDIA H100", job())
-    backends.check(Ability("osmesa", None, CPU), CPU, job())
+    backends.check(BackendDevice("osmesa", None, CPU), CPU, job())
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ GOOD = {"painted": True, "capabilities": f"OpenGL vendor string:  Mesa\nOpenGL r
 
 def test_a_window_that_is_painted_is_an_ability() -> None:
     said = answer("vtkEGLRenderWindow", 2, **GOOD)
-    assert paraview_backends.judge(Ability("egl", 1), 0, said, "") == (Ability("egl", 1, CPU), 2)
+    assert paraview_backends.judge(BackendDevice("egl", 1), 0, said, "") == (BackendDevice("egl", 1, CPU), 2)
 
 
 @pytest.mark.parametrize(
@@ -204,10 +204,10 @@ def test_a_window_that_is_painted_is_an_ability() -> None:
 def test_what_cannot_be_has_a_reason_and_a_cure(
     wanted: str, code: int, said: str, complained: str, problem: str
 ) -> None:
-    found, _ = paraview_backends.judge(Ability(wanted), code, said, complained)
+    found, _ = paraview_backends.judge(BackendDevice(wanted), code, said, complained)
     assert problem in found.problem
     assert "; " in found.problem
-    assert found.never == ("built for" in problem)
+    assert found.not_built == ("built for" in problem)
 
 
 @pytest.fixture
@@ -223,11 +223,11 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 
 def test_every_egl_device_is_asked_for_once_and_remembered(asked: tuple[Path, Path]) -> None:
     program, count = asked
-    first = paraview_backends.abilities([str(program)], "egl")
+    first = paraview_backends.backend_devices([str(program)], "egl")
     assert [(one.device, one.renderer) for one in first] == [(0, CPU), (1, CPU)]
-    assert paraview_backends.abilities([str(program)], "egl") == first
+    assert paraview_backends.backend_devices([str(program)], "egl") == first
     assert count.read_text().split() == ["0", "1"]
-    paraview_backends.abilities([str(program)], "egl", afresh=True)
+    paraview_backends.backend_devices([str(program)], "egl", afresh=True)
     assert count.read_text().split() == ["0", "1"] * 2
 
 
@@ -237,18 +237,18 @@ def test_a_first_device_that_is_broken_hides_no_other(asked: tuple[Path, Path], 
     (tmp_path / "another").write_text(answer("vtkOSOpenGLRenderWindow"))
     broken = f"echo Failed to create >&2; exec cat {tmp_path}/another"
     program.write_text(f'#!/bin/sh\n[ "$VTK_EGL_DEVICE_INDEX" = 0 ] && {{ {broken}; }}\ncat {tmp_path}/answer\n')
-    first, second = paraview_backends.abilities([str(program)], "egl")
+    first, second = paraview_backends.backend_devices([str(program)], "egl")
     assert (first.device, "no EGL device can be used" in first.problem) == (0, True)
-    assert second == Ability("egl", 1, CPU)
+    assert second == BackendDevice("egl", 1, CPU)
 
 
 def test_another_binary_or_driver_is_asked_anew(asked: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     program, count = asked
-    paraview_backends.abilities([str(program)], "egl")
+    paraview_backends.backend_devices([str(program)], "egl")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/driver")
-    paraview_backends.abilities([str(program)], "egl")
+    paraview_backends.backend_devices([str(program)], "egl")
     program.write_text(program.read_text() + "# newer\n")
-    paraview_backends.abilities([str(program)], "egl")
+    paraview_backends.backend_devices([str(program)], "egl")
     assert len(count.read_text().split()) == 6
 
 
@@ -256,7 +256,7 @@ def test_what_was_impossible_is_asked_again_when_it_is_insisted_on(asked: tuple[
     program, count = asked
     (tmp_path / "answer").write_text("")
     for insisted in (False, False, True):
-        assert paraview_backends.abilities([str(program)], "osmesa", insisted=insisted)[0].problem
+        assert paraview_backends.backend_devices([str(program)], "osmesa", insisted=insisted)[0].problem
     assert len(count.read_text().splitlines()) == 2
 
 
@@ -264,7 +264,7 @@ def test_what_was_kept_from_answering_is_not_remembered(asked: tuple[Path, Path]
     program, count = asked
     program.write_text(f"#!/bin/sh\necho x >>{count}\nkill -KILL $$\n")
     for _ in range(2):
-        assert "killed while it was asked" in paraview_backends.abilities([str(program)], "osmesa")[0].problem
+        assert "killed while it was asked" in paraview_backends.backend_devices([str(program)], "osmesa")[0].problem
     assert len(count.read_text().split()) == 2
 
 
@@ -272,21 +272,21 @@ def test_a_signal_for_the_rank_does_not_reach_what_it_asks(asked: tuple[Path, Pa
     """Slurm sends it to every process of a step."""
     program = asked[0]
     program.write_text(program.read_text().replace("cat ", "kill -TERM $$; kill -USR1 $$\ncat "))
-    assert not paraview_backends.abilities([str(program)], "egl")[0].problem
+    assert not paraview_backends.backend_devices([str(program)], "egl")[0].problem
 
 
 def test_where_nothing_can_be_remembered_it_works_all_the_same(
     asked: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
-    assert len(paraview_backends.abilities([str(asked[0])], "egl")) == 2
+    assert len(paraview_backends.backend_devices([str(asked[0])], "egl")) == 2
 
 
 def test_an_answer_that_was_cut_short_is_asked_for_again(asked: tuple[Path, Path]) -> None:
-    place = probe_cache.place_of([str(asked[0])], "egl")
+    place = probe_cache.path_of([str(asked[0])], "egl")
     place.parent.mkdir(parents=True)
     place.write_text('[{"backend": "eg')
-    assert len(paraview_backends.abilities([str(asked[0])], "egl")) == 2
+    assert len(paraview_backends.backend_devices([str(asked[0])], "egl")) == 2
 
 
 @pytest.mark.slow
@@ -295,14 +295,14 @@ def test_a_real_pvbatch_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     pvbatch = need("pvbatch")
-    (glx,) = paraview_backends.abilities([pvbatch], "glx")
+    (glx,) = paraview_backends.backend_devices([pvbatch], "glx")
     assert (glx.problem, glx.software) == ("", True)
-    (egl,) = paraview_backends.abilities([pvbatch], "egl")
-    assert egl.never
+    (egl,) = paraview_backends.backend_devices([pvbatch], "egl")
+    assert egl.not_built
     monkeypatch.setenv("PATH", str(tmp_path))
-    (glx,) = paraview_backends.abilities([pvbatch], "glx")
+    (glx,) = paraview_backends.backend_devices([pvbatch], "glx")
     assert "Xvfb is not installed" in glx.problem
-    (glx,) = paraview_backends.abilities([pvbatch], "glx", shown_on=":987")
+    (glx,) = paraview_backends.backend_devices([pvbatch], "glx", shown_on=":987")
     assert "pvbatch dies of it" in glx.problem
     assert not list(tmp_path.glob("core*"))
 

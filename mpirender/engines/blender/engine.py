@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender.engines import probe_cache
-from mpirender.engines.base import Ability, Check, Inspection
+from mpirender.engines.base import BackendDevice, Check, Inspection
 from mpirender.engines.blender.inspect import inspection_of
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.programs import Programs
@@ -101,17 +101,17 @@ def version(programs: Programs) -> str:
         return ""
 
 
-def abilities(programs: Programs, backend: str) -> Sequence[Ability]:
+def backend_devices(programs: Programs, backend: str) -> Sequence[BackendDevice]:
     """Return nothing: there are no backends to choose from."""
     return ()
 
 
-def settings(ability: Ability) -> Mapping[str, str]:
+def environment(device: BackendDevice) -> Mapping[str, str]:
     """Return nothing."""
     return {}
 
 
-def divide(group: int, rank: int) -> None:
+def split_into_groups(group: int, rank: int) -> None:
     """Do nothing: Blender renders a frame in one process."""
 
 
@@ -123,15 +123,15 @@ def _about(programs: Programs, *, afresh: bool = False) -> dict[str, Any]:
     """
     program = command(programs)
     own = importlib.metadata.version("bpy") if program == [sys.executable] else ""
-    place = None if programs.container else probe_cache.place_of([program[0]], f"what Blender is, bpy {own}")
-    if place is not None and not afresh and (known := probe_cache.recall(place)):
+    place = None if programs.container else probe_cache.path_of([program[0]], f"what Blender is, bpy {own}")
+    if place is not None and not afresh and (known := probe_cache.load(place)):
         return dict(known)
     try:
         about = _ask([*apptainer.words(programs.container), *program])
     except UsageError as error:
         raise ToolMissing(f"{program[0]} does not say that it is Blender ({error}); {CURE}") from None
     if place is not None:
-        probe_cache.keep(place, about)
+        probe_cache.store(place, about)
     return about
 
 

@@ -55,7 +55,7 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
         frame_rate=about["rate"],
         size=(about["size"][0], about["size"][1]),
         data_files=(*found, *lost),
-        in_order=tuple(what for what, _ in about["unbaked"]),
+        order_dependent=tuple(what for what, _ in about["unbaked"]),
         properties=tuple(_properties(facts, name, about, job)),
         warnings=(*_warnings(facts, about, job), *(missing if kept else ())),
         mistakes=(*_mistakes(name, about, job, frames), *(() if kept else missing)),

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines.base import Independent, Rendered
+from mpirender.engines.base import Rendered, WithoutSurvey
 from mpirender.engines.blender import inspect, query, scene_facts
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.outputs import Output
@@ -81,7 +81,7 @@ def _shown(bpy: Any, name: str) -> Any:  # noqa: ANN401
     return scene
 
 
-class BlenderScene(Independent):
+class BlenderScene(WithoutSurvey):
     """The scene of an open file."""
 
     def __init__(self, bpy: Any, job: RenderJob, local_rank: int) -> None:  # noqa: ANN401
@@ -109,24 +109,24 @@ class BlenderScene(Independent):
         self._plain = self._format()
         self.renderer = self._renderer(local_rank)
         self.description = f"Blender {self.version}, {inspect.TITLES[inspect.engine_of(about, job)]}, {self.renderer}"
-        self.complaints: list[str] = _take_errors()
+        self.errors: list[str] = _take_errors()
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as Blender's animation would; a file other than a png of 8 bits is Blender's own."""
         self._come_to(frame)
         content = self._render(output.width, output.height)
-        complaints = _take_errors()
+        errors = _take_errors()
         if content is None:
-            return Rendered(complaints)
+            return Rendered(errors)
         picture = _decoded(content)
         if picture.shape[:2] != (output.height, output.width):
             raise ValueError(f"Blender made a picture of {picture.shape[1]}x{picture.shape[0]} instead of {output}")
         if self._plain:
-            return Rendered(complaints, picture)
+            return Rendered(errors, picture)
         path.write_bytes(content)
-        return Rendered(complaints)
+        return Rendered(errors)
 
-    def notes(self) -> list[str]:
+    def take_warnings(self) -> list[str]:
         """Return what was found to warn of since the last call, each text once."""
         unrun = "" if self._job.allow_scripts else self._bpy.app.autoexec_fail_message
         if unrun in self._unrun:

@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from mpirender.engines import probe_cache
-from mpirender.engines.base import Ability
+from mpirender.engines.base import BackendDevice
 from mpirender.engines.paraview.backend_probe import SAYS
 from mpirender.errors import ToolMissing, one_line
 from mpirender.system import child_process, xvfb
@@ -31,19 +31,19 @@ CURES = {
 PROBE_SECONDS = 120.0  # ParaView on a busy file system
 
 
-def settings(ability: Ability) -> dict[str, str]:
+def environment(device: BackendDevice) -> dict[str, str]:
     """Return the environment in which ParaView opens this kind of window, on this device and no other."""
-    chosen = {"VTK_DEFAULT_OPENGL_WINDOW": WINDOWS[ability.backend]}
-    if ability.device is not None:  # the second is a wish in newer VTK and all there is in older
+    chosen = {"VTK_DEFAULT_OPENGL_WINDOW": WINDOWS[device.backend]}
+    if device.device is not None:  # the second is a wish in newer VTK and all there is in older
         chosen.update(
-            VTK_EGL_DEVICE_INDEX=str(ability.device), VTK_DEFAULT_EGL_DEVICE_INDEX=str(ability.device)
+            VTK_EGL_DEVICE_INDEX=str(device.device), VTK_DEFAULT_EGL_DEVICE_INDEX=str(device.device)
         )  # fmt: skip
     return chosen
 
 
-def abilities(
+def backend_devices(
     pvbatch: Sequence[str], backend: str, *, shown_on: str = "", afresh: bool = False, insisted: bool = False
-) -> list[Ability]:
+) -> list[BackendDevice]:
     """Return what pvbatch can do with a backend here: an entry per EGL device, else one, possible or not.
 
     Args:
@@ -52,69 +52,75 @@ def abilities(
         afresh: ask also where the answer is remembered.
         insisted: ask also where it is remembered as impossible: someone may have mended it.
     """
-    place = probe_cache.place_of(pvbatch, backend)
+    place = probe_cache.path_of(pvbatch, backend)
     known = [] if afresh or shown_on else recall(place)
-    if known and not (insisted and all(ability.problem for ability in known)):
+    if known and not (insisted and all(device.problem for device in known)):
         return known
     if backend == "egl":
-        found, devices = ask(pvbatch, Ability("egl", device=0))
-        if found.problem and not found.never:  # how many there are is told where one of them works
-            devices = ask(pvbatch, Ability("egl"))[1]
-        answers = [found, *(ask(pvbatch, Ability("egl", device=number))[0] for number in range(1, devices))]
+        found, devices = ask(pvbatch, BackendDevice("egl", device=0))
+        if found.problem and not found.not_built:  # how many there are is told where one of them works
+            devices = ask(pvbatch, BackendDevice("egl"))[1]
+        answers = [found, *(ask(pvbatch, BackendDevice("egl", device=number))[0] for number in range(1, devices))]
     elif backend == "glx":
         answers = [ask_on_display(pvbatch, shown_on)]
     else:
-        answers = [ask(pvbatch, Ability(backend))[0]]
-    if not shown_on and all(ability.sure for ability in answers):
-        probe_cache.keep(place, [asdict(ability) for ability in answers])
+        answers = [ask(pvbatch, BackendDevice(backend))[0]]
+    if not shown_on and all(device.conclusive for device in answers):
+        probe_cache.store(place, [asdict(device) for device in answers])
     return answers
 
 
-def recall(place: Path) -> list[Ability]:
+def recall(place: Path) -> list[BackendDevice]:
     """Return what is remembered of what pvbatch can do, nothing if there is no such thing."""
     with contextlib.suppress(TypeError):  # written by another version
-        return [Ability(**fields) for fields in probe_cache.recall(place) or []]
+        return [BackendDevice(**fields) for fields in probe_cache.load(place) or []]
     return []
 
 
-def ask_on_display(pvbatch: Sequence[str], shown_on: str) -> Ability:
+def ask_on_display(pvbatch: Sequence[str], shown_on: str) -> BackendDevice:
     """Ask for GLX, which needs an X server."""
     if shown_on:
-        return ask(pvbatch, Ability("glx"), {"DISPLAY": shown_on})[0]
+        return ask(pvbatch, BackendDevice("glx"), {"DISPLAY": shown_on})[0]
     try:
         with xvfb.server() as reached:
-            return ask(pvbatch, Ability("glx"), reached)[0]
+            return ask(pvbatch, BackendDevice("glx"), reached)[0]
     except ToolMissing as error:
-        return Ability("glx", problem=str(error))
+        return BackendDevice("glx", problem=str(error))
 
 
-def ask(pvbatch: Sequence[str], wanted: Ability, reached: Mapping[str, str] | None = None) -> tuple[Ability, int]:
+def ask(
+    pvbatch: Sequence[str], wanted: BackendDevice, reached: Mapping[str, str] | None = None
+) -> tuple[BackendDevice, int]:
     """Let pvbatch open a window and paint it; return what came of it, and the number of EGL devices.
 
     Args:
         reached: environment variables by which it reaches an X server.
     """
-    environment = child_process.environment(**settings(wanted), **reached or {})
+    variables = child_process.environment(**environment(wanted), **reached or {})
     command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.paraview.backend_probe"]
     try:
         done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS,
+            command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS,
             check=False, preexec_fn=child_process.detach,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        return replace(_impossible(wanted, f"{pvbatch[-1]} cannot be asked ({one_line(str(error))})"), sure=False), 0
+        return replace(
+            _impossible(wanted, f"{pvbatch[-1]} cannot be asked ({one_line(str(error))})"), conclusive=False
+        ), 0
     return judge(wanted, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
-def judge(wanted: Ability, code: int, said: str, complained: str) -> tuple[Ability, int]:
-    """Make an ability of what pvbatch said, with the reason and the cure where it cannot; and the number of devices."""
+def judge(wanted: BackendDevice, code: int, said: str, complained: str) -> tuple[BackendDevice, int]:
+    """Make an device of what pvbatch said, with the reason and the cure where it cannot; and the number of devices."""
     found: dict[str, object] = {}
     for line in said.splitlines():
         if line.startswith(SAYS):
             found.update(json.loads(line[len(SAYS) :]))
     window, devices = str(found.get("window", "")), int(str(found.get("devices", 0)))
     if code == -signal.SIGKILL:  # out of memory, or someone ends everything
-        return replace(_impossible(wanted, "pvbatch was killed while it was asked; try again"), sure=False), devices
+        return replace(
+            _impossible(wanted, "pvbatch was killed while it was asked; try again"), conclusive=False
+        ), devices
     if window != WINDOWS[wanted.backend]:
         return _instead(wanted, window, code, complained), devices
     renderer = re.search(r"OpenGL renderer string:\s*(.*)", str(found.get("capabilities", "")))
@@ -122,14 +128,14 @@ def judge(wanted: Ability, code: int, said: str, complained: str) -> tuple[Abili
         return _impossible(wanted, _why_it_died(wanted, code, complained)), devices
     if not found["painted"] or renderer is None:
         return _impossible(wanted, f"it paints nothing; {CURES[wanted.backend]}"), devices
-    return Ability(wanted.backend, wanted.device, renderer[1].strip()), devices
+    return BackendDevice(wanted.backend, wanted.device, renderer[1].strip()), devices
 
 
-def _impossible(wanted: Ability, problem: str) -> Ability:
-    return Ability(wanted.backend, wanted.device, problem=problem)
+def _impossible(wanted: BackendDevice, problem: str) -> BackendDevice:
+    return BackendDevice(wanted.backend, wanted.device, problem=problem)
 
 
-def _instead(wanted: Ability, window: str, code: int, complained: str) -> Ability:
+def _instead(wanted: BackendDevice, window: str, code: int, complained: str) -> BackendDevice:
     """Say why there is another kind of window than the one that was wanted, or none."""
     if not window:
         last = next((line for line in reversed(complained.splitlines()) if line.strip()), f"exit code {code}")
@@ -142,17 +148,17 @@ def _instead(wanted: Ability, window: str, code: int, complained: str) -> Abilit
         return _impossible(wanted, f"no {what}{of} can be used; {CURES[wanted.backend]}")
     kind = {name: backend for backend, name in WINDOWS.items()}.get(window, window)
     cure = f"take ParaView 6.0 or newer, or a build for {wanted.backend}"
-    return replace(_impossible(wanted, f"this ParaView was built for {kind} alone; {cure}"), never=True)
+    return replace(_impossible(wanted, f"this ParaView was built for {kind} alone; {cure}"), not_built=True)
 
 
-def _why_it_died(wanted: Ability, code: int, complained: str) -> str:
+def _why_it_died(wanted: BackendDevice, code: int, complained: str) -> str:
     if "libOSMesa not found" in complained:
         return f"libOSMesa is not found; {CURES['osmesa']}"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"pvbatch dies of it ({how}); {CURES[wanted.backend]}"
 
 
-def seen_by(pvbatch: Sequence[str]) -> Iterator[Ability]:
+def seen_by(pvbatch: Sequence[str]) -> Iterator[BackendDevice]:
     """Yield all that pvbatch can do here and cannot, asked afresh, for doctor."""
     for backend in WINDOWS:
-        yield from abilities(pvbatch, backend, afresh=True)
+        yield from backend_devices(pvbatch, backend, afresh=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from mpirender.engines.base import Ranges, merged
+from mpirender.engines.base import Ranges, merge_ranges
 from mpirender.engines.paraview import color_range
 from mpirender.engines.paraview.state_warnings import GROW_EVERY_TIMESTEP
 
@@ -39,7 +39,7 @@ def ranges_now(views: Sequence[Any], names: Collection[str]) -> Ranges:
     """Return the ranges of arrays in what is visible, at the time that is shown; nothing of arrays without values."""
     for view in views:
         view.SMProxy.Update()
-    return merged([found for item in coloured(views) if item.array in names for found in _range_of(item)])
+    return merge_ranges([found for item in coloured(views) if item.array in names for found in _range_of(item)])
 
 
 def _range_of(item: Coloured) -> Iterator[Ranges]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender.engines import probe_cache
-from mpirender.engines.base import Ability, Check, Inspection
+from mpirender.engines.base import BackendDevice, Check, Inspection
 from mpirender.engines.paraview import backends
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.scene import ParaViewScene
@@ -76,14 +76,14 @@ def verify(programs: Programs, *, afresh: bool = False) -> None:
         ToolMissing: it is not.
     """
     program = [*apptainer.words(programs.container), command(programs)[0]]
-    place = None if programs.container else probe_cache.place_of(program, "version")
-    if place is not None and not afresh and probe_cache.recall(place):
+    place = None if programs.container else probe_cache.path_of(program, "version")
+    if place is not None and not afresh and probe_cache.load(place):
         return
     found, words = version(programs), shlex.join(program)
     if not found:
         raise ToolMissing(f"{words} does not say that it is ParaView; see what it says: {words} --version; {CURE}")
     if place is not None:
-        probe_cache.keep(place, found)
+        probe_cache.store(place, found)
 
 
 def mpiexec(programs: Programs) -> str | None:
@@ -148,36 +148,36 @@ def checks(programs: Programs) -> Sequence[Check]:
     seen = list(backends.seen_by(program))
     return (
         Check("pvbatch", True, f"{shlex.join(program)}, ParaView {found}"),
-        *(_check_of(ability) for ability in seen),
+        *(_check_of(device) for device in seen),
         Check(
             "rendering",
-            not all(ability.problem for ability in seen),
-            ", ".join(dict.fromkeys(ability.backend for ability in seen if not ability.problem)) or "not possible",
+            not all(device.problem for device in seen),
+            ", ".join(dict.fromkeys(device.backend for device in seen if not device.problem)) or "not possible",
             "mend one of the backends above",
         ),
     )
 
 
-def _check_of(ability: Ability) -> Check:
+def _check_of(device: BackendDevice) -> Check:
     """Return a line of doctor; no single backend is required."""
-    problem, _, cure = ability.problem.partition("; ")
-    where = "" if ability.device is None else f"device {ability.device}, "
-    found = problem or f"{where}{ability.renderer}{' (on the CPU)' if ability.software else ''}"
-    return Check(ability.backend, not problem, found, cure, required=False)
+    problem, _, cure = device.problem.partition("; ")
+    where = "" if device.device is None else f"device {device.device}, "
+    found = problem or f"{where}{device.renderer}{' (on the CPU)' if device.software else ''}"
+    return Check(device.backend, not problem, found, cure, required=False)
 
 
-def abilities(programs: Programs, backend: str) -> Sequence[Ability]:
+def backend_devices(programs: Programs, backend: str) -> Sequence[BackendDevice]:
     """Return what pvbatch can render with a backend on this machine, device by device; see :mod:`backends`."""
     insisted = programs.backend == backend or programs.gpus is not None
-    return backends.abilities([command(programs)[0]], backend, shown_on=programs.display or "", insisted=insisted)
+    return backends.backend_devices([command(programs)[0]], backend, shown_on=programs.display or "", insisted=insisted)
 
 
-def settings(ability: Ability) -> Mapping[str, str]:
+def environment(device: BackendDevice) -> Mapping[str, str]:
     """Return the environment in which ParaView renders so."""
-    return backends.settings(ability)
+    return backends.environment(device)
 
 
-def divide(group: int, rank: int) -> None:
+def split_into_groups(group: int, rank: int) -> None:
     """Make a ParaView of its own of each group of ranks that pvbatch has started as one."""
     from vtkmodules.vtkParallelCore import vtkMultiProcessController
 

@@ -73,7 +73,7 @@ class ErrorLog:
         texts, self._errors = self._errors, []
         return self._of_all(texts)
 
-    def notes(self) -> list[str]:
+    def take_warnings(self) -> list[str]:
         """Return the warnings since the last call, each text once per process."""
         texts, self._notes = self._notes, []
         return self._of_all(texts)

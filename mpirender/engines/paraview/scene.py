@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines.base import Numbers, Ranges, Rendered, merged
+from mpirender.engines.base import Numbers, Ranges, Rendered, merge_ranges
 from mpirender.engines.paraview import color_maps, color_range, order_trial, scene_facts, screenshot
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.job.outputs import EYES, Output
@@ -59,8 +59,8 @@ class ParaViewScene:
         self._measured: tuple[Any, Numbers | None] = None, None  # of which frame and variant, and what
         # Not simple.Render: the first call of that resets the camera, and the one saved in the state would be lost.
         self._render_views()
-        self.complaints = errors.take()
-        self._suspect = _doubtful(self.complaints)
+        self.errors = errors.take()
+        self._suspect = _doubtful(self.errors)
         animation = simple.GetAnimationScene()
         self._stereo = job.stereo_mode not in screenshot.MONO
         lags = self._stereo or scene_facts.changes(animation)
@@ -125,8 +125,8 @@ class ParaViewScene:
 
             self._meter = Meter(texts, group)
             self._meter.check()
-            self.complaints += self._errors.take()
-            self._suspect = _doubtful(self.complaints)
+            self.errors += self._errors.take()
+            self._suspect = _doubtful(self.errors)
 
     def compute(self, frame: int, *, in_order: bool) -> None:
         """Have the data of a frame computed afresh, after those of the frames before it or at once."""
@@ -141,7 +141,7 @@ class ParaViewScene:
         """Say whether any of the ranks that render together has a doubt."""
         return self._errors.anywhere(doubt)
 
-    def to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+    def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames in which ranges of colour maps have to be found: all, the first, or none."""
         hows = {color_range.how(self._color_range, item.array) for item in color_maps.coloured(self._views)}
         return frames if color_range.GLOBAL in hows else frames[:1] if color_range.DATA in hows else ()
@@ -160,9 +160,9 @@ class ParaViewScene:
             parts.append(color_maps.ranges_now(self._views, names))
         # What is reported now will be again when the frame is rendered: everything is read anew before that.
         self._suspect = bool(self._errors.take()) or self._suspect
-        return merged(parts)
+        return merge_ranges(parts)
 
-    def settle(self, found: Ranges) -> None:
+    def set_color_ranges(self, found: Ranges) -> None:
         """Give the colour maps their ranges, and render once more: legends settle in their labels."""
         if self._color_range:
             color_maps.settle(self._views, self._color_range, found)
@@ -174,9 +174,9 @@ class ParaViewScene:
             self._suspect = bool(self._errors.take()) or self._suspect
             self._shown = {}
 
-    def notes(self) -> list[str]:
+    def take_warnings(self) -> list[str]:
         """Return what ParaView warned of since the last call, each text once per process."""
-        return self._errors.notes()
+        return self._errors.take_warnings()
 
     def _try_order(self, name: str) -> None:
         """Find out whether scripts carry something on from frame to frame."""

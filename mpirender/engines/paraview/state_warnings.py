@@ -199,7 +199,7 @@ def _rescale_mode(colours: Proxy, usual: float) -> float:
     return colours.number("AutomaticRescaleRangeMode", -1 if "LockScalarRange" in colours.properties else usual)
 
 
-def in_order(state: State, job: RenderJob) -> list[str]:
+def order_dependent(state: State, job: RenderJob) -> list[str]:
     """Return the filters and colour maps for which the frames before one have to be computed first."""
     return [*filters_with_memory(state), *growing_colours(state, job)]
 

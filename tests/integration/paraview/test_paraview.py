@@ -350,19 +350,19 @@ import logging, sys, warnings
 from pathlib import Path
 from paraview import simple
 from vtkmodules.vtkCommonCore import vtkOutputWindow
-assert scene.complaints == []
-notes = scene.notes()
+assert scene.errors == []
+notes = scene.take_warnings()
 assert any("group=extract_writers and proxy=Newer" in text for text in notes), notes
 for turn in range(2):
     warnings.warn("too loud", stacklevel=1)
     logging.warning("too quiet")
     print("so so", file=sys.stderr)
     vtkOutputWindow.GetInstance().DisplayWarningText("Warning: In here, line 1\\nvtkThing (0x12ab): too old\\n")
-assert scene.render(0, job.outputs[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
-notes = scene.notes()
+assert scene.render(0, job.outputs[0], Path({str(tmp_path)!r}) / "a.png").errors == []
+notes = scene.take_warnings()
 assert [text.rpartition(":")[2].strip() for text in notes] == ["too loud", "too quiet", "too old"], notes
 assert "vtkThing: too old" in notes
-assert scene.notes() == []
+assert scene.take_warnings() == []
 print("as it should be")
 """,
     )
@@ -609,7 +609,7 @@ import resource
 from pathlib import Path
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 for turn in range(300):
-    assert scene.render(turn % len(scene.frames), job.outputs[0], Path({str(tmp_path)!r}) / "a.png").complaints == []
+    assert scene.render(turn % len(scene.frames), job.outputs[0], Path({str(tmp_path)!r}) / "a.png").errors == []
     if turn == 50:
         early = peak()
 print("grown by", peak() - early)
