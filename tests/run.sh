@@ -35,7 +35,7 @@ tests "${FAST[@]}" || code=$?
 # Those of Slurm wait most of the time, so they do it beside the others, and some long ones after them; what they say
 # comes at the end.
 aside=(tests/integration/{slurm,blender} tests/integration/paraview/test_{display,stereo,paraview6,second_root}.py
-    tests/benchmarks/test_benchmark_scaling.py tests/pool tests/engines/test_color_maps.py)
+    tests/pool tests/engines/test_color_maps.py)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
 chmod 755 "$beside" # some of their jobs are of another user

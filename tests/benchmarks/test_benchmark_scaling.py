@@ -8,43 +8,15 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from test_benchmarks import MACHINE, told
-from test_slurm import PROGRAM, cluster, ended, running_cluster  # noqa: F401 - fixtures
 
+from benchmark_runs import MACHINE, told
 from benchmarks import command, memory, scaling
-from repository import REPOSITORY
-from slurm_cluster import Cluster
-
-SCRIPT = REPOSITORY / "launch" / "scaling.slurm"
 
 
 def pattern(folder: Path, frames: int, seconds: float) -> Path:
     path = folder / "test.pattern"
     path.write_text(json.dumps({"frames": frames, "seconds": seconds}))
     return path
-
-
-@pytest.mark.slow
-def test_scaling_is_measured_over_the_nodes_of_a_slurm_job(cluster: Cluster, tmp_path: Path) -> None:  # noqa: F811
-    site = '# source "$HOME/mpirender/.venv/bin/activate"'
-    assert site in SCRIPT.read_text()
-    script = tmp_path / "scaling.slurm"
-    script.write_text(SCRIPT.read_text().replace(site, f"PATH={PROGRAM.parent}:$PATH; export PYTHONPATH={REPOSITORY}"))
-    few = ("--ranks", 4, "--kind", "strong", "--frames", 8, "--size", "64x36")
-    options = ("--parsable", "--nodes=2", "--ntasks-per-node=2", "-o", "log", script)
-    scene = pattern(tmp_path, 8, 0.2)
-    done = cluster.run("sbatch", *options, "--state", scene, *few, "--output", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    job = ended(cluster, done.stdout.strip())  # sbatch --wait would look only every half a minute
-    log = (tmp_path / "log").read_text()
-    assert job["JobState"] == "COMPLETED", log
-    raw = json.loads((tmp_path / "out" / "raw.json").read_text())
-    (run,) = raw["runs"]
-    assert (run["kind"], run["ranks"], run["frames"], run["hosts"]) == ("strong", 4, 8, ["n1", "n2"])
-    assert raw["machine"]["nodes"] == 2
-    assert run["whole"] > run["rendering"] > 2 * 0.2
-    assert log.rstrip().endswith(scaling.summary(raw, markdown=False))
-    assert len(list(tmp_path.glob("scaling-*.png"))) == 1
 
 
 def recorded() -> command.Raw:

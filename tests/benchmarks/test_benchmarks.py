@@ -13,6 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from benchmark_runs import MACHINE, told
 from benchmarks import backends, command, compare, measure, movie_summary, rows, summary
 from images import assert_same_pictures
 from mpirender.errors import LaunchFailed
@@ -22,10 +23,6 @@ from processes import Run, need
 from repository import REPOSITORY
 
 RENDERED = {"state": "cone.pvsm", "frames": "0-3", "sizes": ["HD=1920x1080", "160x90=160x90"], "ranks": 2}
-MACHINE = {
-    "cpu": "Some CPU", "cores": 2, "nodes": 1, "engine": "paraview", "version": "5.11.0", "mpirender": "0.1.0",
-    "date": "2024-05-01T10:00:00",
-}  # fmt: skip
 WALLS = {"process-per-frame": (20.0, 10.0, 12.0), "save-animation": (6.0, 8.0, 4.5), "mpirender": (4.0, 3.0, 9.0)}
 LIMIT = (
     "limit of mpirender: (4.6 CPU s of captures + 0.4 of encoding) ÷ 2 cores + 1.2 s of start-up = 3.7 s, "
@@ -49,12 +46,6 @@ def recorded(different: int = 0) -> command.Raw:
     told = {"frames": "0-3", "repeats": 3, "rows": list(WALLS)}
     comparisons = [{**RENDERED, "runs": runs, "limits": limits}]
     return {"benchmark": "compare", "arguments": told, "machine": MACHINE, "comparisons": comparisons}
-
-
-def told(arguments: list[object], module: str = "compare", seconds: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run a benchmark as people do."""
-    words = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
-    return subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ import pytest
 from disks import disk
 from mpirender.monitor.progress import Counts, Lines, duration
 from processes import Run, need
+from terminal import wait_for_screen
 
 Pattern = Callable[..., Path]
 
@@ -204,18 +205,6 @@ def test_ctrl_c_in_a_terminal_ends_cleanly_and_the_next_run_goes_on(run: Run, pa
     again = run("render", scene, "--size", "80x50", "--ranks", 2)
     assert again.returncode == 0
     assert int(re.search(r"(\d+) kept from before", again.stdout)[1]) >= 4
-
-
-def wait_for_screen(tmux: list[str], wanted: str, seconds: float = 60) -> str:
-    """Wait until the terminal shows what is wanted; return the screen."""
-    end = time.monotonic() + seconds
-    screen = ""
-    while time.monotonic() < end:
-        screen = subprocess.run([*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=True).stdout
-        if re.search(wanted, screen):
-            return screen
-        time.sleep(0.1)
-    pytest.fail(f"the terminal never showed {wanted!r}; it shows:\n{screen}")
 
 
 def test_a_log_gets_lines_that_come_rarer_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_inspect_state import state
 
 from images import SIZE, assert_same_pictures, pixels
 from mpirender import engines
 from mpirender.job.render_job import RenderJob
+from paraview_states import state
 from processes import Run
 from repository import SUPPORT
 

@@ -12,9 +12,9 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from test_encode_movie import decoded, gif_palettes
 
 from disks import disk
+from movies import decoded, gif_palettes
 from mpirender.errors import EncodeFailed
 from mpirender.job.options import CODECS
 from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, segment_plan

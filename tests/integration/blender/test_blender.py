@@ -1,4 +1,4 @@
-"""The Blender engine: its pictures are those of Blender's own animation, and what would go wrong is told before."""
+"""Render the images of Blender's own animation."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from blender_runs import rendered, say
 from disks import disk
 from images import assert_same_pictures, pixels
-from mpirender.engines.blender.inspect import inspection_of
-from mpirender.job.render_job import RenderJob
 from mpirender.movie import encode
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Tail
@@ -30,23 +29,10 @@ pytestmark = pytest.mark.slow
 SIZE = "160x90"  # of the files
 
 
-def say(done: subprocess.CompletedProcess[str]) -> str:
-    return done.stdout + done.stderr
-
-
 def description(output: Path) -> str:
     """Return with what a rank has rendered."""
     records = journal.read(output / ".mpirender")
     return next(record["description"] for record in records if record.get("phase") == "opened")
-
-
-def rendered(run: Run, *words: object, **options: object) -> str:
-    done = run("render", *words, **options)
-    assert done.returncode == 0, say(done)
-    return done.stdout
-
-
-# --- the same pictures
 
 
 def test_on_any_number_of_ranks_frames_are_those_of_blenders_animation(
@@ -190,125 +176,6 @@ def test_a_blender_program_renders_its_own_pictures_too(run: Run, blends: Simple
     assert "4 images here are made with other program or renderer; rendered again" in again
 
 
-# --- what would go wrong
-
-
-def test_what_is_wrong_with_the_command_is_told_at_once(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
-    words = ("--camera", "Sid", "--view-layer", "x", "--set", "A.B=1", "--device", "gpu", "--samples", 3)
-    done = run("render", blends.file("quick"), *words)
-    assert done.returncode == 2
-    assert sorted(line.split(": ", 2)[2] for line in done.stderr.splitlines()) == [
-        "--camera 'Sid' is no camera of scene 'Scene', did you mean 'Side'?; it has: Camera, Side",
-        "--device is for Cycles; Workbench takes the OpenGL that there is; leave it out",
-        "--samples is for Cycles and EEVEE; Workbench has none; leave it out",
-        "--set is of no use for Blender files; leave it out",
-        "--view-layer 'x' is not in scene 'Scene'; it has: ViewLayer",
-    ]
-    assert not (tmp_path / "quick_renders").exists()
-    done = run("render", blends.file("quick"), "--scene", "Othr")
-    assert "--scene 'Othr' is not in the file, did you mean 'Other'?; it has: Other, Scene" in done.stderr
-    done = run("render", blends.file("eyeless"))
-    assert "scene 'Scene' has no camera to render with; name one of Camera with --camera" in done.stderr
-
-
-def test_files_that_are_missing_are_named_before_anything_is_rendered(
-    run: Run, blends: SimpleNamespace, tmp_path: Path
-) -> None:
-    """Blender itself renders without a word; what no picture is made from may be missing."""
-    shutil.copytree(blends.folder, tmp_path / "here")
-    (tmp_path / "here" / "library.blend").unlink()
-    done = run("render", tmp_path / "here" / "gone.blend")
-    assert done.returncode == 2
-    told = [line.split("; put it there")[0] for line in done.stderr.splitlines()]
-    assert sorted(told) == [
-        f"mpirender: error: cache 'sim.abc' is missing: {blends.folder}/sim.abc",
-        f"mpirender: error: image 'wood' is missing: {tmp_path}/here/textures/wood.png",
-        f"mpirender: error: library 'library.blend' is missing: {tmp_path}/here/library.blend",
-    ]
-    assert "unused" not in done.stderr
-    assert "none.wav" not in done.stderr
-    said = rendered(run, tmp_path / "here" / "gone.blend", "--on-error", "warn", "--frames", "1")
-    assert said.count("is missing") == 3
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (b"", "not a Blender file; it is empty"),
-        (b"<svg/>", "not a Blender file"),
-        (None, r"Blender cannot open it \(.+\); see whether it opens there: it may be damaged"),
-    ],
-    ids=["empty", "another", "cut short"],
-)
-def test_what_is_no_whole_blender_file_is_told(
-    run: Run, blends: SimpleNamespace, tmp_path: Path, content: bytes | None, told: str
-) -> None:
-    whole = blends.file("quick").read_bytes()
-    (tmp_path / "a.blend").write_bytes(whole[: len(whole) // 2] if content is None else content)
-    done = run("render", "a.blend")
-    assert done.returncode == 2
-    assert re.fullmatch(rf"mpirender: error: a\.blend: {told}.*\n", done.stderr), done.stderr
-
-
-def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(run: Run, blends: SimpleNamespace) -> None:
-    for device in ("gpu", "cuda"):
-        done = run("render", blends.file("shot"), "--device", device, "--ranks", 2)
-        assert done.returncode == 3
-        assert re.search(rf"--device {device}: Cycles finds no such GPU on \S+; see what it finds", done.stderr)
-
-
-def test_without_blender_it_is_told_how_to_get_it(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
-    for words, told in (
-        (("--blender", "/no/blender"), "/no/blender: no such program; pip install 'mpirender[blender]'"),
-        (
-            ("--blender", "/usr/bin/python3"),
-            "/usr/bin/python3 has no bpy that loads (No module named 'bpy'); pip install",
-        ),
-        (("--blender", "/bin/true"), "/bin/true does not say that it is Blender"),
-    ):
-        done = run("render", blends.file("quick"), *words)
-        assert (done.returncode, told in done.stderr) == (3, True), done.stderr
-    assert "absent  blender" in run("doctor", env={**os.environ, "MPIRENDER_BLENDER": "/no/blender"}).stdout
-    assert re.search(r"ok  blender +\S+, Blender 4\.5\.\d+ LTS\n +ok  cycles .*\n +ok  eevee", run("doctor").stdout)
-
-
-def facts(blends: SimpleNamespace, name: str, tmp_path: Path) -> dict[str, object]:
-    answer = tmp_path / "answer.json"
-    look = [sys.executable, "-m", "mpirender.engines.blender.query", str(answer), str(blends.file(name))]
-    subprocess.run(look, check=True, stdout=subprocess.DEVNULL)
-    return json.loads(answer.read_text())
-
-
-def test_what_else_would_surprise_is_told(blends: SimpleNamespace, tmp_path: Path) -> None:
-    found = facts(blends, "quick", tmp_path)
-    scene = found["scenes"]["Scene"]
-    job = RenderJob(blends.file("quick"))
-    assert inspection_of(found, job).warnings == inspection_of(found, job).mistakes == ()
-    newer = {**found, "saved": [found["app"][0], found["app"][1] + 1, 0]}
-    assert "newer than the 4.5 that renders it" in inspection_of(newer, job).warnings[0]
-    for change, told in (
-        ({"stamp": True}, "the pictures show when or where they were rendered"),
-        ({"file_outputs": ["File Output"]}, "File Output in the compositor writes files"),
-    ):
-        changed = {**found, "scenes": {"Scene": {**scene, **change}}}
-        assert told in inspection_of(changed, job).warnings[0]
-    for change, told in (
-        ({"first": -2, "last": 1}, "begins at frame -2, and images are counted from 0"),
-        ({"last": 0}, "has no frames: it ends at 0, before 1"),
-        ({"engine": "LUXCORE"}, "is rendered by LUXCORE, which is no part of Blender"),
-        ({"eyes": True}, "renders each eye into a picture of its own"),
-        ({"layers": {"A": False}}, "renders none of its view layers"),
-        ({"size": [20000, 2]}, "its size 20000x2 is not possible"),
-    ):
-        changed = {**found, "scenes": {"Scene": {**scene, **change}}}
-        assert told in inspection_of(changed, job).mistakes[0]
-    many = inspection_of({**found, "missing": [["image 'a'", f"/{n}"] for n in range(12)]}, job).mistakes
-    assert (len(many), many[-1]) == (11, "and 2 more files that are missing")
-
-
-# --- scripts inside the file
-
-
 def test_scripts_run_only_when_they_are_allowed_to(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
     """One that has left a handler, with which Blender hangs when it ends by itself."""
     still = blends.animate(blends.file("moves"), tmp_path / "still")
@@ -342,9 +209,6 @@ def test_a_frame_that_kills_its_rank_is_set_aside(run: Run, blends: SimpleNamesp
     assert re.search(rf"{SIZE} frames 3: set aside after 2 deaths at it; the last: rank \d on \S+ died", done.stderr)
     records = journal.read(tmp_path / "kills_renders" / ".mpirender")
     assert sorted(record["frame"] for record in records if record["event"] == "done") == [1, 2, 4]
-
-
-# --- traps
 
 
 def test_a_full_disk_is_told_and_no_picture_is_there_by_halves(

@@ -1,0 +1,18 @@
+"""Share the job of a state that is written by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from mpirender.job.render_job import RenderJob
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def make(**options):
+        return RenderJob(tmp_path / "scenes" / "scene.pvsm", **options)
+
+    return make

@@ -1,0 +1,86 @@
+"""Lose nodes of a Slurm job while it renders."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from slurm_cluster import Cluster
+from slurm_jobs import (
+    SMALL,
+    TWO_BY_TWO,
+    Submit,
+    assert_each_frame_was_done_once,
+    deaths,
+    ended,
+    slow_scene,
+    some_are_done,
+    story,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_node_that_is_set_down_leads_to_a_requeue_and_a_finished_movie(
+    cluster: Cluster, sbatch: Submit, tmp_path: Path
+) -> None:
+    output = tmp_path / "slow_renders"
+    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path), *SMALL)
+    some_are_done(output)
+    cluster.ask("scontrol", "update", "nodename=n2", "state=down", "reason=test")
+    job = ended(cluster, number)
+    log = (tmp_path / "log").read_text()
+    assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1"), log
+    assert_each_frame_was_done_once(output, 60)
+    assert f"Slurm job {number}, started for the 2nd time: 4 ranks on n[" in log
+
+
+@pytest.mark.parametrize("how", ["mpiexec", "srun"])
+def test_without_kill_a_run_goes_on_when_a_node_crashes(
+    cluster: Cluster, sbatch: Submit, tmp_path: Path, how: str
+) -> None:
+    output = tmp_path / "slow_renders"
+    options = ("--nodes=3", "--ntasks-per-node=2", "--no-kill")
+    number = sbatch(options, slow_scene(tmp_path, 100), *SMALL, "--launcher", how)
+    some_are_done(output)
+    cluster.crash("n2")
+    job = ended(cluster, number, 180)
+    log = (tmp_path / "log").read_text()
+    assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "0"), log
+    assert_each_frame_was_done_once(output, 100)
+    assert len(deaths(output)) == 1, story(output)()
+    (death,) = deaths(output)
+    assert death["reason"] == "node n2 does not answer any more"
+    assert death["blamed"] == []
+    assert re.search(rf"Slurm job {number}: 4 ranks on n1,n3 by {how}", log)
+
+
+@pytest.mark.parametrize("node", ["n1", "n2"])
+def test_a_crashed_node_leads_to_a_requeue_and_a_finished_movie(
+    cluster: Cluster, sbatch: Submit, tmp_path: Path, node: str
+) -> None:
+    """n1 is where the batch script runs: nobody is left there to give back the lock."""
+    output = tmp_path / "slow_renders"
+    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 200), *SMALL)
+    some_are_done(output)
+    cluster.crash(node)
+    job = ended(cluster, number, 240)
+    log = (tmp_path / "log").read_text()
+    assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1"), log
+    assert_each_frame_was_done_once(output, 200)
+
+
+def test_a_launcher_that_has_worked_gets_another_try(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
+    """As when a node is slow to answer: the trial went well, the first start of the ranks did not."""
+    moody = tmp_path / "mpiexec"
+    once = f'[[ " $* " != *" --trial "* ]] && mkdir {tmp_path}/tried 2>/dev/null && exit 205'
+    moody.write_text(f'#!/bin/bash\n{once}\nexec mpiexec "$@"\n')
+    moody.chmod(0o755)
+    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 8, 0.01), *SMALL, "--mpiexec", moody)
+    job = ended(cluster, number)
+    log = (tmp_path / "log").read_text()
+    assert job["JobState"] == "COMPLETED", log
+    assert "warning: mpiexec ended before a rank had started (exit code 205); starting again" in log
+    assert_each_frame_was_done_once(tmp_path / "slow_renders", 8)

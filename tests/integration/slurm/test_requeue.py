@@ -1,0 +1,140 @@
+"""Requeue a job whose time limit is near, and stop requeueing it when no image gets done."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from slurm_cluster import Cluster, eventually
+from slurm_jobs import (
+    SMALL,
+    TWO_BY_TWO,
+    Submit,
+    assert_each_frame_was_done_once,
+    ended,
+    records,
+    slow_scene,
+    some_are_done,
+    start_now,
+    status,
+    story,
+    waits,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def start_again(cluster: Cluster, number: str) -> None:
+    """Wait until a job is back in the queue, and start it."""
+    eventually(lambda: waits(cluster, number))
+
+    def started() -> bool:
+        start_now(cluster, number)
+        return not waits(cluster, number)
+
+    eventually(started)
+
+
+def test_a_job_whose_time_is_over_queues_up_again_and_its_next_life_finishes(
+    cluster: Cluster, sbatch: Submit, tmp_path: Path
+) -> None:
+    output = tmp_path / "slow_renders"
+    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path), *SMALL)
+    some_are_done(output)
+    cluster.ask("scancel", "--batch", "--signal=USR1", number)
+    eventually(lambda: waits(cluster, number))
+    assert status(cluster, output)["state"] == "stopped"
+    job = ended(cluster, number)
+    log = (tmp_path / "log").read_text()
+    assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1"), log
+    assert_each_frame_was_done_once(output, 60)
+    story = [
+        f"Slurm job {number}: 4 ranks on n[1-2]",
+        "images, stopping on SIGUSR1: images in flight get 1 min 30 s to end",
+        f"of 60 images are done; Slurm job {number} is back in the queue and goes on with what is left",
+        f"Slurm job {number}, started for the 2nd time: 4 ranks on n[1-2]",
+        "kept from before",
+    ]
+    places = [log.index(line) for line in story]
+    assert places == sorted(places), log
+    assert "Traceback" not in log
+
+
+def test_slurms_own_warning_before_the_end_of_the_time_limit_does_the_same(
+    cluster: Cluster, sbatch: Submit, tmp_path: Path
+) -> None:
+    """Slurm looks at the time every half a minute, and warns as much earlier than asked.
+
+    The limit is a minute, its shortest, so the warning comes 20 to 50 seconds after the start. Some images must be
+    done by then, also on a machine that does much else.
+    """
+    options = (*TWO_BY_TWO, "--time=1", "--signal=B:USR1@10")
+    number = sbatch(options, slow_scene(tmp_path, 1000, 0.2), *SMALL)
+    eventually(lambda: cluster.job(number)["Restarts"] == "1", 120, story(tmp_path / "slow_renders"))
+    assert "is back in the queue" in (tmp_path / "log").read_text()
+    assert records(tmp_path / "slow_renders", "done")
+
+
+def test_a_job_that_gets_nowhere_does_not_queue_up_again(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
+    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 8, 100), *SMALL, "--grace-period", 1)
+    eventually(lambda: records(tmp_path / "slow_renders", "take"))
+    cluster.ask("scancel", "--batch", "--signal=USR1", number)
+    job = ended(cluster, number)
+    assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "75:0", "0")
+    assert "is not put back into the queue: no image was done in this life" in (tmp_path / "log").read_text()
+
+
+def test_a_job_queues_up_only_so_often(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
+    output = tmp_path / "slow_renders"
+    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 400), *SMALL, "--max-requeues", 1)
+    some_are_done(output)
+    cluster.ask("scancel", "--batch", "--signal=USR1", number)
+    eventually(lambda: waits(cluster, number))
+    done = len(records(output, "done"))
+    start_again(cluster, number)
+    some_are_done(output, done + 4)
+    cluster.ask("scancel", "--batch", "--signal=USR1", number)
+    job = ended(cluster, number)
+    assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "75:0", "1")
+    assert "it has been there 1 time (--max-requeues)" in (tmp_path / "log").read_text()
+
+
+def test_a_job_that_may_not_queue_up_again_says_so(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
+    output = tmp_path / "slow_renders"
+    number = sbatch((*TWO_BY_TWO, "--no-requeue"), slow_scene(tmp_path), *SMALL)
+    some_are_done(output)
+    cluster.ask("scancel", "--batch", "--signal=USR1", number)
+    assert ended(cluster, number)["ExitCode"] == "75:0"
+    assert "could not be put back into the queue (scontrol: " in (tmp_path / "log").read_text()
+
+
+def test_scancel_ends_a_job_for_good_and_leaves_nothing_running(
+    cluster: Cluster, sbatch: Submit, tmp_path: Path
+) -> None:
+    output = tmp_path / "slow_renders"
+    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path), *SMALL)
+    some_are_done(output)
+    cluster.ask("scancel", number)
+    job = ended(cluster, number)
+    assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
+    eventually(lambda: not subprocess.run(["pgrep", "-f", str(output)], stdout=subprocess.PIPE, check=False).stdout)
+    assert "stopped on SIGTERM" in (tmp_path / "log").read_text()
+    assert not (output / ".mpirender" / "lock").exists()
+
+
+def test_a_job_that_slurm_starts_again_and_again_without_an_image_done_ends(
+    cluster: Cluster, sbatch: Submit, tmp_path: Path
+) -> None:
+    """As when its node dies of it each time."""
+    output = tmp_path / "slow_renders"
+    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 8, 100), *SMALL, "--grace-period", 0)
+    for life in (1, 2, 3):
+        eventually(lambda: (output / ".mpirender").is_dir() and len(records(output, "launch")) == life, 60)  # noqa: B023
+        cluster.ask("scontrol", "requeue", number)
+        start_again(cluster, number)
+    job = ended(cluster, number)
+    assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "4:0", "3")
+    assert "3 times in a row no image was done" in (tmp_path / "log").read_text()
+    assert len(records(output, "launch")) == 3

@@ -1,0 +1,23 @@
+"""Give every pool a folder of its own, and check that nothing stays of it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pools import eventually, running
+
+
+@pytest.fixture(autouse=True)
+def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make sure that no process and no file stays of what a test starts."""
+    monkeypatch.setenv("MARK_OF_TEST", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.chdir(tmp_path)
+    yield
+    eventually(lambda: not running(tmp_path))
+    assert list((tmp_path / "temporary").iterdir()) == []

@@ -1,0 +1,135 @@
+"""Lose ranks of a pool: what is tried again, what is given up, and how a signal ends all."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import errands
+from mpirender.errors import LaunchFailed
+from mpirender.pool.run_jobs import Outcome
+from pools import HOST, either_way, eventually, one_way_in_haste, run, running, slow
+from repository import REPOSITORY
+
+
+def by_job(outcomes: list[Outcome]) -> dict[object, Outcome]:
+    return {outcome.job: outcome for outcome in outcomes}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "how"),
+    [("mpiexec", "SIGKILL"), pytest.param("mpiexec", "0", marks=slow), ("none", "SIGKILL"), ("none", "0")],
+)
+def test_a_rank_that_dies_once_costs_nothing_but_time(launcher: str, how: str, tmp_path: Path) -> None:
+    once = str(tmp_path / "once")
+    outcomes = run(errands.die, [("witness", once), (how, once), *[("", "")] * 4], launcher=launcher)
+    assert [outcome.error for outcome in outcomes] == [""] * 6
+    assert (tmp_path / "once").exists()
+
+
+def test_a_job_whose_rank_has_died_is_tried_again_by_another_one(tmp_path: Path) -> None:
+    deadly = ("SIGKILL", str(tmp_path / "once"))
+    outcomes = by_job(run(errands.die, [deadly, *[("", "")] * 3], logs=tmp_path / "logs"))
+    (dead,) = [rank for rank in (0, 1) if "last words" in (tmp_path / "logs" / f"rank-000{rank}.log").read_text()]
+    assert outcomes[deadly].rank == 1 - dead
+
+
+@one_way_in_haste
+@pytest.mark.parametrize(("how", "named"), [("SIGSEGV", "signal SIGSEGV"), ("3", "exit code 3")])
+def test_a_job_that_kills_its_rank_twice_is_given_up_and_the_others_are_done(
+    launcher: str, how: str, named: str
+) -> None:
+    jobs = [("", ""), (how, ""), *[("", "")] * 4]
+    outcomes = run(errands.die, jobs, launcher=launcher)
+    bad = outcomes.pop(1)
+    assert re.fullmatch(
+        rf"given up after 2 ranks died at it; the last: rank {bad.rank} on {HOST} died \({named}\)", bad.error
+    )
+    assert "the last words of this rank" in bad.details
+    assert [outcome.error for outcome in outcomes] == [""] * 5
+
+
+@slow
+def test_a_launcher_that_does_not_notice_a_death_is_ended(tmp_path: Path) -> None:
+    program = tmp_path / "mpiexec"
+    program.write_text('#!/bin/sh\nshift 2\n"$@"\nexec sleep 600\n')
+    program.chmod(0o755)
+    jobs = [("", ""), ("SIGKILL", str(tmp_path / "once"))]
+    outcomes = run(errands.die, jobs, ranks=1, launcher="mpiexec", mpiexec=str(program))
+    assert [outcome.error for outcome in outcomes] == ["", ""]
+
+
+@one_way_in_haste
+def test_when_ranks_have_died_too_often_what_is_done_is_kept(launcher: str) -> None:
+    jobs = [("", ""), ("", ""), ("SIGKILL", "")]
+    *done, left = run(errands.die, jobs, launcher=launcher, ranks=1, max_restarts=0)
+    assert [outcome.error for outcome in done] == ["", ""]
+    assert left.error == f"not done: rank 0 on {HOST} died (signal SIGKILL), after 0 restarts (max_restarts)"
+    assert left.rank is None
+
+
+def test_ranks_that_die_before_a_job_is_done_are_an_error() -> None:
+    with pytest.raises(LaunchFailed, match=r"died \(signal SIGKILL\), after 0 restarts"):
+        run(errands.die, [("SIGKILL", "")], ranks=1, max_restarts=0)
+
+
+@one_way_in_haste
+def test_a_job_that_hangs_is_given_up_after_its_time(launcher: str) -> None:
+    outcomes = by_job(run(errands.hang, [0.01, 1e6, 0.02, 0.03], launcher=launcher, timeout=1))
+    assert re.search(r"the last: rank \d on \S+ took longer than 1 s and was ended", outcomes[1e6].error)
+    assert [outcomes[job].get() for job in (0.01, 0.02, 0.03)] == [0.01, 0.02, 0.03]
+
+
+WAITING = """
+import sys
+import errands
+from mpirender import pool
+tell = lambda outcome: print(outcome.job, flush=True)
+pool.run(errands.hang, [0.01, 1e6, 1e6], engine="pattern", ranks=2, launcher=sys.argv[1], watch=tell)
+"""
+
+
+@contextmanager
+def waiting(launcher: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a pool of which one job is done and the others never will be."""
+    path = os.pathsep.join([str(REPOSITORY), str(Path(errands.__file__).parent)])
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING, launcher], env={**os.environ, "PYTHONPATH": path}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "0.01\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("SIGINT", "Interrupted: int"), ("SIGTERM", "Stopped: stopped on SIGTERM")]
+)
+@either_way
+def test_a_signal_ends_all_ranks(launcher: str, name: str, error: str, tmp_path: Path) -> None:
+    with waiting(launcher) as process:
+        assert len(running(tmp_path)) > 2
+        process.send_signal(signal.Signals[name])
+        _, said = process.communicate(timeout=20)
+    assert re.search(rf"mpirender.errors.{error}.*; 1 of 3 jobs are done\n$", said)
+    assert not running(tmp_path)
+
+
+@one_way_in_haste
+def test_ranks_do_not_outlive_who_has_started_them(launcher: str, tmp_path: Path) -> None:
+    with waiting(launcher) as process:
+        process.kill()
+        process.wait()
+    eventually(lambda: not running(tmp_path))

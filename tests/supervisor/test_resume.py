@@ -1,0 +1,48 @@
+"""Render again only images of other options, other sizes, or of nobody."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mpirender.run_folder import lock
+from processes import Run
+from runs import SMALL, Pattern, records
+
+
+def test_frames_of_other_options_are_told_and_never_mixed_in(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    scene = pattern()
+    assert run("render", scene, *SMALL).returncode == 0
+    again = run("render", scene, *SMALL, "--transparent-background")
+    assert "warning: 6 images here are made with other options; rendered again" in again.stdout
+    assert "6 rendered" in again.stdout
+    other = run("render", pattern('{"frames": 6, "seconds": 0.001}'), *SMALL, "--transparent-background")
+    assert "warning: 6 images here are made with other scene file; rendered again" in other.stdout
+
+
+def test_a_size_of_the_same_name_with_other_sides_is_rendered_again(run: Run, pattern: Pattern) -> None:
+    assert run("render", pattern(), "--size", "a=160x90").returncode == 0
+    again = run("render", pattern(), "--size", "a=80x50")
+    assert "6 rendered," in again.stdout
+    assert run("render", pattern(), "--size", "a=80x50").stdout.count("0 rendered, 6 kept") == 1
+
+
+def test_a_stray_file_under_a_frames_name_is_rendered_over(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    folder = tmp_path / "test_renders" / "160x90"
+    folder.mkdir(parents=True)
+    (folder / "frame_000002.png").write_bytes(b"not mine")
+    done = run("render", pattern(), *SMALL)
+    assert "6 rendered," in done.stdout
+    assert (folder / "frame_000002.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_records_say_what_an_image_took_and_where(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    assert run("render", pattern(), *SMALL).returncode == 0
+    for record in records(tmp_path / "test_renders", "done"):
+        assert record["memory"] > 1e7
+        assert record["host"] == os.uname().nodename
+        assert record["renderer"] == "test pattern, painted by numpy"
+        assert record["pixels"] == [160, 90]
+    (finish,) = records(tmp_path / "test_renders", "finish")
+    assert finish["code"] == 0
+    assert lock.read(tmp_path / "test_renders" / ".mpirender") is None

@@ -1,0 +1,97 @@
+"""Make small images for movies, and decode movies."""
+
+from __future__ import annotations
+
+import subprocess
+
+import imageio.v3 as iio
+import numpy as np
+
+from mpirender.job.options import CODECS
+from mpirender.movie import encode, ffmpeg
+
+KINDS = ("mp4", "webm", "gif", "mkv")
+OTHERS = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs[1:]]  # beside the usual one of each
+EVEN, ODD = (64, 48), (63, 47)
+COLOURS = {
+    "red": (255, 0, 0),
+    "green": (0, 255, 0),
+    "blue": (0, 0, 255),
+    "white": (255, 255, 255),
+    "grey": (90, 90, 90),
+}
+
+
+GREYS = [10, 200, 60, 120, 240, 30, 170, 90]
+
+
+def picture(size=EVEN, grey=0, channels=3):
+    width, height = size
+    pixels = np.full((height, width, channels), grey, np.uint8)
+    for column, colour in enumerate(COLOURS.values()):
+        pixels[: height // 2, column * 12 : column * 12 + 12, :3] = colour
+    if channels == 4:
+        pixels[..., 3] = 255
+    return pixels
+
+
+def write(folder, pictures, suffix="png", step=1):
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"frame_{number * step:06d}.{suffix}" for number in range(len(pictures))]
+    for path, pixels in zip(paths, pictures):
+        iio.imwrite(path, pixels, plugin="pillow", **({"quality": 95, "subsampling": 0} if suffix == "jpg" else {}))
+    return paths
+
+
+def decoded(path, pixel_format="rgb24", *options):
+    """Return all frames as an array, decoded apart from the code under test."""
+    info = encode.read_back(path)
+    channels = {"rgb24": 3, "rgba": 4}[pixel_format]
+    raw = subprocess.run(
+        [ffmpeg.ffmpeg(), "-v", "error", *options, "-i", path, "-f", "rawvideo", "-pix_fmt", pixel_format, "-"],
+        stdin=subprocess.DEVNULL, capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    return np.frombuffer(raw, np.uint8).reshape(-1, info.height, info.width, channels).astype(int)
+
+
+def yuv_planes(path, width, height):
+    """Return Y, U and V of the first frame, as they are stored."""
+    raw = subprocess.run(
+        [ffmpeg.ffmpeg(), "-v", "error", "-i", path, "-frames:v", "1", "-f", "rawvideo", "-"],
+        stdin=subprocess.DEVNULL, capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    data = np.frombuffer(raw, np.uint8).astype(float)
+    luma, chroma = width * height, ((width + 1) // 2) * ((height + 1) // 2)
+    assert len(data) == luma + 2 * chroma
+    half = ((height + 1) // 2, -1)
+    return data[:luma].reshape(height, -1), data[luma:-chroma].reshape(half), data[-chroma:].reshape(half)
+
+
+def assert_colours(frame, tolerance):
+    for column, (name, colour) in enumerate(COLOURS.items()):
+        inside = frame[6:18, column * 12 + 4 : column * 12 + 8].reshape(-1, 3)
+        assert np.abs(inside - colour).max() <= tolerance, name
+
+
+def gif_palettes(data):
+    """Return the global colour table of a GIF file and that of every image, empty if it has none of its own.
+
+    The format is in the GIF89a specification, appendix A.
+    """
+    assert data[:6] == b"GIF89a"
+
+    def table(flags, start):
+        return data[start : start + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)]
+
+    shared, images = table(data[10], 13), []
+    at = 13 + len(shared)
+    while data[at] != 0x3B:
+        if data[at] == 0x2C:
+            images.append(table(data[at + 9], at + 10))
+            at += 11 + len(images[-1])
+        else:
+            at += 2
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+    return shared, images

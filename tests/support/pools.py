@@ -1,0 +1,43 @@
+"""Run pools on two ranks, and find the processes that they have started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mpirender.pool import run_jobs
+
+HOST = os.uname().nodename
+run = partial(run_jobs.run, engine="pattern", ranks=2, launcher="none", quiet=True)
+slow = pytest.mark.slow
+either_way = pytest.mark.parametrize("launcher", ["mpiexec", "none"])
+one_way_in_haste = pytest.mark.parametrize("launcher", [pytest.param("mpiexec", marks=slow), "none"])
+
+
+def told(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)
+
+
+def running(mark: Path) -> list[str]:
+    """Return the processes that a test has started, by the mark in their environment."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if f"MARK_OF_TEST={mark}\0".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except (OSError, NotADirectoryError):
+            pass
+    return [words for words in found if words]  # not those that are dead and only waited for
+
+
+def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.02)

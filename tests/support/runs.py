@@ -1,0 +1,62 @@
+"""Start runs of the pattern engine, and read what they have recorded."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Record
+
+SMALL = ("--size", "160x90", "--ranks", 2)
+Pattern = Callable[..., Path]
+
+
+def records(output: Path, event: str = "") -> list[Record]:
+    return [record for record in journal.read(output / ".mpirender") if event in ("", record["event"])]
+
+
+def done_frames(output: Path) -> list[int]:
+    return sorted(record["frame"] for record in records(output, "done"))
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.02)
+
+
+def running(folder: Path) -> str:
+    """Return the processes that have something to do with a folder."""
+    return subprocess.run(["pgrep", "-fa", str(folder)], capture_output=True, text=True, check=False).stdout
+
+
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to commands in the background, where these tests may run."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def started(scene: Path, *options: object, frames: int = 3) -> Iterator[subprocess.Popen[str]]:
+    """Run the command beside the test, until so many frames are done."""
+    command = [sys.executable, "-m", "mpirender", "render", str(scene), *map(str, (*SMALL, *options))]
+    output = scene.parent / f"{scene.stem}_renders"
+    with subprocess.Popen(
+        command, cwd=scene.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509
+    ) as process:  # fmt: skip
+        try:
+            wait_for(lambda: len(done_frames(output)) >= frames or process.poll() is not None)
+            yield process
+        finally:
+            process.kill()
+
+
+def rank_pid(output: Path, rank: int) -> int:
+    return int([record["pid"] for record in records(output, "start") if record["rank"] == rank][-1])

@@ -1,0 +1,103 @@
+"""Write scenes for Slurm jobs, wait for the jobs and read their records."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from mpirender.run_folder import journal
+from mpirender.run_folder.journal import Record
+from repository import REPOSITORY
+from slurm_cluster import Cluster, eventually
+
+SCRIPT = REPOSITORY / "launch" / "mpi_render.slurm"
+TWO_BY_TWO = ("--nodes=2", "--ntasks-per-node=2")
+SMALL = ("--size", "80x50")
+PROGRAM = Path(sys.executable).with_name("mpirender")
+Submit = Callable[..., str]
+
+
+def slow_scene(folder: Path, frames: int = 60, seconds: float = 0.2, **more: object) -> Path:
+    path = folder / "slow.pattern"
+    path.write_text(json.dumps({"frames": frames, "seconds": seconds, **more}))
+    return path
+
+
+def ended(cluster: Cluster, number: str, seconds: float = 120) -> dict[str, str]:
+    """Wait until a job has ended for good, without a pause when it is back in the queue; return what Slurm says."""
+
+    def over() -> dict[str, str] | None:
+        job = cluster.job(number)
+        if job["JobState"] == "PENDING" and job["Restarts"] != "0":
+            start_now(cluster, number)
+        return None if job["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING") else job
+
+    return eventually(over, seconds)
+
+
+def waits(cluster: Cluster, number: str) -> bool:
+    """Whether a job is in the queue."""
+    return cluster.job(number)["JobState"] == "PENDING"
+
+
+def start_now(cluster: Cluster, number: str) -> None:
+    """Spare a job most of the two minutes that it would wait in the queue after a requeue.
+
+    They are there for what is left of the life before: Slurm ends everything of the job, and would end what the next
+    life has started as well. A job may start after it was last seen in the queue; then what is busy is its next life.
+    """
+    eventually(lambda: not cluster.busy() or not waits(cluster, number), 60)
+    time.sleep(3)
+    cluster.run("scontrol", "update", f"jobid={number}", "StartTime=now")
+    time.sleep(1)
+
+
+def records(output: Path, event: str) -> list[Record]:
+    return [record for record in journal.read(output / ".mpirender") if record["event"] == event]
+
+
+def deaths(output: Path) -> list[Record]:
+    """Return the deaths of ranks all of which had come up.
+
+    Debian 12's srun --mpi=pmix loses now and then, on a busy machine, what the ranks of a node tell each other as they
+    start. MPI dies of that, mostly before mpirender is reached (1 in 40 starts of a program that only says hello), and
+    the ranks are started again.
+    """
+    came = Counter((record["life"], record["ranks"]) for record in records(output, "start"))
+    up = {life for (life, ranks), count in came.items() if count == ranks}
+    return [record for record in records(output, "death") if record["life"] in up]
+
+
+def some_are_done(output: Path, count: int = 4) -> None:
+    """Wait until so many images are done; a launcher that does not answer costs its trial a minute, then the next."""
+    eventually(lambda: (output / ".mpirender").is_dir() and len(records(output, "done")) >= count, 180, story(output))
+
+
+def story(output: Path) -> Callable[[], str]:
+    """Return what tells how far a run has come, from its job's log and its own files."""
+
+    def told() -> str:
+        own = output / ".mpirender"
+        places = [output.parent / "log", own / "launch.log", own / "run.jsonl", *sorted(own.glob("rank-*.jsonl"))]
+        texts = [(place, place.read_text(errors="replace")[-3000:]) for place in places if place.exists()]
+        listing = ["ps", "-eo", "pid,ppid,stat,etimes,args", "--forest"]
+        running = subprocess.run(listing, capture_output=True, text=True, check=False)
+        return "\n".join(["it never came to be", *(f"--- {place}\n{text}" for place, text in texts), running.stdout])
+
+    return told
+
+
+def assert_each_frame_was_done_once(output: Path, frames: int) -> None:
+    assert sorted(record["frame"] for record in records(output, "done")) == list(range(frames))
+    assert json.loads((output / ".mpirender" / "manifest.json").read_text())["complete"]
+
+
+def status(cluster: Cluster, output: Path) -> dict[str, object]:
+    done = cluster.run(PROGRAM, "status", output, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
