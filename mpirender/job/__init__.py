@@ -1,1 +1,7 @@
-"""The job: what to render and how, its options, outputs, frames and sweeps. Imports nothing of mpirender but errors."""
+"""The job: what to render and how. It imports nothing of mpirender but the errors.
+
+``render_job.RenderJob`` is the job; ``options`` says what its fields may be, ``outputs``, ``frames`` and ``sweep`` what
+it renders, ``programs`` with which programs.
+"""
+
+__all__ = ["frames", "options", "outputs", "programs", "render_job", "sweep"]

@@ -1,21 +1,54 @@
-"""The rules of the house: imports point down the list of packages, checkers are quiet, functions are short."""
+"""The rules of CONTRIBUTING: imports point down the list of packages, checkers are quiet, files are short."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
 import pytest
 
 from processes import need
 from repository import REPOSITORY
 
 PACKAGE = REPOSITORY / "mpirender"
-LONGEST = 60
-MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "hosted" not in path.parts and path.stem != "__init__"]
-MODULES += [PACKAGE / "engines" / "__init__.py"]
+LONGEST_FUNCTION = 60
+LONGEST_FILE = 420
+LONGEST_TEST_FILE = 400
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "hosted" not in path.parts]
+# The packages whose modules run inside pvbatch or Blender as well.
+INSIDE_PVBATCH = ("errors.py", "job", "system", "engines", "run_folder", "movie", "ranks", "pool/worker.py")
+ALLOWED_INSIDE_PVBATCH = {
+    *sys.stdlib_module_names, "mpirender", "mpi4py", "numpy", "imageio", "imageio_ffmpeg", "fileseq",
+    "paraview", "vtkmodules", "bpy", "gpu",
+}  # fmt: skip
+
+
+def dotted(path: Path) -> str:
+    """Return the name under which a file is imported."""
+    name = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Give the dotted name of everything that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def public_names(package: Path) -> list[str]:
+    """Return the ``__all__`` of a package."""
+    for node in ast.parse((package / "__init__.py").read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
 
 
 def test_imports_point_down_the_list_of_packages() -> None:
@@ -25,6 +58,44 @@ def test_imports_point_down_the_list_of_packages() -> None:
         cwd=REPOSITORY, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_other_packages_import_only_the_public_names_of_a_package() -> None:
+    packages = {dotted(path): path.parent for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE}
+    wrong = []
+    for path in MODULES:
+        for name in imported(path):
+            for package, folder in packages.items():
+                part = name.removeprefix(f"{package}.").split(".")[0]
+                inside = folder in path.parents
+                if name.startswith(f"{package}.") and not inside and part not in public_names(folder):
+                    wrong.append(f"{dotted(path)} imports {name}, but {part} is not in __all__ of {package}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", [path.parent for path in MODULES if path.name == "__init__.py"], ids=dotted)
+def test_the_public_names_of_a_package_exist(package: Path) -> None:
+    for name in public_names(package):
+        code = (package / "__init__.py").read_text()
+        assert (package / f"{name}.py").exists() or (package / name).is_dir() or code.count(name) > 1, name
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports for type checking count, too. A module may import itself: a rank does, which is started by its name."""
+    graph = grimp.build_graph("mpirender", cache_dir=None)
+    imports = {name: graph.find_modules_directly_imported_by(name) - {name} for name in graph.modules}
+    imports["mpirender.job.options"].discard("mpirender.job.render_job")
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" is imported by ".join(error.args[1]), pytrace=False)
+
+
+@pytest.mark.parametrize("place", INSIDE_PVBATCH)
+def test_what_runs_inside_pvbatch_imports_only_what_a_pvbatch_can_have(place: str) -> None:
+    for path in MODULES:
+        if path == PACKAGE / place or PACKAGE / place in path.parents:
+            assert {name.split(".")[0] for name in imported(path)} <= ALLOWED_INSIDE_PVBATCH, path
 
 
 def test_no_package_asks_which_engine_it_is() -> None:
@@ -37,7 +108,18 @@ def test_no_package_asks_which_engine_it_is() -> None:
 def test_functions_are_short(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert node.end_lineno - node.lineno < LONGEST, f"{path.name}: {node.name}"
+            assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{path.name}: {node.name}"
+
+
+def lines(path: Path) -> int:
+    """Count the lines of a file."""
+    return len(path.read_text().splitlines())
+
+
+def test_files_are_short() -> None:
+    tests = (REPOSITORY / "tests").rglob("*.py")
+    long = [path for path in MODULES if lines(path) > LONGEST_FILE]
+    assert long + [path for path in tests if lines(path) > LONGEST_TEST_FILE] == []
 
 
 @pytest.mark.parametrize(

@@ -2,3 +2,5 @@
 
 ``engine`` and ``inspect`` run outside Blender; ``scene``, ``scene_facts``, ``query`` and ``run_module`` run inside it.
 """
+
+__all__ = ["engine"]

@@ -8,13 +8,10 @@ the frames before it, at once, and after these frames again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from mpirender.errors import UsageError
-
-if TYPE_CHECKING:
-    from mpirender.engines.paraview.scene import ParaViewScene
 
 SCRIPTED = ("vtkPythonProgrammableFilter", "vtkPythonAlgorithm")  # the second is that of Python plugins
 TRIED = 2  # the frame: what a script keeps of two frames is told from what it keeps of one
@@ -30,7 +27,18 @@ def scripts() -> dict[str, Any]:
     return {name: proxy for name, (proxy, it) in made.items() if it is not None and it.GetClassName() in SCRIPTED}
 
 
-def depends(scene: ParaViewScene, found: Mapping[str, Any], name: str) -> bool:
+class Computed(Protocol):
+    """A scene whose data can be computed without rendering."""
+
+    @property
+    def frames(self) -> Sequence[object]: ...  # noqa: D102
+
+    def compute(self, frame: int, *, in_order: bool) -> None: ...  # noqa: D102
+
+    def anywhere(self, doubt: bool) -> bool: ...  # noqa: D102
+
+
+def depends(scene: Computed, found: Mapping[str, Any], name: str) -> bool:
     """Say whether what scripts make of a frame depends on the frames before it, of which there must be one.
 
     Args:
