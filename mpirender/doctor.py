@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +19,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
 from mpirender.movie import ffmpeg
 from mpirender.supervisor import run
-from mpirender.system import slurm
+from mpirender.system import child_process, slurm
 
 TRIAL_RANKS = 2
 
@@ -61,10 +60,10 @@ def mpiexec_check(job: RenderJob) -> Check:
     """Look for mpiexec and ask it whose it is."""
     try:
         program = command_line.mpiexec(job)
-        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=False)
-    except (MpirenderError, OSError, subprocess.TimeoutExpired) as error:
+        answer = child_process.run([program, "--version"], timeout=60)
+    except (MpirenderError, OSError) as error:
         return Check("mpiexec", False, str(error).split(";", maxsplit=1)[0], command_line.MPIEXEC_CURE)
-    first = next((line.strip() for line in answer.stdout.splitlines() if line.strip()), "says nothing of itself")
+    first = next((line.strip() for line in answer.output.splitlines() if line.strip()), "says nothing of itself")
     return Check("mpiexec", True, f"{program}, {first}")
 
 
@@ -82,7 +81,7 @@ def slurm_check() -> Check:
         program = shutil.which("sbatch")
         if program is None:
             raise LaunchFailed("sbatch is not found")
-        return Check("slurm", True, f"{program}, {slurm.ask('sbatch', '--version').strip()}", required=False)
+        return Check("slurm", True, f"{program}, {slurm.run('sbatch', '--version').strip()}", required=False)
     except LaunchFailed as error:
         cure = "needed for mpirender submit only; log in to the cluster, or ask its staff"
         return Check("slurm", False, str(error).split("; ")[0], cure, required=False)

@@ -13,6 +13,7 @@ from mpirender.supervisor import run
 from mpirender.supervisor.result import RenderResult
 from mpirender.system import slurm
 from mpirender.system.slurm import Allocation
+from mpirender.system.text import plural
 
 FRUITLESS = 3  # lives in a row without an image done, all ended by Slurm: it is not bad luck then
 TIME_IS_OVER = "SIGUSR1"  # what mpi_render.slurm has Slurm send; SIGTERM also comes with scancel, which means it
@@ -54,8 +55,8 @@ def queued_again(job: RenderJob, allocation: Allocation, error: Stopped, done: i
         done: images done in this life.
     """
     name = f"Slurm job {allocation.job}"
-    if allocation.life > job.max_requeues:
-        often = f"{job.max_requeues} time{'s' if job.max_requeues > 1 else ''}"
+    if allocation.run > job.max_requeues:
+        often = plural(job.max_requeues, "time")
         times = f"it has been there {often} (--max-requeues)"
         return Stopped(error.so_far, f"{name} is not put back into the queue: {times}; submit it again to go on")
     if not done:
@@ -74,7 +75,7 @@ def queued_again(job: RenderJob, allocation: Allocation, error: Stopped, done: i
 
 def fruitless_lives(job: RenderJob, allocation: Allocation) -> int:
     """Return how many lives of this Slurm job in a row, up to the one before this, started ranks and did no image."""
-    if allocation.life <= FRUITLESS:
+    if allocation.run <= FRUITLESS:
         return 0
     records = journal.read(job.folder)
     me = (allocation.job, allocation.cluster)
@@ -84,7 +85,7 @@ def fruitless_lives(job: RenderJob, allocation: Allocation) -> int:
             began.setdefault(record["job_life"], record["time"])
     done = [record["time"] for record in records if record["event"] == "done"]
     count = 0
-    for life in range(allocation.life - 1, 0, -1):
+    for life in range(allocation.run - 1, 0, -1):
         if life not in began or any(time >= began[life] for time in done):
             break
         count += 1

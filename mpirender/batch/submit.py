@@ -14,12 +14,11 @@ from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import lock
 from mpirender.supervisor import preflight
-from mpirender.system import slurm
+from mpirender.system import files, site, slurm
 
 NAME = "mpi_render.slurm"
 PACKAGE = Path(__file__).resolve().parents[1]
 LOG = "mpirender-%j.log"
-COMMAND = "MPIRENDER_COMMAND"  # by which the script is told to do a study
 
 
 def submit(job: RenderJob, script: str) -> str:
@@ -38,12 +37,10 @@ def submit(job: RenderJob, script: str) -> str:
         owner = lock.living_owner(job.folder)
         if owner is not None:
             raise UsageError(lock.busy(job.folder, owner))
-        part = place.with_name(f".part-{NAME}")
-        part.write_text(script)
-        part.replace(place)
+        files.write_text(place, script)
     except OSError as error:
         raise UsageError(f"{place}: cannot be written ({error.strerror or error})") from None
-    return slurm.ask("sbatch", "--parsable", str(place)).split(";")[0].strip()
+    return slurm.run("sbatch", "--parsable", str(place)).split(";")[0].strip()
 
 
 def script_for(job: RenderJob, options: Sequence[str], template: Path) -> str:
@@ -60,7 +57,7 @@ def script_for(job: RenderJob, options: Sequence[str], template: Path) -> str:
     lines = text.splitlines()
     behind = 1 + max((number for number, line in enumerate(lines) if line.startswith("#SBATCH")), default=0)
     added = ["# Put in by mpirender submit:", *directives([*own, *options]), *path_lines(os.environ)]
-    added += [f"export {COMMAND}=study"] if job.vary else []
+    added += [f"export {site.BATCH_COMMAND}=study"] if job.vary else []
     added.append(f"set -- {shlex.join(job.arguments())}")
     return "\n".join([*lines[:behind], *added, *lines[behind:], ""])
 
@@ -91,7 +88,7 @@ def path_lines(environ: Mapping[str, str]) -> list[str]:
 
 def template() -> Path:
     """Return the script to start from: the site's own (``MPIRENDER_SLURM_SCRIPT``), or the one that comes along."""
-    own = os.environ.get("MPIRENDER_SLURM_SCRIPT")
+    own = site.read(site.BATCH_SCRIPT)
     places = [Path(own)] if own else [PACKAGE / NAME, PACKAGE.parent / "launch" / NAME]
     return next((place for place in places if place.is_file()), places[-1])
 
@@ -118,8 +115,10 @@ def wrong_script(script: Path, *, study: bool = False) -> list[str]:
     if not script.is_file():
         return [f"--script {script}: no such file"]
     text = script.read_text(errors="replace")
-    if study and COMMAND not in text:
-        return [f"--script {script}: it renders, and makes no study; take over ${COMMAND} from launch/{NAME}"]
+    if study and site.BATCH_COMMAND not in text:
+        return [
+            f"--script {script}: it renders, and makes no study; take over ${site.BATCH_COMMAND} from launch/{NAME}"
+        ]
     if '"$@"' not in text:
         return [f'--script {script}: it does not pass its arguments on ("$@"); start from launch/{NAME}']
     return []

@@ -8,6 +8,8 @@ from typing import Any
 
 from cloup import argument, option, option_group
 
+from mpirender.system import site
+
 SCENE = argument(
     "scene",
     help="A ParaView state: .pvsm, or .py, which is a program: whoever wrote it, you run it. Or Blender's: .blend.",
@@ -142,7 +144,7 @@ PROGRAMS = option_group(
     option(
         "--container",
         metavar="IMAGE",
-        envvar="MPIRENDER_CONTAINER",
+        envvar=site.CONTAINER,
         help="Run the ranks in this container (Apptainer), made with launch/paraview.def. "
         "[default: MPIRENDER_CONTAINER]",
     ),

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mpirender.system import files
+
 MAX_AGE = 24 * 3600.0  # seconds
 DRIVER_VARIABLES = re.compile(
     r"(LD_LIBRARY_PATH|LD_PRELOAD|LIBGL_|MESA_|GALLIUM_|__EGL_|__GLX_|EGL_|DRI_|VTK_DEFAULT_|VTK_EGL_)"
@@ -53,11 +55,9 @@ def load(path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 def store(path: Path, result: object) -> None:
     """Store a result; if the folder is not writable, the program is probed again next time."""
-    part = path.with_name(f".part-{path.stem}-{socket.gethostname()}-{os.getpid()}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(result))
-        part.replace(path)
+        files.write_text(path, json.dumps(result), f"{socket.gethostname()}-{os.getpid()}-")
 
 
 def _boot_id() -> str:

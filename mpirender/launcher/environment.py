@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mpirender.launcher.placement import Placement
 from mpirender.ranks.backends import THREAD_LIMITS
+from mpirender.system import site, slurm
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -27,9 +28,6 @@ MPI_SETTINGS = {
 
 # On one machine messages go through shared memory; looking for fast networks takes Open MPI a quarter of a second.
 ALONE_SETTINGS = {"OMPI_MCA_pml": "ob1"}
-
-# The srun by which mpiexec reaches other nodes else waits for the end of a step that had a node which is lost.
-SLURM_SETTINGS = {"SLURM_OVERLAP": "1"}
 
 # Open MPI refuses root without these; in a container root is the usual user.
 ROOT_SETTINGS = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
@@ -68,11 +66,11 @@ def settings(
     wishes = {**MPI_SETTINGS, **dict.fromkeys(THREAD_LIMITS, str(threads))}
     wishes.update(ROOT_SETTINGS if root else {})
     wishes.update({} if remote_shell else NO_REMOTE_SHELL)
-    wishes.update(SLURM_SETTINGS if in_slurm else ALONE_SETTINGS)
+    wishes.update(slurm.SETTINGS if in_slurm else ALONE_SETTINGS)
     added = {name: value for name, value in wishes.items() if name not in environ}
     hosted = str(PACKAGE / "hosted")
     added["PYTHONPATH"] = os.pathsep.join(filter(None, [hosted, environ.get("PYTHONPATH", "")]))
-    added["MPIRENDER_PATH"] = os.pathsep.join(package_folders(PACKAGES_OF_RANKS))
+    added[site.PACKAGE_PATH] = os.pathsep.join(package_folders(PACKAGES_OF_RANKS))
     return added
 
 

@@ -10,6 +10,7 @@ from mpirender.errors import UsageError
 from mpirender.job.options import DYNAMIC
 from mpirender.job.render_job import RenderJob
 from mpirender.system.slurm import Allocation
+from mpirender.system.text import plural
 
 LARGEST = 1_000_000  # ranks
 
@@ -113,7 +114,7 @@ def in_allocation(job: RenderJob, allocation: Allocation, most: int = LARGEST) -
     room, group = sum(allocation.nodes.values()), job.ranks_per_frame
     if not job.ranks and room < group:
         raise UsageError(
-            f"--ranks-per-frame {group}: Slurm gave this job room for {room} rank{'s' if room > 1 else ''}; "
+            f"--ranks-per-frame {group}: Slurm gave this job room for {plural(room, 'rank')}; "
             "ask it for more (--nodes, --ntasks-per-node), or give --ranks to have several on a core"
         )
     ranks = job.ranks or max(min(room, most * group), 1)

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import signal
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 
 from mpirender.errors import LaunchFailed, ToolMissing, one_line
@@ -17,13 +12,10 @@ from mpirender.launcher import command_line, exit_diagnosis
 from mpirender.launcher.environment import settings_here
 from mpirender.launcher.placement import Placement, Way, in_allocation, on_this_host
 from mpirender.ranks.main import PRESENT, TRIAL
-from mpirender.system import slurm
-from mpirender.system.child_process import end_with_parent
+from mpirender.system import child_process, slurm
 from mpirender.system.slurm import Allocation
 
 TRIAL_SECONDS = 60.0  # the ranks of a trial load no scene; a launcher that does not fit may wait for ever
-END_SECONDS = 5.0
-PAUSE_SECONDS = 0.05
 WORDS_TOLD = 200  # characters of what a launcher said
 
 
@@ -77,7 +69,7 @@ def survivors(placement: Placement, allocation: Allocation | None, stop: Callabl
         return placement
     try:
         left = slurm.nodes_left(allocation.job)
-        here = slurm.answering([node for node in placement.nodes if node in left], stop)
+        here = slurm.responding_nodes([node for node in placement.nodes if node in left], stop)
     except LaunchFailed:  # Slurm's controller has troubles of its own
         return placement
     if not here or stop():
@@ -112,7 +104,7 @@ def try_out(job: RenderJob, placement: Placement, stop: Callable[[], bool]) -> s
     few = dataclasses.replace(placement, ranks=sum(nodes.values()), nodes=nodes, named=True, desk=False)
     with contextlib.suppress(OSError):
         command = [*command_line.start(job, few), *command_line.program(job), "-m", command_line.RANK, TRIAL]
-        code, said = run(command, settings_here(few), stop)
+        code, said = child_process.run_until(command, stop, timeout=TRIAL_SECONDS, added=settings_here(few))
         found = [line.removeprefix(PRESENT).split() for line in said.splitlines() if line.startswith(PRESENT)]
         if len(found) > 1:
             return f"each of {len(found)} ranks believes that it is alone"
@@ -123,25 +115,3 @@ def try_out(job: RenderJob, placement: Placement, stop: Callable[[], bool]) -> s
             return f"{few.ranks} ranks for {len(nodes)} nodes came up as {len(found[0])} on {len(set(found[0]))}"
         return ""
     return "cannot be started"
-
-
-def run(command: list[str], settings: dict[str, str], stop: Callable[[], bool]) -> tuple[int | None, str]:
-    """Run a command for as long as a trial may take; return its exit code, None if it took longer, and what it said."""
-    deadline = time.monotonic() + TRIAL_SECONDS
-    with tempfile.TemporaryFile() as said:  # no pipe: what is left of a launcher would keep its end open
-        process = subprocess.Popen(
-            command, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=end_with_parent,  # noqa: PLW1509 - it calls the kernel alone
-        )  # fmt: skip
-        while process.poll() is None and time.monotonic() < deadline and not stop():
-            time.sleep(PAUSE_SECONDS)
-        code = process.poll()
-        if code is None:
-            process.terminate()  # which it passes on to other nodes
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(END_SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        said.seek(0)
-        return code, said.read().decode(errors="replace")

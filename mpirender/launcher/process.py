@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mpirender.errors import LaunchFailed
-from mpirender.system.child_process import end_with_parent
+from mpirender.system import child_process
 
 END_SECONDS = 10.0  # for mpiexec to end ranks on other nodes, too
 
@@ -47,12 +47,7 @@ class Launch:
         self._known_by, self._log = known_by, log
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         try:
-            # In a session of their own, so that Ctrl-C reaches them through this process, once and in order.
-            self._process = subprocess.Popen(
-                command, env={**os.environ, **settings},
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 - it calls the kernel alone
-            )  # fmt: skip
+            self._process = child_process.start(command, output=subprocess.PIPE, added=settings)
         except OSError as error:
             raise LaunchFailed(f"{command[0]} cannot be started: {error.strerror}") from None
         assert self._process.stdout is not None
@@ -86,10 +81,7 @@ class Launch:
         Args:
             patience: seconds to wait before it is killed.
         """
-        if self.code is None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(patience)
+        child_process.terminate(self._process, patience)
         sweep(self._known_by)
         with contextlib.suppress(subprocess.TimeoutExpired):  # with its ranks here the launcher ends those elsewhere
             self._process.wait(SWEPT_SECONDS)

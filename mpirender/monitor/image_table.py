@@ -13,6 +13,7 @@ from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import RenderJob
 from mpirender.monitor import summary
 from mpirender.supervisor.result import RenderResult
+from mpirender.system import files
 
 
 class Row(NamedTuple):
@@ -88,7 +89,7 @@ def write(path: Path, rows: Sequence[Row], targets: Sequence[str], numbers: Sequ
     Raises:
         OSError: it cannot be written.
     """
-    with summary.save(path) as part, part.open("w", newline="") as file:
+    with files.replacing(path) as part, part.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow([*targets, *about(rows[0]), "image", *numbers])
         for row in rows:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mpirender.job import frames as framesets
-from mpirender.system.text import rank_or_group
+from mpirender.system.text import plural, rank_or_group
 
 LINES_SHOWN = 32
 FIELDS = ("host", "cores", "threads", "backend", "device", "renderer")
@@ -38,7 +38,7 @@ def _line(ranks: Sequence[int], size: int, about: Mapping[str, Any]) -> str:
     who = f"{rank_or_group(size)}{'s' if len(ranks) > 1 else ''} {framesets.text(ranks)}"
     who += f"{'' if size == 1 else f' of {size} ranks'} on {about['host']}"
     cores = f"core{'s' if re.search('[-,]', about['cores']) else ''} {about['cores']}"
-    pool = f"{about['threads']} thread{'' if about['threads'] == 1 else 's'}{' each' if several else ''}"
+    pool = f"{plural(about['threads'], 'thread')}{' each' if several else ''}"
     device = "" if about["device"] is None else f" device {about['device']}"
     window = f"{about['backend'].upper()}{device}, " if about["backend"] else ""
     return f"{who}: {cores}, {pool}, {window}{about['renderer']}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,8 @@ from mpirender.monitor import rank_table
 from mpirender.monitor.progress import duration
 from mpirender.supervisor import timings
 from mpirender.supervisor.result import RenderResult
-from mpirender.system.text import rank_or_group, ranks_or_groups
+from mpirender.system import files
+from mpirender.system.text import plural, rank_or_group, ranks_or_groups
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -87,7 +87,7 @@ def where_time_went(result: RenderResult) -> list[str]:
 
 
 def _of(count: int) -> str:
-    return f" ({count} image{'' if count == 1 else 's'})"
+    return f" ({plural(count, 'image')})"
 
 
 def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
@@ -107,20 +107,9 @@ def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
         row, column = divmod(place, columns)
         _paste(sheet, picture, image, (GAP + column * (width + GAP), GAP + row * (height + LABEL + GAP)))
     path = job.output / CONTACT_SHEET
-    with save(path) as part:
+    with files.replacing(path) as part:
         sheet.save(part, "png", compress_level=1)
     return path
-
-
-@contextlib.contextmanager
-def save(path: Path) -> Iterator[Path]:
-    """Give a path to write to, which takes the place of this one when it is written to its end."""
-    part = path.with_name(f".part-{path.name}")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def spread(images: Sequence[Path], count: int) -> list[Path]:

@@ -12,8 +12,9 @@ from mpirender.job.render_job import RenderJob
 from mpirender.job.sweep import Axis
 from mpirender.monitor import image_table
 from mpirender.monitor.image_table import Row
-from mpirender.monitor.summary import CONTACT_SHEET, GAP, INK, LABEL, PAPER, save, small, table_path
+from mpirender.monitor.summary import CONTACT_SHEET, GAP, INK, LABEL, PAPER, small, table_path
 from mpirender.supervisor.result import RenderResult
+from mpirender.system import files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,8 +33,8 @@ def write_down(job: RenderJob, result: RenderResult) -> Path:
     axes, rows = [sweep.parse(text) for text in job.vary], image_table.rows_of(job, result)
     numbers = image_table.numbers(job, rows)
     image_table.write(table_path(job), rows, [axis.target for axis in axes], numbers)
-    with save(table_path(job).with_suffix(".json")) as part:
-        part.write_text(json.dumps([_entry(row, numbers) for row in rows], indent=1))
+    text = json.dumps([_entry(row, numbers) for row in rows], indent=1)
+    files.write_text(table_path(job).with_suffix(".json"), text)
     return contact_sheet(job, axes, rows)
 
 
@@ -69,7 +70,7 @@ def contact_sheet(job: RenderJob, axes: Sequence[Axis], rows: Sequence[Row]) -> 
     for row, text in enumerate(side if len(axes) > 1 else ()):
         _write(sheet, text, (MARGIN, LABEL + row * (height + GAP) + (height - FONT) // 2))
     path = job.output / CONTACT_SHEET
-    with save(path) as part:
+    with files.replacing(path) as part:
         sheet.save(part, "png", compress_level=1)
     return path
 

@@ -25,6 +25,7 @@ from mpirender.movie.ffmpeg_args import (
     with_encoder,
 )
 from mpirender.movie.verify import STREAM, MovieInfo, decode, differences
+from mpirender.system import files
 
 FINEST = 100_000  # denominator of a frame rate; ffmpeg counts in 32 bits
 GIF_FASTEST = 50  # frames a second; players slow down at delays below two hundredths of a second
@@ -67,10 +68,8 @@ def encode(
     """
     movie = movie.absolute()
     task = request(images, movie, rate=rate, codec=codec, threads=threads, transparent=transparent)
-    part = replace(task, part=movie.with_name(f".part-{movie.name}"))
-    with errors_told(movie), gone_after(part.part):
-        info = write(part, images, movie.name)
-        keep(part.part, movie)
+    with errors_told(movie), files.replacing(movie) as part:
+        info = write(replace(task, part=part), images, movie.name)
     return replace(info, path=movie)
 
 
@@ -104,23 +103,6 @@ def errors_told(movie: Path) -> Iterator[None]:
         if out_of_space(error):
             raise NoSpace(place.parent, "no frame is lost, ") from error
         raise EncodeFailed(f"{movie.name} was not made: {error.strerror or error}: {place}") from error
-
-
-@contextlib.contextmanager
-def gone_after(part: Path) -> Iterator[None]:
-    """Remove a half-made file after the block, whatever happens in it, unless it was renamed."""
-    try:
-        yield
-    finally:
-        if part.is_file():
-            part.unlink()
-
-
-def keep(part: Path, movie: Path) -> None:
-    """Give a movie that was checked its name; what stood there before stays until that moment."""
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    part.replace(movie)
 
 
 def read_back(movie: Path, *, threads: int = 0) -> MovieInfo:

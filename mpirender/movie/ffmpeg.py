@@ -6,14 +6,12 @@ import errno
 import os
 import re
 import shutil
-import signal
-import subprocess
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from mpirender.errors import EncodeFailed, ToolMissing
 from mpirender.movie.ffmpeg_args import PIP_LINE
-from mpirender.system.child_process import end_with_parent
+from mpirender.system import child_process
 
 # A jpg without its last bytes is worth a mere warning to ffmpeg, and it invents the lower edge. That line is looked for
 # anywhere: a message that comes while another thread is in the middle of a line has no prefix.
@@ -46,10 +44,8 @@ def ffmpeg() -> str:
 @cache
 def encoders(program: str) -> frozenset[str]:
     """Return the names of the video encoders that an ffmpeg has, none if it does not say."""
-    asked = subprocess.run(
-        [program, "-hide_banner", "-encoders"], stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
-    return frozenset(re.findall(r"^ V\S{5} (\S+)", asked.stdout.decode(errors="replace"), re.MULTILINE))
+    output = child_process.run([program, "-hide_banner", "-encoders"]).output
+    return frozenset(re.findall(r"^ V\S{5} (\S+)", output, re.MULTILINE))
 
 
 def run(command: list[str], name: str, folder: Path = Path()) -> str:
@@ -59,21 +55,17 @@ def run(command: list[str], name: str, folder: Path = Path()) -> str:
         EncodeFailed: in ffmpeg's own words, after the name of the movie.
         OSError: the disk or the quota is full.
     """
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
-        preexec_fn=partial(end_with_parent, signal.SIGKILL),
-    )  # fmt: skip
-    log = done.stderr.decode(errors="replace")
+    done = child_process.run(command, folder=folder, environment={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"})
+    log = done.errors
     for number, words in FULL.items():
         if words in log.lower():
             raise OSError(number, os.strerror(number), str(folder / command[-1].removeprefix("file:")))
     # The first error is the cause; the lines after it are ffmpeg winding down.
     if found := ERROR.search(log):
         raise EncodeFailed(f"{name}: ffmpeg failed: {found[0].split('] ')[-1].strip()}")
-    if done.returncode:
+    if done.code:
         said = [line for line in log.splitlines() if line.strip() and "[info]" not in line]
-        raise EncodeFailed(f"{name}: ffmpeg ended with code {done.returncode}. {said[-1] if said else ''}".rstrip())
+        raise EncodeFailed(f"{name}: ffmpeg ended with code {done.code}. {said[-1] if said else ''}".rstrip())
     if log.count("config in time_base") > 1:
         raise EncodeFailed(f"{name}: the size or the pixel format changes midway")
     return log

@@ -27,6 +27,7 @@ from mpirender.movie.ffmpeg_args import (
 )
 from mpirender.movie.segment_plan import Piece
 from mpirender.movie.verify import MovieInfo, decode, differences
+from mpirender.system import files
 
 LOOKED_AT = 100  # images for the palette of a gif
 
@@ -136,11 +137,10 @@ class Film:
             EncodeFailed: they do not fit together, or what was joined is not what was asked.
             NoSpace: the disk is full.
         """
-        part = self.movie.with_name(f".part-{self.movie.name}")
-        task = replace(self._task(self.images), part=part)
         looks = {(one.info.width, one.info.height, one.info.codec, one.info.pixel_format) for one in segments}
         _refuse(self.movie, [f"they differ: {sorted(looks)}"] if len(looks) > 1 else [])
-        with encode.errors_told(self.movie), encode.gone_after(part):
+        with encode.errors_told(self.movie), files.replacing(self.movie) as part:
+            task = replace(self._task(self.images), part=part)
             info = self._joined(task, segments)
             with encode.drawn_from(task, self.images[:1], self.movie.name) as (_, first, _):
                 pass
@@ -148,7 +148,6 @@ class Film:
                 info, first, frames=len(self.images), rate=self.rate, codec=task.codec, transparent=self.transparent
             )  # fmt: skip
             _refuse(self.movie, wrong)
-            encode.keep(part, self.movie)
         return replace(info, path=self.movie)
 
     def _joined(self, task: Encoding, segments: Sequence[Segment]) -> MovieInfo:

@@ -32,10 +32,11 @@ from mpirender.pool.pickling import Main
 from mpirender.pool.server import Exchange
 from mpirender.pool.supervisor import Limits, Shift, stopped
 from mpirender.pool.task_queue import Outcome, Work, name_of
-from mpirender.pool.worker import POOL, Orders, shown
+from mpirender.pool.worker import Orders, shown
 from mpirender.run_folder.journal import Record
 from mpirender.supervisor import preflight
 from mpirender.system import apptainer, signals, slurm
+from mpirender.system.site import POOL
 from mpirender.system.slurm import Allocation
 
 __all__ = ["Outcome", "run"]
@@ -97,7 +98,7 @@ def run(
         stop = stack.enter_context(signals.on_signals())
         told = told_to(stack, len(given), watch, quiet=quiet)
         allocation = None if launcher == "none" else slurm.allocation()
-        placement = placed(job, ranks, len(given), allocation, lambda: stop.asked, told)
+        placement = placed(job, ranks, len(given), allocation, lambda: stop.requested, told)
         if placement is None:
             raise stopped(stop, work)
         job = dataclasses.replace(job, output=stack.enter_context(log_folder(logs, shared=bool(placement.nodes))))

@@ -20,7 +20,8 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 from typing import Union
 
 from mpirender.pool import pickling
-from mpirender.pool.worker import POOL, Answer, Hello, Ready
+from mpirender.pool.worker import Answer, Hello, Ready
+from mpirender.system.site import POOL
 
 KEY_BYTES = 32
 WAITING = 4096  # ranks that may connect at once

@@ -93,7 +93,7 @@ class Shift:
             for alone in [None] if together else range(self.placement.ranks):
                 self._start(alone)
             while not self.work.finished:
-                if stop.asked:
+                if stop.requested:
                     raise stopped(stop, self.work)
                 self._hear()
                 for tag in list(self._starts):
@@ -181,7 +181,7 @@ class Shift:
 
     def _bury(self, start: Start, stop: StopRequest) -> None:
         """Find out what a start ended of and whom to blame; start it again where that helps."""
-        if stop.asked or self.work.finished:
+        if stop.requested or self.work.finished:
             return
         lost = self._lost_nodes(stop)
         dead = None if lost else start.first_to_die()
@@ -217,7 +217,7 @@ class Shift:
         before = self.placement.nodes
         if self.placement.way.launcher == "none":
             return ""
-        self.placement = probe.survivors(self.placement, self.allocation, lambda: stop.asked)
+        self.placement = probe.survivors(self.placement, self.allocation, lambda: stop.requested)
         lost = tuple(node for node in before if node not in self.placement.nodes)
         return retry_policy.End(0, lost=lost).of_launch()
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 if __name__ == "__main__":
-    # Inside pvbatch the user's packages go to the end: its own numpy and mpi4py are never shadowed.
-    own = str(Path(__file__).resolve().parents[2])
-    sys.path.extend(path for path in [own, *os.environ.get("MPIRENDER_PATH", "").split(os.pathsep)] if path)
+    from mpirender.system import site
+
+    site.extend_module_path()
 
 from mpirender import engines
 from mpirender.errors import LaunchFailed, one_line
@@ -36,8 +36,8 @@ from mpirender.ranks import backends
 from mpirender.ranks.log import log_of_rank
 from mpirender.ranks.mpi import check_world, end_all, enter, leave, wait_for_all
 from mpirender.system.comm import Comm
+from mpirender.system.site import POOL
 
-POOL = "MPIRENDER_POOL"  # where to connect to, and the key; never on a command line, which others can read
 CONNECT_SECONDS = 60.0
 MODULE = "mpirender.pool.worker"
 LOG = 1  # file descriptor

@@ -147,7 +147,7 @@ def serve(world: Comm, takers: int) -> None:
     Args:
         takers: how many there are.
     """
-    signals.ward_off()  # the ranks hear of signals, and say when they take no more
+    signals.ignore_signals()  # the ranks hear of signals, and say when they take no more
     plan, _ = receive(world, None, PLAN)
     left = iter(plan)
     at_work = takers

@@ -251,6 +251,4 @@ def write_manifest(
         "frames": framesets.text(image.frame for image in images), "sizes": [output.name for output in job.outputs],
         "complete": not missing, "missing": list(missing), "images": whole,
     }  # fmt: skip
-    part = job.folder / f".part-{MANIFEST}"
-    part.write_text(json.dumps(manifest))
-    files.put_in_place(part, job.folder / MANIFEST)
+    files.write_text(job.folder / MANIFEST, json.dumps(manifest))

@@ -142,7 +142,7 @@ def _serve(orders: socket.socket, memory: int) -> None:
     code = 1
     try:
         end_with_parent(signal.SIGKILL)
-        signals.ward_off()  # the rank hears of them, and its images in flight are to end
+        signals.ignore_signals()  # the rank hears of them, and its images in flight are to end
         _let_go(but=(orders.fileno(), memory))
         desk = _Desk(orders, memory)
         while message := orders.recv(LONGEST):

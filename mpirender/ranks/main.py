@@ -101,7 +101,7 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
 
         def go_on() -> bool:
             beat()
-            return not stop.asked
+            return not stop.requested
 
         engine = engines.for_scene(job.scene)
         content, data = crew.everyone.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
@@ -144,7 +144,7 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
 def follow(crew: Crew, job: RenderJob) -> None:
     """Render frames together with the leader of this rank's group, until that has nothing more."""
     assert crew.group is not None
-    signals.ward_off()  # the leaders hear of signals
+    signals.ignore_signals()  # the leaders hear of signals
     groups.members(crew.group, crew.world)
     engine = engines.for_scene(job.scene)
     content, _ = crew.everyone.bcast(None, root=0)

@@ -23,6 +23,7 @@ from mpirender.movie import encode, verify
 from mpirender.reencode.inventory import FrameInventory, newest_plan, take_stock, verb
 from mpirender.run_folder import exclusive, journal
 from mpirender.supervisor.disk_estimate import amount
+from mpirender.system.text import plural
 
 USUAL_KIND = "mp4"
 GAPS = ("skip", "hold")
@@ -275,7 +276,7 @@ def summary(made: Sequence[Made]) -> str:
     lines = []
     for one in made:
         info, rate = one.info, float(one.rate)
-        facts = f"{info.frames} frame{'s' if info.frames > 1 else ''}, {info.frames / rate:.1f} s at {rate:g} a second"
+        facts = f"{plural(info.frames, 'frame')}, {info.frames / rate:.1f} s at {rate:g} a second"
         lines.append(f"{'movie':>10}  {info.path} ({facts}, {one.codec}, {amount(info.bytes)})")
         lines += [f"{'beware':>10}  {gap}" for gap in one.gaps]
         if one.stock.complained:

@@ -7,6 +7,7 @@ import contextlib
 from mpirender.errors import MpirenderError, NoSpace, UsageError, out_of_space
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import lock
+from mpirender.system import files
 
 
 def write_down(job: RenderJob) -> None:
@@ -25,12 +26,7 @@ def write_down(job: RenderJob) -> None:
 
 def write_job(job: RenderJob) -> None:
     """Write the job for the ranks; the lock must be held."""
-    part = job.folder / ".part-job.json"
-    try:
-        part.write_text(job.to_json())
-        part.replace(job.folder / "job.json")
-    finally:
-        part.unlink(missing_ok=True)
+    files.write_text(job.folder / "job.json", job.to_json())
 
 
 def unwritable(job: RenderJob, error: OSError) -> MpirenderError:

@@ -14,6 +14,7 @@ from mpirender.launcher.placement import cores
 from mpirender.run_folder.journal import Record
 from mpirender.supervisor.disk_estimate import amount
 from mpirender.system import host
+from mpirender.system.text import plural
 
 _SHARE = "ranks_per_frame"  # the option by which ranks share frames, which not every engine takes
 USABLE = 0.9  # of a machine's memory: the system, an X server and encoders need some
@@ -59,7 +60,7 @@ class Estimate:
         fitting = max(int(USABLE * has / most), 1)
         return (
             f"memory will be short: {count} ranks on {name} take about {amount(needed)} (up to {amount(most)} each), "
-            f"it has {amount(has)}; take {fitting} rank{'' if fitting == 1 else 's'} there (--ranks){self._instead}"
+            f"it has {amount(has)}; take {plural(fitting, 'rank')} there (--ranks){self._instead}"
         )
 
 

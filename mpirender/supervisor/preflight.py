@@ -19,7 +19,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.placement import LARGEST
 from mpirender.ranks.mpi import WORLD_SIZES
-from mpirender.system import apptainer
+from mpirender.system import apptainer, slurm
 
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
 
@@ -131,10 +131,10 @@ def read_scene(scene: Path) -> bytes:
 
 def launcher_problem(job: RenderJob, environ: Mapping[str, str]) -> str:
     """Say what does not go together with how this command was started, empty when all does."""
-    started = max(int(environ.get(name, "1")) for name in (*WORLD_SIZES, "SLURM_STEP_NUM_TASKS"))
+    started = max(slurm.tasks_of_step(environ), *(int(environ.get(name, "1")) for name in WORLD_SIZES))
     if started > 1:
         return f"mpirender was started {started} times by srun or mpiexec; start it once, it starts the ranks itself"
-    if job.launcher == "srun" and "SLURM_JOB_ID" not in environ:
+    if job.launcher == "srun" and not slurm.job_number(environ):
         return "--launcher srun needs a Slurm allocation: mpirender submit, sbatch or salloc; here it is mpiexec"
     return ""
 
@@ -142,7 +142,7 @@ def launcher_problem(job: RenderJob, environ: Mapping[str, str]) -> str:
 def missing_tools(job: RenderJob) -> list[str]:
     """Name the programs that a launch needs and that are not there; in an allocation srun will do, too."""
     missing: list[str] = []
-    needed = job.launcher == "mpiexec" or (job.launcher == "auto" and "SLURM_JOB_ID" not in os.environ)
+    needed = job.launcher == "mpiexec" or (job.launcher == "auto" and not slurm.job_number())
     looks: list[Callable[[], object]] = [lambda: command_line.mpiexec(job)] if needed or job.mpiexec else []
     looks.append(lambda: engines.for_scene(job.scene).verify(job.programs))
     for look in looks:

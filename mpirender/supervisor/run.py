@@ -87,11 +87,11 @@ def patience(
 
     Slurm starts a job again on other nodes, from which a dead owner is known as dead by its silence alone.
     """
-    deadline = time.monotonic() + (2 * lock.DEAD_SECONDS if allocation is not None and allocation.life > 1 else 0)
+    deadline = time.monotonic() + (2 * lock.DEAD_SECONDS if allocation is not None and allocation.run > 1 else 0)
     told: list[str] = []
 
     def refused(error: UsageError) -> None:
-        if stop.asked:
+        if stop.requested:
             raise Stopped(f"stopped on {stop.name}", "run the same command again", signal=stop.name)
         if time.monotonic() >= deadline:
             raise error
@@ -168,10 +168,10 @@ class Run:
         """Find out where the ranks run and what starts them."""
         try:
             self.placement = probe.place(
-                self.job, self.allocation, images, stop=lambda: stop.asked, tell=partial(note, self.watch)
+                self.job, self.allocation, images, stop=lambda: stop.requested, tell=partial(note, self.watch)
             )
         except ToolMissing:
-            if stop.asked:
+            if stop.requested:
                 raise self._stopped(stop) from None
             raise
         self.fate.proven = bool(self.placement.nodes)  # a launcher for them was tried
@@ -187,7 +187,7 @@ class Run:
 
     def _lived(self, stop: StopRequest, held: Lock) -> bool:
         """Start the ranks once; return whether their work is done, otherwise it is worth starting them again."""
-        if stop.asked:
+        if stop.requested:
             raise self._stopped(stop)
         self.log.write("launch", pid=os.getpid(), **self._whereabouts(), **self.fate.orders().record())
         flight = Flight()
@@ -196,7 +196,7 @@ class Run:
         if end.code == 0 and flight.finished:
             return True
         error = told(end.said, end.code or flight.code)
-        if stop.asked or end.stopped or isinstance(error, Stopped):
+        if stop.requested or end.stopped or isinstance(error, Stopped):
             raise self._stopped(stop)
         if isinstance(error, FramesMissing) and not isinstance(error, NoSpace):
             raise FramesMissing("\n".join([str(error), *self.fate.advice()]))
@@ -205,7 +205,7 @@ class Run:
         if not flight.pids:  # it may not be what it was when it was asked last
             engines.for_scene(self.job.scene).verify(self.job.programs, afresh=True)
         end = self._call_the_roll(end, stop)
-        if stop.asked:
+        if stop.requested:
             raise self._stopped(stop)
         self.log.write("death", **self.fate.bury(flight, end))
         self._look()
@@ -217,7 +217,7 @@ class Run:
     def _pause(self, stop: StopRequest, held: Lock) -> None:
         """Let pass what kept the ranks from starting: a node that is slow to answer, the end of a life before."""
         end = time.monotonic() + PAUSE_SECONDS
-        while time.monotonic() < end and not stop.asked:
+        while time.monotonic() < end and not stop.requested:
             held.beat()
             time.sleep(POLL_SECONDS)
 
@@ -230,13 +230,13 @@ class Run:
         if self.allocation is not None:
             whole = len(placement.nodes) in (0, len(self.allocation.nodes))
             fields["nodes"] = self.allocation.node_list if whole else ",".join(placement.nodes)
-            fields.update(job=self.allocation.job, cluster=self.allocation.cluster, job_life=self.allocation.life)
+            fields.update(job=self.allocation.job, cluster=self.allocation.cluster, job_life=self.allocation.run)
         return fields
 
     def _call_the_roll(self, end: End, stop: StopRequest) -> End:
         """Go on without the nodes that do not answer any more, and say that they are what the ranks died of."""
         before = self.placement.nodes
-        self.placement = probe.survivors(self.placement, self.allocation, lambda: stop.asked)
+        self.placement = probe.survivors(self.placement, self.allocation, lambda: stop.requested)
         lost = tuple(node for node in before if node not in self.placement.nodes)
         return replace(end, lost=lost, launcher=self.placement.way.launcher)
 
@@ -252,7 +252,7 @@ class Run:
             while launch.code is None and not (hung or over or late):
                 held.beat()
                 self._look(flight)
-                if ending is None and (stop.asked or flight.stopped(LATE_SECONDS)):
+                if ending is None and (stop.requested or flight.stopped(LATE_SECONDS)):
                     ending = time.monotonic()
                     launch.ask_to_stop()
                     name = stop.name or flight.signal

@@ -1,42 +1,169 @@
-"""Child processes: none of them outlives this one, and a program that may abort is run apart from the ranks."""
+"""Start and run child processes: with time limit, environment and process group; each ends with this process."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
 import resource
 import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import IO, NamedTuple
 
 from mpirender.system import signals
 
 HOSTED = Path(__file__).resolve().parents[1] / "hosted"
-OF_MPI = re.compile(r"(OMPI|PMIX|PMI|PRTE|HYDI?|MPI)_|SLURM_")  # else the child takes itself for one of the ranks
+# With these variables a child process would take itself for one of the ranks.
+OF_MPI = re.compile(r"(OMPI|PMIX|PMI|PRTE|HYDI?|MPI)_|SLURM_")
+RETRY_SECONDS = 1.0  # after a child process was killed, until everything that was to be killed is
+END_SECONDS = 5.0  # between SIGTERM and SIGKILL
+PAUSE_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
-def end_with_parent(number: int = signal.SIGTERM) -> None:
-    """Ask the kernel to send this process a signal when its parent dies, so that kill -9 of the parent leaves nothing.
+class Finished(NamedTuple):
+    """A child process that has ended: exit code (negative for a signal), standard output and standard error."""
 
-    It is called in the child, as ``preexec_fn``. The kernel takes the thread that started the child for its parent: a
-    child that is to last must be started from a thread that lasts. A program with rights of its own (setuid) is spared.
+    code: int
+    output: str
+    errors: str
+
+
+def run(
+    command: Sequence[str],
+    *,
+    timeout: float | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    isolated: bool = False,
+    attempts: int = 1,
+) -> Finished:
+    """Run a command to its end, without input; it is killed if this process dies.
+
+    Args:
+        timeout: seconds.
+        environment: all variables of the command; by default those of this process.
+        isolated: for a program that may crash: it leaves no core file and ignores the stop signals of this process.
+        attempts: how often the command is started while it is killed: other programs may have been the target.
+
+    Raises:
+        OSError: the command cannot be started; TimeoutError if it does not end in time.
+    """
+    prepare = isolate if isolated else partial(end_with_parent, signal.SIGKILL)
+    for attempt in range(attempts):
+        time.sleep(RETRY_SECONDS if attempt else 0)
+        try:
+            done = subprocess.run(
+                command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
+                check=False, preexec_fn=prepare,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"no answer within {timeout:.0f} s") from None
+        if done.returncode != -signal.SIGKILL:
+            break
+    return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def start(
+    command: Sequence[str],
+    *,
+    output: int | IO[bytes] = subprocess.DEVNULL,
+    errors: int | IO[bytes] = subprocess.STDOUT,
+    added: Mapping[str, str] | None = None,
+    end_signal: signal.Signals = signal.SIGTERM,
+    only_end_signal: bool = False,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own, so that Ctrl-C in the terminal does not reach it.
+
+    Args:
+        added: variables added to the environment of this process.
+        end_signal: the signal that the command gets when the thread that calls this dies.
+        only_end_signal: whether the command ignores the other stop signals.
+
+    Raises:
+        OSError: the command cannot be started.
+    """
+
+    def prepare() -> None:
+        end_with_parent(end_signal)
+        if only_end_signal:
+            signals.ignore_signals(but=(end_signal,))
+
+    return subprocess.Popen(
+        command, env={**os.environ, **(added or {})}, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+        start_new_session=True, pass_fds=pass_fds, preexec_fn=prepare,  # noqa: PLW1509 - it only makes system calls
+    )  # fmt: skip
+
+
+def run_until(
+    command: Sequence[str],
+    stop: Callable[[], bool],
+    *,
+    timeout: float,
+    errors: int = subprocess.STDOUT,
+    added: Mapping[str, str] | None = None,
+) -> tuple[int | None, str]:
+    """Run a command, at most until ``stop`` or the time limit; then end it and every process of its group.
+
+    Args:
+        stop: called every 0.05 s.
+        timeout: seconds.
+        errors: where its standard error goes; by default to the output.
+        added: variables added to the environment of this process.
+
+    Returns:
+        exit code (None if it was ended) and output.
+    """
+    deadline = time.monotonic() + timeout
+    with tempfile.TemporaryFile() as output:  # no pipe: a process that the command leaves would keep it open
+        process = start(command, output=output, errors=errors, added=added)
+        while process.poll() is None and time.monotonic() < deadline and not stop():
+            time.sleep(PAUSE_SECONDS)
+        code = process.poll()
+        terminate(process, END_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        output.seek(0)
+        return code, output.read().decode(errors="replace")
+
+
+def terminate(process: subprocess.Popen[bytes], patience: float) -> None:
+    """Send SIGTERM to a process if it still runs, and wait at most ``patience`` seconds for its end.
+
+    A launcher passes the signal on to other nodes.
+    """
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+
+
+def end_with_parent(number: int = signal.SIGTERM) -> None:
+    """Ask the kernel to send this process a signal when its parent dies, even if the parent is killed (kill -9).
+
+    It is called in the child, as ``preexec_fn``. The parent is the thread that started the child, so a child process
+    must be started from a thread that outlives it. The kernel does not do this for setuid programs.
     """
     _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def environment(**added: str) -> dict[str, str]:
-    """Return the environment for such a process: nothing of MPI's and no display in it, and mpirender to be found."""
+    """Return the environment for a host program that is no rank: without MPI and display, with mpirender's package."""
     kept = {name: value for name, value in os.environ.items() if not OF_MPI.match(name) and name != "DISPLAY"}
     return {**kept, "PYTHONPATH": str(HOSTED), "HWLOC_COMPONENTS": "-gl", **added}
 
 
-def detach() -> None:
-    """Let a process that may abort leave no core file, end with its parent, and not hear what is meant for that.
-
-    It is called in the child, as ``preexec_fn``.
-    """
+def isolate() -> None:
+    """Make this child process leave no core file, end with its parent and ignore stop signals; for ``preexec_fn``."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     end_with_parent(signal.SIGKILL)
-    signals.ward_off()
+    signals.ignore_signals()

@@ -1,25 +1,53 @@
-"""Files that are either whole or absent: written beside their place, synced, renamed."""
+"""Atomic writes: a file is written beside its place, synced and renamed, so that it is either whole or absent."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
 def digest(content: bytes) -> str:
-    """Return the digest by which a file is known again."""
+    """Return the digest that identifies the content of a file."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def put_in_place(written: Path, place: Path) -> dict[str, Any]:
-    """Sync a file that was written beside its place and rename it; return its size and digest.
+@contextlib.contextmanager
+def replacing(path: Path, tag: object = "") -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; after the block it is synced and takes the place of ``path``.
 
-    A name that is there is thus always a whole file, also after a power cut.
+    On an error the temporary file is removed, and an earlier file at ``path`` stays.
+
+    Args:
+        tag: makes the temporary name unique where several processes may write the same file.
     """
-    with written.open("rb+") as file:
-        content = file.read()
-        os.fsync(file.fileno())
-    written.replace(place)
+    part = path.with_name(f".part-{tag}{path.name}")
+    try:
+        yield part
+        _rename(part, path)
+    finally:
+        if part.is_file():
+            part.unlink()
+
+
+def write_text(path: Path, text: str, tag: object = "") -> None:
+    """Write a text file atomically; see :func:`replacing`."""
+    with replacing(path, tag) as part:
+        part.write_text(text)
+
+
+def put_in_place(part: Path, path: Path) -> dict[str, Any]:
+    """Sync a file that was written beside its place and rename it; return its size and digest for the journal."""
+    content = part.read_bytes()
+    _rename(part, path)
     return {"bytes": len(content), "digest": digest(content)}
+
+
+def _rename(part: Path, path: Path) -> None:
+    """Sync a file before it is renamed, so that its name stands for the whole file even after a power cut."""
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(path)

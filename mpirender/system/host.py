@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from mpirender.system import slurm
+
 KIB = 1024
 
 
@@ -25,8 +27,7 @@ def memory() -> int:
     """
     found = re.search(r"MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text())
     limits = [int(found[1]) * KIB if found else sys.maxsize]
-    if os.environ.get("SLURM_MEM_PER_NODE", "").isdigit():
-        limits.append(int(os.environ["SLURM_MEM_PER_NODE"]) * 1024**2)
+    limits.append(slurm.memory_limit() or sys.maxsize)
     for folder in _cgroups():
         limits += _limits_in(folder)
     return min(limit for limit in limits if limit)

@@ -1,4 +1,4 @@
-"""Signals that ask a process to stop: remembered, so that what is in flight can end and be recorded."""
+"""Signals that ask a process to stop: they are recorded, so that the images in progress can be finished."""
 
 from __future__ import annotations
 
@@ -14,40 +14,43 @@ from types import FrameType
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 
 
-def ward_off(but: Sequence[signal.Signals] = ()) -> None:
-    """Let these signals not reach a child process, which knows nothing of what they are meant for.
+def ignore_signals(but: Sequence[signal.Signals] = ()) -> None:
+    """Keep the stop signals from a child process, which does not handle them.
 
-    Slurm sends them to every process of a step, a terminal to every process of its group. Called in the child, as
-    ``preexec_fn``: they are blocked, since many programs that are told to ignore them set handlers of their own.
+    Slurm sends them to every process of a step, a terminal to every process of its group. The signals are blocked,
+    since many programs that start with an ignored signal install a handler of their own. Safe as ``preexec_fn``.
+
+    Args:
+        but: signals that the child receives, even if its parent blocks them.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, set(SIGNALS) - set(but))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(but))  # its parent may be one that is to hear of none
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(but))
 
 
 class StopRequest:
-    """The signals that have come so far; ``tell`` is called with the name of the first one when it comes."""
+    """The stop signals received so far; ``report`` is called once, with the name of the first."""
 
-    def __init__(self, tell: Callable[[str], object]) -> None:
+    def __init__(self, report: Callable[[str], object]) -> None:
         self.signals: list[signal.Signals] = []
-        self._tell = tell
-        self._untold = [True]  # whoever takes it tells
+        self._report = report
+        self._unreported = [True]  # the thread that pops the item reports
 
-    def remember(self, number: int, _frame: FrameType | None) -> None:
+    def handle(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
         self.signals.append(signal.Signals(number))
-        self.announce(self.name)
+        self.report(self.name)
 
-    def announce(self, name: str) -> None:
-        """Tell of the first signal, once, from whichever thread hears of it first."""
+    def report(self, name: str) -> None:
+        """Report the first signal, once, from whichever thread receives it first."""
         try:
-            self._untold.pop()
+            self._unreported.pop()
         except IndexError:
             return
-        self._tell(name)
+        self._report(name)
 
     @property
-    def asked(self) -> bool:
-        """Whether any has come."""
+    def requested(self) -> bool:
+        """Whether a signal has been received."""
         return bool(self.signals)
 
     @property
@@ -57,59 +60,59 @@ class StopRequest:
 
     @property
     def name(self) -> str:
-        """The name of the first one, empty before it comes."""
+        """The name of the first signal, empty if there is none."""
         return self.signals[0].name if self.signals else ""
 
 
 @contextlib.contextmanager
-def on_signals(tell: Callable[[str], object] = lambda name: None, *, at_once: bool = False) -> Iterator[StopRequest]:
-    """Remember signals for the time of the block instead of dying of them.
+def on_signals(report: Callable[[str], object] = lambda name: None, *, at_once: bool = False) -> Iterator[StopRequest]:
+    """Record stop signals during the block instead of ending the process.
 
     Args:
-        tell: called with the name of the first one when it comes.
-        at_once: also while this thread is inside an engine that lets other threads run meanwhile.
+        report: called with the name of the first signal.
+        at_once: call it immediately, even while this thread is inside an engine that lets other threads run.
     """
-    request = StopRequest(tell)
+    request = StopRequest(report)
     with contextlib.ExitStack() as stack:
-        handled = stack.enter_context(handling(request.remember))
+        handled = stack.enter_context(handling(request.handle))
         for number in handled:
-            signal.siginterrupt(number, False)  # else reads in the engine's readers would fail midway
+            signal.siginterrupt(number, False)  # otherwise reads in the engine's readers would fail midway
         if at_once and handled:
-            stack.enter_context(_overheard(request, handled))
+            stack.enter_context(_reporting_thread(request, handled))
         yield request
 
 
 @contextlib.contextmanager
-def _overheard(request: StopRequest, numbers: Sequence[signal.Signals]) -> Iterator[None]:
-    """Let a thread tell of signals: Python runs handlers when the main thread is back from an engine, in minutes."""
-    ours, theirs = os.pipe()
-    os.set_blocking(theirs, False)
+def _reporting_thread(request: StopRequest, numbers: Sequence[signal.Signals]) -> Iterator[None]:
+    """Report signals from a thread: Python runs handlers only after the main thread has left the engine."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
 
     def listen() -> None:
-        while heard := os.read(ours, 1):  # the number of the signal
-            if heard[0] in numbers:
-                request.announce(signal.Signals(heard[0]).name)
+        while received := os.read(read_end, 1):  # the number of the signal
+            if received[0] in numbers:
+                request.report(signal.Signals(received[0]).name)
 
     thread = threading.Thread(target=listen, daemon=True)
-    before = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+    before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     thread.start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        os.close(theirs)
+        os.close(write_end)
         thread.join()
-        os.close(ours)
+        os.close(read_end)
 
 
 @contextlib.contextmanager
 def handling(
     handler: Callable[[int, FrameType | None], None], numbers: Sequence[signal.Signals] = SIGNALS
 ) -> Iterator[list[signal.Signals]]:
-    """Handle signals for the time of the block; give those that are.
+    """Handle signals during the block; give the signals that are handled.
 
-    One that is ignored (SIGHUP under nohup) stays so. Outside the main thread Python cannot handle signals, and whoever
-    owns that thread does.
+    An ignored signal (SIGHUP under nohup) stays ignored. Outside the main thread Python cannot handle signals, so none
+    is handled there.
     """
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in numbers if main}

@@ -1,18 +1,25 @@
-"""What Slurm tells and does: the allocation we run in, which of its nodes still answer, the way back into the queue."""
+"""Slurm: its environment variables, the allocation, the nodes that still answer, and its commands.
+
+``SLURM_*`` variables are read here only.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mpirender.errors import LaunchFailed
+from mpirender.system import child_process
 
 ANSWER_SECONDS = 60.0  # for Slurm's own commands on a busy controller, and for nodes to answer
-PAUSE_SECONDS = 0.1
+
+# The srun with which mpiexec reaches other nodes would otherwise wait for the end of a step that lost a node.
+SETTINGS = {"SLURM_OVERLAP": "1"}
+# The GPUs of a job step or of a job, as numbers on the node.
+GPU_LISTS = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 
 
 @dataclass(frozen=True)
@@ -20,51 +27,70 @@ class Allocation:
     """The part of a cluster that Slurm gave to this job.
 
     Args:
-        job: its number.
+        job: number of the job.
         cluster: name of the cluster.
-        life: 1 at first, one more each time that Slurm started the job again.
+        run: 1 at first, one more each time that Slurm starts the job again.
         node_list: the nodes as Slurm writes them, ``n[1-4]``.
-        nodes: name of each node, and the ranks for which Slurm has room there.
+        nodes: for each node, how many ranks fit on it.
         threads: cores for each rank.
-        placed: whether MPI launchers that know Slurm would place the ranks so, too.
+        placed: whether the job has a number of tasks, so that MPI launchers which know Slurm place the ranks like this.
     """
 
     job: str
     cluster: str
-    life: int
+    run: int
     node_list: str
     nodes: Mapping[str, int]
     threads: int
     placed: bool
 
 
-def allocation(environ: Mapping[str, str] = os.environ) -> Allocation | None:
-    """Return the allocation that this process runs in, None outside of Slurm.
+def job_number(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the number of the job that this process runs in, empty outside Slurm."""
+    return environ.get("SLURM_JOB_ID", "")
 
-    Without a number of tasks it has room for as many ranks as for what a rank needs: ``--cpus-per-task`` cores, or one.
+
+def tasks_of_step(environ: Mapping[str, str] = os.environ) -> int:
+    """Return how many processes srun started together with this one, 1 outside a job step."""
+    return int(environ.get("SLURM_STEP_NUM_TASKS", "1"))
+
+
+def memory_limit(environ: Mapping[str, str] = os.environ) -> int | None:
+    """Return the memory of this node that the job may use, in bytes; None if there is no limit."""
+    megabytes = environ.get("SLURM_MEM_PER_NODE", "")
+    return int(megabytes) * 1024**2 if megabytes.isdigit() else None
+
+
+def has_gpus(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the job was given GPUs on this node."""
+    return any(environ.get(name) for name in GPU_LISTS) or environ.get("SLURM_GPUS_ON_NODE", "0") != "0"
+
+
+def allocation(environ: Mapping[str, str] = os.environ) -> Allocation | None:
+    """Return the allocation that this process runs in, None outside Slurm.
+
+    If the job has no number of tasks, a rank gets ``--cpus-per-task`` cores, or one, and the nodes are filled.
 
     Raises:
-        LaunchFailed: Slurm does not tell its nodes.
+        LaunchFailed: the names of the nodes cannot be found.
     """
-    if "SLURM_JOB_ID" not in environ or "SLURM_JOB_NODELIST" not in environ:
+    if not job_number(environ) or "SLURM_JOB_NODELIST" not in environ:
         return None
     node_list = environ["SLURM_JOB_NODELIST"]
     names = hostnames(node_list)
     cores = per_node(environ["SLURM_JOB_CPUS_PER_NODE"])
-    each = int(environ.get("SLURM_CPUS_PER_TASK", "1"))
+    threads = int(environ.get("SLURM_CPUS_PER_TASK", "1"))
     placed = "SLURM_NTASKS" in environ
-    tasks = per_node(environ["SLURM_TASKS_PER_NODE"]) if placed else [max(count // each, 1) for count in cores]
-    room = dict(zip(names, tasks))
+    tasks = per_node(environ["SLURM_TASKS_PER_NODE"]) if placed else [max(count // threads, 1) for count in cores]
     if "SLURM_CPUS_PER_TASK" not in environ:
-        each = min(max(count // ranks, 1) for count, ranks in zip(cores, tasks))
-    life = 1 + int(environ.get("SLURM_RESTART_COUNT", "0"))
-    return Allocation(
-        environ["SLURM_JOB_ID"], environ.get("SLURM_CLUSTER_NAME", ""), life, node_list, room, each, placed
-    )
+        threads = min(max(count // ranks, 1) for count, ranks in zip(cores, tasks))
+    run = 1 + int(environ.get("SLURM_RESTART_COUNT", "0"))
+    cluster, nodes = environ.get("SLURM_CLUSTER_NAME", ""), dict(zip(names, tasks))
+    return Allocation(job_number(environ), cluster, run, node_list, nodes, threads, placed)
 
 
 def per_node(text: str) -> list[int]:
-    """Read what Slurm writes of one node after the other: ``8(x2),4`` is 8, 8, 4."""
+    """Parse Slurm's list of counts per node: ``8(x2),4`` is 8, 8, 4."""
     counts: list[int] = []
     for count, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", text):
         counts += [int(count)] * int(times or 1)
@@ -72,90 +98,75 @@ def per_node(text: str) -> list[int]:
 
 
 def hostnames(node_list: str) -> list[str]:
-    """Return the nodes of a list as Slurm writes it.
+    """Return the names in a node list of Slurm.
 
     Raises:
-        LaunchFailed: it is short for many, which Slurm's own command must say; a container may lack that.
+        LaunchFailed: the list has ranges, which only scontrol can expand, and scontrol failed or is missing.
     """
     if "[" not in node_list:
         return node_list.split(",")
-    return ask("scontrol", "show", "hostnames", node_list).split()
+    return run("scontrol", "show", "hostnames", node_list).split()
 
 
 def nodes_left(job: str) -> list[str]:
-    """Return the nodes that a job still has: under ``--no-kill`` those that Slurm found dead are gone from it."""
-    found = re.search(r"\sNodeList=(\S+)", ask("scontrol", "show", "job", "--oneliner", job))
+    """Return the nodes that a job still has; under ``--no-kill`` Slurm removes dead nodes from it."""
+    found = re.search(r"\sNodeList=(\S+)", run("scontrol", "show", "job", "--oneliner", job))
     return hostnames(found[1]) if found else []
 
 
-def answering(nodes: Sequence[str], stop: Callable[[], bool]) -> list[str]:
-    """Return those of the nodes of this allocation that start a process when asked to, in the order given.
+def responding_nodes(nodes: Sequence[str], stop: Callable[[], bool]) -> list[str]:
+    """Return the nodes of this allocation that can start a process, in the order given.
 
     Slurm itself notices a dead node only after minutes.
 
     Args:
-        stop: called often; when it says so, the nodes that have answered by then are returned.
+        stop: called often; when it is true, the nodes that have answered so far are returned.
     """
     command = [
         "srun", "--overlap", "--no-kill", "--mpi=none", "--ntasks-per-node=1", f"--nodes={len(nodes)}",
         f"--ntasks={len(nodes)}", f"--nodelist={','.join(nodes)}", "printenv", "SLURMD_NODENAME",
     ]  # fmt: skip
-    deadline = time.monotonic() + ANSWER_SECONDS
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        while process.poll() is None:
-            if stop() or time.monotonic() > deadline:
-                process.kill()
-            time.sleep(PAUSE_SECONDS)
-        assert process.stdout is not None
-        here = set(process.stdout.read().split())
-    return [node for node in nodes if node in here]
+    _, output = child_process.run_until(command, stop, timeout=ANSWER_SECONDS, errors=subprocess.DEVNULL)
+    responding = set(output.split())
+    return [node for node in nodes if node in responding]
 
 
 def mpi_plugins() -> list[str]:
-    """Return srun's names for its ways to start MPI programs, whether they work or not, the likely ones first."""
+    """Return srun's names for its MPI plugins, the likely ones first; a plugin may not work."""
     try:
-        told = ask("srun", "--mpi=list")
+        output = run("srun", "--mpi=list")
     except LaunchFailed:
         return []
-    names = set(re.findall(r"\b(pmix\w*|pmi2|cray_shasta)\b", told))
+    names = set(re.findall(r"\b(pmix\w*|pmi2|cray_shasta)\b", output))
     return sorted(names, key=lambda name: (not name.startswith("pmi"), name == "pmi2", name))
 
 
 def requeue(job: str) -> None:
-    """Put this job back into the queue; Slurm ends what is left of it.
+    """Put this job back into the queue; Slurm ends its processes.
 
     Raises:
-        LaunchFailed: with what Slurm said.
+        LaunchFailed: Slurm refused, with its message.
     """
-    ask("scontrol", "requeue", job)
+    run("scontrol", "requeue", job)
 
 
-def ask(*command: str) -> str:
-    """Run one of Slurm's commands and return what it says.
+def run(*command: str) -> str:
+    """Run one of Slurm's commands and return its output.
 
     Raises:
-        LaunchFailed: it is not there, or failed; with what it said.
+        LaunchFailed: the command is missing, gave no answer or failed, with its message.
     """
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=ANSWER_SECONDS,
-            check=False,
-        )
+        done = child_process.run(command, timeout=ANSWER_SECONDS)
     except FileNotFoundError:
         raise LaunchFailed(f"{command[0]} is not found; put Slurm's commands on PATH") from None
-    except subprocess.TimeoutExpired:
-        raise LaunchFailed(f"{command[0]} does not answer; see whether Slurm is well: scontrol ping") from None
-    if done.returncode:
-        raise LaunchFailed(f"{command[0]}: {'; '.join(complaints(done.stderr)) or f'exit code {done.returncode}'}")
-    return done.stdout + done.stderr
+    except TimeoutError:
+        raise LaunchFailed(f"{command[0]} does not answer; check Slurm's controller: scontrol ping") from None
+    if done.code:
+        raise LaunchFailed(f"{command[0]}: {'; '.join(messages(done.errors)) or f'exit code {done.code}'}")
+    return done.output + done.errors
 
 
-def complaints(said: str) -> list[str]:
-    """Return what one of Slurm's commands complained of, without the words that it puts before each line."""
-    return [re.sub(r"^\w+: (error: |fatal: )?", "", line.strip()) for line in said.splitlines() if line.strip()]
+def messages(errors: str) -> list[str]:
+    """Return the error messages of one of Slurm's commands, without the prefix of each line."""
+    return [re.sub(r"^\w+: (error: |fatal: )?", "", line.strip()) for line in errors.splitlines() if line.strip()]

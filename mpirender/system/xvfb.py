@@ -19,8 +19,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from mpirender.errors import ToolMissing
-from mpirender.system import signals
-from mpirender.system.child_process import end_with_parent
+from mpirender.system import child_process
 from mpirender.system.comm import Comm, same_node
 
 END = signal.SIGINT
@@ -105,10 +104,10 @@ def start(cookie: bytes) -> tuple[subprocess.Popen[bytes], int]:
         with authority(cookie) as file:
             # -noreset: without it the server resets when its last client leaves and the next rank's connection dies.
             options = ["-noreset", "-nolisten", "tcp", "-auth", path_of(file), "-screen", "0", "1280x1024x24"]
-            server = subprocess.Popen(
-                [program, "-displayfd", str(announce), *options], pass_fds=[announce, file.fileno()],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True, preexec_fn=_end_with_rank,  # noqa: PLW1509 - it calls the kernel alone
+            # The images in progress would be lost if the server ended on a stop signal before its rank does.
+            server = child_process.start(
+                [program, "-displayfd", str(announce), *options], errors=subprocess.DEVNULL, end_signal=END,
+                only_end_signal=True, pass_fds=[announce, file.fileno()],
             )  # fmt: skip
         os.close(announce)
         number = _first_line(ready)
@@ -138,9 +137,3 @@ def _first_line(pipe: int) -> str:
             return ""
         line += byte
     return line.decode().strip()
-
-
-def _end_with_rank() -> None:
-    """Leave the server only the signal with which its rank ends it: with it the images in flight would be lost."""
-    end_with_parent(END)
-    signals.ward_off(but=(END,))

@@ -40,7 +40,7 @@ def test_a_name_that_is_not_there_is_answered_with_the_near_one() -> None:
 
 
 def test_of_very_many_names_the_first_are_told() -> None:
-    assert overrides.some([f"Cone{number}" for number in range(30)]).endswith("Cone23 and 6 more")
+    assert overrides.listed([f"Cone{number}" for number in range(30)]).endswith("Cone23 and 6 more")
 
 
 @pytest.mark.parametrize(

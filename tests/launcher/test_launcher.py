@@ -183,7 +183,7 @@ def test_ranks_are_shared_among_nodes_by_their_room(ranks: int, room: dict[str, 
 
 def allocation(**options: object) -> Allocation:
     usual = {"node_list": "n[1-2]", "nodes": {"n1": 4, "n2": 2}, "threads": 2, "placed": True}
-    return Allocation(**{"job": "17", "cluster": "c", "life": 1, **usual, **options})
+    return Allocation(**{"job": "17", "cluster": "c", "run": 1, **usual, **options})
 
 
 def test_the_ranks_and_nodes_are_those_that_slurm_gives_and_need_not_be_named(tmp_path: Path) -> None:

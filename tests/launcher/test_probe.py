@@ -11,6 +11,7 @@ import pytest
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import probe
 from mpirender.launcher.placement import Placement
+from mpirender.system import child_process
 
 Try = Callable[[str], str]
 TWO_NODES = Placement(4, 1, nodes={"n1": 2, "n2": 2})
@@ -46,7 +47,7 @@ def test_a_launcher_that_waits_for_ever_is_given_up_with_all_it_started(
     try_out: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "TRIAL_SECONDS", 0.5)
-    monkeypatch.setattr(probe, "END_SECONDS", 0.5)
+    monkeypatch.setattr(child_process, "END_SECONDS", 0.5)
     assert try_out(f"trap '' TERM; (exec -a {tmp_path}/child sleep 60) & wait; sleep 60") == "no answer for 0 s"
     assert not subprocess.run(["pgrep", "-f", f"{tmp_path}/child"], stdout=subprocess.PIPE, check=False).stdout
 

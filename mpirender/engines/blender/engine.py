@@ -11,14 +11,11 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +26,7 @@ from mpirender.engines.blender.inspect import inspection_of
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
-from mpirender.system import apptainer, child_process
+from mpirender.system import apptainer, child_process, site
 from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
@@ -47,7 +44,6 @@ CURE = (
 )
 LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1"  # Debian packages
 LOOK_SECONDS = 1800.0  # a large file on a busy file system
-KILLED_SECONDS = 1.0  # in which whoever kills all processes of a run has come to this one
 MODULE = ["-m", "mpirender.engines.blender.query"]
 # Blender's own Python takes no notice of PYTHONPATH unless it is told to.
 PROGRAM = [
@@ -64,7 +60,7 @@ def command(programs: Programs) -> list[str]:
     Raises:
         ToolMissing: there is none.
     """
-    asked = programs.blender or os.environ.get("MPIRENDER_BLENDER", "")
+    asked = programs.blender or site.read(site.BLENDER)
     if programs.container:
         return _words(asked or "python3")
     if not asked and importlib.util.find_spec("bpy") is not None:
@@ -150,15 +146,10 @@ def _ask(program: Sequence[str], *words: str) -> dict[str, Any]:
         place = Path(folder) / "answer.json"
         question = [*program, *MODULE, str(place), *words]
         try:
-            for _ in range(2):  # it may be killed along with others, which says nothing of it
-                done = subprocess.run(
-                    question, env=child_process.environment(), stdin=subprocess.DEVNULL, capture_output=True,
-                    timeout=LOOK_SECONDS, check=False, preexec_fn=child_process.detach,
-                )  # fmt: skip
-                if done.returncode != -signal.SIGKILL:
-                    break
-                time.sleep(KILLED_SECONDS)
-        except (OSError, subprocess.TimeoutExpired) as error:
+            done = child_process.run(
+                question, environment=child_process.environment(), timeout=LOOK_SECONDS, isolated=True, attempts=2
+            )
+        except OSError as error:
             raise ToolMissing(f"{program[0]} cannot be asked ({one_line(str(error))}); {CURE}") from None
         answer = json.loads(place.read_text()) if place.exists() else {}
     if "absent" in answer:
@@ -169,8 +160,8 @@ def _ask(program: Sequence[str], *words: str) -> dict[str, Any]:
     if "error" in answer:
         raise UsageError(one_line(str(answer["error"])))
     if not answer:
-        lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-        how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit code {done.returncode}"
+        lines = [line for line in done.errors.splitlines() if line.strip()]
+        how = signal.Signals(-done.code).name if done.code < 0 else f"exit code {done.code}"
         raise UsageError(f"Blender dies of it: {how}{f', {one_line(lines[-1])[:160]}' if lines else ''}")
     return dict(answer)
 

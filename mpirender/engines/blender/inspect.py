@@ -10,7 +10,7 @@ from mpirender.engines.base import DataFile, Inspection
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import LARGEST
 from mpirender.job.render_job import RenderJob
-from mpirender.system.text import near, some
+from mpirender.system.text import did_you_mean, listed, plural
 
 Facts = Mapping[str, Any]
 # What people call Blender's engines, and its own names for them; EEVEE's depends on the version.
@@ -36,9 +36,8 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
     name = job.scene_name or facts["active"]
     about = facts["scenes"].get(name)
     if about is None:
-        wrong = (
-            f"--scene {name!r} is not in the file{near(name, list(facts['scenes']))}; it has: {some(facts['scenes'])}"
-        )
+        meant = did_you_mean(name, list(facts["scenes"]))
+        wrong = f"--scene {name!r} is not in the file{meant}; it has: {listed(facts['scenes'])}"
         return Inspection(engine="blender", written_by=f"Blender {saved}", mistakes=(wrong,))
     frames = range(about["first"], about["last"] + 1, about["step"])
     rate = float(Fraction(about["rate"]))
@@ -64,10 +63,10 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
 
 def _properties(facts: Facts, name: str, about: Facts, job: RenderJob) -> Iterator[tuple[str, str]]:
     others = [other for other in facts["scenes"] if other != name]
-    yield "scene", f"{name}{f' (and {some(others)})' if others else ''}"
+    yield "scene", f"{name}{f' (and {listed(others)})' if others else ''}"
     markers = f", changed by {about['markers']} markers" if about["markers"] else ""
     more = [camera for camera in about["cameras"] if camera != about["camera"]]
-    yield "camera", f"{about['camera'] or 'none'}{markers}{f' (and {some(more)})' if more else ''}"
+    yield "camera", f"{about['camera'] or 'none'}{markers}{f' (and {listed(more)})' if more else ''}"
     yield "layers", ", ".join(layer if used else f"{layer} (not rendered)" for layer, used in about["layers"].items())
     yield "engine", TITLES.get(engine_of(about, job)) or str(about["engine"])
     yield "size", f"{about['size'][0]}x{about['size'][1]}"
@@ -78,18 +77,19 @@ def _mistakes(name: str, about: Facts, job: RenderJob, frames: range) -> Iterato
     """Yield why it cannot be rendered as asked."""
     where = f"{job.scene.name}: scene {name!r}"
     if job.camera is not None and job.camera not in about["cameras"]:
-        has = f"it has: {some(about['cameras'])}" if about["cameras"] else "it has none"
-        yield f"--camera {job.camera!r} is no camera of scene {name!r}{near(job.camera, about['cameras'])}; {has}"
+        has = f"it has: {listed(about['cameras'])}" if about["cameras"] else "it has none"
+        meant = did_you_mean(job.camera, about["cameras"])
+        yield f"--camera {job.camera!r} is no camera of scene {name!r}{meant}; {has}"
     elif not (job.camera or about["camera"] or about["markers"] or about["strips"]):
         cure = (
-            f"name one of {some(about['cameras'])} with --camera" if about["cameras"] else "add one and save the file"
+            f"name one of {listed(about['cameras'])} with --camera" if about["cameras"] else "add one and save the file"
         )
         yield f"{where} has no camera to render with; {cure}"
     if job.view_layer is not None and job.view_layer not in about["layers"]:
-        meant = near(job.view_layer, list(about["layers"]))
-        yield f"--view-layer {job.view_layer!r} is not in scene {name!r}{meant}; it has: {some(about['layers'])}"
+        meant = did_you_mean(job.view_layer, list(about["layers"]))
+        yield f"--view-layer {job.view_layer!r} is not in scene {name!r}{meant}; it has: {listed(about['layers'])}"
     elif job.view_layer is None and not any(about["layers"].values()) and not about["strips"]:
-        yield f"{where} renders none of its view layers; name one with --view-layer: {some(about['layers'])}"
+        yield f"{where} renders none of its view layers; name one with --view-layer: {listed(about['layers'])}"
     yield from _of_frames(where, about, job, frames)
     yield from _of_engine(where, about, job)
     if about["eyes"]:
@@ -139,7 +139,7 @@ def _warnings(facts: Facts, about: Facts, job: RenderJob) -> Iterator[str]:
             "first; bake and save to spare it that"
         )
     if about["file_outputs"]:
-        yield f"{some(about['file_outputs'])} in the compositor writes files that are not looked after"
+        yield f"{listed(about['file_outputs'])} in the compositor writes files that are not looked after"
     if about["stamp"]:
         yield "the pictures show when or where they were rendered, so the same frame differs each time"
     asked = framesets.parse(job.frames) if job.frames is not None else ()
@@ -159,4 +159,4 @@ def _missing(facts: Facts, *, kept: bool) -> Iterator[str]:
         yield f"{what} is missing: {path}; {cure}"
     more = len(facts["missing"]) - LINES
     if more > 0:
-        yield f"and {more} more file{'' if more == 1 else 's'} that {'is' if more == 1 else 'are'} missing"
+        yield f"and {plural(more, 'more file')} that {'is' if more == 1 else 'are'} missing"

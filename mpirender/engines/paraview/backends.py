@@ -10,7 +10,6 @@ import contextlib
 import json
 import re
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -99,15 +98,12 @@ def ask(
     variables = child_process.environment(**environment(wanted), **reached or {})
     command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.paraview.backend_probe"]
     try:
-        done = subprocess.run(
-            command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS,
-            check=False, preexec_fn=child_process.detach,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = child_process.run(command, environment=variables, timeout=PROBE_SECONDS, isolated=True)
+    except OSError as error:
         return replace(
             _impossible(wanted, f"{pvbatch[-1]} cannot be asked ({one_line(str(error))})"), conclusive=False
         ), 0
-    return judge(wanted, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    return judge(wanted, *done)
 
 
 def judge(wanted: BackendDevice, code: int, said: str, complained: str) -> tuple[BackendDevice, int]:

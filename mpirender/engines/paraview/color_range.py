@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from mpirender.engines.paraview.state_xml import State
 from mpirender.job.options import COLOR_RANGE
 from mpirender.job.render_job import RenderJob
-from mpirender.system.text import near
+from mpirender.system.text import did_you_mean
 
 Range = tuple[float, float]
 CLAMP, DATA, GLOBAL = "clamp", "data", "global"
@@ -59,6 +59,6 @@ def mistakes(state: State, job: RenderJob) -> Iterator[str]:
     for array in wishes(job.color_range)[1]:
         if array not in there:
             yield (
-                f"--color-range {array}=…: nothing is coloured by {array!r}{near(array, there)}; "
+                f"--color-range {array}=…: nothing is coloured by {array!r}{did_you_mean(array, there)}; "
                 f"coloured by: {', '.join(there)}"
             )

@@ -20,7 +20,7 @@ from mpirender.engines.base import DataFile
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.engines.paraview.state_xml import State, manager_state, parse_xml
 from mpirender.job.render_job import RenderJob
-from mpirender.system.text import near
+from mpirender.system.text import did_you_mean
 
 NAMED = 3  # missing files of a series that a message names
 
@@ -84,7 +84,11 @@ def _mistakes_of_options(properties: Sequence[FileProperty], job: RenderJob) -> 
     readers = sorted({prop.reader for prop in properties})
     for reader, path in job.files:
         if reader not in readers:
-            has = f"{near(reader, readers)}; it has: {', '.join(readers)}" if readers else "; it reads no files at all"
+            has = (
+                f"{did_you_mean(reader, readers)}; it has: {', '.join(readers)}"
+                if readers
+                else "; it reads no files at all"
+            )
             mistakes.append(f"--file {reader}={path}: the scene has no reader of that name{has}")
     return mistakes
 

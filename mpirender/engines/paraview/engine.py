@@ -10,9 +10,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,13 +24,13 @@ from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
-from mpirender.system import apptainer, signals
+from mpirender.system import apptainer, child_process, site
 from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
     from mpirender.engines.paraview.scene import Target
 
-KILLED_SECONDS = 1.0  # in which whoever kills all processes of a run has come to this one
+VERSION_SECONDS = 60.0
 BACKENDS = tuple(backends.WINDOWS)
 SCENES = "ParaView states"
 OPTIONS = (
@@ -60,7 +57,7 @@ def command(programs: Programs) -> list[str]:
     mode = "--no-mpi" if programs.ranks_per_frame == 1 else "--sym"
     if programs.container:
         return [programs.pvbatch or "pvbatch", mode]
-    asked = programs.pvbatch or os.environ.get("MPIRENDER_PVBATCH") or "pvbatch"
+    asked = programs.pvbatch or site.read(site.PVBATCH) or "pvbatch"
     found = shutil.which(asked)
     if found is None:
         raise ToolMissing(
@@ -102,17 +99,10 @@ def version(programs: Programs) -> str:
     """Return what pvbatch says of itself (``5.11.0``), empty when it is not there or says nothing of the kind."""
     try:
         question = [*apptainer.words(programs.container), command(programs)[0], "--no-mpi", "--version"]
-        for _ in range(2):  # it may be killed along with others, which says nothing of it
-            answer = subprocess.run(
-                question, capture_output=True, text=True, timeout=60, check=False,
-                preexec_fn=signals.ward_off,
-            )  # fmt: skip
-            if answer.returncode != -signal.SIGKILL:
-                break
-            time.sleep(KILLED_SECONDS)
-    except (ToolMissing, OSError, subprocess.TimeoutExpired):
+        answer = child_process.run(question, timeout=VERSION_SECONDS, isolated=True, attempts=2)
+    except (ToolMissing, OSError):
         return ""
-    match = re.search(r"paraview version (\S+)", answer.stdout + answer.stderr)
+    match = re.search(r"paraview version (\S+)", answer.output + answer.errors)
     return match[1] if match else ""
 
 

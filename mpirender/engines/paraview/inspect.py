@@ -13,7 +13,7 @@ from mpirender.job import frames as framesets
 from mpirender.job.options import ALL
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob
-from mpirender.system.text import near
+from mpirender.system.text import did_you_mean
 
 INSPECTED = ("HD", "4K")  # sizes whose cost is told where none is asked for
 
@@ -103,7 +103,8 @@ def _of_views(state: State, job: RenderJob) -> Iterator[str]:
         if view == ALL:
             continue
         if view not in state.views:
-            yield f"--view {view!r} is not in the scene{near(view, state.views)}; it has: {', '.join(state.views)}"
+            meant = did_you_mean(view, state.views)
+            yield f"--view {view!r} is not in the scene{meant}; it has: {', '.join(state.views)}"
         elif state.view_types[view] in NOT_PICTURES:
             pictures = [name for name, kind in state.view_types.items() if kind not in NOT_PICTURES]
             cure = f"take another: --view {', '.join(pictures)}" if pictures else "save the state with a render view"
@@ -117,7 +118,7 @@ def _of_layout(state: State, asked: str) -> Iterator[str]:
     if layout is None:
         listed = ", ".join(f"{number} {name!r}" for number, name in enumerate(names, start=1))
         has = f"it has: {listed}" if names else "it has none; use --view"
-        yield f"--layout {asked!r} is not in the scene{near(asked, names)}; {has}"
+        yield f"--layout {asked!r} is not in the scene{did_you_mean(asked, names)}; {has}"
     elif not layout.views:
         yield f"--layout {asked!r}: no view is in this layout; choose another, or use --view"
 

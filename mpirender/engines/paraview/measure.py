@@ -10,7 +10,7 @@ from mpirender.engines.base import Numbers
 from mpirender.engines.paraview.measure_spec import GROUP, Measure, parse
 from mpirender.errors import UsageError
 from mpirender.system.comm import Comm
-from mpirender.system.text import near, some
+from mpirender.system.text import did_you_mean, listed
 
 # Associations of vtkDataObject in which an array is looked for, in this order: points, cells, rows of a table, fields.
 ASSOCIATIONS = (0, 1, 6, 2)
@@ -72,7 +72,11 @@ class Meter:
             names = list(dict.fromkeys(name for _, name in content.arrays))
             if sources[one.source].size and one.array not in names:
                 whose = f"the integral of {one.source}" if one.integral else one.source
-                has = f"{near(one.array, names)}; it has: {some(names)}" if names else "; it has none of numbers"
+                has = (
+                    f"{did_you_mean(one.array, names)}; it has: {listed(names)}"
+                    if names
+                    else "; it has none of numbers"
+                )
                 wrong.append(f"--measure {one.text}: {whose} has no array {one.array!r}{has}")
         if wrong:
             raise UsageError(wrong)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 
 from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
-from mpirender.system.text import near, some
+from mpirender.system.text import did_you_mean, listed
 
 # Where objects are registered that a user would change; a name that is there more than once is refused.
 GROUPS = ("sources", "representations", "views", "lookup_tables", "piecewise_functions", "scalar_bars", "animation")
@@ -63,7 +63,7 @@ def split(text: str, names: Collection[str]) -> tuple[str, str]:
 
 def unknown(kind: str, name: str, names: Collection[str]) -> str:
     """Say that nothing of a kind has this name, and which there are."""
-    return f"the scene has no {kind} called {name!r}{near(name, list(names))}; it has: {some(names)}"
+    return f"the scene has no {kind} called {name!r}{did_you_mean(name, list(names))}; it has: {listed(names)}"
 
 
 def value_of(text: str) -> object:

@@ -10,7 +10,7 @@ from mpirender.engines.paraview.orbit_camera import OF_CAMERA
 from mpirender.engines.paraview.overrides import GROUPS, Refused, split, value_of
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
-from mpirender.system.text import MOST_TOLD, near, some
+from mpirender.system.text import MOST_LISTED, did_you_mean, listed
 
 # Domains that say what a property can take; ranges that depend on the data are mere suggestions.
 RANGES = ("vtkSMIntRangeDomain", "vtkSMDoubleRangeDomain")
@@ -51,7 +51,7 @@ def check_arrays(job: RenderJob) -> None:
         value = value_of(text.partition("=")[2])
         array = value[-1] if isinstance(value, (list, tuple)) and value else value
         if arrays and array not in (*arrays, "", "None", None):
-            has = f"{near(str(array), arrays)}; it has: {some(arrays)}"
+            has = f"{did_you_mean(str(array), arrays)}; it has: {listed(arrays)}"
             wrong.append(f"--{option} {text}: there is no array {array!r}{has}")
     if wrong:
         raise UsageError(wrong)
@@ -137,9 +137,9 @@ def _find(proxy: Any, path: str) -> tuple[Any, Any]:  # noqa: ANN401 - ParaView'
 def _no_property(proxy: Any, name: str) -> str:  # noqa: ANN401
     """Say that there is no such property, and which there are."""
     has = proxy.ListProperties()
-    like = difflib.get_close_matches(name, has, MOST_TOLD, 0.4) if len(has) > MOST_TOLD else has
-    what = f"those of {proxy.SMProxy.GetXMLLabel()} that look like it: " if len(has) > MOST_TOLD else "it has: "
-    return f"there is no property {name!r}{near(name, has)}; {what}{some(like)}"
+    like = difflib.get_close_matches(name, has, MOST_LISTED, 0.4) if len(has) > MOST_LISTED else has
+    what = f"those of {proxy.SMProxy.GetXMLLabel()} that look like it: " if len(has) > MOST_LISTED else "it has: "
+    return f"there is no property {name!r}{did_you_mean(name, has)}; {what}{listed(like)}"
 
 
 def _fits(prop: Any) -> bool:  # noqa: ANN401
@@ -170,7 +170,7 @@ def _takes(prop: Any) -> str:  # noqa: ANN401
     """Say what a property takes, with a semicolon behind it; nothing where it does not tell."""
     choices: Sequence[str] = getattr(prop, "Available", None) or ()
     if choices:
-        return f"it takes {some(choices)}; "
+        return f"it takes {listed(choices)}; "
     count = 1 if prop.SMProperty.GetRepeatable() else len(prop)
     if count > 1:
         return f"it takes {count} values, [A, B, …]; "

@@ -1,0 +1,30 @@
+"""The environment variables of mpirender itself: what a site or a user sets, and what mpirender sets for its ranks.
+
+They are named here and not in ``mpirender.batch``, since engines and ranks need them, too. A site usually sets its
+defaults (programs, container, batch script) in a module file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PVBATCH = "MPIRENDER_PVBATCH"
+BLENDER = "MPIRENDER_BLENDER"
+CONTAINER = "MPIRENDER_CONTAINER"
+BATCH_SCRIPT = "MPIRENDER_SLURM_SCRIPT"
+BATCH_COMMAND = "MPIRENDER_COMMAND"  # the command that the batch script runs, render or study
+PACKAGE_PATH = "MPIRENDER_PATH"  # the folders of the user's packages, for the ranks
+POOL = "MPIRENDER_POOL"  # address and key of a pool; not on the command line, which other users can read
+
+
+def read(variable: str) -> str:
+    """Return the value of one of these variables, empty if it is not set."""
+    return os.environ.get(variable, "")
+
+
+def extend_module_path() -> None:
+    """Append mpirender and the user's packages to the module path of a host program: its own numpy comes first."""
+    own = str(Path(__file__).resolve().parents[2])
+    sys.path.extend(filter(None, [own, *read(PACKAGE_PATH).split(os.pathsep)]))
