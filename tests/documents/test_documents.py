@@ -226,6 +226,13 @@ def test_every_picture_is_shown_on_a_page() -> None:
     assert {path.name for path in (DOCS / "images").iterdir()} == shown
 
 
+def test_contributing_lists_the_packages_in_the_order_of_their_imports() -> None:
+    contracts = (REPOSITORY / "pyproject.toml").read_text()
+    layers = re.search(r'type = "layers"\nlayers = \[(.*?)\]', contracts, re.DOTALL)[1]
+    table = re.findall(r"^\| `(\w+)` \|", TEXTS[REPOSITORY / "CONTRIBUTING.md"], re.MULTILINE)
+    assert table == re.findall(r"\w+", layers)
+
+
 def test_readme_is_short() -> None:
     assert len(README.read_bytes()) <= README_BYTES
 
