@@ -19,6 +19,7 @@ from background import COMMANDS, Background
 from images import SIZE
 from mpirender.movie import ffmpeg
 from mpirender.system import xvfb
+from paraview_scripts import SCRIPT
 from processes import Run, need
 from repository import SUPPORT
 from second_root import PROGRAMS, SCENES_OF_SECOND_ROOT, WINDOWS, WITH_OSMESA, Root, made
@@ -34,16 +35,24 @@ def pytest_report_header() -> list[str]:
 BACKGROUND = Background()
 
 
+def waits_for(item: pytest.Item) -> set[str]:
+    """Return what a test needs of the things that are made beside the other tests."""
+    names = set(getattr(item, "fixturenames", ()))
+    if "callspec" in vars(item) and item.callspec.params.get("paraview") == "6.1":
+        names.add("second_root")
+    return names & COMMANDS.keys()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run last what waits for something that is made meanwhile."""
-    items.sort(key=lambda item: bool(COMMANDS.keys() & set(getattr(item, "fixturenames", ()))))
+    items.sort(key=lambda item: bool(waits_for(item)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin to make what the tests that were chosen will wait for."""
     if not session.config.option.collectonly:
         for item in session.items:
-            for name in COMMANDS.keys() & set(getattr(item, "fixturenames", ())):
+            for name in waits_for(item):
                 BACKGROUND.start(name)
 
 
@@ -226,3 +235,14 @@ def in_blender(*words: object) -> None:
     """Run a script in the Python that has bpy."""
     done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def script(tmp_path: Path):
+    def write(more: str = "", name: str = "cone.py") -> Path:
+        (tmp_path / "helper.py").write_text("SIDES = 7\n")
+        path = tmp_path / name
+        path.write_text(SCRIPT.format(more=more))
+        return path
+
+    return write

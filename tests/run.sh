@@ -34,8 +34,8 @@ code=0
 tests "${FAST[@]}" || code=$?
 # Those of Slurm wait most of the time, so they do it beside the others, and some long ones after them; what they say
 # comes at the end.
-aside=(tests/integration/{slurm,blender} tests/integration/paraview/test_{display,stereo,paraview6,second_root}.py
-    tests/pool tests/engines/test_color_maps.py)
+aside=(tests/integration/{slurm,blender} tests/integration/paraview/test_{stereo,by_hand,paraview6,second_root}.py
+    tests/pool tests/system tests/integration/paraview/test_color_maps.py)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
 chmod 755 "$beside" # some of their jobs are of another user

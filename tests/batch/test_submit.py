@@ -6,17 +6,15 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mpirender.batch import submit
 from mpirender.job.render_job import RenderJob
-from processes import Run
+from processes import Pattern, Run
 from repository import REPOSITORY
 
-Pattern = Callable[..., Path]
 RECORDED = Path(__file__).with_name("recorded") / "mpi_render.slurm"
 TEMPLATE = REPOSITORY / "launch" / "mpi_render.slurm"
 

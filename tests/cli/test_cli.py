@@ -7,18 +7,13 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from disks import disk
-from mpirender.monitor.progress import Counts, Lines, duration
-from processes import Run, need
+from processes import Pattern, Run, need
 from terminal import wait_for_screen
-
-Pattern = Callable[..., Path]
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("render", "--help"), ("inspect", "-h"), ("doctor", "--help")])
@@ -205,72 +200,6 @@ def test_ctrl_c_in_a_terminal_ends_cleanly_and_the_next_run_goes_on(run: Run, pa
     again = run("render", scene, "--size", "80x50", "--ranks", 2)
     assert again.returncode == 0
     assert int(re.search(r"(\d+) kept from before", again.stdout)[1]) >= 4
-
-
-def test_a_log_gets_lines_that_come_rarer_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("mpirender.monitor.progress.time.monotonic", lambda: clock[0])
-    with (tmp_path / "log").open("w") as stream:
-        lines = Lines(stream)
-        for second in range(4000):
-            clock[0] = float(second)
-            lines([])
-    times = len((tmp_path / "log").read_text().splitlines())
-    assert 10 < times < 40
-
-
-def test_progress_names_the_slowest_rank_and_the_failures() -> None:
-    counts = Counts()
-    base = {"host": "h", "time": time.time() - 10, "complaints": [], "output": "HD"}
-    counts.add([{"event": "start", "rank": 0, "ranks": 2, **base}])
-    counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 8, "warnings": ["beware"], **base}])
-    counts.add([{"event": "take", "rank": 0, "frame": 0, **base}])
-    counts.add([{"event": "done", "rank": 0, "seconds": 1.0, "frame": 0, **base}])
-    counts.add([{"event": "done", "rank": 1, "seconds": 3.0, "frame": 1, **base}])
-    counts.add([{"event": "fail", "rank": 1, "frame": 2, **base}])
-    assert counts.text() == "0.20 images/s, 25 s left, slowest rank 1: 3.00 s/image, 1 failed"
-    assert counts.dealt_with == 5
-    assert counts.news == ["warning: beware"]
-
-
-def test_progress_goes_on_counting_after_a_restart_and_a_second_chance() -> None:
-    counts = Counts()
-    base = {"host": "h", "time": time.time(), "complaints": [], "output": "HD", "seconds": 1.0}
-    counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 10, "warnings": [], **base}])
-    counts.add([{"event": "done", "rank": 0, "frame": 0, **base}, {"event": "fail", "rank": 0, "frame": 1, **base}])
-    counts.add([{"event": "done", "rank": 1, "frame": 1, **base}])
-    assert (counts.dealt_with, counts.failed) == (2, 0)
-    counts.add([{"event": "death", "reason": "rank 1 on h died", "flight": [[1, 2, "HD"]], **base}])
-    assert counts.news == ["warning: rank 1 on h died; 1 image was in flight; starting again"]
-    assert counts.text() == "starting the ranks again"
-    counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 8, "warnings": [], **base}])
-    counts.add([{"event": "done", "rank": 0, "frame": 2, **base}])
-    assert (counts.dealt_with, counts.failed) == (3, 0)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")])
-def test_durations_are_written_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-def test_doctor_ends_with_a_real_two_rank_run(run: Run) -> None:
-    done = run("doctor")
-    assert done.returncode == 0, done.stdout + done.stderr
-    last = done.stdout.splitlines()[-1]
-    assert "ok  2-rank run" in last
-    assert "8 test pictures and a movie" in last
-
-
-def test_doctor_names_what_is_missing_and_the_line_that_installs_it(run: Run, tmp_path: Path) -> None:
-    """One engine is enough: where none is whole, each of them is missing."""
-    without = {**os.environ, "PATH": str(tmp_path), "MPIRENDER_BLENDER": "/no/blender"}
-    done = run("doctor", env=without)
-    assert done.returncode == 3
-    assert re.search(r"MISSING  mpiexec +.*\n +fix: .*apt-get install openmpi-bin", done.stdout)
-    assert re.search(r"MISSING  pvbatch +.*\n +fix: .*apt-get install paraview", done.stdout)
-    assert re.search(r"MISSING  blender +/no/blender: no such .*\n +fix: pip install 'mpirender\[", done.stdout)
-    done = run("doctor", env={**os.environ, "MPIRENDER_BLENDER": "/no/blender"})
-    assert (done.returncode, " absent  blender" in done.stdout) == (0, True), done.stdout
 
 
 def test_the_package_imports_without_mpi_and_without_paraview() -> None:

@@ -122,6 +122,13 @@ def test_files_are_short() -> None:
     assert long + [path for path in tests if lines(path) > LONGEST_TEST_FILE] == []
 
 
+def test_tests_import_no_tests() -> None:
+    """What they share is in tests/support."""
+    for path in (REPOSITORY / "tests").rglob("*.py"):
+        shared = [name for name in imported(path) if name.startswith(("test_", "conftest"))]
+        assert shared == [], path
+
+
 @pytest.mark.parametrize(
     "command",
     [("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)],

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from movies import KINDS, write
 from mpirender.errors import EncodeFailed, NoSpace, ToolMissing
 from mpirender.job.options import CODECS
 from mpirender.movie import encode, ffmpeg
+from waiting import wait_for
 
 
 def fake_ffmpeg(tmp_path, monkeypatch, last_line, code):
@@ -105,13 +105,6 @@ def lives(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
-
-
-def wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)

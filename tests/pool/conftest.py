@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pools import eventually, running
+from pools import running
+from waiting import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -19,5 +20,5 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     (tmp_path / "temporary").mkdir()
     monkeypatch.chdir(tmp_path)
     yield
-    eventually(lambda: not running(tmp_path))
+    wait_for(lambda: not running(tmp_path))
     assert list((tmp_path / "temporary").iterdir()) == []

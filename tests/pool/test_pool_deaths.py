@@ -16,8 +16,9 @@ import pytest
 import errands
 from mpirender.errors import LaunchFailed
 from mpirender.pool.run_jobs import Outcome
-from pools import HOST, either_way, eventually, one_way_in_haste, run, running, slow
+from pools import HOST, either_way, one_way_in_haste, run, running, slow
 from repository import REPOSITORY
+from waiting import wait_for
 
 
 def by_job(outcomes: list[Outcome]) -> dict[object, Outcome]:
@@ -132,4 +133,4 @@ def test_ranks_do_not_outlive_who_has_started_them(launcher: str, tmp_path: Path
     with waiting(launcher) as process:
         process.kill()
         process.wait()
-    eventually(lambda: not running(tmp_path))
+    wait_for(lambda: not running(tmp_path))

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,8 @@ from mpirender.job.outputs import Image
 from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
 from mpirender.ranks.dynamic_schedule import parts, place_of_desk
 from mpirender.run_folder import journal
-from processes import Run, need
+from processes import Pattern, Run, need
 from repository import REPOSITORY
-
-Pattern = Callable[..., Path]
 
 
 def test_all_sizes_of_a_frame_are_one_part_and_suspects_come_last_together() -> None:

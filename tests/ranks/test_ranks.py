@@ -7,8 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,16 +22,12 @@ from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
 from mpirender.movie import encode
 from mpirender.run_folder import journal
 from mpirender.system import files
-from processes import Run, need
+from processes import Pattern, Run, need
+from records import done_frames
 from repository import REPOSITORY
+from waiting import wait_for
 
 SMALL = ("--size", "160x90")
-Pattern = Callable[..., Path]
-
-
-def done_frames(output: Path) -> list[int]:
-    records = journal.read(output / ".mpirender")
-    return sorted(record["frame"] for record in records if record["event"] == "done")
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
@@ -156,14 +150,6 @@ def test_when_the_command_itself_is_killed_no_rank_goes_on(pattern: Pattern, tmp
         wait_for(lambda: len(done_frames(tmp_path / "test_renders")) > 2)
         process.kill()
     wait_for(lambda: not subprocess.run(["pgrep", "-f", str(tmp_path)], stdout=subprocess.PIPE, check=False).stdout)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until it is so."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("schedule", ["interleaved", "contiguous"])

@@ -8,8 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from images import pixels
 from mpirender.movie import encode, ffmpeg
 from mpirender.run_folder import lock
 from processes import Run
+from waiting import wait_for
 
 SMALL, TALL = "64x48", "tall=32x66"
 FRAMES = 12
@@ -314,13 +314,6 @@ def long_encoding(output: Path) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.terminate()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.05)
 
 
 @pytest.mark.slow

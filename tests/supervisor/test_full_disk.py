@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from disks import disk
-from processes import Run
-from runs import SMALL, Pattern, done_frames, wait_for
+from processes import Pattern, Run
+from records import done_frames
+from runs import SMALL
+from waiting import wait_for
 
 
 def half_written(output: Path) -> list[Path]:

@@ -18,8 +18,9 @@ from mpirender.job.render_job import RenderJob
 from mpirender.movie import encode
 from mpirender.supervisor import retry_policy
 from mpirender.supervisor.run import render
-from processes import Run
-from runs import SMALL, Pattern, done_frames, rank_pid, records, running, started
+from processes import Pattern, Run
+from records import done_frames, records
+from runs import SMALL, rank_pid, running, started
 
 
 @pytest.mark.slow

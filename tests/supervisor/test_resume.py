@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from mpirender.run_folder import lock
-from processes import Run
-from runs import SMALL, Pattern, records
+from processes import Pattern, Run
+from records import records
+from runs import SMALL
 
 
 def test_frames_of_other_options_are_told_and_never_mixed_in(run: Run, pattern: Pattern, tmp_path: Path) -> None:

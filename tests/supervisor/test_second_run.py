@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from processes import Run
-from runs import SMALL, Pattern, done_frames, started, wait_for
+from processes import Pattern, Run
+from records import done_frames
+from runs import SMALL, started
+from waiting import wait_for
 
 
 @pytest.mark.slow

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from processes import Run
-from runs import SMALL, Pattern, done_frames, rank_pid, records, running, started, wait_for
+from processes import Pattern, Run
+from records import done_frames, records
+from runs import SMALL, rank_pid, running, started
+from waiting import wait_for
 
 
 @pytest.mark.slow

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from processes import Run
-from runs import SMALL, Pattern, done_frames, running
+from processes import Pattern, Run
+from records import done_frames
+from runs import SMALL, running
 
 
 @pytest.mark.slow

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -34,10 +32,3 @@ def running(mark: Path) -> list[str]:
         except (OSError, NotADirectoryError):
             pass
     return [words for words in found if words]  # not those that are dead and only waited for
-
-
-def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)

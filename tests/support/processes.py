@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Pattern = Callable[..., Path]  # writes a scene of the test pattern
 
 
 def need(tool: str) -> str:

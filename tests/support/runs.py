@@ -5,31 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mpirender.run_folder import journal
-from mpirender.run_folder.journal import Record
+from records import done_frames, records
+from waiting import wait_for
 
 SMALL = ("--size", "160x90", "--ranks", 2)
-Pattern = Callable[..., Path]
-
-
-def records(output: Path, event: str = "") -> list[Record]:
-    return [record for record in journal.read(output / ".mpirender") if event in ("", record["event"])]
-
-
-def done_frames(output: Path) -> list[int]:
-    return sorted(record["frame"] for record in records(output, "done"))
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
 
 
 def running(folder: Path) -> str:

@@ -26,6 +26,7 @@ PACKAGES = (
 OSMESA = ("libosmesa6", "libglapi-mesa", "libllvm15", "libxml2", "libicu72", "libz3-4", "libedit2", "libffi8")
 WITH_OSMESA = {"LD_LIBRARY_PATH": "/opt/osmesa/usr/lib/x86_64-linux-gnu"}
 WINDOWS = {"egl": "EGL", "osmesa": "OSMesa"}  # as ParaView's own --opengl-window-backend calls them
+PVBATCH = ("pvbatch", "--opengl-window-backend", "OSMesa")
 PROGRAMS = ("debootstrap", "unshare", "dpkg", "apt-get")
 SCENES_OF_SECOND_ROOT = ("annotated", "series")  # the scenes whose frames are hardest to get right
 MPIRENDER = "/opt/mpirender/bin/mpirender"

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from waiting import wait_for
 
 HEAD = "head"
 CORES = 8  # that each node claims to have
@@ -135,8 +136,8 @@ class Cluster:
         )
         self._starters.append(starter)
         children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children")
-        self._first[name] = int(eventually(lambda: children.read_text().split())[0])
-        eventually(lambda: Path(f"/proc/{self._first[name]}/comm").read_text() == "bash\n")
+        self._first[name] = int(wait_for(lambda: children.read_text().split())[0])
+        wait_for(lambda: Path(f"/proc/{self._first[name]}/comm").read_text() == "bash\n")
         self._wire(name)
         texts = {"folder": self.folder, "pmix": PMIX, "shared": " ".join(map(str, self.shared)), "name": name}
         self._do(self._inside(name), "bash", "-c", FURNISH.format(**texts))
@@ -220,22 +221,9 @@ class Cluster:
             answer = self.run("sinfo", "-h", "-N", "-o", "%T", timeout=20)
             return answer.stdout.split() == ["idle"] * len(self.nodes)
 
-        eventually(idle, 60)
+        wait_for(idle, 60)
 
     @staticmethod
     def _do(inside: Sequence[str], *command: str) -> None:
         done = subprocess.run([*inside, *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-
-
-def eventually(condition, seconds: float = 30, told=lambda: "it never came to be"):
-    """Wait until something comes to be; return it.
-
-    Args:
-        told: returns what there is to say of it when it does not.
-    """
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, told()
-        time.sleep(0.1)
-    return found

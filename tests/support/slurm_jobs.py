@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Record
+from records import records
 from repository import REPOSITORY
-from slurm_cluster import Cluster, eventually
+from slurm_cluster import Cluster
+from waiting import wait_for
 
 SCRIPT = REPOSITORY / "launch" / "mpi_render.slurm"
 TWO_BY_TWO = ("--nodes=2", "--ntasks-per-node=2")
@@ -37,7 +38,7 @@ def ended(cluster: Cluster, number: str, seconds: float = 120) -> dict[str, str]
             start_now(cluster, number)
         return None if job["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING") else job
 
-    return eventually(over, seconds)
+    return wait_for(over, seconds)
 
 
 def waits(cluster: Cluster, number: str) -> bool:
@@ -51,14 +52,10 @@ def start_now(cluster: Cluster, number: str) -> None:
     They are there for what is left of the life before: Slurm ends everything of the job, and would end what the next
     life has started as well. A job may start after it was last seen in the queue; then what is busy is its next life.
     """
-    eventually(lambda: not cluster.busy() or not waits(cluster, number), 60)
+    wait_for(lambda: not cluster.busy() or not waits(cluster, number), 60)
     time.sleep(3)
     cluster.run("scontrol", "update", f"jobid={number}", "StartTime=now")
     time.sleep(1)
-
-
-def records(output: Path, event: str) -> list[Record]:
-    return [record for record in journal.read(output / ".mpirender") if record["event"] == event]
 
 
 def deaths(output: Path) -> list[Record]:
@@ -75,7 +72,7 @@ def deaths(output: Path) -> list[Record]:
 
 def some_are_done(output: Path, count: int = 4) -> None:
     """Wait until so many images are done; a launcher that does not answer costs its trial a minute, then the next."""
-    eventually(lambda: (output / ".mpirender").is_dir() and len(records(output, "done")) >= count, 180, story(output))
+    wait_for(lambda: (output / ".mpirender").is_dir() and len(records(output, "done")) >= count, 180, story(output))
 
 
 def story(output: Path) -> Callable[[], str]:

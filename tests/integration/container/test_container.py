@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,7 @@ from mpirender.launcher import command_line
 from mpirender.launcher.placement import Placement
 from mpirender.system.apptainer import mount_field
 from mpirender.system.apptainer import words as container_words
-from processes import Run, need
-
-Pattern = Callable[..., Path]
+from processes import Pattern, Run, need
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from mpirender.ranks.image_writer import SLOTS
 from mpirender.run_folder import journal
 from mpirender.run_folder.journal import Tail
 from processes import Run, marked, x_servers
+from records import done_frames
 from repository import SUPPORT
 
 KILLS = 25
@@ -256,7 +257,3 @@ def test_a_paraview_filter_that_hangs_at_a_frame_is_found(run: Run, scenes: Simp
     assert f"took too long for {SIZE} frame {HANG}" in done.stderr
     assert done_frames(tmp_path / "hang_renders") == [frame for frame in range(8) if frame != HANG]
     assert subprocess.run(["pgrep", "-fa", str(tmp_path)], stdout=subprocess.PIPE, text=True, check=False).stdout == ""
-
-
-def done_frames(output: Path) -> list[int]:
-    return sorted(record["frame"] for record in journal.read(output / ".mpirender") if record["event"] == "done")

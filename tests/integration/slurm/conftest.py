@@ -11,8 +11,9 @@ import pytest
 
 from processes import need
 from repository import REPOSITORY
-from slurm_cluster import PROGRAMS, Cluster, eventually
+from slurm_cluster import PROGRAMS, Cluster
 from slurm_jobs import PROGRAM, SCRIPT, Submit
+from waiting import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +36,7 @@ def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
     running_cluster.mend()
     yield running_cluster
     running_cluster.run("scancel", "--user=root")
-    eventually(lambda: not running_cluster.ask("squeue", "-h", "-t", "running,completing"), 60)
+    wait_for(lambda: not running_cluster.ask("squeue", "-h", "-t", "running,completing"), 60)
 
 
 @pytest.fixture

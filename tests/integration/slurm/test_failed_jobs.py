@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from records import records
 from slurm_cluster import Cluster
 from slurm_jobs import (
     SMALL,
@@ -15,7 +16,6 @@ from slurm_jobs import (
     assert_each_frame_was_done_once,
     deaths,
     ended,
-    records,
     slow_scene,
     some_are_done,
 )

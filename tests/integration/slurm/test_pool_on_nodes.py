@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from slurm_cluster import Cluster, eventually
+from slurm_cluster import Cluster
 from slurm_jobs import TWO_BY_TWO, ended
+from waiting import wait_for
 
 pytestmark = pytest.mark.slow
 POOL = """
@@ -52,7 +53,7 @@ def test_a_pool_goes_on_without_a_node_that_crashes(cluster: Cluster, tmp_path: 
     (tmp_path / "where.py").write_text(POOL)
     options = ("--nodes=3", "--ntasks-per-node=2", "--no-kill", f"--output={tmp_path}/log")
     number = cluster.run("sbatch", "--parsable", *options, script, cwd=tmp_path).stdout.strip()
-    eventually((tmp_path / "done").exists, 180)
+    wait_for((tmp_path / "done").exists, 180)
     cluster.crash("n2")
     job = ended(cluster, number, 180)
     log = (tmp_path / "log").read_text()

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from slurm_cluster import Cluster, eventually
+from records import records
+from slurm_cluster import Cluster
 from slurm_jobs import (
     SMALL,
     TWO_BY_TWO,
     Submit,
     assert_each_frame_was_done_once,
     ended,
-    records,
     slow_scene,
     some_are_done,
     start_now,
@@ -22,19 +22,20 @@ from slurm_jobs import (
     story,
     waits,
 )
+from waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
 
 def start_again(cluster: Cluster, number: str) -> None:
     """Wait until a job is back in the queue, and start it."""
-    eventually(lambda: waits(cluster, number))
+    wait_for(lambda: waits(cluster, number))
 
     def started() -> bool:
         start_now(cluster, number)
         return not waits(cluster, number)
 
-    eventually(started)
+    wait_for(started)
 
 
 def test_a_job_whose_time_is_over_queues_up_again_and_its_next_life_finishes(
@@ -44,7 +45,7 @@ def test_a_job_whose_time_is_over_queues_up_again_and_its_next_life_finishes(
     number = sbatch(TWO_BY_TWO, slow_scene(tmp_path), *SMALL)
     some_are_done(output)
     cluster.ask("scancel", "--batch", "--signal=USR1", number)
-    eventually(lambda: waits(cluster, number))
+    wait_for(lambda: waits(cluster, number))
     assert status(cluster, output)["state"] == "stopped"
     job = ended(cluster, number)
     log = (tmp_path / "log").read_text()
@@ -72,14 +73,14 @@ def test_slurms_own_warning_before_the_end_of_the_time_limit_does_the_same(
     """
     options = (*TWO_BY_TWO, "--time=1", "--signal=B:USR1@10")
     number = sbatch(options, slow_scene(tmp_path, 1000, 0.2), *SMALL)
-    eventually(lambda: cluster.job(number)["Restarts"] == "1", 120, story(tmp_path / "slow_renders"))
+    wait_for(lambda: cluster.job(number)["Restarts"] == "1", 120, story(tmp_path / "slow_renders"))
     assert "is back in the queue" in (tmp_path / "log").read_text()
     assert records(tmp_path / "slow_renders", "done")
 
 
 def test_a_job_that_gets_nowhere_does_not_queue_up_again(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
     number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 8, 100), *SMALL, "--grace-period", 1)
-    eventually(lambda: records(tmp_path / "slow_renders", "take"))
+    wait_for(lambda: records(tmp_path / "slow_renders", "take"))
     cluster.ask("scancel", "--batch", "--signal=USR1", number)
     job = ended(cluster, number)
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "75:0", "0")
@@ -91,7 +92,7 @@ def test_a_job_queues_up_only_so_often(cluster: Cluster, sbatch: Submit, tmp_pat
     number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 400), *SMALL, "--max-requeues", 1)
     some_are_done(output)
     cluster.ask("scancel", "--batch", "--signal=USR1", number)
-    eventually(lambda: waits(cluster, number))
+    wait_for(lambda: waits(cluster, number))
     done = len(records(output, "done"))
     start_again(cluster, number)
     some_are_done(output, done + 4)
@@ -119,7 +120,7 @@ def test_scancel_ends_a_job_for_good_and_leaves_nothing_running(
     cluster.ask("scancel", number)
     job = ended(cluster, number)
     assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
-    eventually(lambda: not subprocess.run(["pgrep", "-f", str(output)], stdout=subprocess.PIPE, check=False).stdout)
+    wait_for(lambda: not subprocess.run(["pgrep", "-f", str(output)], stdout=subprocess.PIPE, check=False).stdout)
     assert "stopped on SIGTERM" in (tmp_path / "log").read_text()
     assert not (output / ".mpirender" / "lock").exists()
 
@@ -131,7 +132,7 @@ def test_a_job_that_slurm_starts_again_and_again_without_an_image_done_ends(
     output = tmp_path / "slow_renders"
     number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 8, 100), *SMALL, "--grace-period", 0)
     for life in (1, 2, 3):
-        eventually(lambda: (output / ".mpirender").is_dir() and len(records(output, "launch")) == life, 60)  # noqa: B023
+        wait_for(lambda: (output / ".mpirender").is_dir() and len(records(output, "launch")) == life, 60)  # noqa: B023
         cluster.ask("scontrol", "requeue", number)
         start_again(cluster, number)
     job = ended(cluster, number)

@@ -14,6 +14,7 @@ import pytest
 
 from images import SIZE, assert_same_pictures, pixels
 from mpirender.movie import encode
+from records import records
 from slurm_cluster import Cluster
 from slurm_jobs import (
     PROGRAM,
@@ -23,7 +24,6 @@ from slurm_jobs import (
     Submit,
     assert_each_frame_was_done_once,
     ended,
-    records,
     slow_scene,
     some_are_done,
     status,

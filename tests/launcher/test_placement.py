@@ -1,50 +1,23 @@
+"""Place ranks on the machine or on the nodes of an allocation."""
+
 from __future__ import annotations
 
-import os
-import shlex
-import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job.render_job import RenderJob
-from mpirender.launcher import command_line, exit_diagnosis
-from mpirender.launcher.environment import PACKAGE, settings
-from mpirender.launcher.exit_diagnosis import Casualty
+from mpirender.launcher import command_line
+from mpirender.launcher.environment import settings
 from mpirender.launcher.placement import Placement, Way, in_allocation, on_this_host, spread
 from mpirender.ranks import backends
 from mpirender.system import slurm
 from mpirender.system.slurm import Allocation
-from processes import Run
-
-Pattern = Callable[..., Path]
 
 
 def job(tmp_path: Path, **options: object) -> RenderJob:
     return RenderJob(scene=tmp_path / "x.pattern", output=tmp_path / "out put", **options)
-
-
-def test_the_mpiexec_beside_pvbatch_is_taken_since_kitwares_binaries_bring_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where a link leads to pvbatch; another one that is asked for wins."""
-    for place in ("ParaView/bin", "bin", "mpi"):
-        (tmp_path / place).mkdir(parents=True)
-    for program in ("ParaView/bin/pvbatch", "ParaView/bin/mpiexec", "mpi/mpiexec"):
-        (tmp_path / program).write_text("#!/bin/sh\n")
-        (tmp_path / program).chmod(0o755)
-    (tmp_path / "bin" / "pvbatch").symlink_to(tmp_path / "ParaView" / "bin" / "pvbatch")
-    monkeypatch.setenv("PATH", str(tmp_path / "mpi"))
-    own = str(tmp_path / "ParaView" / "bin" / "mpiexec")
-    for pvbatch in ("ParaView/bin/pvbatch", "bin/pvbatch"):
-        assert command_line.mpiexec(RenderJob("x.pvsm", pvbatch=str(tmp_path / pvbatch))) == own
-    assert command_line.mpiexec(RenderJob("x.pattern")) == str(tmp_path / "mpi" / "mpiexec")
-    monkeypatch.setenv("MPIRENDER_PVBATCH", str(tmp_path / "bin" / "pvbatch"))
-    assert command_line.mpiexec(RenderJob("x.pvsm")) == own
-    asked = RenderJob("x.pvsm", mpiexec=str(tmp_path / "mpi" / "mpiexec"))
-    assert command_line.mpiexec(asked) == str(tmp_path / "mpi" / "mpiexec")
 
 
 @pytest.mark.parametrize(("ranks", "cores", "threads"), [(1, 2, 2), (2, 2, 1), (3, 2, 1), (4, 64, 16)])
@@ -56,114 +29,6 @@ def test_ranks_share_the_cores_of_the_machine(
     assert (placement.ranks, placement.threads) == (ranks, threads)
     added = settings(placement.threads, {})
     assert {added[name] for name in backends.THREAD_LIMITS} == {str(threads)}
-
-
-def test_what_the_user_has_set_is_respected() -> None:
-    environ = {"LP_NUM_THREADS": "7", "PYTHONPATH": "/site", "OMPI_MCA_rmaps_base_oversubscribe": "0"}
-    added = settings(2, environ)
-    assert "LP_NUM_THREADS" not in added
-    assert "OMPI_MCA_rmaps_base_oversubscribe" not in added
-    assert added["PYTHONPATH"].endswith(f"{os.pathsep}/site")
-
-
-def test_on_one_machine_no_fast_network_is_looked_for() -> None:
-    assert settings(1, {})["OMPI_MCA_pml"] == "ob1"
-    assert "OMPI_MCA_pml" not in settings(1, {}, in_slurm=True)
-    assert "OMPI_MCA_pml" not in settings(1, {"OMPI_MCA_pml": "ucx"})
-
-
-def test_root_is_allowed_only_where_the_user_is_root() -> None:
-    assert "OMPI_ALLOW_RUN_AS_ROOT" in settings(1, {}, root=True)
-    assert "OMPI_ALLOW_RUN_AS_ROOT" not in settings(1, {})
-
-
-def test_the_shown_command_survives_a_shell(tmp_path: Path) -> None:
-    command = command_line.command(job(tmp_path, ranks=3), Placement(3, 1))
-    assert command[1:3] == ["-n", "3"]
-    assert command[-3:] == ["-m", "mpirender.ranks", str(tmp_path / "out put" / ".mpirender" / "job.json")]
-    assert shlex.split(command_line.shown(command, {"A": "b c"})) == ["env", "A=b c", *command]
-
-
-def test_only_the_package_itself_is_put_in_front_of_the_hosts_own_packages() -> None:
-    found = sorted(path.name for path in (PACKAGE / "hosted").iterdir())
-    assert [name for name in found if name != "__pycache__"] == ["mpirender"]
-
-
-OPEN_MPI_KILLED = """\
---------------------------------------------------------------------------
-Primary job  terminated normally, but 1 process returned
-a non-zero exit code. Per user-direction, the job has been aborted.
---------------------------------------------------------------------------
-mpiexec noticed that process rank 1 with PID 0 on node n1 exited on signal 9 (Killed).
-"""
-OPEN_MPI_EXIT = """\
-mpiexec detected that one or more processes exited with non-zero status, thus causing
-the job to be terminated. The first process to do so was:
-  Process name: [[26388,1],12]
-  Exit code:    3
-"""
-OPEN_MPI_5_EXIT = """\
-prterun detected that one or more processes exited with non-zero status,
-thus causing the job to be terminated. The first process to do so was:
-
-   Process name: [prterun-n1-12345@1,2] Exit code:    7
-"""
-OPEN_MPI_IMPROPER = """\
-mpiexec has exited due to process rank 2 with PID 0 on
-node n1 exiting improperly. There are three reasons this could occur:
-"""
-MPICH = """\
-===================================================================================
-=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES
-=   PID 4711 RUNNING AT n1
-=   EXIT CODE: 9
-=   CLEANING UP REMAINING PROCESSES
-"""
-SRUN = """\
-srun: error: n2: task 3: Segmentation fault
-srun: error: n1: tasks 0-2: Terminated
-"""
-ITSELF = """\
-mpirender: error: rank 1 of 4 on n1: MemoryError: no more
-MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD
-"""
-
-
-@pytest.mark.parametrize(
-    ("said", "casualty"),
-    [
-        (OPEN_MPI_KILLED, Casualty(1, None, "signal SIGKILL")),
-        (OPEN_MPI_EXIT, Casualty(12, None, "exit code 3")),
-        (OPEN_MPI_5_EXIT, Casualty(2, None, "exit code 7")),
-        (OPEN_MPI_IMPROPER, Casualty(2, None, "improperly")),
-        (MPICH, Casualty(None, 4711, "signal SIGKILL")),
-        (SRUN, Casualty(3, None, "Segmentation fault")),
-        (ITSELF, Casualty(1, None, "MemoryError: no more")),
-        ("slurmstepd: something else", Casualty()),
-    ],
-)  # fmt: skip
-def test_the_rank_that_died_first_is_found_in_what_launchers_say(said: str, casualty: Casualty) -> None:
-    assert exit_diagnosis.first_death(said.splitlines()) == casualty
-
-
-@pytest.mark.parametrize(("code", "text"), [(-9, "signal SIGKILL"), (139, "signal SIGSEGV"), (3, "exit code 3")])
-def test_an_exit_code_is_told_as_the_signal_behind_it(code: int, text: str) -> None:
-    assert exit_diagnosis.ending(code) == text
-
-
-def test_no_x_server_of_others_is_touched_since_its_end_would_take_mpiexec_along(run: Run, pattern: Pattern) -> None:
-    """Where hwloc has its gl component, mpiexec connects to the displays 0 to 9."""
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("\0/tmp/.X11-unix/X9")  # where Xlib looks first
-        server.listen()
-        server.setblocking(False)
-        done = run("render", pattern('{"frames": 2}'), "--size", "80x50", "--ranks", 1, timeout=60)
-        assert done.returncode == 0, done.stderr
-        with pytest.raises(BlockingIOError):
-            server.accept()
-
-
-# --- nodes of a Slurm allocation
 
 
 @pytest.mark.parametrize(
