@@ -9,7 +9,7 @@ import pytest
 
 from mpirender.engines import BackendDevice, probe_cache
 from mpirender.engines.paraview import backends as paraview_backends
-from mpirender.engines.paraview.backend_probe import SAYS
+from mpirender.engines.paraview.backend_probe import PREFIX
 from processes import need
 
 CPU = "llvmpipe (LLVM 15.0.6, 256 bits)"
@@ -17,13 +17,13 @@ CPU = "llvmpipe (LLVM 15.0.6, 256 bits)"
 
 def answer(window: str, devices: int = 0, **more: object) -> str:
     lines = [{"window": window, "devices": devices}, *([more] if more else [])]
-    return "noise\n" + "".join(f"{SAYS}{json.dumps(line)}\n" for line in lines)
+    return "noise\n" + "".join(f"{PREFIX}{json.dumps(line)}\n" for line in lines)
 
 
 GOOD = {"painted": True, "capabilities": f"OpenGL vendor string:  Mesa\nOpenGL renderer string:  {CPU}\n"}
 
 
-def test_a_window_that_is_painted_is_an_ability() -> None:
+def test_a_window_that_is_painted_can_be_used() -> None:
     said = answer("vtkEGLRenderWindow", 2, **GOOD)
     assert paraview_backends.judge(BackendDevice("egl", 1), 0, said, "") == (BackendDevice("egl", 1, CPU), 2)
 
@@ -32,15 +32,15 @@ def test_a_window_that_is_painted_is_an_ability() -> None:
     ("wanted", "code", "said", "complained", "problem"),
     [
         ("osmesa", -11, answer("vtkOSOpenGLRenderWindow"), "WARN| libOSMesa not found. It appears", "libosmesa6"),
-        ("egl", 0, answer("vtkXOpenGLRenderWindow"), "", "built for glx alone; take ParaView 6.0 or newer"),
+        ("egl", 0, answer("vtkXOpenGLRenderWindow"), "", "built for glx only; use ParaView 6.0 or newer"),
         ("egl", 0, answer("vtkOSOpenGLRenderWindow"), "Failed to create a vtkOpenGLRenderWindow", "no EGL device can"),
-        ("glx", -6, answer("vtkXOpenGLRenderWindow"), "bad X server", "pvbatch dies of it (signal 6)"),
-        ("egl", 0, answer("vtkEGLRenderWindow", 1, painted=False), "", "it paints nothing"),
+        ("glx", -6, answer("vtkXOpenGLRenderWindow"), "bad X server", "pvbatch crashed (SIGABRT)"),
+        ("egl", 0, answer("vtkEGLRenderWindow", 1, painted=False), "", "the rendered image is empty"),
         ("egl", 127, "", "pvbatch: error while loading shared libraries: libvtk.so", "does not start (pvbatch: error"),
         ("egl", 1, "", "", "does not start (exit code 1)"),
     ],
 )
-def test_what_cannot_be_has_a_reason_and_a_cure(
+def test_what_cannot_be_has_a_reason_and_a_fix(
     wanted: str, code: int, said: str, complained: str, problem: str
 ) -> None:
     found, _ = paraview_backends.judge(BackendDevice(wanted), code, said, complained)
@@ -103,7 +103,7 @@ def test_what_was_kept_from_answering_is_not_remembered(asked: tuple[Path, Path]
     program, count = asked
     program.write_text(f"#!/bin/sh\necho x >>{count}\nkill -KILL $$\n")
     for _ in range(2):
-        assert "killed while it was asked" in paraview_backends.backend_devices([str(program)], "osmesa")[0].problem
+        assert "killed during the probe" in paraview_backends.backend_devices([str(program)], "osmesa")[0].problem
     assert len(count.read_text().split()) == 2
 
 
@@ -141,6 +141,6 @@ def test_a_real_pvbatch_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", str(tmp_path))
     (glx,) = paraview_backends.backend_devices([pvbatch], "glx")
     assert "Xvfb is not installed" in glx.problem
-    (glx,) = paraview_backends.backend_devices([pvbatch], "glx", shown_on=":987")
-    assert "pvbatch dies of it" in glx.problem
+    (glx,) = paraview_backends.backend_devices([pvbatch], "glx", display=":987")
+    assert "pvbatch crashed" in glx.problem
     assert not list(tmp_path.glob("core*"))

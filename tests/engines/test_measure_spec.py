@@ -41,7 +41,7 @@ def test_sources_and_arrays_may_hold_dots(text: str, source: str, array: str, in
 
 @pytest.mark.parametrize("text", ["Cone2.p", "integral(Cone2).p"])
 def test_a_source_that_is_not_there_is_answered_with_the_near_one(text: str) -> None:
-    with pytest.raises(Refused, match=r"no source called 'Cone2', did you mean 'Cone1'\?; it has: Cone1, can.ex2"):
+    with pytest.raises(Refused, match=r"no source named 'Cone2', did you mean 'Cone1'\?; it has: Cone1, can.ex2"):
         measure_spec.parse(text, NAMES)
 
 

@@ -17,7 +17,7 @@ from processes import Run
 def test_what_is_no_camera_is_told(text: str, scene: str) -> None:
     content = b"" if scene == "cone.py" else state()
     seen = engines.for_scene(Path(scene)).inspect(content, RenderJob(scene, camera=text))
-    assert f"--camera {text!r} must be orbit, or orbit:N for a turn of N frames" in seen.mistakes
+    assert f"--camera {text!r} is not valid; give orbit, or orbit:N for a turn of N frames" in seen.mistakes
 
 
 def test_a_pattern_has_no_camera(run: Run, pattern) -> None:

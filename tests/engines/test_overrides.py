@@ -28,7 +28,7 @@ def test_names_and_properties_may_hold_dots(text: str, name: str, path: str) -> 
 
 
 def test_a_name_that_is_not_there_is_answered_with_the_near_one() -> None:
-    with pytest.raises(Refused, match=r"no object called 'Cone2', did you mean 'Cone1'\?; it has: Cone1, can.ex2"):
+    with pytest.raises(Refused, match=r"no object named 'Cone2', did you mean 'Cone1'\?; it has: Cone1, can.ex2"):
         overrides.split("Cone2.Resolution=3", NAMES)
 
 

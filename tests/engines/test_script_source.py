@@ -15,7 +15,7 @@ def test_its_text_tells_what_is_left_out_and_nothing_of_it_runs(run: Run, script
     path = script(f"open({str(tmp_path / 'ran')!r}, 'w')")
     seen = json.loads(run("inspect", path, "--pvbatch", "/bin/false", "--json").stdout)
     writes = "SaveScreenshot (line 17), SaveAnimation (line 18), SaveData (line 19), Interact (line 20)"
-    told = f"without its Render (line 14), {writes}"
+    told = f"without Render (line 14), {writes}"
     assert told in seen["warnings"][0]
     assert not (tmp_path / "ran").exists()
     assert "known when the script has run" in run("inspect", path).stdout

@@ -125,7 +125,7 @@ def _about(programs: Programs, *, afresh: bool = False) -> dict[str, Any]:
     try:
         about = _ask([*apptainer.words(programs.container), *program])
     except UsageError as error:
-        raise ToolMissing(f"{program[0]} does not say that it is Blender ({error}); {CURE}") from None
+        raise ToolMissing(f"{program[0]} did not report a Blender version ({error}); {CURE}") from None
     if place is not None:
         probe_cache.store(place, about)
     return about

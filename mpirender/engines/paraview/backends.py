@@ -1,7 +1,7 @@
-"""What a pvbatch can render with on this machine: found by asking it, in a process of its own for each question.
+"""The backends and devices that a pvbatch can render with on this machine, found by running it once for each.
 
-ParaView before 6.0 opens the one kind of window that it was built for; from 6.0 on the environment decides. Where a
-window cannot be opened it does not raise but ends the process, by SIGABRT or SIGSEGV. The answers are remembered.
+ParaView before 6.0 opens the one kind of window that it was built for; from 6.0 on, environment variables choose it. If
+the window cannot be opened, ParaView ends the process by SIGABRT or SIGSEGV. The results are cached.
 """
 
 from __future__ import annotations
@@ -16,145 +16,134 @@ from pathlib import Path
 
 from mpirender.engines import probe_cache
 from mpirender.engines.base import BackendDevice
-from mpirender.engines.paraview.backend_probe import SAYS
+from mpirender.engines.paraview.backend_probe import PREFIX
 from mpirender.errors import ToolMissing, one_line
 from mpirender.system import child_process, xvfb
 
 WINDOWS = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow", "glx": "vtkXOpenGLRenderWindow"}
-CURES = {
-    "egl": "install a GPU driver with EGL, or Mesa's (Debian, Ubuntu: apt-get install libegl1 libgl1-mesa-dri)",
+FIXES = {
+    "egl": "install a GPU driver with EGL, or Mesa's EGL (Debian, Ubuntu: apt-get install libegl1 libgl1-mesa-dri)",
     "osmesa": "put libOSMesa.so.8 on LD_LIBRARY_PATH (Debian 12, Ubuntu: apt-get install libosmesa6; Mesa 25.1 and "
-    "later come without it)",
-    "glx": "see whether Xvfb works: xvfb-run glxinfo -B",
+    "later do not include it)",
+    "glx": "check that Xvfb works: xvfb-run glxinfo -B",
 }
 PROBE_SECONDS = 120.0  # ParaView on a busy file system
 
 
 def environment(device: BackendDevice) -> dict[str, str]:
-    """Return the environment in which ParaView opens this kind of window, on this device and no other."""
+    """Return the environment variables with which ParaView opens this window, on this device and no other."""
     chosen = {"VTK_DEFAULT_OPENGL_WINDOW": WINDOWS[device.backend]}
-    if device.device is not None:  # the second is a wish in newer VTK and all there is in older
-        chosen.update(
-            VTK_EGL_DEVICE_INDEX=str(device.device), VTK_DEFAULT_EGL_DEVICE_INDEX=str(device.device)
-        )  # fmt: skip
+    if device.device is not None:  # newer VTK reads the second variable as a preference, older VTK only that one
+        chosen.update(VTK_EGL_DEVICE_INDEX=str(device.device), VTK_DEFAULT_EGL_DEVICE_INDEX=str(device.device))
     return chosen
 
 
 def backend_devices(
-    pvbatch: Sequence[str], backend: str, *, shown_on: str = "", afresh: bool = False, insisted: bool = False
+    pvbatch: Sequence[str], backend: str, *, display: str = "", afresh: bool = False, insisted: bool = False
 ) -> list[BackendDevice]:
-    """Return what pvbatch can do with a backend here: an entry per EGL device, else one, possible or not.
+    """Return the devices of a backend, usable or not: one entry per EGL device, one for the other backends.
 
     Args:
-        pvbatch: the words that run it.
-        shown_on: X server to ask on; by default a private one.
-        afresh: ask also where the answer is remembered.
-        insisted: ask also where it is remembered as impossible: someone may have mended it.
+        pvbatch: command line of pvbatch.
+        display: X server to probe on; by default a private one.
+        afresh: probe even if a result is cached.
+        insisted: probe even if the cached result is negative: the problem may have been fixed since.
     """
-    place = probe_cache.path_of(pvbatch, backend)
-    known = [] if afresh or shown_on else recall(place)
-    if known and not (insisted and all(device.problem for device in known)):
-        return known
+    path = probe_cache.path_of(pvbatch, backend)
+    cached = [] if afresh or display else cached_devices(path)
+    if cached and not (insisted and all(device.problem for device in cached)):
+        return cached
     if backend == "egl":
-        found, devices = ask(pvbatch, BackendDevice("egl", device=0))
-        if found.problem and not found.not_built:  # how many there are is told where one of them works
-            devices = ask(pvbatch, BackendDevice("egl"))[1]
-        answers = [found, *(ask(pvbatch, BackendDevice("egl", device=number))[0] for number in range(1, devices))]
+        first, count = probe(pvbatch, BackendDevice("egl", device=0))
+        if first.problem and not first.not_built:  # the number of devices is known only if a window opens
+            count = probe(pvbatch, BackendDevice("egl"))[1]
+        devices = [first, *(probe(pvbatch, BackendDevice("egl", device=number))[0] for number in range(1, count))]
     elif backend == "glx":
-        answers = [ask_on_display(pvbatch, shown_on)]
+        devices = [probe_glx(pvbatch, display)]
     else:
-        answers = [ask(pvbatch, BackendDevice(backend))[0]]
-    if not shown_on and all(device.conclusive for device in answers):
-        probe_cache.store(place, [asdict(device) for device in answers])
-    return answers
+        devices = [probe(pvbatch, BackendDevice(backend))[0]]
+    if not display and all(device.conclusive for device in devices):
+        probe_cache.store(path, [asdict(device) for device in devices])
+    return devices
 
 
-def recall(place: Path) -> list[BackendDevice]:
-    """Return what is remembered of what pvbatch can do, nothing if there is no such thing."""
+def cached_devices(path: Path) -> list[BackendDevice]:
+    """Return the cached result of a probe; empty if there is none."""
     with contextlib.suppress(TypeError):  # written by another version
-        return [BackendDevice(**fields) for fields in probe_cache.load(place) or []]
+        return [BackendDevice(**fields) for fields in probe_cache.load(path) or []]
     return []
 
 
-def ask_on_display(pvbatch: Sequence[str], shown_on: str) -> BackendDevice:
-    """Ask for GLX, which needs an X server."""
-    if shown_on:
-        return ask(pvbatch, BackendDevice("glx"), {"DISPLAY": shown_on})[0]
+def probe_glx(pvbatch: Sequence[str], display: str) -> BackendDevice:
+    """Probe GLX, which needs an X server."""
+    if display:
+        return probe(pvbatch, BackendDevice("glx"), {"DISPLAY": display})[0]
     try:
-        with xvfb.server() as reached:
-            return ask(pvbatch, BackendDevice("glx"), reached)[0]
+        with xvfb.server() as variables:
+            return probe(pvbatch, BackendDevice("glx"), variables)[0]
     except ToolMissing as error:
         return BackendDevice("glx", problem=str(error))
 
 
-def ask(
-    pvbatch: Sequence[str], wanted: BackendDevice, reached: Mapping[str, str] | None = None
+def probe(
+    pvbatch: Sequence[str], wanted: BackendDevice, display: Mapping[str, str] | None = None
 ) -> tuple[BackendDevice, int]:
-    """Let pvbatch open a window and paint it; return what came of it, and the number of EGL devices.
+    """Have pvbatch open a window and render into it; return the result and the number of EGL devices.
 
     Args:
-        reached: environment variables by which it reaches an X server.
+        display: environment variables for access to an X server.
     """
-    variables = child_process.environment(**environment(wanted), **reached or {})
+    variables = child_process.environment(**environment(wanted), **display or {})
     command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.paraview.backend_probe"]
     try:
         done = child_process.run(command, environment=variables, timeout=PROBE_SECONDS, isolated=True)
     except OSError as error:
-        return replace(
-            _impossible(wanted, f"{pvbatch[-1]} cannot be asked ({one_line(str(error))})"), conclusive=False
-        ), 0
+        problem = f"{pvbatch[-1]} cannot be run ({one_line(str(error))})"
+        return replace(wanted, problem=problem, conclusive=False), 0
     return judge(wanted, *done)
 
 
-def judge(wanted: BackendDevice, code: int, said: str, complained: str) -> tuple[BackendDevice, int]:
-    """Make an device of what pvbatch said, with the reason and the cure where it cannot; and the number of devices."""
+def judge(wanted: BackendDevice, code: int, stdout: str, stderr: str) -> tuple[BackendDevice, int]:
+    """Return the result of a probe from its exit code and output, and the number of EGL devices."""
     found: dict[str, object] = {}
-    for line in said.splitlines():
-        if line.startswith(SAYS):
-            found.update(json.loads(line[len(SAYS) :]))
+    for line in stdout.splitlines():
+        if line.startswith(PREFIX):
+            found.update(json.loads(line[len(PREFIX) :]))
     window, devices = str(found.get("window", "")), int(str(found.get("devices", 0)))
-    if code == -signal.SIGKILL:  # out of memory, or someone ends everything
-        return replace(
-            _impossible(wanted, "pvbatch was killed while it was asked; try again"), conclusive=False
-        ), devices
+    if code == -signal.SIGKILL:  # out of memory, or all processes were killed
+        return replace(wanted, problem="pvbatch was killed during the probe; try again", conclusive=False), devices
     if window != WINDOWS[wanted.backend]:
-        return _instead(wanted, window, code, complained), devices
+        return _other_window(wanted, window, code, stderr), devices
     renderer = re.search(r"OpenGL renderer string:\s*(.*)", str(found.get("capabilities", "")))
     if "painted" not in found:
-        return _impossible(wanted, _why_it_died(wanted, code, complained)), devices
+        return replace(wanted, problem=_crash(wanted, code, stderr)), devices
     if not found["painted"] or renderer is None:
-        return _impossible(wanted, f"it paints nothing; {CURES[wanted.backend]}"), devices
-    return BackendDevice(wanted.backend, wanted.device, renderer[1].strip()), devices
+        return replace(wanted, problem=f"the rendered image is empty; {FIXES[wanted.backend]}"), devices
+    return replace(wanted, renderer=renderer[1].strip()), devices
 
 
-def _impossible(wanted: BackendDevice, problem: str) -> BackendDevice:
-    return BackendDevice(wanted.backend, wanted.device, problem=problem)
-
-
-def _instead(wanted: BackendDevice, window: str, code: int, complained: str) -> BackendDevice:
-    """Say why there is another kind of window than the one that was wanted, or none."""
+def _other_window(wanted: BackendDevice, window: str, code: int, stderr: str) -> BackendDevice:
+    """Return why ParaView opened another kind of window than requested, or none."""
     if not window:
-        last = next((line for line in reversed(complained.splitlines()) if line.strip()), f"exit code {code}")
-        return _impossible(
-            wanted, f"pvbatch does not start ({one_line(last)[:160]}); see what it says: pvbatch --version"
-        )
-    if re.search("Failed to (create|initialize)", complained):  # from ParaView 6.0 on, which then tries others
-        of = "" if wanted.device in (None, 0) else f" {wanted.device}"
+        last = next((line for line in reversed(stderr.splitlines()) if line.strip()), f"exit code {code}")
+        return replace(wanted, problem=f"pvbatch does not start ({one_line(last)[:160]}); try: pvbatch --version")
+    if re.search("Failed to (create|initialize)", stderr):  # from ParaView 6.0 on, which then tries other windows
+        number = "" if wanted.device in (None, 0) else f" {wanted.device}"
         what = "EGL device" if wanted.backend == "egl" else "window"
-        return _impossible(wanted, f"no {what}{of} can be used; {CURES[wanted.backend]}")
+        return replace(wanted, problem=f"no {what}{number} can be used; {FIXES[wanted.backend]}")
     kind = {name: backend for backend, name in WINDOWS.items()}.get(window, window)
-    cure = f"take ParaView 6.0 or newer, or a build for {wanted.backend}"
-    return replace(_impossible(wanted, f"this ParaView was built for {kind} alone; {cure}"), not_built=True)
+    fix = f"use ParaView 6.0 or newer, or a build for {wanted.backend}"
+    return replace(wanted, problem=f"this ParaView was built for {kind} only; {fix}", not_built=True)
 
 
-def _why_it_died(wanted: BackendDevice, code: int, complained: str) -> str:
-    if "libOSMesa not found" in complained:
-        return f"libOSMesa is not found; {CURES['osmesa']}"
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return f"pvbatch dies of it ({how}); {CURES[wanted.backend]}"
+def _crash(wanted: BackendDevice, code: int, stderr: str) -> str:
+    if "libOSMesa not found" in stderr:
+        return f"libOSMesa is not found; {FIXES['osmesa']}"
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return f"pvbatch crashed ({how}); {FIXES[wanted.backend]}"
 
 
-def seen_by(pvbatch: Sequence[str]) -> Iterator[BackendDevice]:
-    """Yield all that pvbatch can do here and cannot, asked afresh, for doctor."""
+def all_devices(pvbatch: Sequence[str]) -> Iterator[BackendDevice]:
+    """Yield the devices of all backends, usable or not, without the cache. Used by doctor."""
     for backend in WINDOWS:
         yield from backend_devices(pvbatch, backend, afresh=True)

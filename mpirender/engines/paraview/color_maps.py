@@ -1,30 +1,39 @@
-"""Ranges of the colour maps of an open scene: found over frames, frozen; see :mod:`colours`."""
+"""Ranges of the color maps of an open scene: found over frames, then kept; see :mod:`color_range`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mpirender.engines.base import Ranges, merge_ranges
 from mpirender.engines.paraview import color_range
+from mpirender.engines.paraview.proxies import PVObject
 from mpirender.engines.paraview.state_warnings import GROW_EVERY_TIMESTEP
 
 CLAMP_MODE = "Clamp and update every timestep"
-FROZEN_MODE = "Never"
+NEVER_MODE = "Never"
 
 
-class Coloured(NamedTuple):
-    """Something visible that is coloured by an array."""
+class Colored(NamedTuple):
+    """A visible representation that is colored by an array."""
 
-    representation: Any
+    representation: PVObject
     association: int
     array: str
-    table: Any
+    table: PVObject
 
 
-def coloured(views: Sequence[Any]) -> Iterator[Coloured]:
-    """Yield what is visible in the views and coloured by an array."""
+class Setting(NamedTuple):
+    """A property of a proxy and its value."""
+
+    proxy: PVObject
+    property: str
+    value: list[float]
+
+
+def colored(views: Sequence[PVObject]) -> Iterator[Colored]:
+    """Yield what is visible in the views and colored by an array."""
     from paraview import servermanager
 
     for view in views:
@@ -32,18 +41,18 @@ def coloured(views: Sequence[Any]) -> Iterator[Coloured]:
             name = getattr(item, "ColorArrayName", None)
             table = getattr(item, "LookupTable", None)
             if getattr(item, "Visibility", 0) and name is not None and name[1] and table is not None:
-                yield Coloured(item, servermanager.GetAssociationFromString(name[0]), name[1], table)
+                yield Colored(item, servermanager.GetAssociationFromString(name[0]), name[1], table)
 
 
-def ranges_now(views: Sequence[Any], names: Collection[str]) -> Ranges:
-    """Return the ranges of arrays in what is visible, at the time that is shown; nothing of arrays without values."""
+def ranges_now(views: Sequence[PVObject], names: Collection[str]) -> Ranges:
+    """Return the ranges of arrays in the visible data at the current time; arrays without values are left out."""
     for view in views:
         view.SMProxy.Update()
-    return merge_ranges([found for item in coloured(views) if item.array in names for found in _range_of(item)])
+    return merge_ranges([found for item in colored(views) if item.array in names for found in _range_of(item)])
 
 
-def _range_of(item: Coloured) -> Iterator[Ranges]:
-    """Yield the range by which ParaView would rescale to the data of a representation, if it has any."""
+def _range_of(item: Colored) -> Iterator[Ranges]:
+    """Yield the range to which ParaView would rescale for a representation, if it has data."""
     data = item.representation.SMProxy.GetRepresentedDataInformation()
     array = data.GetArrayInformation(item.array, item.association) if data is not None else None
     if array is None:
@@ -56,24 +65,24 @@ def _range_of(item: Coloured) -> Iterator[Ranges]:
         yield {item.array: (least, most)}
 
 
-def growing(views: Sequence[Any], texts: Sequence[str]) -> list[tuple[Any, str, list[float]]]:
-    """Return what makes up the colour maps that grow with every timestep, to be put back: object, property, value.
+def growing(views: Sequence[PVObject], texts: Sequence[str]) -> list[Setting]:
+    """Return the current points of the color maps that grow with every timestep, so that they can be restored.
 
     Args:
-        texts: what is asked for, as on the command line; what has a range from there does not grow.
+        texts: values of ``--color-range``; color maps whose range they set do not grow.
     """
-    parts = []
-    for item in coloured(views):
+    settings = []
+    for item in colored(views):
         if color_range.how(texts, item.array) is None and _mode(item.table) == GROW_EVERY_TIMESTEP:
-            parts.append((item.table, "RGBPoints", list(item.table.RGBPoints)))
+            settings.append(Setting(item.table, "RGBPoints", list(item.table.RGBPoints)))
             opacity = getattr(item.representation, "ScalarOpacityFunction", None)
             if opacity is not None:
-                parts.append((opacity, "Points", list(opacity.Points)))
-    return parts
+                settings.append(Setting(opacity, "Points", list(opacity.Points)))
+    return settings
 
 
-def _mode(table: Any) -> int:  # noqa: ANN401
-    """Return when a colour map is rescaled by itself; where it leaves that open the general settings say it."""
+def _mode(table: PVObject) -> int:
+    """Return the automatic rescaling mode of a color map, which may be that of the general settings."""
     from paraview import servermanager
 
     mode = int(table.GetProperty("AutomaticRescaleRangeMode").SMProperty.GetElement(0))
@@ -82,27 +91,27 @@ def _mode(table: Any) -> int:  # noqa: ANN401
     return mode if mode >= 0 else next((int(prop.SMProperty.GetElement(0)) for prop in usual if prop is not None), mode)
 
 
-def put_back(parts: Sequence[tuple[Any, str, list[float]]]) -> None:
-    """Give colour maps the points that they had."""
-    for proxy, name, value in parts:
-        setattr(proxy, name, value)
+def restore(settings: Sequence[Setting]) -> None:
+    """Set properties back to their earlier values."""
+    for setting in settings:
+        setattr(setting.proxy, setting.property, setting.value)
 
 
-def settle(views: Sequence[Any], texts: Sequence[str], found: Ranges) -> None:
-    """Give each colour map the range that is asked for, and keep it there.
+def set_ranges(views: Sequence[PVObject], texts: Sequence[str], found: Ranges) -> None:
+    """Set each color map to the requested range, and keep it there.
 
     Args:
-        texts: what is asked for, as on the command line.
-        found: by array, those that had to be found.
+        texts: values of ``--color-range``.
+        found: ranges over the frames, by array.
     """
-    for item in coloured(views):
+    for item in colored(views):
         how = color_range.how(texts, item.array)
         if how is None:
             continue
         if how == color_range.CLAMP:
             item.table.AutomaticRescaleRangeMode = CLAMP_MODE
             continue
-        item.table.AutomaticRescaleRangeMode = FROZEN_MODE
+        item.table.AutomaticRescaleRangeMode = NEVER_MODE
         limits = color_range.fixed(how) or found.get(item.array)
         if limits is not None:
             for function in (item.table, getattr(item.representation, "ScalarOpacityFunction", None)):

@@ -1,8 +1,8 @@
-"""``--color-range``: how the ranges of colour maps are found, of all arrays or by the name of an array.
+"""``--color-range``: how the ranges of color maps are chosen, for all arrays or for one array by name.
 
-``global`` is the range over all rendered frames, ``data`` that of the first of them; both are found before anything is
-rendered and stay. ``MIN,MAX`` is given. With ``clamp`` every frame has a range of its own, which is what ParaView calls
-"Clamp and update every timestep".
+``global`` is the range over all rendered frames, ``data`` the range in the first of them; both are found before
+rendering and then kept. ``MIN,MAX`` is a fixed range. ``clamp`` rescales for every frame, which ParaView calls "Clamp
+and update every timestep".
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Range = tuple[float, float]
 CLAMP, DATA, GLOBAL = "clamp", "data", "global"
 
 
-def wishes(texts: Sequence[str]) -> tuple[str | None, dict[str, str]]:
-    """Return how the ranges of all arrays are found, None for as in the scene, and those of single arrays."""
+def requested(texts: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """Return how to choose the ranges of all arrays (None: as in the scene), and those of single arrays."""
     of_all, of_arrays = None, {}
     for text in texts:
         match = COLOR_RANGE.fullmatch(text)
@@ -32,19 +32,19 @@ def wishes(texts: Sequence[str]) -> tuple[str | None, dict[str, str]]:
 
 
 def how(texts: Sequence[str], array: str) -> str | None:
-    """Return how the range of an array is found, None for as in the scene."""
-    of_all, of_arrays = wishes(texts)
+    """Return how to choose the range of an array; None for the range of the scene."""
+    of_all, of_arrays = requested(texts)
     return of_arrays.get(array, of_all)
 
 
 def fixed(text: str) -> Range | None:
-    """Return the range that is given, None where it is to be found."""
+    """Return the range if it is given as numbers; None if it has to be found."""
     least, comma, most = text.partition(",")
     return (float(least), float(most)) if comma else None
 
 
 def arrays(state: State) -> list[str]:
-    """Return the arrays by which visible objects are coloured."""
+    """Return the arrays by which visible objects are colored."""
     shown = [item for item in state.registered("representations") if item.number("Visibility", 1)]
     named = [values[-1] for item in shown if len(values := item.values("ColorArrayName")) > 1]
     return list(dict.fromkeys(name for name in named if name))
@@ -52,13 +52,13 @@ def arrays(state: State) -> list[str]:
 
 def mistakes(state: State, job: RenderJob) -> Iterator[str]:
     """Yield what is wrong with the names of the arrays."""
-    there = arrays(state)
-    if job.color_range and not there:
-        yield "--color-range: nothing in the scene is coloured by an array"
+    existing = arrays(state)
+    if job.color_range and not existing:
+        yield "--color-range: nothing in the scene is colored by an array"
         return
-    for array in wishes(job.color_range)[1]:
-        if array not in there:
+    for array in requested(job.color_range)[1]:
+        if array not in existing:
             yield (
-                f"--color-range {array}=…: nothing is coloured by {array!r}{did_you_mean(array, there)}; "
-                f"coloured by: {', '.join(there)}"
+                f"--color-range {array}=…: nothing is colored by {array!r}{did_you_mean(array, existing)}; "
+                f"arrays used for coloring: {', '.join(existing)}"
             )

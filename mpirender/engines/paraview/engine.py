@@ -1,8 +1,4 @@
-"""The ParaView engine: states (.pvsm) rendered in pvbatch.
-
-paraview is imported inside functions. So is what only rank 0 needs, or only some scenes: very many ranks read their
-program at once.
-"""
+"""The ParaView engine: states (.pvsm) and Python scripts (.py), rendered in pvbatch."""
 
 from __future__ import annotations
 
@@ -12,12 +8,13 @@ import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mpirender.engines import probe_cache
 from mpirender.engines.base import BackendDevice, Check, Inspection
 from mpirender.engines.paraview import backends
 from mpirender.engines.paraview.error_log import ErrorLog
+from mpirender.engines.paraview.proxies import PVObject
 from mpirender.engines.paraview.scene import ParaViewScene
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.errors import ToolMissing, UsageError
@@ -28,28 +25,29 @@ from mpirender.system import apptainer, child_process, site
 from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
-    from mpirender.engines.paraview.scene import Target
+    from mpirender.engines.paraview.save_animation_order import Target
 
 VERSION_SECONDS = 60.0
 BACKENDS = tuple(backends.WINDOWS)
 SCENES = "ParaView states"
+NO_VIEW = "the state contains no view, so there is nothing to render; save it with a view open"
 OPTIONS = (
     "views", "layouts", "data_dir", "files", "overrides", "vary", "camera", "color_range", "measure",
     "override_color_palette", "font_scaling", "transparent_background", "separator_width", "separator_color",
     "stereo_mode", "one_pass", "quality", "compression", "ranks_per_frame", "allow_order_dependence", "backend", "gpus",
     "allow_software", "display", "pvbatch",
 )  # fmt: skip
-_kept: list[Any] = []  # what VTK refers to without owning it
-CURE = (
+_controllers: list[PVObject] = []  # VTK refers to them without owning them
+INSTALL = (
     "load your site's ParaView module, install it (Debian, Ubuntu: apt-get install paraview python3-paraview), "
     "or name the program with --pvbatch PATH or MPIRENDER_PVBATCH"
 )
 
 
 def command(programs: Programs) -> list[str]:
-    """Return pvbatch, each rank a ParaView of its own (``--no-mpi``); in a container it is the one in there.
+    """Return the pvbatch command, of the host or of the container, in which each rank is on its own (``--no-mpi``).
 
-    Where ranks share a frame all of them run the same program (``--sym``), and are divided into groups in there.
+    If ranks share a frame, all ranks form one ParaView (``--sym``), which :func:`split_into_groups` then divides.
 
     Raises:
         ToolMissing: there is no such program.
@@ -61,16 +59,16 @@ def command(programs: Programs) -> list[str]:
     found = shutil.which(asked)
     if found is None:
         raise ToolMissing(
-            f"{asked} is not found; {CURE}" if asked == "pvbatch" else f"{asked}: no such program; {CURE}"
+            f"{asked} is not found; {INSTALL}" if asked == "pvbatch" else f"{asked}: no such program; {INSTALL}"
         )
     return [found, mode]
 
 
 def verify(programs: Programs, *, afresh: bool = False) -> None:
-    """Make sure that pvbatch is there, and is pvbatch; its answer is remembered, but for one in a container.
+    """Check that pvbatch exists and is ParaView's; the result is cached, except in a container.
 
     Raises:
-        ToolMissing: it is not.
+        ToolMissing: it does not exist or is another program.
     """
     program = [*apptainer.words(programs.container), command(programs)[0]]
     place = None if programs.container else probe_cache.path_of(program, "version")
@@ -78,13 +76,13 @@ def verify(programs: Programs, *, afresh: bool = False) -> None:
         return
     found, words = version(programs), shlex.join(program)
     if not found:
-        raise ToolMissing(f"{words} does not say that it is ParaView; see what it says: {words} --version; {CURE}")
+        raise ToolMissing(f"`{words} --version` did not report a ParaView version; check --pvbatch, or {INSTALL}")
     if place is not None:
         probe_cache.store(place, found)
 
 
 def mpiexec(programs: Programs) -> str | None:
-    """Return the mpiexec that stands beside pvbatch: Kitware's binaries bring their own MPI along."""
+    """Return the mpiexec in the folder of pvbatch: Kitware's binaries include their own MPI."""
     if programs.container:
         return None
     try:
@@ -96,7 +94,7 @@ def mpiexec(programs: Programs) -> str | None:
 
 
 def version(programs: Programs) -> str:
-    """Return what pvbatch says of itself (``5.11.0``), empty when it is not there or says nothing of the kind."""
+    """Return the version that pvbatch reports (``5.11.0``); empty if there is none."""
     try:
         question = [*apptainer.words(programs.container), command(programs)[0], "--no-mpi", "--version"]
         answer = child_process.run(question, timeout=VERSION_SECONDS, isolated=True, attempts=2)
@@ -107,7 +105,7 @@ def version(programs: Programs) -> str:
 
 
 def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
-    """Say what is in a state and what would go wrong, from its XML alone; of a script, what its text tells."""
+    """Return the contents and mistakes of a state from its XML, or of a script from its source."""
     from mpirender.engines.paraview.inspect import inspect_state
     from mpirender.engines.paraview.script_source import inspect_script
 
@@ -115,7 +113,7 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
 
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
-    """Return the state with its data files where they are now, and those files; a script as it is."""
+    """Return the state with the current paths of its data files, and these files; a script is returned unchanged."""
     from mpirender.engines.paraview.inspect import State, relocate
 
     if is_script(job):
@@ -127,105 +125,106 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
 
 
 def checks(programs: Programs) -> Sequence[Check]:
-    """Look for pvbatch, and ask it what it can render with here."""
+    """Check pvbatch, and the backends that it can use on this machine."""
     found = version(programs)
     try:
         program = [*apptainer.words(programs.container), command(programs)[0]]
     except ToolMissing:
-        return (Check("pvbatch", False, "not found", CURE),)
+        return (Check("pvbatch", False, "not found", INSTALL),)
     if not found:
-        return (Check("pvbatch", False, f"{shlex.join(program)} (does not say that it is ParaView)", CURE),)
-    seen = list(backends.seen_by(program))
+        return (Check("pvbatch", False, f"{shlex.join(program)} (did not report a ParaView version)", INSTALL),)
+    devices = list(backends.all_devices(program))
     return (
         Check("pvbatch", True, f"{shlex.join(program)}, ParaView {found}"),
-        *(_check_of(device) for device in seen),
+        *(_check_of(device) for device in devices),
         Check(
             "rendering",
-            not all(device.problem for device in seen),
-            ", ".join(dict.fromkeys(device.backend for device in seen if not device.problem)) or "not possible",
-            "mend one of the backends above",
+            not all(device.problem for device in devices),
+            ", ".join(dict.fromkeys(device.backend for device in devices if not device.problem)) or "not possible",
+            "fix one of the backends above",
         ),
     )
 
 
 def _check_of(device: BackendDevice) -> Check:
-    """Return a line of doctor; no single backend is required."""
-    problem, _, cure = device.problem.partition("; ")
+    """Return doctor's line about a backend; none of them is required."""
+    problem, _, fix = device.problem.partition("; ")
     where = "" if device.device is None else f"device {device.device}, "
     found = problem or f"{where}{device.renderer}{' (on the CPU)' if device.software else ''}"
-    return Check(device.backend, not problem, found, cure, required=False)
+    return Check(device.backend, not problem, found, fix, required=False)
 
 
 def backend_devices(programs: Programs, backend: str) -> Sequence[BackendDevice]:
-    """Return what pvbatch can render with a backend on this machine, device by device; see :mod:`backends`."""
+    """Return the devices of a backend that pvbatch can use on this machine; see :mod:`backends`."""
     insisted = programs.backend == backend or programs.gpus is not None
-    return backends.backend_devices([command(programs)[0]], backend, shown_on=programs.display or "", insisted=insisted)
+    return backends.backend_devices([command(programs)[0]], backend, display=programs.display or "", insisted=insisted)
 
 
 def environment(device: BackendDevice) -> Mapping[str, str]:
-    """Return the environment in which ParaView renders so."""
+    """Return the environment variables that select a device."""
     return backends.environment(device)
 
 
 def split_into_groups(group: int, rank: int) -> None:
-    """Make a ParaView of its own of each group of ranks that pvbatch has started as one."""
+    """Divide the ranks, which pvbatch has started as one ParaView, into one ParaView per group."""
     from vtkmodules.vtkParallelCore import vtkMultiProcessController
 
     part = vtkMultiProcessController.GetGlobalController().PartitionController(group, rank)
     vtkMultiProcessController.SetGlobalController(part)
-    _kept.append(part)
+    _controllers.append(part)
 
 
 def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> ParaViewScene:
     """Load a prepared state from memory, or run a script, and render once.
 
-    Without that first render the first frame of each process differs from ParaView's own: labels of axes settle in it.
+    Without that render, the first frame of each process would differ from ParaView's own in the labels of axes.
 
     Raises:
-        UsageError: the state does not load, or holds no such view, layout, array, or reachable size; the script fails.
+        UsageError: the state does not load, or lacks a requested view, layout or array; a size cannot be rendered; the
+            script fails.
     """
-    errors = ErrorLog(group)  # before ParaView loads anything: what it prints while loading counts too
+    errors = ErrorLog(group)  # before loading anything, so that errors while loading are included
     try:
         from paraview import simple
     except ImportError as error:
-        raise ToolMissing(f"this pvbatch has no paraview.simple ({error}); {CURE}") from None
-    seen = None
+        raise ToolMissing(f"this pvbatch has no paraview.simple ({error}); {INSTALL}") from None
+    inspection = None
     if is_script(job):
-        scene, seen = _run(scene, job)
+        scene, inspection = _run(scene, job)
     else:
         _load(scene, job.scene.name)
         _set_properties(job)
     targets = _targets(simple, job)
     if not job.one_pass:
         _check_sizes(targets, job.outputs)
-    opened = ParaViewScene(simple, targets, job, errors, still_frames=_still_frames(scene, job))
+    opened = ParaViewScene(simple, targets, job, errors, static_frames=_static_frames(scene, job))
     if job.overrides or job.vary:
         from mpirender.engines.paraview import set_properties
 
         set_properties.check_arrays(job)
     opened.measure(job.measure, group)
-    if seen is not None:
-        opened.files = [Path(file.path) for file in seen.data_files]
-        opened.warnings = [*seen.warnings, *opened.warnings]
+    if inspection is not None:
+        opened.files = [Path(file.path) for file in inspection.data_files]
+        opened.warnings = [*inspection.warnings, *opened.warnings]
     return opened
 
 
 def _run(script: bytes, job: RenderJob) -> tuple[bytes, Inspection]:
-    """Run a script; return the scene that it leaves behind as a state, and what is in that.
+    """Run a script; return the resulting scene as a state, and its inspection.
 
     Raises:
-        UsageError: it fails, or leaves behind what cannot be rendered as asked.
+        UsageError: the script fails, or its scene cannot be rendered as requested.
     """
     from mpirender.engines.paraview import script_runner
     from mpirender.engines.paraview.inspect import inspect_state
 
     script_runner.run(script, job.scene)
     _set_properties(job)
-    scene = script_runner.left_behind()
-    seen = inspect_state(scene, job)
-    if seen.mistakes:
-        raise UsageError(seen.mistakes)
-    return scene, seen
+    scene = script_runner.saved_state()
+    inspection = inspect_state(scene, job)
+    if inspection.mistakes:
+        raise UsageError(inspection.mistakes)
+    return scene, inspection
 
 
 def _set_properties(job: RenderJob) -> None:
@@ -235,17 +234,17 @@ def _set_properties(job: RenderJob) -> None:
         set_properties.apply(job)
 
 
-def _still_frames(scene: bytes, job: RenderJob) -> int | None:
-    """Return the number of frames of a turn around a scene that stands still, None where it does not."""
+def _static_frames(scene: bytes, job: RenderJob) -> int | None:
+    """Return the number of frames of an orbit around a static scene; None for other scenes."""
     if job.camera is None:
         return None
-    from mpirender.engines.paraview import state_xml, turntable
+    from mpirender.engines.paraview import orbit_camera, state_xml
 
-    return turntable.still_frames(state_xml.State.parse(scene, job.scene.name), job)
+    return orbit_camera.static_frames(state_xml.State.parse(scene, job.scene.name), job)
 
 
 def _load(scene: bytes, name: str) -> None:
-    """Load a state from memory; LoadState would read it from disk in every rank."""
+    """Load a state from memory; LoadState would read the file in every rank."""
     from paraview import servermanager, simple
 
     try:
@@ -258,19 +257,21 @@ def _load(scene: bytes, name: str) -> None:
         raise UsageError(f"{name}: ParaView cannot read this state; save it again from ParaView")
     servermanager.ProxyManager().SMProxyManager.LoadXMLState(parser.GetRootElement())
     if not simple.GetViews():
-        raise UsageError(f"{name}: the state holds no view, so there is nothing to see; save it with a view open")
+        raise UsageError(f"{name}: {NO_VIEW}")
 
 
-def _targets(simple: Any, job: RenderJob) -> dict[Target, Any]:  # noqa: ANN401 - ParaView's proxies have no types
-    """Return the views and layouts to render: those asked for, else the view that the state shows first."""
+def _targets(simple: PVObject, job: RenderJob) -> dict[Target, PVObject]:
+    """Return the requested views and layouts; by default the first render view of the state."""
     views = {_name("views", view): view for view in simple.GetViews()}
     layouts = {_name("layouts", layout): layout for layout in simple.GetLayouts().values()}
     by_number = {str(number): layout for number, layout in enumerate(layouts.values(), start=1)}
     mistakes = [
-        f"--view {name!r} is not in the state; it has: {', '.join(views)}" for name in job.views if name not in views
+        f"--view {name!r} does not exist in the state; it has: {', '.join(views)}"
+        for name in job.views
+        if name not in views
     ]
     mistakes += [
-        f"--layout {name!r} is not in the state; it has: {', '.join(layouts)}"
+        f"--layout {name!r} does not exist in the state; it has: {', '.join(layouts)}"
         for name in job.layouts
         if name not in layouts and name not in by_number
     ]
@@ -278,21 +279,21 @@ def _targets(simple: Any, job: RenderJob) -> dict[Target, Any]:  # noqa: ANN401 
         raise UsageError(mistakes)
     if not job.views and not job.layouts:
         return {(None, None): (simple.GetRenderViews() or list(views.values()))[0]}
-    chosen: dict[Target, Any] = {(name, None): views[name] for name in job.views}
+    chosen: dict[Target, PVObject] = {(name, None): views[name] for name in job.views}
     return {**chosen, **{(None, name): layouts.get(name) or by_number[name] for name in job.layouts}}
 
 
-def _name(group: str, proxy: Any) -> str:  # noqa: ANN401
+def _name(group: str, proxy: PVObject) -> str:
     from paraview import servermanager
 
     return str(servermanager.ProxyManager().GetProxyName(group, proxy.SMProxy))
 
 
-def _check_sizes(targets: Mapping[Target, Any], outputs: Sequence[Output]) -> None:
+def _check_sizes(targets: Mapping[Target, PVObject], outputs: Sequence[Output]) -> None:
     """Refuse a size that ParaView would silently change.
 
-    An image larger than the view is rendered in tiles of whole pixels; a side without a fitting divisor (a prime, say)
-    is shortened to the next that has one (vtkSMSaveScreenshotProxy::GetScaleFactorsAndSize).
+    An image larger than the view is rendered in tiles of whole pixels. A side without a suitable divisor (for example a
+    prime number) is reduced to the next one that has it (vtkSMSaveScreenshotProxy::GetScaleFactorsAndSize).
     """
     from paraview.modules.vtkRemotingViews import vtkSMSaveScreenshotProxy
     from vtkmodules.vtkCommonDataModel import vtkVector2i
@@ -307,7 +308,7 @@ def _check_sizes(targets: Mapping[Target, Any], outputs: Sequence[Output]) -> No
         if reached != (output.width, output.height):
             mistakes.append(
                 f"--size {output.asked_size}: ParaView cannot render this size from a view of {shown[0]}x{shown[1]} "
-                f"pixels; take {reached[0]}x{reached[1]}, or save the state with a larger view"
+                f"pixels; use {reached[0]}x{reached[1]}, or save the state with a larger view"
             )
     if mistakes:
         raise UsageError(mistakes)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mpirender.engines.base import DataFile, Inspection
-from mpirender.engines.paraview import color_range, measure_spec, overrides, state_warnings, turntable
+from mpirender.engines.paraview import color_range, measure_spec, orbit_camera, overrides, state_warnings
 from mpirender.engines.paraview.data_files import file_properties, relocate
 from mpirender.engines.paraview.state_xml import NOT_PICTURES, State
 from mpirender.job import frames as framesets
@@ -35,7 +35,7 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
     _, files, lost = relocate(state, job)
     mistakes = [
         *lost, *overrides.mistakes(state, job), *color_range.mistakes(state, job), *measure_spec.mistakes(state, job),
-        *turntable.mistakes(job), *_of_views(state, job), *_of_animation(state, job),
+        *orbit_camera.mistakes(job), *_of_views(state, job), *_of_animation(state, job),
         *state_warnings.shared_colours(state, job),
     ]  # fmt: skip
     return Inspection(
@@ -45,7 +45,7 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
         renderable_views=tuple(name for name, kind in state.view_types.items() if kind not in NOT_PICTURES),
         layouts=state.layouts,
         play_mode=state.play_mode,
-        times=turntable.times(state, job),
+        times=orbit_camera.times(state, job),
         data_files=files,
         order_dependent=tuple(state_warnings.order_dependent(state, job)),
         objects=tuple(overrides.objects(state).items()),
@@ -131,11 +131,11 @@ def _of_animation(state: State, job: RenderJob) -> Iterator[str]:
     """
     elsewhere = state.play_mode == "Snap To TimeSteps" and (job.data_dir is not None or bool(job.files))
     elsewhere = elsewhere or bool(job.overrides)
-    times = turntable.times(state, job)
+    times = orbit_camera.times(state, job)
     again = "in ParaView's Animation View and save the state again"
     if state.animation is None:
         yield f"{state.name}: the state holds no animation; open it in ParaView and save it again"
-    elif turntable.still_frames(state, job) is not None:
+    elif orbit_camera.static_frames(state, job) is not None:
         yield from _of_frames(job, len(times))
     elif state.play_mode == "Real Time":
         yield (

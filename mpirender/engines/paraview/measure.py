@@ -1,34 +1,35 @@
-"""Numbers about the data of an open scene: ranges of arrays, and what IntegrateVariables finds; see :mod:`measures`."""
+"""Measures the data of an open scene: array ranges and results of IntegrateVariables; see :mod:`measure_spec`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from typing import NamedTuple
 
 from mpirender.engines.base import Numbers
 from mpirender.engines.paraview.measure_spec import GROUP, Measure, parse
+from mpirender.engines.paraview.proxies import PVObject
 from mpirender.errors import UsageError
 from mpirender.system.comm import Comm
 from mpirender.system.text import did_you_mean, listed
 
-# Associations of vtkDataObject in which an array is looked for, in this order: points, cells, rows of a table, fields.
+# Associations of vtkDataObject, in the order in which an array is searched: points, cells, rows of a table, fields.
 ASSOCIATIONS = (0, 1, 6, 2)
 ELEMENTS = ASSOCIATIONS[:3]
-OF_RANKS = "vtkGhostType"  # what ranks that share the data tell each other with them
+GHOSTS = "vtkGhostType"  # added where ranks share the data
 CELLS = 1
-EXTENTS = ("Length", "Area", "Volume")  # what IntegrateVariables calls those of cells of one, two and three dimensions
+EXTENTS = ("Length", "Area", "Volume")  # results of IntegrateVariables for cells of one, two and three dimensions
 
 Limits = tuple[float, float]
 
 
 class Content(NamedTuple):
-    """What an object has computed.
+    """The output of a source or filter.
 
     Args:
-        size: its points, cells and rows.
-        arrays: by association and name of each array of numbers the ranges of its values: one where it has one
-            component, else that of the magnitude before those of the components; none where they were not wanted.
+        size: number of points, cells and rows.
+        arrays: ranges of each numeric array, by association and name: one range for an array with one component, else
+            the range of the magnitude followed by those of the components; empty if the ranges are not needed.
     """
 
     size: int
@@ -36,21 +37,22 @@ class Content(NamedTuple):
 
 
 class Meter:
-    """Measures the data at the time that the scene is at; nothing of it is registered or shown."""
+    """Measures the data at the current scene time, without registering or showing anything."""
 
     def __init__(self, texts: Sequence[str], group: Comm | None = None) -> None:
-        """Find the sources, and put an IntegrateVariables of our own behind those that are integrated.
+        """Find the sources, and connect an IntegrateVariables to each source that is integrated.
 
         Args:
-            texts: what is asked for, as on the command line, of sources that are there.
-            group: mpi4py communicator of the ranks that have the data together, None for a rank alone.
+            texts: values of ``--measure``, whose sources exist.
+            group: the ranks that share the data; None for a rank alone.
         """
         from paraview import servermanager, simple
 
-        found: dict[str, Any] = {}
+        found: dict[str, PVObject] = {}
         for (name, _), proxy in servermanager.ProxyManager().GetProxiesInGroup(GROUP).items():
             found.setdefault(name, proxy)
         self._group = group
+        self._last: tuple[Hashable, Numbers] = None, {}
         self._keeper = simple.GetAnimationScene().TimeKeeper
         self._wanted = [parse(text, found) for text in texts]
         self._sources = {one.source: found[one.source] for one in self._wanted}
@@ -60,13 +62,13 @@ class Meter:
         }
 
     def check(self) -> None:
-        """Make sure that the arrays are in the data as they are now; of what is empty that cannot be known.
+        """Check that the arrays are in the current data; an empty source cannot be checked.
 
         Raises:
-            UsageError: with each that is not.
+            UsageError: with each missing array.
         """
-        wrong = []
-        sources, integrals = self._look()
+        mistakes = []
+        sources, integrals = self._compute()
         for one in self._wanted:
             content = (integrals if one.integral else sources)[one.source]
             names = list(dict.fromkeys(name for _, name in content.arrays))
@@ -75,15 +77,20 @@ class Meter:
                 has = (
                     f"{did_you_mean(one.array, names)}; it has: {listed(names)}"
                     if names
-                    else "; it has none of numbers"
+                    else "; it has no numeric arrays"
                 )
-                wrong.append(f"--measure {one.text}: {whose} has no array {one.array!r}{has}")
-        if wrong:
-            raise UsageError(wrong)
+                mistakes.append(f"--measure {one.text}: {whose} has no array {one.array!r}{has}")
+        if mistakes:
+            raise UsageError(mistakes)
 
-    def read(self) -> Numbers:
-        """Return the numbers, in the order in which they were asked for."""
-        sources, integrals = self._look()
+    def read(self, key: Hashable) -> Numbers:
+        """Return the measurements in the order of the options, computed once for all images with the same key."""
+        if self._last[0] != key:
+            self._last = key, self._measure()
+        return self._last[1]
+
+    def _measure(self) -> Numbers:
+        sources, integrals = self._compute()
         numbers: Numbers = {}
         for one in self._wanted:
             if one.integral:
@@ -93,21 +100,22 @@ class Meter:
         return numbers
 
     def update(self) -> None:
-        """Compute the data at the time that the scene is at."""
+        """Compute the data at the current scene time."""
         for proxy in self._sources.values():
             proxy.SMProxy.UpdatePipeline(self._keeper.Time)
 
-    def start_afresh(self) -> None:
-        """Have everything integrated anew; to be called when the sources have been made anew."""
+    def restart(self) -> None:
+        """Integrate anew with the next measurement; called after the sources were recreated."""
+        self._last = None, {}
         for proxy in self._integrals.values():
             proxy.SMProxy.RecreateVTKObjects()
 
-    def _look(self) -> tuple[dict[str, Content], dict[str, Content]]:
-        """Return what the sources and their integrals are now, by the name of the source."""
+    def _compute(self) -> tuple[dict[str, Content], dict[str, Content]]:
+        """Return the current output of the sources and of their integrals, by the name of the source."""
         self.update()
         for proxy in self._integrals.values():
             if self._group is not None:
-                _let_alone(proxy)
+                _integrate_locally(proxy)
             proxy.SMProxy.UpdatePipeline(self._keeper.Time)
         wanted = {one.array for one in self._wanted}
         sources = {name: _content(proxy, wanted) for name, proxy in self._sources.items()}
@@ -121,31 +129,31 @@ class Meter:
         )
 
 
-def _let_alone(integral: Any) -> None:  # noqa: ANN401
-    """Have this rank's piece integrated by itself.
+def _integrate_locally(integral: PVObject) -> None:
+    """Integrate the piece of this rank alone.
 
-    Where all ranks do it together and the first of them has no cells, ParaView (seen with 5.11) leaves out Length, Area
-    and Volume of the others.
+    If all ranks integrate together and the first of them has no cells, ParaView (seen with 5.11) leaves out Length,
+    Area and Volume of the others.
     """
-    import vtkmodules.vtkFiltersParallel  # noqa: F401 - lends the object the methods of its class
+    import vtkmodules.vtkFiltersParallel  # noqa: F401 - provides the methods of the object's class
 
     integral.SMProxy.GetClientSideObject().SetController(None)
 
 
-def _content(proxy: Any, wanted: Collection[str]) -> Content:  # noqa: ANN401
-    """Return what an object has computed in this rank.
+def _content(proxy: PVObject, wanted: Collection[str]) -> Content:
+    """Return the output of an object in this rank.
 
-    The values themselves are looked at, not ParaView's data information: that keeps ranges with the arrays, and filters
-    (particle tracers) hand them on with values that are others. It would leave ranges behind for ParaView to use, too.
+    Ranges are computed from the values. ParaView's data information caches ranges with the arrays: some filters
+    (particle tracers) pass these on with other values, and new cache entries could change what ParaView renders.
 
     Args:
-        wanted: names of the arrays whose ranges are needed; of the others there are none.
+        wanted: names of the arrays whose ranges are needed.
     """
     return _together([_of_leaf(leaf, wanted) for leaf in _leaves(proxy.SMProxy.GetClientSideObject())])
 
 
-def _leaves(algorithm: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Yield what the first output consists of: itself, and its blocks if it has some."""
+def _leaves(algorithm: PVObject) -> Iterator[PVObject]:
+    """Yield the first output and its blocks, if it has blocks."""
     data = algorithm.GetOutputDataObject(0)
     if data is not None:
         yield data
@@ -156,20 +164,20 @@ def _leaves(algorithm: Any) -> Iterator[Any]:  # noqa: ANN401
             blocks.GoToNextItem()
 
 
-def _of_leaf(data: Any, wanted: Collection[str]) -> Content:  # noqa: ANN401
-    """Return what is in a data object without its blocks."""
+def _of_leaf(data: PVObject, wanted: Collection[str]) -> Content:
+    """Return the content of a data object without its blocks."""
     arrays = {}
     for association in ASSOCIATIONS:
         fields = data.GetAttributesAsFieldData(association)
         for place in range(fields.GetNumberOfArrays() if fields is not None else 0):
-            array = fields.GetArray(place)  # None if it holds no numbers
-            if array is not None and array.GetName() and array.GetName() != OF_RANKS:
+            array = fields.GetArray(place)  # None if it is not numeric
+            if array is not None and array.GetName() and array.GetName() != GHOSTS:
                 arrays[association, array.GetName()] = _limits(array) if array.GetName() in wanted else []
     return Content(sum(data.GetNumberOfElements(association) for association in ELEMENTS), arrays)
 
 
-def _limits(array: Any) -> list[Limits]:  # noqa: ANN401
-    """Return the ranges of the values of an array that are finite; from inf to -inf where there are none."""
+def _limits(array: PVObject) -> list[Limits]:
+    """Return the ranges of the finite values of an array; (inf, -inf) if there are none."""
     import numpy as np
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
@@ -182,7 +190,7 @@ def _limits(array: Any) -> list[Limits]:  # noqa: ANN401
 
 
 def _together(parts: Sequence[Content]) -> Content:
-    """Return what the pieces of all ranks make together."""
+    """Return the content of several pieces together."""
     arrays: dict[tuple[int, str], list[Limits]] = {}
     for part in parts:
         for key, ranges in part.arrays.items():
@@ -192,7 +200,7 @@ def _together(parts: Sequence[Content]) -> Content:
 
 
 def _sum(parts: Sequence[Content]) -> Content:
-    """Return what was integrated over all pieces: as within each, over the cells of the most dimensions alone."""
+    """Return the integral over all pieces: as within a piece, over the cells of the highest dimension only."""
     most = max(map(_dimensions, parts))
     arrays: dict[tuple[int, str], list[Limits]] = {}
     for part in parts:
@@ -203,18 +211,18 @@ def _sum(parts: Sequence[Content]) -> Content:
 
 
 def _dimensions(integral: Content) -> int:
-    """Return how many dimensions the cells have that were integrated over."""
+    """Return the dimension of the cells that were integrated over."""
     return max(number for number, name in enumerate(("", *EXTENTS)) if not name or (CELLS, name) in integral.arrays)
 
 
 def _find(content: Content, array: str) -> list[Limits]:
-    """Return the ranges of an array; none if it is not there."""
+    """Return the ranges of an array; empty if there is no such array."""
     keys = ((association, array) for association in ASSOCIATIONS)
     return next((content.arrays[key] for key in keys if key in content.arrays), [])
 
 
 def _of_range(one: Measure, content: Content) -> Iterator[tuple[str, float | None]]:
-    """Yield the least and the greatest value of an array."""
+    """Yield the minimum and the maximum of an array."""
     least, most = next(iter(_find(content, one.array)), (math.inf, -math.inf))
     sound = math.isfinite(least) and math.isfinite(most) and least <= most
     yield f"{one.text} min", least if sound else None
@@ -222,10 +230,10 @@ def _of_range(one: Measure, content: Content) -> Iterator[tuple[str, float | Non
 
 
 def _of_integral(one: Measure, content: Content, *, empty: bool) -> Iterator[tuple[str, float | None]]:
-    """Yield what IntegrateVariables has found, component by component; a range of one value each.
+    """Yield the results of IntegrateVariables, component by component.
 
     Args:
-        empty: whether there was nothing to integrate: then ParaView finds 0 for arrays that there were before.
+        empty: whether the source is empty: ParaView then returns 0 for arrays that existed before.
     """
     ranges = [] if empty else _find(content, one.array)
     parts = ranges[1:] or ranges or [(math.inf, -math.inf)]

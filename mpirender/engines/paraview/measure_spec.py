@@ -1,7 +1,6 @@
-"""Numbers about the data of every image: ``--measure SOURCE.ARRAY`` and ``--measure "integral(SOURCE).ARRAY"``.
+"""Measurements for every image: ``--measure SOURCE.ARRAY`` and ``--measure "integral(SOURCE).ARRAY"``.
 
-Sources and filters are named as they are registered; whether they are there is known from the state alone. Which arrays
-their data have, only ParaView knows (:mod:`pvmeasure`).
+The state file shows which sources and filters exist; only ParaView knows the arrays of their data (:mod:`measure`).
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from mpirender.engines.paraview.state_xml import State
 from mpirender.job.options import MEASURE
 from mpirender.job.render_job import RenderJob
 
-GROUP = "sources"  # where sources, readers and filters are registered
+GROUP = "sources"  # registration group of sources, readers and filters
 
 
 class Measure(NamedTuple):
-    """What is to be measured.
+    """A requested measurement.
 
     Args:
-        text: as on the command line, the name of the number.
-        source: whose data it is about.
-        integral: whether it is a result of IntegrateVariables, not the range of an array.
+        text: value of ``--measure``, which names the result.
+        source: the source or filter whose data are measured.
+        integral: whether to take the result of IntegrateVariables instead of the array's range.
     """
 
     text: str
@@ -34,10 +33,10 @@ class Measure(NamedTuple):
 
 
 def parse(text: str, names: Collection[str]) -> Measure:
-    """Read what is to be measured; names may hold dots.
+    """Parse a value of ``--measure``; names may contain dots.
 
     Args:
-        names: of the sources.
+        names: names of the sources.
 
     Raises:
         Refused: there is no source of that name.
@@ -63,4 +62,4 @@ def mistakes(state: State, job: RenderJob) -> Iterator[str]:
             yield f"--measure {text}: {refused}"
             continue
         if source in several:
-            yield f"--measure {text}: the scene has more than one source called {source!r}; rename them in ParaView"
+            yield f"--measure {text}: the scene has several sources named {source!r}; rename them in ParaView"

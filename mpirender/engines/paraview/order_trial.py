@@ -1,25 +1,26 @@
-"""Whether frames depend on those before them, found out by trying: what scripts in a scene keep nobody can read.
+"""Finds out by a test whether the results of Python scripts in a scene depend on earlier frames.
 
-Filters of ParaView that carry something on from frame to frame are known by name (:mod:`surprises`). A script may do
-so as well, a counter or a mean over time. So where there is one, the data of a frame are computed three times: after
-the frames before it, at once, and after these frames again.
+The filters of ParaView that depend on earlier frames are known by name (:mod:`state_warnings`). A script may do so as
+well, for example with a counter or a mean over time. So the data of one frame are computed three times: after the
+frames before it, directly, and after these frames again.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+from mpirender.engines.paraview.proxies import PVObject
 from mpirender.errors import UsageError
 
-SCRIPTED = ("vtkPythonProgrammableFilter", "vtkPythonAlgorithm")  # the second is that of Python plugins
-TRIED = 2  # the frame: what a script keeps of two frames is told from what it keeps of one
+SCRIPTED = ("vtkPythonProgrammableFilter", "vtkPythonAlgorithm")  # the latter for Python plugins
+TESTED_FRAME = 2  # late enough to distinguish state from two frames from state from one
 ALLOW = "--allow-order-dependence"
 
 
-def scripts() -> dict[str, Any]:
-    """Return the sources and filters of the scene that run somebody's Python, by their names."""
+def scripts() -> dict[str, PVObject]:
+    """Return the sources and filters of the scene that run a user's Python script, by name."""
     from paraview import servermanager
 
     sources = servermanager.ProxyManager().GetProxiesInGroup("sources").items()
@@ -27,52 +28,52 @@ def scripts() -> dict[str, Any]:
     return {name: proxy for name, (proxy, it) in made.items() if it is not None and it.GetClassName() in SCRIPTED}
 
 
-class Computed(Protocol):
-    """A scene whose data can be computed without rendering."""
+class ComputableScene(Protocol):
+    """The methods of a scene that the test needs."""
+
+    # ruff: noqa: D102
 
     @property
-    def frames(self) -> Sequence[object]: ...  # noqa: D102
-
-    def compute(self, frame: int, *, in_order: bool) -> None: ...  # noqa: D102
-
-    def anywhere(self, doubt: bool) -> bool: ...  # noqa: D102
+    def frames(self) -> Sequence[int]: ...
+    def compute(self, frame: int, *, in_order: bool) -> None: ...
+    def anywhere(self, condition: bool) -> bool: ...
 
 
-def depends(scene: Computed, found: Mapping[str, Any], name: str) -> bool:
-    """Say whether what scripts make of a frame depends on the frames before it, of which there must be one.
+def depends(scene: ComputableScene, found: Mapping[str, PVObject], name: str) -> bool:
+    """Return whether the results of scripts depend on earlier frames; the scene needs at least two frames.
 
     Args:
         found: the scripts of the scene.
-        name: of the scene's file.
+        name: name of the scene file.
 
     Raises:
-        UsageError: it also depends on what was computed before these, so that no order gives ParaView's pictures.
+        UsageError: the results are not reproducible, so no order of frames gives ParaView's images.
     """
-    frame, results = min(TRIED, len(scene.frames) - 1), []
+    frame, results = min(TESTED_FRAME, len(scene.frames) - 1), []
     for in_order in (True, False, True):
         scene.compute(frame, in_order=in_order)
         results.append({script: digest(proxy) for script, proxy in found.items()})
-    after, at_once, again = results
-    whims = [script for script in found if scene.anywhere(after[script] != again[script])]
-    if whims:
+    after, directly, again = results
+    changing = [script for script in found if scene.anywhere(after[script] != again[script])]
+    if changing:
         raise UsageError(
-            f"{name}: what {', '.join(whims)} makes of frame {frame} differs from one time to the next, so pictures "
-            f"would depend on the ranks and on restarts; let its script keep nothing outside of self (and seed random "
-            f"numbers), or {ALLOW} renders it all the same"
+            f"{name}: {', '.join(changing)} is not reproducible: it gave different results for frame {frame}. Images "
+            "would depend on ranks and restarts. Keep the script's state in self and seed random numbers, or render "
+            f"with {ALLOW}"
         )
-    return scene.anywhere(after != at_once)
+    return scene.anywhere(after != directly)
 
 
-def digest(proxy: Any) -> str:  # noqa: ANN401
-    """Return a digest of all that a source puts out in this process."""
+def digest(proxy: PVObject) -> str:
+    """Return a digest of all output of a source in this process."""
     total = hashlib.blake2b(digest_size=16)
     for content in _outputs(proxy.SMProxy.GetClientSideObject()):
         total.update(content)
     return total.hexdigest()
 
 
-def _outputs(algorithm: Any) -> Iterator[bytes]:  # noqa: ANN401
-    """Yield the data of every output port, as they would be sent to another process."""
+def _outputs(algorithm: PVObject) -> Iterator[bytes]:
+    """Yield the data of every output port, serialized as for sending to another process."""
     from vtkmodules.vtkCommonCore import vtkCharArray
     from vtkmodules.vtkParallelCore import vtkCommunicator
 

@@ -1,7 +1,7 @@
-"""Properties of a scene set to other values: ``--set NAME.PROPERTY=VALUE``, in the words of ParaView's Python.
+"""``--set NAME.PROPERTY=VALUE``: properties of a scene set to other values, written as in ParaView's Python.
 
-Names are those of the state's registrations (what the Pipeline Browser shows); whether they are there is known from
-the file alone. Only ParaView knows which properties an object has and which values they take (:mod:`set_properties`).
+Names are those of the Pipeline Browser. The state file shows which objects exist; only ParaView knows their properties
+and the valid values (:mod:`set_properties`).
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import did_you_mean, listed
 
-# Where objects are registered that a user would change; a name that is there more than once is refused.
+# Registration groups of the objects that users change. A name that occurs more than once is refused.
 GROUPS = ("sources", "representations", "views", "lookup_tables", "piecewise_functions", "scalar_bars", "animation")
-PARTS_OF_TRACKS = ("Cue", "KeyFrame")  # too many, and too hard to tell apart, to be listed
+PARTS_OF_TRACKS = ("Cue", "KeyFrame")  # too many to list, with similar names
 
 
 class Refused(Exception):
-    """An override that does not fit the scene; says why, for the user."""
+    """An override that the scene does not accept, with the reason."""
 
 
 def objects(state: State) -> dict[str, str]:
-    """Return the objects that can be changed, by name, and their classes."""
+    """Return the classes of the objects that can be changed, by name."""
     found: dict[str, str] = {}
     for group in GROUPS:
         for proxy in state.registered(group):
@@ -34,7 +34,7 @@ def objects(state: State) -> dict[str, str]:
 
 
 def mistakes(state: State, job: RenderJob) -> Iterator[str]:
-    """Yield what is wrong with the names of the objects; their properties are known to ParaView alone."""
+    """Yield what is wrong with the names of the objects; only ParaView knows their properties."""
     listed = [proxy.name for group in GROUPS for proxy in state.registered(group)]
     several = {name for name, count in Counter(listed).items() if count > 1}
     for option, text in (*(("set", text) for text in job.overrides), *(("vary", text) for text in job.vary)):
@@ -44,11 +44,11 @@ def mistakes(state: State, job: RenderJob) -> Iterator[str]:
             yield f"--{option} {text}: {refused}"
             continue
         if name in several:
-            yield f"--{option} {text}: the scene has more than one object called {name!r}; rename them in ParaView"
+            yield f"--{option} {text}: the scene has several objects named {name!r}; rename them in ParaView"
 
 
 def split(text: str, names: Collection[str]) -> tuple[str, str]:
-    """Split ``NAME.PROPERTY=VALUE`` into the name and the property; both may hold dots.
+    """Split ``NAME.PROPERTY=VALUE`` into the name and the property; both may contain dots.
 
     Raises:
         Refused: there is no object of that name.
@@ -62,12 +62,12 @@ def split(text: str, names: Collection[str]) -> tuple[str, str]:
 
 
 def unknown(kind: str, name: str, names: Collection[str]) -> str:
-    """Say that nothing of a kind has this name, and which there are."""
-    return f"the scene has no {kind} called {name!r}{did_you_mean(name, list(names))}; it has: {listed(names)}"
+    """Return a message that no object of a kind has this name, with the existing names."""
+    return f"the scene has no {kind} named {name!r}{did_you_mean(name, list(names))}; it has: {listed(names)}"
 
 
 def value_of(text: str) -> object:
-    """Read a value as Python does, ``[100, 130]`` or ``'Surface'``; what it cannot read is text."""
+    """Read a value as Python does, ``[100, 130]`` or ``'Surface'``; any other text is returned unchanged."""
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

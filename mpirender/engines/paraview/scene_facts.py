@@ -1,37 +1,37 @@
-"""What there is to know of an open scene, its views and their window, from ParaView's proxies."""
+"""Facts about an open scene, its views and their window, read from ParaView's proxies."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from mpirender.engines.paraview import state_warnings, state_xml
 from mpirender.engines.paraview.backends import WINDOWS
+from mpirender.engines.paraview.proxies import PVObject
 
 
-def remembers() -> bool:
-    """Say whether a filter of the scene carries something on from frame to frame."""
+def accumulates() -> bool:
+    """Return whether the result of a filter depends on all earlier frames."""
     from paraview import servermanager
 
     sources = servermanager.ProxyManager().GetProxiesInGroup("sources").values()
-    return any(source.SMProxy.GetXMLName() in state_warnings.REMEMBER for source in sources)
+    return any(source.SMProxy.GetXMLName() in state_warnings.ACCUMULATING for source in sources)
 
 
-def views_of(simple: Any, target: Any) -> list[Any]:  # noqa: ANN401
-    """Return the views that are in the picture."""
+def views_of(simple: PVObject, target: PVObject) -> list[PVObject]:
+    """Return the views of a view or layout."""
     return list(simple.GetViewsInLayout(target)) if target.IsA("vtkSMViewLayoutProxy") else [target]
 
 
-def changes(animation: Any) -> bool:  # noqa: ANN401
-    """Say whether anything but the camera can change with time."""
+def changes(animation: PVObject) -> bool:
+    """Return whether anything except the camera can change with time."""
     harmless = ("CameraAnimationCue", "TimeAnimationCue")
     moving = any(cue.Enabled and cue.SMProxy.GetXMLName() not in harmless for cue in animation.Cues)
     return moving or bool(animation.TimeKeeper.TimestepValues)
 
 
-def draws_bounds(view: Any) -> bool:  # noqa: ANN401
-    """Say whether the view draws something around the bounds of its data: an axes grid, or ambient occlusion."""
+def draws_bounds(view: PVObject) -> bool:
+    """Return whether the view draws something that depends on the bounds of its data: axes grid, ambient occlusion."""
     grid = getattr(view, "AxesGrid", None)
     if getattr(grid, "Visibility", 0) or getattr(view, "UseAmbientOcclusion", 0) or getattr(view, "UseSSAO", 0):
         return True
@@ -39,7 +39,7 @@ def draws_bounds(view: Any) -> bool:  # noqa: ANN401
     return any(getattr(getattr(item, "DataAxesGrid", None), "GridAxesVisibility", 0) for item in shown)
 
 
-def frame_times(animation: Any) -> tuple[float, ...]:  # noqa: ANN401
+def frame_times(animation: PVObject) -> tuple[float, ...]:
     """Return the scene time of every frame, as SaveAnimation plays them."""
     if str(animation.PlayMode).strip("'") == "Snap To TimeSteps":
         steps = animation.TimeKeeper.TimestepValues
@@ -48,9 +48,14 @@ def frame_times(animation: Any) -> tuple[float, ...]:  # noqa: ANN401
     return state_xml.sequence_times(animation.StartTime, animation.EndTime, int(animation.NumberOfFrames))
 
 
-def _backend(window: Any) -> str:  # noqa: ANN401
-    """Say by which backend the window was opened, read back from what ParaView opened."""
-    if window is not None and window.IsA("vtkOffscreenOpenGLRenderWindow"):  # ParaView 6: within another one
+def window_of(views: Sequence[PVObject]) -> tuple[str, str]:
+    """Return the backend and the OpenGL renderer of the first window, read back from the window itself."""
+    window = next((view.GetRenderWindow() for view in views if hasattr(view, "GetRenderWindow")), None)
+    return _backend(window), _renderer(window)
+
+
+def _backend(window: PVObject) -> str:
+    if window is not None and window.IsA("vtkOffscreenOpenGLRenderWindow"):  # ParaView 6: inside another window
         from paraview.modules.vtkRemotingViews import vtkPVProcessWindow
 
         window = vtkPVProcessWindow.GetRenderWindow()
@@ -58,13 +63,6 @@ def _backend(window: Any) -> str:  # noqa: ANN401
     return {name: backend for backend, name in WINDOWS.items()}.get(opened, opened or "no window")
 
 
-def _renderer(window: Any) -> str:  # noqa: ANN401
-    """Return what OpenGL calls its renderer, read back from the window."""
+def _renderer(window: PVObject) -> str:
     match = re.search(r"OpenGL renderer string:\s*(.*)", "" if window is None else window.ReportCapabilities() or "")
     return match[1].strip() if match else "unknown renderer"
-
-
-def window_of(views: Sequence[Any]) -> tuple[str, str]:
-    """Return the backend by which the first window of the views was opened, and what OpenGL calls its renderer."""
-    window = next((view.GetRenderWindow() for view in views if hasattr(view, "GetRenderWindow")), None)
-    return _backend(window), _renderer(window)

@@ -1,46 +1,95 @@
-"""ParaView's options of a screenshot, and the picture that it takes, as pixels."""
+"""Captures the images of views and layouts as ParaView's SaveScreenshot does."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mpirender.job.options import BOTH_EYES
-from mpirender.job.outputs import EYES, Output
+from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.save_animation_order import Target
+from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MONO = ("No change", "No stereo")  # stereo modes by which a picture does not depend on the eye that rendered last
-FOR_EACH_EYE = (BOTH_EYES, "Left Eye Only", "Right Eye Only")  # a picture of a single eye
+    Viewports = list[tuple[float, ...]]
 
 
-def begins_twice(job: RenderJob, times: Sequence[float]) -> bool:
-    """Say whether what SaveAnimation renders before it begins makes another picture of frame 0.
+class Screenshots:
+    """Captures the outputs of a job, each as if there were no others."""
 
-    The right eye comes into it, or the view is updated once more, with data of another time.
+    def __init__(self, targets: Mapping[Target, PVObject], views: Sequence[PVObject], job: RenderJob) -> None:
+        """Set up ParaView's options once for all frames; the views must have been rendered once."""
+        self._targets, self._views, self._one_pass = targets, views, job.one_pass
+        self._first_viewports = self._get_viewports()
+        self._viewports: dict[Output, Viewports] = {}
+        self._options = {
+            (key, eye): options(target, job, eye)
+            for key, target in targets.items() for eye in dict.fromkeys(output.eye for output in job.outputs)
+        }  # fmt: skip
+        self._image: PVObject = None  # owns the memory of the last pixels
 
-    Args:
-        times: those of the scene as it was loaded and of frame 0, where there is one.
-    """
-    moves = job.stereo_mode == BOTH_EYES and len(set(times)) > 1
-    return moves or job.stereo_mode not in FOR_EACH_EYE
+    def prepare(self, output: Output) -> None:
+        """Release the last image; with ``--one-pass``, resize the view."""
+        self._image = None
+        if self._one_pass:
+            resize(self._targets, output)
+
+    def capture(self, output: Output, path: Path | None = None) -> NDArray[np.uint8] | None:
+        """Capture the current frame; return its pixels if path is a png, else write the file.
+
+        Args:
+            path: of the image file; None to discard the image.
+        """
+        options = self._options[(output.view, output.layout), output.eye]
+        options.ImageResolution = [output.width, output.height]
+        same_view = dataclasses.replace(output, name="", eye="")
+        self._set_viewports(self._viewports.get(same_view, self._first_viewports))
+        if path is not None and path.suffix != ".png":
+            options.WriteImage(str(path))
+        else:
+            self._image = options.SMProxy.CaptureImage()
+        self._viewports[same_view] = self._get_viewports()
+        if path is None or path.suffix != ".png" or self._image is None:  # without an image, ParaView reported an error
+            return None
+        return pixels(self._image)
+
+    def _get_viewports(self) -> Viewports:
+        """Return the viewport of every renderer, 0 to 1; that of the orientation axes is a corner of the view.
+
+        ParaView makes that corner square in whole pixels, starting from its size after the previous render
+        (vtkPVAxesWidget::SquareRenderer). With several image sizes in turn it would drift, so each size keeps its own.
+        """
+        return [tuple(renderer.GetViewport()) for renderer in self._renderers()]
+
+    def _set_viewports(self, viewports: Viewports) -> None:
+        for renderer, viewport in zip(self._renderers(), viewports):
+            renderer.SetViewport(*viewport)
+
+    def _renderers(self) -> list[PVObject]:
+        windows = [view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")]
+        return [renderer for window in windows for renderer in window.GetRenderers()]
 
 
-def last_of_frame(output: Output) -> Output:
-    """Return the output whose picture of a frame SaveAnimation renders last: that of the right eye, if each has one."""
-    return dataclasses.replace(output, eye=EYES[-1]) if output.eye else output
+def resize(targets: Mapping[Target, PVObject], output: Output) -> None:
+    """Give a view, or a whole layout, the size of the image, so that ParaView does not assemble it from tiles."""
+    target, sides = targets[output.view, output.layout], [output.width, output.height]
+    if target.IsA("vtkSMViewLayoutProxy"):
+        target.SetSize(sides)
+    else:
+        target.ViewSize = sides
 
 
-def options(target: Any, job: RenderJob, eye: str = "") -> Any:  # noqa: ANN401
-    """Return ParaView's SaveScreenshot proxy set up once for all frames.
+def options(target: PVObject, job: RenderJob, eye: str = "") -> PVObject:
+    """Return ParaView's SaveScreenshot proxy with the options of a job.
 
     Args:
         target: proxy of a view or a layout.
-        eye: whose pictures they are, where each has its own.
+        eye: ``left`` or ``right`` if each eye has its own images.
     """
     from paraview import servermanager
 
@@ -71,8 +120,8 @@ def options(target: Any, job: RenderJob, eye: str = "") -> Any:  # noqa: ANN401
     return options
 
 
-def pixels(image: Any) -> NDArray[np.uint8]:  # noqa: ANN401
-    """Return the picture in a vtkImageData: rows from the top, shape (height, width, channels)."""
+def pixels(image: PVObject) -> NDArray[np.uint8]:
+    """Return the pixels of a vtkImageData: rows from the top, shape (height, width, channels)."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
     width, height, _ = image.GetDimensions()

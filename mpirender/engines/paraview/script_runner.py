@@ -1,4 +1,4 @@
-"""Runs a script that builds a scene in this rank, without what it would render and write; see :mod:`script`."""
+"""Runs a Python script that builds a scene, without the calls that render or write; see :mod:`script_source`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from mpirender.engines.paraview.script_source import LEFT_OUT, ONCE
+from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.script_source import RENDER, SKIPPED
 from mpirender.errors import UsageError, one_line
 
 
@@ -18,18 +18,18 @@ def run(content: bytes, path: Path) -> None:
     """Run a script as ``pvpython`` would.
 
     Raises:
-        UsageError: it ends with an exception; says where.
+        UsageError: the script raises an exception, with the line, or exits with an error.
     """
     from paraview import simple
 
-    _neutralise(simple)
+    _replace_calls(simple)
     argv, sys.argv = sys.argv, [str(path)]
-    sys.path.insert(0, str(path.parent))  # for what lies beside it
+    sys.path.insert(0, str(path.parent))  # for modules in the same folder
     try:
         exec(compile(content, str(path), "exec"), {"__name__": "__main__", "__file__": str(path)})
     except SystemExit as end:
         if end.code not in (None, 0):
-            raise UsageError(f"{path.name}: the script ends with {end.code!r}") from None
+            raise UsageError(f"{path.name}: the script exited with {end.code!r}") from None
     except Exception as error:
         line = _line(error.__traceback__, path)
         raise UsageError(f"{path.name}: line {line}: {type(error).__name__}: {one_line(str(error))}") from None
@@ -38,8 +38,8 @@ def run(content: bytes, path: Path) -> None:
         sys.argv = argv
 
 
-def left_behind() -> bytes:
-    """Return the scene that is open, as a state."""
+def saved_state() -> bytes:
+    """Return the open scene as a state file."""
     from paraview import servermanager
 
     with tempfile.NamedTemporaryFile(suffix=".pvsm") as file:
@@ -47,29 +47,29 @@ def left_behind() -> bytes:
         return Path(file.name).read_bytes()
 
 
-def _neutralise(simple: Any) -> None:  # noqa: ANN401
-    """Replace the functions that would render, write or wait by such as do nothing."""
-    for name in LEFT_OUT:
+def _replace_calls(simple: PVObject) -> None:
+    """Replace the functions that would render, write or wait by functions that do nothing."""
+    for name in SKIPPED:
         if hasattr(simple, name):
             setattr(simple, name, lambda *arguments, **options: True)
-    setattr(simple, ONCE, _once(getattr(simple, ONCE)))
+    setattr(simple, RENDER, _render_once(getattr(simple, RENDER)))
 
 
-def _once(render: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that renders at its first call alone."""
-    shown: list[Any] = []
+def _render_once(render: Callable[..., PVObject]) -> Callable[..., PVObject]:
+    """Return a function that renders only at its first call."""
+    shown: list[PVObject] = []
 
-    def stand_in(view: Any = None) -> Any:  # noqa: ANN401
+    def replacement(view: PVObject = None) -> PVObject:
         from paraview import simple
 
         if not shown:
             shown.append(render(view))
         return view or simple.GetActiveView()
 
-    return stand_in
+    return replacement
 
 
 def _line(trace: TracebackType | None, path: Path) -> int:
-    """Return the last line of the script that an exception came through, 0 if it came through none."""
+    """Return the last line of the script in a traceback; 0 if the script is not in it."""
     lines = [frame.lineno or 0 for frame in traceback.extract_tb(trace) if frame.filename == str(path)]
     return lines[-1] if lines else 0

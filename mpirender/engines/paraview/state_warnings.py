@@ -19,7 +19,7 @@ KEYED = ("CameraAnimationCue", "KeyFrameAnimationCue")  # tracks that move by ke
 STILL_DATA = ("CameraAnimationCue", "TimeAnimationCue")  # tracks that leave the data as it is
 FOLLOW_DATA = 2  # vtkPVCameraCueManipulator's mode
 # Filters whose output is made of what they computed for the frames before: particles, and the trails of frames.
-REMEMBER = ("ParticleTracer", "ParticlePath", "StreakLine", "LegacyParticlePath", "LegacyStreakLine",
+ACCUMULATING = ("ParticleTracer", "ParticlePath", "StreakLine", "LegacyParticlePath", "LegacyStreakLine",
             "LegacyParticleTracer", "InSituParticlePath", "ParticlePathLines")  # fmt: skip
 # Sources without time. One that is not listed may have it, from a plugin perhaps.
 TIMELESS = ("ArrowSource", "AxesSource", "BoundedPlaneSource", "BoundedVolumeSource", "ConeSource", "CubeSource",
@@ -147,7 +147,7 @@ def shared_colours(state: State, job: RenderJob) -> Iterator[str]:
     """
     if job.ranks_per_frame == 1:
         return
-    of_all, of_arrays = color_range.wishes(job.color_range)
+    of_all, of_arrays = color_range.requested(job.color_range)
     names = updated_colours(state, job, (GROW_EVERY_TIMESTEP, RESET_EVERY_TIMESTEP))
     asked = color_range.CLAMP in (of_all, *of_arrays.values())
     if names or asked:
@@ -165,7 +165,7 @@ def growing_colours(state: State, job: RenderJob) -> list[str]:
 
 def updated_colours(state: State, job: RenderJob, modes: Sequence[int]) -> list[str]:
     """Return the arrays whose colour map is in one of these modes, unless another range is asked for."""
-    of_all, of_arrays = color_range.wishes(job.color_range)
+    of_all, of_arrays = color_range.requested(job.color_range)
     usual = next((proxy.number("TransferFunctionResetMode", 0) for proxy in state.proxies
                   if proxy.type == "GeneralSettings"), 0.0)  # fmt: skip
     used = {key for proxy in state.proxies if proxy.group == "representations" and proxy.number("Visibility", 1)
@@ -206,7 +206,7 @@ def order_dependent(state: State, job: RenderJob) -> list[str]:
 
 def filters_with_memory(state: State) -> list[str]:
     """Return the filters whose output depends on the frames that they computed before."""
-    return [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in REMEMBER]
+    return [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in ACCUMULATING]
 
 
 def _filters_with_memory(state: State, job: RenderJob) -> Iterator[str]:

@@ -92,7 +92,7 @@ def test_without_blender_it_is_told_how_to_get_it(run: Run, blends: SimpleNamesp
             ("--blender", "/usr/bin/python3"),
             "/usr/bin/python3 has no bpy that loads (No module named 'bpy'); pip install",
         ),
-        (("--blender", "/bin/true"), "/bin/true does not say that it is Blender"),
+        (("--blender", "/bin/true"), "/bin/true did not report a Blender version"),
     ):
         done = run("render", blends.file("quick"), *words)
         assert (done.returncode, told in done.stderr) == (3, True), done.stderr

@@ -62,6 +62,6 @@ def test_an_array_that_colours_nothing_is_told_before_any_rank_starts(
 ) -> None:
     done = run("render", scenes.state("annotated"), "--color-range", "RTDate=0,1", "--output", tmp_path / "out")
     assert done.returncode == 2
-    assert "nothing is coloured by 'RTDate', did you mean 'RTData'?; coloured by: RTData" in done.stderr
+    assert "nothing is colored by 'RTDate', did you mean 'RTData'?; arrays used for coloring: RTData" in done.stderr
     done = run("render", scenes.state("orbit"), "--color-range", "global", "--output", tmp_path / "out")
-    assert (done.returncode, "nothing in the scene is coloured by an array" in done.stderr) == (2, True)
+    assert (done.returncode, "nothing in the scene is colored by an array" in done.stderr) == (2, True)

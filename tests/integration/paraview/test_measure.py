@@ -205,9 +205,9 @@ def test_sources_that_are_not_there_are_told_before_a_rank_starts_and_arrays_bef
     done = run(*command, *measuring("Contuor1.RTData", "integral(Slice2).Area"), "--size", "huge")
     assert done.returncode == 2
     assert (
-        "--measure Contuor1.RTData: the scene has no source called 'Contuor1', did you mean 'Contour1'?" in done.stderr
+        "--measure Contuor1.RTData: the scene has no source named 'Contuor1', did you mean 'Contour1'?" in done.stderr
     )
-    assert "no source called 'Slice2', did you mean 'Slice1'?; it has: " in done.stderr
+    assert "no source named 'Slice2', did you mean 'Slice1'?; it has: " in done.stderr
     assert not output.exists()
     done = run(*command, *measuring("Contour1.RTDate", "integral(can.ex2).Area", "Slice1.RTData"))
     assert done.returncode == 2, done.stderr
@@ -223,5 +223,5 @@ def test_sources_of_a_script_are_known_when_it_has_run(run: Run, tmp_path: Path)
     (tmp_path / "surface.py").write_text(SCRIPT)
     done = run("render", "surface.py", *SMALL, "--output", tmp_path / "out", *measuring("Surfaces.Elevation"))
     assert done.returncode == 2, done.stderr
-    assert "--measure Surfaces.Elevation: the scene has no source called 'Surfaces', did you mean" in done.stderr
+    assert "--measure Surfaces.Elevation: the scene has no source named 'Surfaces', did you mean" in done.stderr
     assert not list((tmp_path / "out").rglob("*.png"))

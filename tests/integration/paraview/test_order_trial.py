@@ -63,7 +63,7 @@ def test_frames_are_those_of_the_animation_whatever_a_script_keeps_in_its_filter
     words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
     done = run("render", state, *words)
     assert done.returncode == 0, done.stderr
-    assert ("Shape carries something on from frame to frame (found by trying)" in done.stdout) == (how == "in self")
+    assert ("Shape depends on earlier frames (found by a test)" in done.stdout) == (how == "in self")
     assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
 
 
@@ -74,7 +74,7 @@ def test_a_script_that_no_order_makes_right_is_refused_unless_allowed(
     words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
     done = run("render", scripted(how), *words)
     assert done.returncode == 2
-    assert "what Shape makes of frame 2 differs from one time to the next" in done.stderr
+    assert "Shape is not reproducible: it gave different results for frame 2" in done.stderr
     assert not list((tmp_path / "out").rglob("*.png"))
     allowed = run("render", tmp_path / "shape.pvsm", *words, "--allow-order-dependence")
     assert allowed.returncode == 0, allowed.stderr

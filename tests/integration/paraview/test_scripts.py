@@ -35,7 +35,7 @@ def test_a_state_that_paraview_saved_as_python_is_the_same_as_its_pvsm(
     ("more", "line"),
     [
         ("1 / 0", "cone.py: line 15: ZeroDivisionError: division by zero"),
-        ("import sys; sys.exit('no data today')", "cone.py: the script ends with 'no data today'"),
+        ("import sys; sys.exit('no data today')", "cone.py: the script exited with 'no data today'"),
         ("Delete(cone); Delete(view); import sys; sys.exit()", "the state holds no view"),
         ("Show(XMLPolyDataReader(registrationName='gone', FileName='/no/where.vtp'), view)",
          "reader 'gone' reads /no/where.vtp, which is not here; mend the script, or --set gone.FileName=PATH"),

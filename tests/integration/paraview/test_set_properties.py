@@ -13,15 +13,19 @@ from processes import Run
 
 WRONG = {
     "Contour1.Isosurface=[3]": "there is no property 'Isosurface', did you mean 'Isosurfaces'?; it has: ",
-    "RenderView1.Backgruond=1": "there is no property 'Backgruond', did you mean 'Background'?; those of Render View ",
+    "RenderView1.Backgruond=1": "there is no property 'Backgruond', did you mean 'Background'?; "
+    "similar properties of Render View: ",
     "Slice1.SliceKind.Origin=[0,0,0]": "there is no property 'SliceKind'; it has: SliceOffsetValues, SliceType, ",
-    "Slice1.SliceType.Origin=[0,0]": "it does not take '[0,0]'; it takes 3 values, [A, B, …]; in the state it is [0.0",
-    "Slice1.SliceType.Origin=up": "it does not take 'up'; it takes 3 values",
-    "Slice1.SliceType=Ball": "it does not take 'Ball'; it takes Box, Cylinder, Plane, Sphere; in the state it is Plane",
-    "can.ex2.SubsampleRate=fast": "it does not take 'fast'; it takes whole numbers from 1; in the state it is 1",
-    "can.ex2.SubsampleRate=-4": "it does not take '-4'; it takes whole numbers from 1; in the state it is 1",
-    "GeometryRepresentation1.Representation=Solid": "it does not take 'Solid'; it takes 3D Glyphs, ",
-    "GeometryRepresentation1.Opacity=2": "it does not take '2'; it takes numbers from 0 to 1; in the state it is 1.0",
+    "Slice1.SliceType.Origin=[0,0]": "'[0,0]' is not a valid value; it accepts 3 values, [A, B, …]; "
+    "in the state it is [0.0",
+    "Slice1.SliceType.Origin=up": "'up' is not a valid value; it accepts 3 values",
+    "Slice1.SliceType=Ball": "'Ball' is not a valid value; it accepts Box, Cylinder, Plane, Sphere; "
+    "in the state it is Plane",
+    "can.ex2.SubsampleRate=fast": "'fast' is not a valid value; it accepts whole numbers from 1; in the state it is 1",
+    "can.ex2.SubsampleRate=-4": "'-4' is not a valid value; it accepts whole numbers from 1; in the state it is 1",
+    "GeometryRepresentation1.Representation=Solid": "'Solid' is not a valid value; it accepts 3D Glyphs, ",
+    "GeometryRepresentation1.Opacity=2": "'2' is not a valid value; it accepts numbers from 0 to 1; "
+    "in the state it is 1.0",
 }
 
 
@@ -45,7 +49,7 @@ def test_a_name_is_told_before_any_rank_starts_and_inspect_lists_them(
     state = scenes.state("cut")
     done = run("render", state, "--set", "Contuor1.Isosurfaces=[3]", "--output", tmp_path / "out")
     assert done.returncode == 2
-    assert "the scene has no object called 'Contuor1', did you mean 'Contour1'?" in done.stderr
+    assert "the scene has no object named 'Contuor1', did you mean 'Contour1'?" in done.stderr
     assert not (tmp_path / "out").exists()
     seen = json.loads(run("inspect", state, "--json").stdout)
     assert ["Contour1", "Contour"] in seen["objects"]
@@ -64,9 +68,9 @@ def test_an_array_that_is_not_in_the_data_is_told(run: Run, scenes: SimpleNamesp
 def test_what_a_track_changes_is_not_set(run: Run, scenes: SimpleNamespace) -> None:
     done = run("render", scenes.state("annotated"), "--set", "Contour1.Isosurfaces=[100]", "--size", SIZE)
     assert done.returncode == 2
-    assert "--set Contour1.Isosurfaces=[100]: a track of the animation changes it at every frame" in done.stderr
+    assert "--set Contour1.Isosurfaces=[100]: an animation track sets it at every frame" in done.stderr
     done = run("render", scenes.state("orbit"), "--set", "RenderView1.CameraPosition=[1,2,3]", "--size", SIZE)
-    assert (done.returncode, "a track of the animation changes it" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "an animation track sets it" in done.stderr) == (2, True), done.stderr
 
 
 @pytest.mark.slow

@@ -30,6 +30,6 @@ def test_every_value_is_tried_before_anything_is_rendered(run: Run, scenes: Simp
     words = ("--vary", "GeometryRepresentation1.Opacity=0.5,2", "--vary", "Slice1.SliceType=Plane,Ball")
     done = run("study", scenes.state("cut"), *words, "--size", SIZE, "--output", tmp_path / "out")
     assert done.returncode == 2
-    assert "--vary GeometryRepresentation1.Opacity=2: it does not take '2'" in done.stderr
-    assert "--vary Slice1.SliceType=Ball: it does not take 'Ball'" in done.stderr
+    assert "--vary GeometryRepresentation1.Opacity=2: '2' is not a valid value" in done.stderr
+    assert "--vary Slice1.SliceType=Ball: 'Ball' is not a valid value" in done.stderr
     assert not list((tmp_path / "out").rglob("*.png"))

@@ -1,0 +1,94 @@
+"""The time, the camera and the data of an open scene: what SaveAnimation changes from frame to frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mpirender.engines.paraview import color_maps, scene_facts
+from mpirender.engines.paraview import save_animation_order as order
+from mpirender.engines.paraview.orbit_camera import Orbit
+from mpirender.engines.paraview.proxies import PVObject
+from mpirender.job.render_job import RenderJob
+
+
+class Playback:
+    """Sets the time of a scene, and computes and renders its views."""
+
+    def __init__(
+        self,
+        views: Sequence[PVObject],
+        animation: PVObject,
+        job: RenderJob,
+        *,
+        growing: Sequence[color_maps.Setting],
+        static_frames: int | None,
+    ) -> None:
+        """Take control of the animation. The views must have been rendered once: readers know their timesteps then.
+
+        Args:
+            growing: color maps that grow with every timestep, as they were before the first render.
+            static_frames: number of frames of a static scene around which the camera turns; None for other scenes.
+        """
+        self.views, self.growing = views, growing
+        self.overrides = job.variants[0].overrides  # of the variant that is open
+        self.loaded_time: float = animation.AnimationTime
+        self.times = (self.loaded_time,) * static_frames if static_frames else scene_facts.frame_times(animation)
+        self._static = static_frames is not None
+        self._orbit = Orbit(views, animation, len(self.times)) if job.camera and self.times else None
+        self._animation = animation.GetClientSideObject()
+        # Setting the time renders every view, and WriteImage renders what it writes. Once is enough.
+        self._animation.SetOverrideStillRender(True)
+
+    def carry_out(self, step: order.Step) -> None:
+        """Carry out a step before a frame."""
+        if isinstance(step, order.Restart):
+            restart()
+        elif isinstance(step, order.ResetColorMaps):
+            color_maps.restore(self.growing)
+        elif isinstance(step, order.SetTime):
+            self._set_time(step.time)
+        elif isinstance(step, order.Render):
+            for view in self.views:
+                view.SMProxy.StillRender()
+        elif isinstance(step, order.Compute):
+            self._set_time(self.times[step.frame])
+            for view in self.views:
+                view.SMProxy.Update()
+        elif isinstance(step, order.ShowFrame):
+            self._set_time(self.times[step.frame])
+            if self._orbit:
+                self._orbit.move_to(step.frame)
+
+    def _set_time(self, time: float) -> None:
+        """Set the scene time, except in a static scene: it would move the tracks of the animation."""
+        if not self._static:
+            self._animation.SetSceneTime(time)
+
+
+def mark_outdated(views: Iterable[PVObject]) -> None:
+    """Have views update their data with the next render, even if the time stays the same."""
+    for view in views:
+        view.SMProxy.MarkDirty(None)
+
+
+def restart() -> None:
+    """Have all data read and computed anew by the next render.
+
+    VTK reports an error once, when a pipeline runs, and goes on with the data it has. As long as nothing changes, the
+    pipeline does not run again: the next frame of the same timestep would get the same wrong data without an error.
+    Touching the readers (Modified) is not enough, since some (PVD, for one) keep inner readers that remember that a
+    file is bad. Touching the proxies is not enough either: a representation whose pipeline has failed stays marked as
+    out of date, so neither it nor its view hears of later changes of its sources. Hence this does what ParaView's
+    Reload Files does, for filters as well, and notifies representations and views. (A reader first opens the first file
+    of a series. If that file is bad, this process can render none of the series from now on.)
+    """
+    from paraview import servermanager
+
+    manager = servermanager.ProxyManager()
+    for source in manager.GetProxiesInGroup("sources").values():
+        source.SMProxy.RecreateVTKObjects()
+    for shown in manager.GetProxiesInGroup("representations").values():
+        representation = shown.SMProxy.GetClientSideObject()
+        if hasattr(representation, "MarkModified"):  # not the widgets
+            representation.MarkModified()
+    mark_outdated(manager.GetProxiesInGroup("views").values())

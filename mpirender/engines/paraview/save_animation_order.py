@@ -1,0 +1,276 @@
+"""The renders that must precede a frame so that its pixels are those of ParaView's SaveAnimation.
+
+SaveAnimation renders the frames one after the other, and some pixels depend on what came before:
+
+- Axes grids are drawn around the new data and the data still on display (``vtkPVRenderView::Update``), so they lag
+  behind by a frame. The same holds for ambient occlusion.
+- In stereo, as long as only the eye changes, VTK keeps the camera matrices (``vtkOpenGLCamera::GetKeyMatrices``), so
+  the first stereo image after a mono image belongs to neither eye; and axis labels keep the places in which the
+  previous eye saw them. SaveAnimation renders frame 0 once before it begins, then the eyes of each frame in turn, and
+  updates the views only between frames.
+- Some filters (particle tracers) and color maps accumulate results over all earlier frames.
+
+This module knows nothing of ParaView: :class:`SaveAnimationOrder` returns steps, and the scene carries them out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Optional, Union
+
+from mpirender.job.options import BOTH_EYES
+from mpirender.job.outputs import EYES, Output
+from mpirender.job.render_job import RenderJob
+
+Target = tuple[Optional[str], Optional[str]]  # names of a view and of a layout; at most one is given
+
+MONO = ("No change", "No stereo")  # stereo modes in which an image does not depend on the eye rendered last
+SINGLE_EYE = (BOTH_EYES, "Left Eye Only", "Right Eye Only")  # stereo modes whose images show a single eye
+
+
+class Restart(NamedTuple):
+    """Read and compute all data anew with the next render."""
+
+
+class ResetColorMaps(NamedTuple):
+    """Set growing color maps to their state before the first frame."""
+
+
+class SetTime(NamedTuple):
+    """Set the scene time."""
+
+    time: float
+
+
+class Render(NamedTuple):
+    """Render all views without capturing an image.
+
+    Args:
+        time: the scene time if the data of this time are on display afterwards for sure; None to assume nothing.
+    """
+
+    time: float | None = None
+
+
+class Compute(NamedTuple):
+    """Compute the data of a frame without rendering it."""
+
+    frame: int
+
+
+class ShowFrame(NamedTuple):
+    """Set the time and the camera of a frame."""
+
+    frame: int
+
+
+class Capture(NamedTuple):
+    """Capture the image of the current frame; it is discarded."""
+
+    frame: int
+    output: Output
+
+
+class MarkOutdated(NamedTuple):
+    """Have the views of an output update their data even if the time stays the same, as SaveAnimation does."""
+
+    output: Output
+
+
+class TakeErrors(NamedTuple):
+    """Collect the errors of the preceding steps.
+
+    Args:
+        where: text appended to each of them.
+    """
+
+    where: str = ""
+
+
+Step = Union[Restart, ResetColorMaps, SetTime, Render, Compute, ShowFrame, Capture, MarkOutdated, TakeErrors]
+
+
+class LastImage(NamedTuple):
+    """The last image that a view captured."""
+
+    frame: int
+    eye: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class SceneTraits:
+    """The properties of a scene on which the order depends.
+
+    Args:
+        times: scene time of every frame.
+        loaded_time: scene time of the scene as loaded, from which SaveAnimation starts.
+        views: views of each target, as any hashable objects.
+        lags: whether something is drawn around the data of the previous frame.
+        stereo: whether images depend on the eye rendered last.
+        begins_twice: whether the render of SaveAnimation before frame 0 changes frame 0.
+        accumulates: whether a filter or color map depends on all earlier frames.
+    """
+
+    times: Sequence[float]
+    loaded_time: float
+    views: Mapping[Target, Sequence[Hashable]]
+    lags: bool = False
+    stereo: bool = False
+    begins_twice: bool = False
+    accumulates: bool = False
+
+    def time_before(self, frame: int) -> float:
+        """Return the scene time that precedes a frame in SaveAnimation."""
+        return self.times[frame - 1] if frame else self.loaded_time
+
+    def views_of(self, output: Output) -> Sequence[Hashable]:
+        """Return the views in an output's image."""
+        return self.views[output.view, output.layout]
+
+
+@dataclass(frozen=True)
+class History:
+    """What a rank has rendered and computed so far.
+
+    Args:
+        computed: number of frames computed in their order since the scene was loaded; None if the data were restarted.
+        shown: scene time of the data on display, by view.
+        captured: last image of each view, if the view has not rendered since.
+    """
+
+    computed: int | None = 0
+    shown: Mapping[Hashable, float] = field(default_factory=dict)
+    captured: Mapping[Hashable, LastImage] = field(default_factory=dict)
+
+    def after(self, steps: Iterable[Step], scene: SceneTraits) -> History:
+        """Return the history after some more steps."""
+        history = self
+        for step in steps:
+            history = history._after(step, scene)
+        return history
+
+    def _after(self, step: Step, scene: SceneTraits) -> History:
+        if isinstance(step, Restart):
+            return History(computed=None)
+        if isinstance(step, ResetColorMaps):
+            return dataclasses.replace(self, computed=0)
+        if isinstance(step, Compute):
+            return dataclasses.replace(self, computed=step.frame + 1)
+        if isinstance(step, Render):
+            views = {view for views in scene.views.values() for view in views}
+            shown = {} if step.time is None else dict.fromkeys(views, step.time)
+            return dataclasses.replace(self, shown=shown, captured={})
+        if isinstance(step, Capture):
+            views_now, output = scene.views_of(step.output), step.output
+            image = LastImage(step.frame, output.eye, output.width, output.height)
+            return dataclasses.replace(
+                self,
+                shown={**self.shown, **dict.fromkeys(views_now, scene.times[step.frame])},
+                captured={**self.captured, **dict.fromkeys(views_now, image)},
+            )
+        return self
+
+    def is_latest(self, views: Iterable[Hashable], frame: int, output: Output) -> bool:
+        """Return whether this is the last image that all these views rendered."""
+        image = LastImage(frame, output.eye, output.width, output.height)
+        return all(self.captured.get(view) == image for view in views)
+
+
+class SaveAnimationOrder:
+    """Returns the steps before each frame, and keeps the history of the steps that were carried out."""
+
+    def __init__(self, scene: SceneTraits) -> None:
+        self.scene = scene
+        self.history = History()
+
+    def record(self, step: Step) -> None:
+        """Record a step that was carried out."""
+        self.history = self.history.after([step], self.scene)
+
+    def before(self, frame: int, output: Output) -> list[Step]:
+        """Return the steps that bring the scene to a frame of an output, ready to be captured."""
+        steps = self.replay(frame)
+        history = self.history.after(steps, self.scene)
+        if self.scene.stereo:
+            return steps + _before_in_stereo(self.scene, history, frame, output)
+        if self.scene.lags:
+            steps += _show_previous(self.scene, history, frame, output)
+        return [*steps, ShowFrame(frame)]
+
+    def replay(self, frame: int) -> list[Step]:
+        """Return the steps that compute all frames before one in their order; none if nothing accumulates.
+
+        A rank computes each frame only once as long as its frames come in their order.
+        """
+        if not self.scene.accumulates:
+            return []
+        computed = self.history.computed
+        steps: list[Step] = []
+        if computed is None or frame < computed:
+            again: list[Step] = [] if computed is None else [Restart()]
+            steps = [*again, ResetColorMaps(), *self.as_loaded()]
+            computed = 0
+        return [*steps, *map(Compute, range(computed, frame)), TakeErrors()]
+
+    def as_loaded(self, *, restart: bool = False) -> list[Step]:
+        """Return the steps that render the scene at the time at which it was loaded.
+
+        Args:
+            restart: whether to compute all data anew.
+        """
+        return [*([Restart()] if restart else []), SetTime(self.scene.loaded_time), Render()]
+
+
+def _show_previous(scene: SceneTraits, history: History, frame: int, output: Output) -> list[Step]:
+    """Return the steps that put on display what precedes a frame in SaveAnimation."""
+    time = scene.time_before(frame)
+    steps: list[Step] = []
+    if any(history.shown.get(view) != time for view in scene.views_of(output)):
+        steps = [SetTime(time), Render(time), _take_errors(scene, frame)]
+    return [*steps, MarkOutdated(output)]
+
+
+def _before_in_stereo(scene: SceneTraits, history: History, frame: int, output: Output) -> list[Step]:
+    """Return the steps before a stereo image: the same, and the image of the eye that SaveAnimation renders before."""
+    views = scene.views_of(output)
+    if output.eye == EYES[1]:
+        left = dataclasses.replace(output, eye=EYES[0])
+        if history.is_latest(views, frame, left):
+            return []
+        return [*_before_in_stereo(scene, history, frame, left), Capture(frame, left)]
+    steps: list[Step] = []
+    last = dataclasses.replace(output, eye=EYES[-1]) if output.eye else output  # SaveAnimation's last image of a frame
+    if not frame:
+        if history.captured:
+            steps += [SetTime(scene.loaded_time), Render(), Render(), _take_errors(scene, 0)]
+        if scene.begins_twice:
+            steps += [ShowFrame(0), Capture(0, output)]
+    elif scene.lags and not history.is_latest(views, frame - 1, last):
+        steps += [ShowFrame(frame - 1), Capture(frame - 1, last), _take_errors(scene, frame)]
+    elif not all(view in history.captured for view in views):
+        steps += [ShowFrame(frame), Capture(frame, last)]
+    if scene.lags:
+        steps.append(MarkOutdated(output))
+    return [*steps, ShowFrame(frame)]
+
+
+def _take_errors(scene: SceneTraits, frame: int) -> TakeErrors:
+    time = scene.time_before(frame)
+    where = "" if time == scene.times[frame] else f" (at time {time:g}, around whose data axes are drawn)"
+    return TakeErrors(where)
+
+
+def begins_twice(job: RenderJob, times: Sequence[float]) -> bool:
+    """Return whether the render of SaveAnimation before frame 0 changes frame 0.
+
+    It does if it renders the right eye, too, or updates the view once more with the data of another time.
+
+    Args:
+        times: scene times as loaded and of frame 0, if there is one.
+    """
+    moves = job.stereo_mode == BOTH_EYES and len(set(times)) > 1
+    return moves or job.stereo_mode not in SINGLE_EYE

@@ -1,0 +1,171 @@
+"""The renders that precede a frame, as pure functions: no ParaView is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mpirender.engines.paraview.save_animation_order import (
+    Capture,
+    Compute,
+    History,
+    MarkOutdated,
+    Render,
+    ResetColorMaps,
+    Restart,
+    SaveAnimationOrder,
+    SceneTraits,
+    SetTime,
+    ShowFrame,
+    Step,
+    TakeErrors,
+    begins_twice,
+)
+from mpirender.job.outputs import Output
+from mpirender.job.render_job import RenderJob
+
+HD = Output("HD", 1920, 1080)
+LEFT, RIGHT = dataclasses.replace(HD, eye="left"), dataclasses.replace(HD, eye="right")
+SCENE = SceneTraits(times=(0.0, 1.0, 2.0, 3.0), loaded_time=0.5, views={(None, None): ("view",)})
+LAGS = dataclasses.replace(SCENE, lags=True)
+STEREO = dataclasses.replace(SCENE, stereo=True)
+GRID_IN_STEREO = dataclasses.replace(LAGS, stereo=True)
+ACCUMULATES = dataclasses.replace(SCENE, accumulates=True)
+
+
+def render(order: SaveAnimationOrder, frame: int, output: Output = HD) -> list[Step]:
+    """Carry out the steps before a frame, then capture it; return these steps."""
+    steps = order.before(frame, output)
+    for step in (*steps, Capture(frame, output)):
+        order.record(step)
+    return steps
+
+
+@pytest.mark.parametrize("frames", [(0, 1, 2), (2, 0, 3)])
+def test_frames_that_depend_on_nothing_are_shown_at_once(frames: tuple[int, ...]) -> None:
+    order = SaveAnimationOrder(SCENE)
+    assert [render(order, frame) for frame in frames] == [[ShowFrame(frame)] for frame in frames]
+
+
+def test_a_lagging_scene_in_order_renders_only_its_frames() -> None:
+    order = SaveAnimationOrder(LAGS)
+    render(order, 0)
+    assert [render(order, frame) for frame in (1, 2)] == [[MarkOutdated(HD), ShowFrame(frame)] for frame in (1, 2)]
+
+
+@pytest.mark.parametrize(("frame", "time"), [(0, 0.5), (3, 2.0)])
+def test_a_lagging_scene_renders_first_what_comes_before_the_frame(frame: int, time: float) -> None:
+    steps = render(SaveAnimationOrder(LAGS), frame)
+    where = f" (at time {time:g}, around whose data axes are drawn)"
+    assert steps == [SetTime(time), Render(time), TakeErrors(where), MarkOutdated(HD), ShowFrame(frame)]
+
+
+def test_an_error_before_a_frame_of_the_same_time_needs_no_explanation() -> None:
+    still = dataclasses.replace(LAGS, times=(0.5,))
+    assert TakeErrors("") in render(SaveAnimationOrder(still), 0)
+
+
+def test_the_same_frame_in_another_size_needs_the_previous_frame_again() -> None:
+    order = SaveAnimationOrder(LAGS)
+    large = dataclasses.replace(HD, name="4K", width=3840, height=2160)
+    render(order, 0)
+    assert render(order, 1) == [MarkOutdated(HD), ShowFrame(1)]
+    assert render(order, 1, large)[:2] == [SetTime(0.0), Render(0.0)]
+
+
+def test_a_view_that_has_shown_the_previous_frame_does_not_help_another_view() -> None:
+    views = {("a", None): ("a",), ("b", None): ("b",)}
+    first, second = (dataclasses.replace(HD, view=name) for name in "ab")
+    order = SaveAnimationOrder(dataclasses.replace(LAGS, views=views))
+    render(order, 1, first)
+    assert render(order, 2, first) == [MarkOutdated(first), ShowFrame(2)]
+    assert render(order, 2, second)[:2] == [SetTime(1.0), Render(1.0)]
+    assert render(order, 2, first) == [MarkOutdated(first), ShowFrame(2)], "both views show frame 1 after that render"
+
+
+def test_earlier_frames_are_computed_once_as_long_as_frames_come_in_order() -> None:
+    order = SaveAnimationOrder(ACCUMULATES)
+    assert render(order, 2) == [Compute(0), Compute(1), TakeErrors(), ShowFrame(2)]
+    assert render(order, 2) == [TakeErrors(), ShowFrame(2)]
+    assert render(order, 3) == [Compute(2), TakeErrors(), ShowFrame(3)]
+
+
+def test_going_back_begins_anew() -> None:
+    order = SaveAnimationOrder(ACCUMULATES)
+    render(order, 2)
+    as_loaded = [SetTime(0.5), Render()]
+    assert render(order, 1) == [Restart(), ResetColorMaps(), *as_loaded, Compute(0), TakeErrors(), ShowFrame(1)]
+
+
+def test_after_a_restart_earlier_frames_are_computed_again_without_another_restart() -> None:
+    order = SaveAnimationOrder(ACCUMULATES)
+    render(order, 1)
+    order.record(Restart())
+    as_loaded = [SetTime(0.5), Render()]
+    assert render(order, 1) == [ResetColorMaps(), *as_loaded, Compute(0), TakeErrors(), ShowFrame(1)]
+
+
+def test_a_restart_forgets_what_is_on_display() -> None:
+    history = History().after([Capture(1, HD)], SCENE)
+    assert (history.shown, history.is_latest(["view"], 1, HD)) == ({"view": 1.0}, True)
+    assert history.after([Restart()], SCENE) == History(computed=None)
+
+
+def test_in_a_lagging_scene_that_accumulates_the_previous_frame_is_rendered_after_the_replay() -> None:
+    order = SaveAnimationOrder(dataclasses.replace(LAGS, accumulates=True))
+    steps = render(order, 2)
+    assert steps[:4] == [Compute(0), Compute(1), TakeErrors(), SetTime(1.0)]
+    steps = render(order, 1)
+    assert Render(0.0) in steps[steps.index(Compute(0)) :], "the replay has rendered another time"
+
+
+def test_in_stereo_the_first_image_is_captured_twice() -> None:
+    order = SaveAnimationOrder(STEREO)
+    assert render(order, 1) == [ShowFrame(1), Capture(1, HD), ShowFrame(1)]
+    assert render(order, 3) == [ShowFrame(3)]
+
+
+def test_each_eye_follows_the_other() -> None:
+    order = SaveAnimationOrder(STEREO)
+    assert render(order, 0, LEFT) == [ShowFrame(0)]
+    assert render(order, 0, RIGHT) == []
+    assert render(order, 2, RIGHT) == [ShowFrame(2), Capture(2, LEFT)]
+
+
+def test_a_right_eye_alone_gets_both_eyes_before() -> None:
+    steps = render(SaveAnimationOrder(STEREO), 2, RIGHT)
+    assert steps == [ShowFrame(2), Capture(2, RIGHT), ShowFrame(2), Capture(2, LEFT)]
+
+
+def test_frame_0_in_stereo_begins_as_save_animation_does() -> None:
+    order = SaveAnimationOrder(dataclasses.replace(STEREO, begins_twice=True))
+    first = [ShowFrame(0), Capture(0, LEFT), ShowFrame(0)]
+    assert render(order, 0, LEFT) == first
+    again = render(order, 0, LEFT)
+    assert again[:3] == [SetTime(0.5), Render(), Render()]
+    assert again[-3:] == first
+
+
+def test_in_stereo_a_lagging_scene_needs_the_last_image_of_the_previous_frame() -> None:
+    order = SaveAnimationOrder(GRID_IN_STEREO)
+    where = " (at time 1, around whose data axes are drawn)"
+    before = [ShowFrame(1), Capture(1, RIGHT), TakeErrors(where)]
+    assert render(order, 2, LEFT) == [*before, MarkOutdated(LEFT), ShowFrame(2)]
+    assert render(order, 2, RIGHT) == []
+    assert render(order, 3, LEFT) == [MarkOutdated(LEFT), ShowFrame(3)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "times", "twice"),
+    [
+        ("Both Eyes", (0.0, 0.0), False),
+        ("Both Eyes", (0.5, 0.0), True),
+        ("Left Eye Only", (0.5, 0.0), False),
+        ("Red-Blue", (0.0, 0.0), True),
+    ],
+)
+def test_what_save_animation_renders_before_frame_0_may_change_it(
+    mode: str, times: tuple[float, float], *, twice: bool
+) -> None:
+    assert begins_twice(RenderJob("x.pvsm", stereo_mode=mode), times) == twice
