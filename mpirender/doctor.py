@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and the line that installs it."""
+"""What is installed, what is missing, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -15,40 +15,41 @@ from mpirender import engines
 from mpirender.engines import Check
 from mpirender.errors import LaunchFailed, MpirenderError
 from mpirender.job.outputs import Size
+from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
 from mpirender.movie import ffmpeg
 from mpirender.supervisor import run
 from mpirender.system import child_process, slurm
 
-TRIAL_RANKS = 2
+RANKS = 2
 
 
-def checks(job: RenderJob) -> Iterator[Check]:
-    """Look at everything a run needs, one thing after the other, and launch two ranks for real at the end.
+def checks(programs: Programs) -> Iterator[Check]:
+    """Check everything a run needs, one thing after the other, and finally run two ranks.
 
     Args:
-        job: its ``pvbatch`` and ``mpiexec`` are the programs looked at.
+        programs: the programs to check.
     """
     yield Check("mpirender", True, f"{mpirender.__version__}, Python {platform.python_version()}")
     yield mpi4py_check()
-    yield mpiexec_check(job)
-    yield from engine_checks(job)
+    yield mpiexec_check(programs)
+    yield from engine_checks(programs)
     yield ffmpeg_check()
     yield slurm_check()
-    yield trial(job)
+    yield run_check(programs)
 
 
-def engine_checks(job: RenderJob) -> Iterator[Check]:
-    """Look at every engine; where one is whole the others may be missing."""
-    found = [engines.get(name).checks(job.programs) for name in dict.fromkeys(engines.SUFFIXES.values())]
-    whole = any(checks and all(check.ok or not check.required for check in checks) for checks in found)
+def engine_checks(programs: Programs) -> Iterator[Check]:
+    """Check every engine; if one works, the others are not required."""
+    found = [engines.get(name).checks(programs) for name in dict.fromkeys(engines.SUFFIXES.values())]
+    one_works = any(checks and all(check.ok or not check.required for check in checks) for checks in found)
     for check in (check for checks in found for check in checks):
-        yield replace(check, required=check.required and not whole)
+        yield replace(check, required=check.required and not one_works)
 
 
 def mpi4py_check() -> Check:
-    """Look for mpi4py without importing it: that would start MPI, which a login node may not have."""
+    """Check for mpi4py without importing it, which would start MPI; a login node may lack MPI."""
     try:
         version = importlib.metadata.version("mpi4py")
     except importlib.metadata.PackageNotFoundError:
@@ -56,19 +57,19 @@ def mpi4py_check() -> Check:
     return Check("mpi4py", True, version)
 
 
-def mpiexec_check(job: RenderJob) -> Check:
-    """Look for mpiexec and ask it whose it is."""
+def mpiexec_check(programs: Programs) -> Check:
+    """Check for mpiexec, and find out which MPI it belongs to."""
     try:
-        program = command_line.mpiexec(job)
-        answer = child_process.run([program, "--version"], timeout=60)
+        path = command_line.mpiexec(engines.get("pattern"), programs)
+        answer = child_process.run([path, "--version"], timeout=60)
     except (MpirenderError, OSError) as error:
-        return Check("mpiexec", False, str(error).split(";", maxsplit=1)[0], command_line.MPIEXEC_CURE)
-    first = next((line.strip() for line in answer.output.splitlines() if line.strip()), "says nothing of itself")
-    return Check("mpiexec", True, f"{program}, {first}")
+        return Check("mpiexec", False, str(error).split(";", maxsplit=1)[0], command_line.MPIEXEC_FIX)
+    first = next((line.strip() for line in answer.output.splitlines() if line.strip()), "version unknown")
+    return Check("mpiexec", True, f"{path}, {first}")
 
 
 def ffmpeg_check() -> Check:
-    """Look for the ffmpeg that makes the movies."""
+    """Check for the ffmpeg that makes the movies."""
     try:
         return Check("ffmpeg", True, ffmpeg.ffmpeg())
     except MpirenderError as error:
@@ -76,33 +77,27 @@ def ffmpeg_check() -> Check:
 
 
 def slurm_check() -> Check:
-    """Look for a Slurm that answers; without one everything but submit works."""
+    """Check for a Slurm that responds; only ``submit`` needs it."""
     try:
-        program = shutil.which("sbatch")
-        if program is None:
+        path = shutil.which("sbatch")
+        if path is None:
             raise LaunchFailed("sbatch is not found")
-        return Check("slurm", True, f"{program}, {slurm.run('sbatch', '--version').strip()}", required=False)
+        return Check("slurm", True, f"{path}, {slurm.run('sbatch', '--version').strip()}", required=False)
     except LaunchFailed as error:
-        cure = "needed for mpirender submit only; log in to the cluster, or ask its staff"
-        return Check("slurm", False, str(error).split("; ")[0], cure, required=False)
+        fix = "needed only for mpirender submit; log in to the cluster, or ask its staff"
+        return Check("slurm", False, str(error).split("; ")[0], fix, required=False)
 
 
-def trial(job: RenderJob) -> Check:
-    """Render test pictures and a movie of them on two ranks, through the real mpiexec."""
-    what = f"{TRIAL_RANKS}-rank run"
+def run_check(programs: Programs) -> Check:
+    """Render test images and a movie of them on two ranks, through the real mpiexec."""
+    what = f"{RANKS}-rank run"
     with tempfile.TemporaryDirectory(prefix="mpirender-doctor-") as folder:
-        scene = Path(folder) / "trial.pattern"
+        scene = Path(folder) / "doctor.pattern"
         scene.write_text('{"frames": 8}')
+        sizes, mpiexec = (Size.parse("320x180"),), programs.mpiexec
+        job = RenderJob(scene=scene, output=Path(folder) / "out", sizes=sizes, ranks=RANKS, mpiexec=mpiexec)
         try:
-            result = run.render(
-                RenderJob(
-                    scene=scene,
-                    output=Path(folder) / "out",
-                    sizes=(Size.parse("320x180"),),
-                    ranks=TRIAL_RANKS,
-                    mpiexec=job.mpiexec,
-                )
-            )
+            result = run.render(job)
         except MpirenderError as error:
-            return Check(what, False, str(error).splitlines()[0], "mend what is named above, then run doctor again")
-    return Check(what, True, f"{result.rendered} test pictures and a movie in {result.seconds:.1f} s")
+            return Check(what, False, str(error).splitlines()[0], "fix what is named above, then run doctor again")
+    return Check(what, True, f"{result.rendered} test images and a movie in {result.seconds:.1f} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 
+from mpirender.engines import Inspection
 from mpirender.errors import FramesMissing, LaunchFailed, MpirenderError, Stopped
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import journal
@@ -19,7 +20,11 @@ FRUITLESS = 3  # lives in a row without an image done, all ended by Slurm: it is
 TIME_IS_OVER = "SIGUSR1"  # what mpi_render.slurm has Slurm send; SIGTERM also comes with scancel, which means it
 
 
-def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda records: None) -> RenderResult:
+def render(
+    job: RenderJob,
+    watch: Callable[[Sequence[Record]], None] = lambda records: None,
+    inspection: Inspection | None = None,
+) -> RenderResult:
     """Render a job as :func:`supervise.render` does; a Slurm job queues up again when told that its time is over.
 
     Raises:
@@ -27,7 +32,7 @@ def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda re
     """
     allocation = slurm.allocation()
     if allocation is None:
-        return run.render(job, watch)
+        return run.render(job, watch, inspection)
     if fruitless_lives(job, allocation) >= FRUITLESS:
         raise FramesMissing(
             f"Slurm has started job {allocation.job} again and again and {FRUITLESS} times in a row no image was done; "
@@ -41,7 +46,7 @@ def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda re
         watch(records)
 
     try:
-        return run.render(job, count)
+        return run.render(job, count, inspection)
     except Stopped as error:
         if error.signal != TIME_IS_OVER or not job.max_requeues:
             raise

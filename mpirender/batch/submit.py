@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mpirender.engines import Inspection
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import lock
@@ -93,15 +94,15 @@ def template() -> Path:
     return next((place for place in places if place.is_file()), places[-1])
 
 
-def check(job: RenderJob) -> None:
-    """Look for everything that would stop the job and can be seen here; its programs may be there in the job alone.
+def check(job: RenderJob, inspection: Inspection) -> None:
+    """Check everything that can be checked here; the programs may exist only where the job runs.
 
     Raises:
         UsageError: with every mistake.
     """
     mistakes: list[str] = []
     try:
-        preflight.check(job, tools=False)
+        preflight.check(job, inspection, tools=False)
     except UsageError as error:
         mistakes += error.mistakes
     if re.search(r"[\r\n]", f"{job.output}{job.scene.stem}"):

@@ -21,6 +21,7 @@ from mpirender.cli.options import DATA, FRAMES, MOVIE, OF_SBATCH, PROGRAMS, REND
 from mpirender.errors import MpirenderError, UsageError
 
 if TYPE_CHECKING:
+    from mpirender.engines import Inspection
     from mpirender.job.render_job import RenderJob
     from mpirender.monitor.progress import Bar, Lines, Silent
     from mpirender.supervisor.result import RenderResult
@@ -54,7 +55,8 @@ def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  
     """
     from mpirender.monitor import image_table
 
-    carry_out(checked_job_of(options), image_table.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    job, inspection = checked_job_of(options)
+    carry_out(job, inspection, image_table.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
 
 
 @cli.command(context_settings=SETTINGS)
@@ -72,12 +74,12 @@ def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: 
 
     wrong = make_study(options, at)
     try:
-        job = checked_job_of(options)
+        job, inspection = checked_job_of(options)
     except UsageError as error:
         raise UsageError([*wrong, *error.mistakes]) from None
     if wrong:
         raise UsageError(wrong)
-    carry_out(job, room.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    carry_out(job, inspection, room.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
 
 
 @cli.command(context_settings=SETTINGS)
@@ -107,8 +109,8 @@ def submit(
     others = [*room.wrong_options(sbatch_options), *room.wrong_script(template, study=bool(options["vary"]))]
     others += make_study(options, at) if options["vary"] or at is not None else []
     try:
-        job = checked_job_of(options, tools=False)
-        room.check(job)
+        job, inspection = checked_job_of(options, tools=False)
+        room.check(job, inspection)
     except UsageError as error:
         raise UsageError([*error.mistakes, *others]) from None
     if others:
@@ -170,9 +172,11 @@ def doctor(**options: Any) -> None:  # noqa: ANN401
     """Show what is installed, what is missing and the line that installs it; ends with a real two-rank run."""
     from mpirender import doctor as room
     from mpirender.errors import ToolMissing
+    from mpirender.job.programs import Programs
 
+    programs = {name: value for name, value in options.items() if name != "launcher"}
     missing = False
-    for check in room.checks(job_of({"scene": "doctor.pattern", **options})):
+    for check in room.checks(Programs(**programs)):
         state = "ok" if check.ok else ("MISSING" if check.required else "absent")
         click.echo(f"{state:>8}  {check.what:<12}  {check.found}")
         if not check.ok:
@@ -221,6 +225,7 @@ def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
 
 def carry_out(
     job: RenderJob,
+    inspection: Inspection,
     look: Callable[[RenderJob, RenderResult], Path],
     *,
     dry_run: bool,
@@ -233,19 +238,18 @@ def carry_out(
         look: makes what a person looks at first.
     """
     from mpirender.batch import requeue
-    from mpirender.launcher import probe
+    from mpirender.launcher import launch_plan
     from mpirender.monitor import summary
     from mpirender.supervisor import preflight
-    from mpirender.system import slurm
 
     if dry_run:
-        click.echo("\n".join(dry_run_lines(job)))
+        click.echo("\n".join(dry_run_lines(job, inspection)))
         return
     if verbose:
-        images = preflight.images_of(job, preflight.check(job))
-        click.echo(command_line(job, probe.place(job, slurm.allocation(), images)))
+        images = preflight.images_of(job, preflight.check(job, inspection))
+        click.echo(command_line(job, launch_plan.of_job(job, inspection, images)))
     with progress(quiet=quiet) as watch:
-        result = requeue.render(job, watch)
+        result = requeue.render(job, watch, inspection)
     sheet = None
     try:
         sheet = look(job, result)

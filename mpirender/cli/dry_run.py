@@ -4,39 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mpirender.launcher.environment import settings_here
 from mpirender.system.text import rank_or_group, ranks_or_groups
 
 if TYPE_CHECKING:
     from mpirender.engines import Inspection
     from mpirender.job.render_job import RenderJob
-    from mpirender.launcher.placement import Placement
+    from mpirender.launcher.launch_plan import LaunchPlan
 
 
-def command_line(job: RenderJob, placement: Placement) -> str:
+def command_line(job: RenderJob, plan: LaunchPlan) -> str:
     """Return the command that starts the ranks, ready to paste."""
     from mpirender.launcher import command_line
 
-    return command_line.shown(command_line.command(job, placement), settings_here(placement))
+    return command_line.for_shell(plan.command(*command_line.rank_words(job)), plan.environment)
 
 
-def dry_run_lines(job: RenderJob) -> list[str]:
+def dry_run_lines(job: RenderJob, inspection: Inspection) -> list[str]:
     """Check the job, write it where the command expects it, and say what would be done."""
     from mpirender.job import frames as framesets
-    from mpirender.launcher import probe
+    from mpirender.launcher import launch_plan
     from mpirender.monitor import summary
     from mpirender.ranks import schedule
     from mpirender.run_folder import folder
     from mpirender.supervisor import preflight, run
-    from mpirender.system import slurm
 
-    inspection = preflight.check(job)
+    preflight.check(job, inspection)
     folder.write_down(job)
     frames, combinations = preflight.frames_of(job, inspection), len(job.variants)
     images = preflight.images_of(job, inspection)
-    placement = probe.place(job, slurm.allocation(), images)
+    plan = launch_plan.of_job(job, inspection, images)
+    placement = plan.placement
     who = [summary.HANDED_OUT]
-    if not placement.desk:
+    if not placement.frame_server:
         shares = schedule.deal([frame for _ in job.variants for frame in frames], placement.groups, job.schedule)
         unit = rank_or_group(placement.group)
         alone = summary.schedule_lines(shares, unit)
@@ -52,7 +51,7 @@ def dry_run_lines(job: RenderJob) -> list[str]:
         *filter(None, [run.leftover(placement)]),
         *who,
         "",
-        command_line(job, placement),
+        command_line(job, plan),
     ]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mpirender.errors import MpirenderError, UsageError
 
 if TYPE_CHECKING:
+    from mpirender.engines import Inspection
     from mpirender.job.render_job import RenderJob
 
 
@@ -32,8 +33,8 @@ def job_of(options: dict[str, Any]) -> RenderJob:
     return job
 
 
-def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
-    """Turn the options into a job; where they are wrong, say what is wrong with the scene in the same breath.
+def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> tuple[RenderJob, Inspection]:
+    """Turn the options into a job, and inspect its scene, so that mistakes of both are reported together.
 
     Raises:
         UsageError: with every mistake in the options, and then in the scene, the output folder and the tools.
@@ -42,7 +43,9 @@ def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> RenderJob:
     from mpirender.supervisor import preflight
 
     try:
-        return preflight.resolved(job_of(options))
+        job = job_of(options)
+        inspection = preflight.inspect(job)
+        return preflight.resolved(job, inspection), inspection
     except UsageError as error:
         mistakes = list(error.mistakes)
     names = ["scene", "output", "data_dir", "pvbatch", "blender", "mpiexec", "views", "layouts", "scene_name",

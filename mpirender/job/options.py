@@ -83,7 +83,7 @@ def mistakes(job: RenderJob) -> list[str]:
             found.append(f"--{name.replace('_', '-')} {getattr(job, name)} must be at least 0")
     if job.launcher == "none" and job.ranks not in (None, 1):
         found.append(f"--launcher none starts one rank, not {job.ranks}; leave out --ranks, or take mpiexec")
-    found += _of_backend(job)
+    found += job.programs.mistakes()
     if job.frame_timeout is not None and not job.frame_timeout > 0:
         found.append(f"--frame-timeout {job.frame_timeout:g} must be more than 0 seconds")
     if not job.grace_period >= 0:
@@ -154,20 +154,6 @@ def _of_measures(job: RenderJob) -> Iterator[str]:
 def _is_color(text: str) -> bool:
     parts = text.split(",")
     return len(parts) == 3 and all(re.fullmatch(NUMBER, part.strip()) and 0 <= float(part) <= 1 for part in parts)
-
-
-def _of_backend(job: RenderJob) -> list[str]:
-    """Say what is wrong with the options that choose a backend."""
-    mistakes = []
-    if job.gpus not in (None, "none"):
-        numbers = job.gpus.split(",")
-        if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
-            mistakes.append(f"--gpus {job.gpus!r} must be numbers of EGL devices, such as 0,1, or none")
-        if job.backend in ("osmesa", "glx"):
-            mistakes.append(f"--gpus chooses devices of EGL; leave it out, or --backend {job.backend}")
-    if job.display is not None and job.backend != "glx":
-        mistakes.append("--display is an X server to render on with GLX; add --backend glx")
-    return mistakes
 
 
 def _not_among(job: RenderJob) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,29 @@ class Programs:
     container: str | None = None
     ranks_per_frame: int = 1
 
+    def __post_init__(self) -> None:
+        set_field = object.__setattr__  # the dataclass is frozen; this is its own constructor
+        for name in ("pvbatch", "blender", "mpiexec"):
+            set_field(self, name, absolute_program(getattr(self, name)))
+        set_field(self, "container", str(Path(self.container).absolute()) if self.container else None)
+
     @property
     def gpu_numbers(self) -> tuple[int, ...]:
         """The EGL devices that were asked for, in order; empty for none."""
         return tuple(map(int, self.gpus.split(","))) if self.gpus not in (None, "none") else ()
+
+    def mistakes(self) -> Iterator[str]:
+        """Yield what is wrong with the options that choose a backend, each of them being one of its choices."""
+        if self.gpus not in (None, "none"):
+            numbers = self.gpus.split(",")
+            if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
+                yield f"--gpus {self.gpus!r} must be numbers of EGL devices, such as 0,1, or none"
+            if self.backend in ("osmesa", "glx"):
+                yield f"--gpus chooses devices of EGL; leave it out, or --backend {self.backend}"
+        if self.display is not None and self.backend != "glx":
+            yield "--display is an X server to render on with GLX; add --backend glx"
+
+
+def absolute_program(name: str | None) -> str | None:
+    """Return a path as an absolute one; the name of a program on PATH stays as it is."""
+    return str(Path(name).absolute()) if name and "/" in name else name

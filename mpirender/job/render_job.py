@@ -16,7 +16,7 @@ from mpirender.job import frames as framesets
 from mpirender.job import options, outputs, sweep
 from mpirender.job.options import AUTO, BOTH_EYES, DEFAULT_RATE, DEFAULT_SIZE, FONT_SCALINGS, STEREO_MODES, option
 from mpirender.job.outputs import Image, Output, Size
-from mpirender.job.programs import Programs
+from mpirender.job.programs import Programs, absolute_program
 from mpirender.job.sweep import Variant
 
 # Options that are given again for more than one.
@@ -163,7 +163,7 @@ class RenderJob:
         for name in ("views", "layouts", "vary", "color_range", "measure"):
             set_field(self, name, tuple(dict.fromkeys(_texts(getattr(self, name)))))
         for name in ("pvbatch", "blender", "mpiexec"):
-            set_field(self, name, _program(getattr(self, name)))
+            set_field(self, name, absolute_program(getattr(self, name)))
         set_field(self, "container", str(Path(self.container).absolute()) if self.container else None)
         set_field(self, "frame_rate", str(self.frame_rate) if self.frame_rate is not None else None)
         set_field(self, "sizes", outputs.sizes_of(self.sizes, mistakes))
@@ -273,8 +273,3 @@ def _assignments(overrides: Mapping[str, object] | Sequence[str]) -> tuple[str, 
 
 def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
-
-
-def _program(asked: str | None) -> str | None:
-    """Return an absolute path for a path, so that it is the same from everywhere; the name of a program stays one."""
-    return str(Path(asked).absolute()) if asked and "/" in asked else asked

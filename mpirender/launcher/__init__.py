@@ -1,7 +1,7 @@
-"""How ranks are started: placement, command line, environment, the started process, and what ended it.
+"""How ranks are started: the launch plan, the started process, and what ended it.
 
-``placement`` says how many ranks run where, ``command_line`` and ``environment`` make the command, ``process`` starts
-it, ``exit_diagnosis`` explains its end, and ``probe`` checks that a launcher connects the ranks.
+``launch_plan`` combines ``placement`` (how many ranks run where), ``command_line`` and ``environment``, ``probe``
+checks that a launcher connects the ranks, ``process`` starts them, and ``exit_diagnosis`` explains their end.
 """
 
-__all__ = ["command_line", "environment", "exit_diagnosis", "placement", "probe", "process"]
+__all__ = ["command_line", "environment", "exit_diagnosis", "launch_plan", "placement", "probe", "process"]

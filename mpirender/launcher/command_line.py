@@ -4,107 +4,70 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from mpirender import engines
+from mpirender.engines import Engine
 from mpirender.errors import ToolMissing
+from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.placement import Placement
-from mpirender.system import apptainer
 
-RANK = "mpirender.ranks"
+RANKS = ("-m", "mpirender.ranks")
 
-MPIEXEC_CURE = (
+MPIEXEC_FIX = (
     "load your site's MPI module, install one (Debian, Ubuntu: apt-get install openmpi-bin), "
     "or name the program with --mpiexec PATH"
 )
 
 
-def mpiexec(job: RenderJob) -> str:
-    """Return the path of mpiexec: the one that was asked for, the one that came with the engine, or the one on PATH.
+def mpiexec(engine: Engine, programs: Programs) -> str:
+    """Return the path of mpiexec: the one asked for, else the one installed with the engine, else the one on PATH.
 
     Raises:
-        ToolMissing: there is none.
+        ToolMissing: it is not found.
     """
-    asked = job.mpiexec or engines.for_scene(job.scene).mpiexec(job.programs) or "mpiexec"
-    found = shutil.which(asked)
+    name = programs.mpiexec or engine.mpiexec(programs) or "mpiexec"
+    found = shutil.which(name)
     if found is None:
-        raise ToolMissing(f"{asked} is not found; {MPIEXEC_CURE}")
+        raise ToolMissing(f"{name} is not found; {MPIEXEC_FIX}")
     return found
 
 
-def command(job: RenderJob, placement: Placement) -> list[str]:
-    """Return the command line of all ranks.
-
-    Raises:
-        ToolMissing: mpiexec or the engine's program is not there.
-    """
-    return [*start(job, placement), *program(job, files_of(job)), *known_by(job)]
+def rank_words(job: RenderJob) -> list[str]:
+    """Return the words that only the ranks of this job have on their command line."""
+    return [*RANKS, str(job.folder / "job.json")]
 
 
-def program(job: RenderJob, files: Iterable[Path] = ()) -> list[str]:
-    """Return the engine's program, to be told which module it is to run (``-m``).
-
-    Args:
-        files: that it must see where it runs in a container.
-
-    Raises:
-        ToolMissing: it is not there.
-    """
-    folders = [job.scene.parent, job.output, *(file.parent for file in files)]
-    return [*apptainer.words(job.container, folders), *engines.for_scene(job.scene).command(job.programs)]
-
-
-def known_by(job: RenderJob) -> list[str]:
-    """Return the words that the ranks of a job, and nothing else, are started with."""
-    return ["-m", RANK, str(job.folder / "job.json")]
-
-
-def files_of(job: RenderJob) -> Sequence[Path]:
-    """Return the files that the ranks read where they run in a container, in which these must be seen.
-
-    Raises:
-        UsageError: it is no scene.
-    """
-    if not job.container:
-        return ()
-    seen = engines.for_scene(job.scene).inspect(job.scene.read_bytes(), job)
-    return [Path(file.path) for file in seen.data_files if file.found]
-
-
-def start(job: RenderJob, placement: Placement) -> list[str]:
-    """Return the part of the command line that starts a program on all ranks.
-
-    Raises:
-        ToolMissing: mpiexec is not there.
-    """
-    if placement.way.launcher == "none":
+def start(placement: Placement) -> list[str]:
+    """Return the part of the command line that starts a program on all ranks."""
+    launcher = placement.launcher
+    if launcher.name == "none":
         return []
-    if placement.way.launcher == "srun":
+    if launcher.name == "srun":
         return srun(placement)
-    hosts = ",".join(f"{node}:{count}" for node, count in placement.seats.items())
-    return [mpiexec(job), "-n", str(placement.processes), *(["-host", hosts] if placement.named else [])]
+    hosts = ",".join(f"{node}:{count}" for node, count in placement.processes_per_node.items())
+    return [launcher.path, "-n", str(placement.processes), *(["-host", hosts] if placement.named else [])]
 
 
 def srun(placement: Placement) -> list[str]:
-    """Return the srun that starts a program on all ranks.
+    """Return the srun command that starts a program on all ranks.
 
-    The ranks share what the job has on their nodes and are not bound to single cores; when one dies, all end, and so
-    they do when a node does.
+    The ranks share the job's resources on their nodes and are not bound to single cores. When a rank or a node fails,
+    srun ends all ranks.
     """
-    counts = set(placement.seats.values())
+    processes, plugin = placement.processes_per_node, placement.launcher.plugin
+    counts = set(processes.values())
     if len(counts) == 1:
-        names, layout = list(placement.seats), [f"--ntasks-per-node={counts.pop()}"]
+        names, layout = list(processes), [f"--ntasks-per-node={counts.pop()}"]
     else:
-        names, layout = [n for n, count in placement.seats.items() for _ in range(count)], ["--distribution=arbitrary"]
+        names, layout = [n for n, count in processes.items() for _ in range(count)], ["--distribution=arbitrary"]
     return [
         "srun", "--overlap", "--overcommit", "--cpu-bind=none", "--kill-on-bad-exit=1", "--no-kill=off", "--wait=0",
-        *([f"--mpi={placement.way.plugin}"] if placement.way.plugin else []),
+        *([f"--mpi={plugin}"] if plugin else []),
         f"--nodes={len(placement.nodes)}", f"--ntasks={placement.processes}", *layout, f"--nodelist={','.join(names)}",
     ]  # fmt: skip
 
 
-def shown(command_line: Sequence[str], added: Mapping[str, str]) -> str:
-    """Return the command as a line to paste into a shell."""
-    return shlex.join(["env", *(f"{name}={value}" for name, value in added.items()), *command_line])
+def for_shell(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return a command with its added environment as a line to paste into a shell."""
+    return shlex.join(["env", *(f"{name}={value}" for name, value in environment.items()), *command])

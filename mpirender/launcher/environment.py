@@ -15,38 +15,38 @@ from mpirender.system import site, slurm
 PACKAGE = Path(__file__).resolve().parents[1]
 
 # Open MPI 4 reads OMPI_MCA_*, Open MPI 5 PRTE_MCA_*; other launchers ignore both. Ranks are not bound to single cores,
-# since a rank may have several for its threads, and more ranks than cores are the user's choice.
+# because a rank may use several; more ranks than cores are the user's choice.
 MPI_SETTINGS = {
     "OMPI_MCA_hwloc_base_binding_policy": "none",
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "PRTE_MCA_hwloc_default_binding_policy": "none",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    # hwloc, by which MPI looks at the machine, else connects to every X server there, and takes its process along when
+    # Otherwise hwloc, which MPI uses to examine the machine, connects to every X server on it, and the process dies if
     # one of them ends at that moment.
     "HWLOC_COMPONENTS": "-gl",
 }
 
-# On one machine messages go through shared memory; looking for fast networks takes Open MPI a quarter of a second.
-ALONE_SETTINGS = {"OMPI_MCA_pml": "ob1"}
+# On one machine messages go through shared memory; searching for fast networks takes Open MPI a quarter of a second.
+ONE_MACHINE_SETTINGS = {"OMPI_MCA_pml": "ob1"}
 
-# Open MPI refuses root without these; in a container root is the usual user.
+# Open MPI refuses to run as root without these; in a container root is the usual user.
 ROOT_SETTINGS = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
-# Open MPI 4 insists on a remote shell even for ranks on this machine alone, which a container often lacks.
+# Open MPI 4 requires a remote shell even for ranks on this machine alone; containers often lack one.
 NO_REMOTE_SHELL = {"OMPI_MCA_plm_rsh_agent": "/bin/false"}
 
-# Compiled packages among these serve only where the host program has none of its own.
+# Compiled packages among these are used only if the host program has none of its own.
 PACKAGES_OF_RANKS = ("fileseq", "imageio_ffmpeg", "imageio", "numpy", "mpi4py", "PIL")
 
 
-def settings_here(placement: Placement) -> dict[str, str]:
-    """Return the environment variables to add for the ranks when they are started from this machine."""
+def environment_of(placement: Placement) -> dict[str, str]:
+    """Return the environment variables to add for ranks that are started from this machine."""
     remote_shell = any(map(shutil.which, ("ssh", "rsh")))
     root, in_slurm = os.geteuid() == 0, bool(placement.nodes)
-    return settings(placement.threads, os.environ, root=root, remote_shell=remote_shell, in_slurm=in_slurm)
+    return variables(placement.threads, os.environ, root=root, remote_shell=remote_shell, in_slurm=in_slurm)
 
 
-def settings(
+def variables(
     threads: int,
     environ: Mapping[str, str],
     *,
@@ -54,20 +54,20 @@ def settings(
     remote_shell: bool = True,
     in_slurm: bool = False,
 ) -> dict[str, str]:
-    """Return the environment variables to add for the ranks; what the user has set already is respected.
+    """Return the environment variables to add for the ranks, except those that the user has already set.
 
     Args:
         threads: cores that each rank may use.
-        environ: the environment as it is.
+        environ: the current environment.
         root: whether the user is root.
         remote_shell: whether ssh or rsh is installed.
-        in_slurm: whether they run on the nodes of a Slurm allocation.
+        in_slurm: whether the ranks run on the nodes of a Slurm allocation.
     """
-    wishes = {**MPI_SETTINGS, **dict.fromkeys(THREAD_LIMITS, str(threads))}
-    wishes.update(ROOT_SETTINGS if root else {})
-    wishes.update({} if remote_shell else NO_REMOTE_SHELL)
-    wishes.update(slurm.SETTINGS if in_slurm else ALONE_SETTINGS)
-    added = {name: value for name, value in wishes.items() if name not in environ}
+    wanted = {**MPI_SETTINGS, **dict.fromkeys(THREAD_LIMITS, str(threads))}
+    wanted.update(ROOT_SETTINGS if root else {})
+    wanted.update({} if remote_shell else NO_REMOTE_SHELL)
+    wanted.update(slurm.SETTINGS if in_slurm else ONE_MACHINE_SETTINGS)
+    added = {name: value for name, value in wanted.items() if name not in environ}
     hosted = str(PACKAGE / "hosted")
     added["PYTHONPATH"] = os.pathsep.join(filter(None, [hosted, environ.get("PYTHONPATH", "")]))
     added[site.PACKAGE_PATH] = os.pathsep.join(package_folders(PACKAGES_OF_RANKS))
@@ -75,7 +75,7 @@ def settings(
 
 
 def package_folders(packages: Sequence[str]) -> list[str]:
-    """Return the folders that these packages of the user's Python are imported from, each once."""
+    """Return the folders from which the user's Python imports these packages, each once."""
     folders: dict[str, None] = {}
     for package in packages:
         spec = importlib.util.find_spec(package)

@@ -1,4 +1,4 @@
-"""Which rank died first and how, read from what the launcher and the ranks printed."""
+"""What ended the ranks, read from the output of the launcher and the ranks."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mpirender.errors import (
-    BY_EXIT_CODE,
-    NO_SPACE,
-    FramesMissing,
-    MpirenderError,
-    NoSpace,
-    UsageError,
-)
-from mpirender.launcher.process import MARK
+from mpirender.errors import BY_EXIT_CODE, NO_SPACE, FramesMissing, MpirenderError, NoSpace, UsageError
+
+ERROR = "mpirender: error: "  # before each line of an error that a rank prints
 
 
 @dataclass(frozen=True)
-class Casualty:
-    """Which rank has died first, as far as the launcher told, and how."""
+class Death:
+    """The process that died first, as far as the launcher reported it, and how.
+
+    Args:
+        rank: its rank in the communicator of all processes.
+    """
 
     rank: int | None = None
     pid: int | None = None
     how: str = ""
 
 
-# What is said of the rank that died first: by itself, by Open MPI 4 and 5, by MPICH and its kin, by Slurm's srun.
+# Messages about the rank that died first: by the rank itself, Open MPI 4 and 5, MPICH and its relatives, Slurm's srun.
 DEATHS = (
     r"mpirender: error: rank (?P<rank>\d+) of \d+ on \S+: (?P<how>.+)",
     r"process rank (?P<rank>\d+) with PID \d+ on node \S+ exited on signal (?P<signal>\d+)",
@@ -39,47 +37,50 @@ DEATHS = (
 )
 
 
-def first_death(said: Sequence[str]) -> Casualty:
-    """Find in what was printed which rank died first, and how; the launcher then ended the others.
+def first_death(output: Sequence[str]) -> Death:
+    """Find which rank died first, after which the launcher ended the others.
 
     Args:
-        said: the lines that the launcher and the ranks printed.
+        output: the lines that the launcher and the ranks printed.
     """
-    text = "\n".join(said)
+    text = "\n".join(output)
     found = next(filter(None, (re.search(pattern, text) for pattern in DEATHS)), None)
     if found is None:
-        return Casualty()
-    told = {name: value for name, value in found.groupdict().items() if value is not None}
-    rank, pid = (int(told[name]) if name in told else None for name in ("rank", "pid"))
-    return Casualty(rank, pid, _how(told))
+        return Death()
+    fields = {name: value for name, value in found.groupdict().items() if value is not None}
+    rank, pid = (int(fields[name]) if name in fields else None for name in ("rank", "pid"))
+    return Death(rank, pid, _how(fields))
 
 
-def _how(told: Mapping[str, str]) -> str:
-    if "signal" in told:
-        return ending(-int(told["signal"]))
-    if "code" in told:
-        return ending(int(told["code"]))
-    if "wait" in told:  # MPICH gives what wait(2) returns
-        return ending(-int(told["wait"]) if int(told["wait"]) < 128 else int(told["wait"]) >> 8)
-    return told["how"]
+def _how(fields: Mapping[str, str]) -> str:
+    if "signal" in fields:
+        return ending(-int(fields["signal"]))
+    if "code" in fields:
+        return ending(int(fields["code"]))
+    if "wait" in fields:  # MPICH prints the status of wait(2)
+        status = int(fields["wait"])
+        return ending(-status if status < 128 else status >> 8)
+    return fields["how"]
 
 
 def ending(code: int) -> str:
-    """Say how a process ended: by which signal (negative, or 128 more than it) or with which exit code."""
+    """Describe how a process ended: by which signal (negative, or 128 and more), or with which exit code."""
     number = -code if code < 0 else code - 128
     with contextlib.suppress(ValueError):
         return f"signal {signal.Signals(number).name}"
     return f"exit code {code}"
 
 
-def told(said: Sequence[str], code: int) -> MpirenderError | None:
-    """Return the error that the ranks themselves have told, None if they died without a word.
+def printed_error(output: Sequence[str], code: int) -> MpirenderError | None:
+    """Return the error that the ranks printed, None if they died without printing one.
+
+    The journals hold the errors of ranks; this is for a rank that could not write there.
 
     Args:
-        said: the lines that they and the launcher printed.
-        code: how it ended.
+        output: the lines that the launcher and the ranks printed.
+        code: exit code of the launcher.
     """
-    lines = list(dict.fromkeys(line[line.index(MARK) + len(MARK) :] for line in said if MARK in line))
+    lines = list(dict.fromkeys(line[line.index(ERROR) + len(ERROR) :] for line in output if ERROR in line))
     kind = BY_EXIT_CODE.get(code)
     if kind is None or not lines:
         return None

@@ -1,9 +1,9 @@
-"""Where the ranks run: how many, on which nodes, and how many threads each has."""
+"""Where the ranks run: how many, on which nodes, with how many threads, and which launcher starts them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from mpirender.errors import UsageError
@@ -16,19 +16,45 @@ LARGEST = 1_000_000  # ranks
 
 
 @dataclass(frozen=True)
-class Way:
+class Launcher:
     """A way to start the ranks.
 
     Args:
-        launcher: ``mpiexec``, ``srun``, or ``none`` for one rank without MPI's help.
-        plugin: what srun is to use, empty for what the site has chosen.
+        name: ``mpiexec``, ``srun``, or ``none`` for one rank without a launcher.
+        path: the program to run.
+        plugin: value of srun's ``--mpi``; empty for the site's default.
     """
 
-    launcher: str = "mpiexec"
+    name: str = "mpiexec"
+    path: str = "mpiexec"
     plugin: str = ""
 
     def __str__(self) -> str:
-        return f"{self.launcher} --mpi={self.plugin}" if self.plugin else self.launcher
+        return f"{self.name} --mpi={self.plugin}" if self.plugin else self.name
+
+
+@dataclass(frozen=True)
+class RankRequest:
+    """The ranks that a user asks for.
+
+    Args:
+        launcher: ``auto``, ``mpiexec``, ``srun`` or ``none``.
+        ranks: number of ranks; None for as many as the cores allow, but not more than ``most`` groups.
+        group: ranks that render each frame together.
+        dynamic: whether the schedule is dynamic, which takes one more process to hand out the frames.
+        most: images to render.
+    """
+
+    launcher: str = "auto"
+    ranks: int | None = None
+    group: int = 1
+    dynamic: bool = False
+    most: int = LARGEST
+
+    @classmethod
+    def of(cls, job: RenderJob, images: int = LARGEST) -> RankRequest:
+        """Return the request of a job with so many images."""
+        return cls(job.launcher, job.ranks, job.ranks_per_frame, job.schedule == DYNAMIC, images)
 
 
 @dataclass(frozen=True)
@@ -36,50 +62,50 @@ class Placement:
     """Where the ranks run and what starts them.
 
     Args:
-        ranks: those that render.
+        ranks: ranks that render.
         threads: cores that each rank may use.
-        nodes: the ranks on each node of a Slurm allocation; empty for this machine alone.
-        named: whether the nodes must be named to MPI's launcher, which would place the ranks in another way.
-        desk: whether one more process hands out frames (:mod:`mpirender.ranks.dynamic_schedule`).
+        nodes: number of ranks on each node of a Slurm allocation; empty for this machine alone.
+        named: whether the command line must name the nodes, because MPI's launcher would place the ranks differently.
+        frame_server: whether one more process hands out the frames (:mod:`mpirender.ranks.dynamic_schedule`).
         group: ranks that render each frame together.
-        spare: ranks that there would be room for, and that make no whole group.
+        spare: ranks that would fit but make no whole group.
     """
 
     ranks: int
     threads: int
-    way: Way = Way()
+    launcher: Launcher = Launcher()
     nodes: Mapping[str, int] = field(default_factory=dict)
     named: bool = False
-    desk: bool = False
+    frame_server: bool = False
     group: int = 1
     spare: int = 0
 
     @property
     def groups(self) -> int:
-        """How many frames are rendered at a time."""
+        """Number of frames that are rendered at a time."""
         return self.ranks // self.group
 
     @property
     def processes(self) -> int:
-        """How many are started."""
-        return self.ranks + self.desk
+        """Number of processes to start."""
+        return self.ranks + self.frame_server
 
     @property
-    def seats(self) -> dict[str, int]:
-        """The processes on each node; the desk is the last of all, on the last node."""
-        seats = dict(self.nodes)
-        if self.desk and seats:
-            seats[list(seats)[-1]] += 1
-        return seats
+    def processes_per_node(self) -> dict[str, int]:
+        """The processes on each node; the frame server is the last one on the last node."""
+        counts = dict(self.nodes)
+        if self.frame_server and counts:
+            counts[list(counts)[-1]] += 1
+        return counts
 
-    def on(self, nodes: Sequence[str]) -> Placement:
-        """Return the part of it that is on these nodes."""
+    def on(self, nodes: Collection[str]) -> Placement:
+        """Return the part of the placement that is on these nodes."""
         kept = {node: ranks for node, ranks in self.nodes.items() if node in nodes}
         spare = sum(kept.values()) % self.group
         kept = without(kept, spare)
         ranks, named = sum(kept.values()), self.named or bool(spare) or len(kept) < len(self.nodes)
-        desk = self.desk and ranks > self.group
-        return replace(self, ranks=ranks, nodes=kept, named=named, desk=desk, spare=spare)
+        frame_server = self.frame_server and ranks > self.group
+        return replace(self, ranks=ranks, nodes=kept, named=named, frame_server=frame_server, spare=spare)
 
 
 def cores() -> int:
@@ -87,54 +113,45 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def on_this_host(job: RenderJob, most: int = LARGEST) -> Placement:
-    """Place the ranks on this machine: those asked for, else one per core.
-
-    Args:
-        most: images there are; ranks that were not asked for are not more.
-    """
-    group = job.ranks_per_frame
-    ranks = 1 if job.launcher == "none" else job.ranks or max(min(cores(), most * group), group)
+def on_this_host(request: RankRequest) -> Placement:
+    """Place the requested ranks on this machine, by default one per core."""
+    group, alone = request.group, request.launcher == "none"
+    ranks = 1 if alone else request.ranks or max(min(cores(), request.most * group), group)
     spare = ranks % group
     ranks -= spare
-    way = Way("none" if job.launcher == "none" else "mpiexec")
-    desk = needs_desk(job, ranks)
-    return Placement(ranks, max(cores() // ranks, 1), way, desk=desk, group=group, spare=spare)
+    launcher = Launcher("none") if alone else Launcher()
+    frame_server = request.dynamic and ranks > group
+    threads = max(cores() // ranks, 1)
+    return Placement(ranks, threads, launcher, frame_server=frame_server, group=group, spare=spare)
 
 
-def in_allocation(job: RenderJob, allocation: Allocation, most: int = LARGEST) -> Placement:
-    """Place the ranks on the nodes of a Slurm allocation: those asked for, else as many as it has room for.
-
-    Args:
-        most: images there are; ranks that were not asked for are not more.
+def in_allocation(request: RankRequest, allocation: Allocation) -> Placement:
+    """Place the requested ranks on the nodes of a Slurm allocation, by default as many as fit.
 
     Raises:
-        UsageError: the ranks of a single frame are more than there is room for.
+        UsageError: a single frame needs more ranks than fit.
     """
-    room, group = sum(allocation.nodes.values()), job.ranks_per_frame
-    if not job.ranks and room < group:
+    room, group = sum(allocation.nodes.values()), request.group
+    if not request.ranks and room < group:
         raise UsageError(
-            f"--ranks-per-frame {group}: Slurm gave this job room for {plural(room, 'rank')}; "
-            "ask it for more (--nodes, --ntasks-per-node), or give --ranks to have several on a core"
+            f"--ranks-per-frame {group}: this Slurm job has room for {plural(room, 'rank')}; "
+            "request more (--nodes, --ntasks-per-node), or give --ranks to run several ranks per core"
         )
-    ranks = job.ranks or max(min(room, most * group), 1)
+    ranks = request.ranks or max(min(room, request.most * group), 1)
     spare = ranks % group
     ranks -= spare
     whole = ranks == room
     nodes = dict(allocation.nodes) if whole else spread(ranks, allocation.nodes)
-    desk = needs_desk(job, ranks)
-    named = desk or not (whole and allocation.placed)
+    frame_server = request.dynamic and ranks > group
+    named = frame_server or not (whole and allocation.placed)
     threads = max(min(allocation.threads * allocation.nodes[node] // count for node, count in nodes.items()), 1)
-    return Placement(ranks, threads, nodes=nodes, named=named, desk=desk, group=group, spare=spare)
-
-
-def needs_desk(job: RenderJob, ranks: int) -> bool:
-    """Say whether the schedule takes one more process than ranks, to hand out the frames."""
-    return job.schedule == DYNAMIC and ranks > job.ranks_per_frame
+    return Placement(
+        ranks, threads, nodes=nodes, named=named, frame_server=frame_server, group=group, spare=spare
+    )  # fmt: skip
 
 
 def without(nodes: Mapping[str, int], spare: int) -> dict[str, int]:
-    """Take so many ranks away, from the last of the nodes on; those that have none are left out."""
+    """Return the ranks on each node with ``spare`` of them taken away, from the last nodes; omit empty nodes."""
     left = dict(nodes)
     for node in reversed(list(nodes)):
         taken = min(spare, left[node])
@@ -144,11 +161,11 @@ def without(nodes: Mapping[str, int], spare: int) -> dict[str, int]:
 
 
 def spread(ranks: int, room: Mapping[str, int]) -> dict[str, int]:
-    """Share ranks among nodes in proportion to their room; nodes that get none are left out."""
+    """Distribute ranks over nodes in proportion to their room; omit empty nodes."""
     total = sum(room.values())
-    shares, seats, before = {}, 0, 0
+    shares, room_so_far, placed = {}, 0, 0
     for node, places in room.items():
-        seats += places
-        upto = -(-ranks * seats // total)  # rounded up, so that the first nodes get what cannot be shared evenly
-        shares[node], before = upto - before, upto
+        room_so_far += places
+        upto = -(-ranks * room_so_far // total)  # rounded up: the first nodes get the remainder
+        shares[node], placed = upto - placed, upto
     return {node: share for node, share in shares.items() if share}

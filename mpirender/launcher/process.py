@@ -1,4 +1,4 @@
-"""Start the launcher with all its ranks, hear what it says, and leave nothing of it behind."""
+"""The launcher as a running process: start it with its ranks, collect its output, and leave no process behind."""
 
 from __future__ import annotations
 
@@ -15,43 +15,38 @@ from typing import IO
 from mpirender.errors import LaunchFailed
 from mpirender.system import child_process
 
-END_SECONDS = 10.0  # for mpiexec to end ranks on other nodes, too
-
+END_SECONDS = 10.0  # for mpiexec to end the ranks on other nodes, too
+NOW_SECONDS = 3.0  # the same where the time of the ranks is over
 SWEPT_SECONDS = 2.0
-
-READ_SECONDS = 5.0  # for the last of what it said
-
+READ_SECONDS = 5.0  # for the last of the output
 LINES_KEPT = 5000
-
 LAUNCH_LOG = "launch.log"
-
-MARK = "mpirender: error: "
 
 
 class Launch:
-    """One mpiexec or srun with its ranks; a context manager, after which none of them runs any more."""
+    """One mpiexec or srun with its ranks; a context manager that ends all of them."""
 
     def __init__(
-        self, command: Sequence[str], settings: Mapping[str, str], *, known_by: Sequence[str], log: Path
+        self, command: Sequence[str], environment: Mapping[str, str], *, rank_words: Sequence[str], log: Path
     ) -> None:
         """Start the ranks.
 
         Args:
-            settings: environment variables to add for them.
-            known_by: those words of the command that nothing else is started with.
-            log: file to which what they print is added.
+            environment: variables to add for them.
+            rank_words: consecutive words of the command that no other process is started with.
+            log: file to which the output is appended.
 
         Raises:
             LaunchFailed: the launcher cannot be started.
         """
-        self._known_by, self._log = known_by, log
+        self._rank_words, self._log = rank_words, log
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         try:
-            self._process = child_process.start(command, output=subprocess.PIPE, added=settings)
+            self._process = child_process.start(command, output=subprocess.PIPE, added=environment)
         except OSError as error:
             raise LaunchFailed(f"{command[0]} cannot be started: {error.strerror}") from None
         assert self._process.stdout is not None
-        self._reader = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
 
     def __enter__(self) -> Launch:
@@ -66,32 +61,32 @@ class Launch:
         return self._process.poll()
 
     @property
-    def said(self) -> list[str]:
-        """What the launcher and the ranks have printed; complete after the end."""
+    def output(self) -> list[str]:
+        """The lines that the launcher and the ranks have printed; complete after the end."""
         return list(self._lines)
 
     def ask_to_stop(self) -> None:
-        """Ask the ranks to end their images in flight and leave; the launcher passes the signal on."""
+        """Ask the ranks to finish their images in progress and exit; the launcher passes the signal on."""
         if self.code is None:
             self._process.send_signal(signal.SIGUSR1)
 
-    def end(self, patience: float) -> None:
+    def end(self, patience: float = NOW_SECONDS) -> None:
         """End the launcher and all its ranks if they still run; it passes SIGTERM on to ranks on every node.
 
         Args:
             patience: seconds to wait before it is killed.
         """
         child_process.terminate(self._process, patience)
-        sweep(self._known_by)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # with its ranks here the launcher ends those elsewhere
+        sweep(self._rank_words)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # without its ranks here, it ends the others
             self._process.wait(SWEPT_SECONDS)
         if self.code is None:
             self._process.kill()
         self._process.wait()
         self._reader.join(READ_SECONDS)
 
-    def _listen(self, stream: IO[bytes]) -> None:
-        """Keep what is said in memory and in a file; the file alone would be lost on a full disk."""
+    def _read(self, stream: IO[bytes]) -> None:
+        """Keep the output in memory as well as in the log, which a full disk would lose."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(stream)
             log = None
@@ -104,22 +99,19 @@ class Launch:
                         log.write(line)
 
 
-def sweep(known_by: Sequence[str]) -> None:
-    """Kill what runs these ranks on this machine, also what an earlier run has left behind.
+def sweep(rank_words: Sequence[str]) -> None:
+    """Kill the ranks on this machine that have these words on their command line, those of an earlier run included.
 
     Their X server and ffmpeg end with them.
-
-    Args:
-        known_by: words of the command line that nothing else is started with.
     """
-    for pid in ranks_here(known_by):
+    for pid in ranks_here(rank_words):
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 
 
-def ranks_here(known_by: Sequence[str]) -> list[int]:
-    """Return the processes on this machine that run, or start, ranks with these words."""
-    words = b"\0".join([*map(os.fsencode, known_by), b""])
+def ranks_here(rank_words: Sequence[str]) -> list[int]:
+    """Return the ids of the processes on this machine with these consecutive words on their command line."""
+    words = b"\0".join([*map(os.fsencode, rank_words), b""])
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

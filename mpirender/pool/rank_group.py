@@ -78,7 +78,7 @@ class Start:
         if self.alone is None and not self.pushed:
             if (self.launch.code or 0) < 0:  # it was the launcher
                 return None
-            death = exit_diagnosis.first_death(self.launch.said)
+            death = exit_diagnosis.first_death(self.launch.output)
             told_of = [self.members.get(-1 if death.rank is None else death.rank)]
             told_of += [one for one in self.members.values() if one.peer.hello.pid == death.pid]
             if found := next(filter(None, told_of), None):
@@ -92,7 +92,7 @@ class Start:
         if self.hung is not None:
             return f"{dead} took longer than {timeout:g} s and was ended (timeout)"
         if dead is not None:
-            how = "" if self.alone is not None else exit_diagnosis.first_death(self.launch.said).how
+            how = "" if self.alone is not None else exit_diagnosis.first_death(self.launch.output).how
             return f"{dead} died ({how or ('it ended' if self.pushed else exit_diagnosis.ending(code))})"
         who = "a rank" if self.alone is not None else str(way)
         if not self.members and self.pushed:

@@ -10,23 +10,24 @@ Ranks import this, too, with the script that it is called from: what it imports 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import functools
 import inspect
 import os
 import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mpirender import engines
 from mpirender.errors import LaunchFailed, ToolMissing, UsageError
-from mpirender.job.render_job import RenderJob
-from mpirender.launcher import probe
-from mpirender.launcher.placement import Placement, Way, cores
+from mpirender.job.options import BACKENDS, LAUNCHERS
+from mpirender.job.programs import Programs
+from mpirender.launcher import launch_plan
+from mpirender.launcher.launch_plan import LaunchPlan
+from mpirender.launcher.placement import Launcher, Placement, RankRequest, cores
 from mpirender.pool import pickling
 from mpirender.pool.pickling import Main
 from mpirender.pool.server import Exchange
@@ -36,6 +37,7 @@ from mpirender.pool.worker import Orders, shown
 from mpirender.run_folder.journal import Record
 from mpirender.supervisor import preflight
 from mpirender.system import apptainer, signals, slurm
+from mpirender.system.signals import StopRequest
 from mpirender.system.site import POOL
 from mpirender.system.slurm import Allocation
 
@@ -63,10 +65,10 @@ def run(
     watch: Callable[[Outcome[Job, Value]], object] = lambda outcome: None,
     **options: Any,  # noqa: ANN401
 ) -> list[Outcome[Job, Value]]:
-    """Call a function with every job, in ranks inside the engine's program; return what has come of each, in order.
+    """Call a function with every job, in ranks inside the engine's program; return the outcomes in order.
 
-    The ranks live on from job to job, set up to render, and take jobs as they get free. An exception fails its job
-    alone. A job at which a rank dies is tried once more, on another rank if there is one.
+    The ranks are set up to render and take one job after the other. An exception fails only its job. A job at which a
+    rank dies is tried once more, on another rank if there is one.
 
     Args:
         function: of a module, or of the script that is run; in it ``from paraview import simple``, or ``import bpy``.
@@ -89,53 +91,56 @@ def run(
         Interrupted, Stopped: Ctrl-C or another signal came.
     """
     main, given = Main.of_caller(), list(jobs)
-    job = checked(function, main, engine, ranks, {"launcher": launcher, **options})
+    programs = checked(function, main, engine, options, ranks=ranks, launcher=launcher)
     limits = Limits(max_restarts, timeout)
     work: Work[Job, Value] = Work(given, pack(given), main)
     if not given:
         return []
+    request = RankRequest(launcher, ranks and min(ranks, len(given)), most=len(given))
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(signals.on_signals())
         told = told_to(stack, len(given), watch, quiet=quiet)
         allocation = None if launcher == "none" else slurm.allocation()
-        placement = placed(job, ranks, len(given), allocation, lambda: stop.requested, told)
-        if placement is None:
+        folder = stack.enter_context(log_folder(logs, shared=allocation is not None))
+        folders = [Path.cwd(), folder, *(file.parent for file in files_of(function))]
+        plan = planned(engine, programs, request, allocation, folders=folders, stop=stop, told=told)
+        if plan is None:
             raise stopped(stop, work)
-        job = dataclasses.replace(job, output=stack.enter_context(log_folder(logs, shared=bool(placement.nodes))))
-        exchange = stack.enter_context(Exchange(tuple(placement.nodes)))
-        orders, files = orders_for(function, main, job), files_of(function)
-        shift = Shift(work, job, allocation, placement, exchange=exchange, orders=orders, files=files, limits=limits)
-        shift.work_until_done(stop, told)
+        exchange = stack.enter_context(Exchange(tuple(plan.placement.nodes)))
+        orders = orders_for(function, main, engine, programs, folder)
+        Shift(work, plan, allocation, exchange=exchange, orders=orders, limits=limits).work_until_done(stop, told)
     return work.outcomes
 
 
 def checked(
-    function: Callable[[Job], Value], main: Main, engine: str, ranks: int | None, options: dict[str, Any]
-) -> RenderJob:
-    """Return a job without a scene, that says which programs to start and what to render with.
+    function: Callable[[Job], Value], main: Main, engine: str, options: dict[str, Any], *,
+    ranks: int | None, launcher: str,
+) -> Programs:  # fmt: skip
+    """Return the programs to start, and what to render with.
 
     Raises:
         UsageError: with every mistake of what was asked for.
-        ToolMissing: a program is not there.
+        ToolMissing: a program is not found.
     """
     if POOL in os.environ:
         raise UsageError(
             "mpirender.pool.run was called in a rank, which would start ranks without end; "
             'put the lines of the script that start it under: if __name__ == "__main__":'
         )
-    mistakes = [*of_function(function, main), *of_options(engine, ranks, options)]
+    mistakes = [*of_function(function, main), *of_options(engine, ranks, launcher, options)]
     if mistakes:
         raise UsageError(mistakes)
-    suffix = next(suffix for suffix, name in engines.SUFFIXES.items() if name == engine)
-    together = options["launcher"] != "none"
-    job = RenderJob(Path.cwd() / f"pool{suffix}", ranks=ranks if together else None, **options)
-    problems = [preflight.launcher_problem(job, os.environ) if together else "", apptainer.problem(job.container)]
-    if any(problems):
-        raise UsageError(list(filter(None, problems)))
-    missing = preflight.missing_tools(job)
+    programs = Programs(**options)
+    problems = list(programs.mistakes())
+    problems += filter(None, [apptainer.problem(programs.container)])
+    if launcher != "none":
+        problems += filter(None, [preflight.launcher_problem(launcher, os.environ)])
+    if problems:
+        raise UsageError(problems)
+    missing = preflight.missing_tools(engines.get(engine), programs, launcher)
     if missing:
         raise ToolMissing("\n".join(missing))
-    return job
+    return programs
 
 
 def of_function(function: Callable[[Job], Value], main: Main) -> Iterator[str]:
@@ -157,23 +162,24 @@ def of_function(function: Callable[[Job], Value], main: Main) -> Iterator[str]:
 
 def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function of which this is a part with some arguments given."""
-    while isinstance(function, functools.partial):
+    while isinstance(function, partial):
         function = function.func
     return function
 
 
-def of_options(engine: str, ranks: int | None, options: Iterable[str]) -> Iterator[str]:
-    """Yield what is wrong with the options by themselves, where :class:`RenderJob` does not say it."""
+def of_options(engine: str, ranks: int | None, launcher: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the options by themselves."""
     known = list(dict.fromkeys(engines.SUFFIXES.values()))
     if engine not in known:
         yield f"engine {engine!r} must be one of: {', '.join(known)}"
     if ranks is not None and ranks < 1:
         yield f"ranks {ranks} must be at least 1"
-    fields = {field.name for field in dataclasses.fields(RenderJob)}
-    possible = [name for name in OPTIONS if name in fields]
     for name in options:
-        if name not in ("launcher", *possible):
-            yield f"{name} is no option of a pool; there are: {', '.join(possible)}"
+        if name not in OPTIONS:
+            yield f"{name} is no option of a pool; there are: {', '.join(OPTIONS)}"
+    for name, value, allowed in (("launcher", launcher, LAUNCHERS), ("backend", options.get("backend"), BACKENDS)):
+        if value is not None and value not in allowed:
+            yield f"--{name} {value!r} must be one of: {', '.join(allowed)}"
 
 
 def pack(jobs: Sequence[object]) -> list[bytes]:
@@ -194,40 +200,37 @@ def pack(jobs: Sequence[object]) -> list[bytes]:
     return packed
 
 
-def placed(  # noqa: PLR0917
-    job: RenderJob,
-    ranks: int | None,
-    jobs: int,
-    allocation: Allocation | None,
-    stop: Callable[[], bool],
-    told: Callable[[Sequence[Record]], None],
-) -> Placement | None:
-    """Say where the ranks run and what starts them, None when it is to stop before that is known.
-
-    Args:
-        ranks: those asked for.
-        jobs: how many there are; of ranks there are not more.
+def planned(
+    engine: str, programs: Programs, request: RankRequest, allocation: Allocation | None, *,
+    folders: Iterable[Path], stop: StopRequest, told: Callable[[Sequence[Record]], None],
+) -> LaunchPlan | None:  # fmt: skip
+    """Plan the launch of the ranks; return None if it is to stop before the plan is made.
 
     Raises:
-        ToolMissing: no launcher starts ranks that see each other.
+        ToolMissing: a program is not found, or no launcher starts ranks that see each other.
     """
-    if job.launcher == "none":
-        some = min(ranks or cores(), jobs)
-        return Placement(some, max(cores() // some, 1), Way("none"))
-    few = dataclasses.replace(job, ranks=ranks and min(ranks, jobs))
+    if request.launcher == "none":
+        count = min(request.ranks or cores(), request.most)
+        placement = Placement(count, max(cores() // count, 1), Launcher("none"))
+        return LaunchPlan.of(engines.get(engine), programs, placement, folders)
     try:
-        return probe.place(few, allocation, jobs, stop=stop, tell=lambda text: told([{"event": "note", "text": text}]))
+        return launch_plan.make(
+            engines.get(engine), programs, request, allocation, folders=folders,
+            stop=lambda: stop.requested, note=lambda text: told([{"event": "note", "text": text}]),
+        )  # fmt: skip
     except ToolMissing:
-        if stop():
+        if stop.requested:
             return None
         raise
 
 
-def orders_for(function: Callable[[Job], Value], main: Main, job: RenderJob) -> Orders:
+def orders_for(
+    function: Callable[[Job], Value], main: Main, engine: str, programs: Programs, folder: Path
+) -> Orders:  # fmt: skip
     """Return what every rank is told first."""
     return Orders(
-        job=job.to_json(), function=pickling.dumps(function), main=main, path=tuple(search_path()),
-        words=tuple(sys.argv), folder=str(Path.cwd()), logs=str(job.output),
+        engine=engine, programs=programs, function=pickling.dumps(function), main=main, path=tuple(search_path()),
+        words=tuple(sys.argv), folder=str(Path.cwd()), logs=str(folder),
     )  # fmt: skip
 
 

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mpirender.errors import Interrupted, LaunchFailed, MpirenderError, Stopped, UsageError
-from mpirender.job.render_job import RenderJob
-from mpirender.launcher import command_line, probe
-from mpirender.launcher.environment import settings_here
-from mpirender.launcher.exit_diagnosis import told
-from mpirender.launcher.placement import Placement
+from mpirender.launcher import launch_plan
+from mpirender.launcher.exit_diagnosis import printed_error
+from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.process import LAUNCH_LOG, Launch
 from mpirender.pool.rank_group import AT_ONCE_SECONDS, Member, Start
 from mpirender.pool.server import Exchange, Gone, Peer, Said
@@ -59,19 +57,17 @@ class Shift:
 
     Args:
         work: the jobs.
-        job: which programs, backends and GPUs.
         allocation: the part of a cluster that the ranks run in, None for this machine alone.
+        plan: how the ranks are started.
         orders: what each rank is told first.
-        files: that the ranks must see where they run in containers.
     """
 
     def __init__(
-        self, work: Work[Any, Any], job: RenderJob, allocation: Allocation | None, placement: Placement, *,
-        exchange: Exchange, orders: Orders, files: Sequence[Path], limits: Limits,
+        self, work: Work[Any, Any], plan: LaunchPlan, allocation: Allocation | None, *,
+        exchange: Exchange, orders: Orders, limits: Limits,
     ) -> None:  # fmt: skip
-        self.work, self.job = work, job
-        self.allocation, self.placement = allocation, placement
-        self._exchange, self._orders, self._files, self._limits = exchange, orders, files, limits
+        self.work, self.plan, self.allocation = work, plan, allocation
+        self._exchange, self._orders, self._limits = exchange, orders, limits
         self._watch: Callable[[Sequence[Record]], None] = lambda records: None
         self._run, self._count = uuid.uuid4().hex[:12], 0
         self._starts: dict[str, Start] = {}
@@ -88,9 +84,9 @@ class Shift:
             MpirenderError: a signal came; the function cannot be loaded; or no rank could do a single job.
         """
         self._watch = watch
-        together = self.placement.way.launcher != "none"
+        together = self.plan.placement.launcher.name != "none"
         try:
-            for alone in [None] if together else range(self.placement.ranks):
+            for alone in [None] if together else range(self.plan.placement.ranks):
                 self._start(alone)
             while not self.work.finished:
                 if stop.requested:
@@ -107,15 +103,10 @@ class Shift:
         self._count += 1
         tag = f"{self._run}-{self._count}"
         known_by = ["-m", MODULE, tag]
-        command = [
-            *command_line.start(self.job, self.placement),
-            *command_line.program(self.job, self._files),
-            *known_by,
-        ]
-        command += [] if alone is None else [str(alone)]
-        settings = {**settings_here(self.placement), **self._exchange.settings}
-        launch = Launch(command, settings, known_by=known_by, log=Path(self._orders.logs) / LAUNCH_LOG)
-        self._starts[tag] = Start(launch, self.placement.ranks if alone is None else 1, alone)
+        command = self.plan.command(*known_by, *([] if alone is None else [str(alone)]))
+        environment = {**self.plan.environment, **self._exchange.settings}
+        launch = Launch(command, environment, rank_words=known_by, log=Path(self._orders.logs) / LAUNCH_LOG)
+        self._starts[tag] = Start(launch, self.plan.placement.ranks if alone is None else 1, alone)
 
     def _hear(self) -> None:
         """Take in what the ranks have said, and hand out jobs to those that are free."""
@@ -185,8 +176,8 @@ class Shift:
             return
         lost = self._lost_nodes(stop)
         dead = None if lost else start.first_to_die()
-        reason = lost or start.cause(dead, self.placement.way, self._limits.timeout)
-        error = None if start.pushed else told(start.launch.said, start.launch.code or 0)
+        reason = lost or start.cause(dead, self.plan.placement.launcher, self._limits.timeout)
+        error = None if start.pushed else printed_error(start.launch.output, start.launch.code or 0)
         guilty = dead is not None and dead.task is not None
         for member in start.members.values():
             if member.task is not None and member is not dead:
@@ -214,18 +205,18 @@ class Shift:
 
     def _lost_nodes(self, stop: StopRequest) -> str:
         """Go on without the nodes that do not answer any more; say which, empty for none."""
-        before = self.placement.nodes
-        if self.placement.way.launcher == "none":
+        before = self.plan.placement.nodes
+        if self.plan.placement.launcher.name == "none":
             return ""
-        self.placement = probe.survivors(self.placement, self.allocation, lambda: stop.requested)
-        lost = tuple(node for node in before if node not in self.placement.nodes)
+        self.plan = launch_plan.on_responding_nodes(self.plan, self.allocation, lambda: stop.requested)
+        lost = tuple(node for node in before if node not in self.plan.placement.nodes)
         return retry_policy.End(0, lost=lost).of_launch()
 
     def _too_much(self, start: Start, reason: str) -> MpirenderError | None:
         """Return why it makes no sense to start again, None where it does."""
-        worth = "signal" in reason or self._came_up or self.placement.nodes  # a launcher for nodes was tried
+        worth = "signal" in reason or self._came_up or self.plan.placement.nodes  # a launcher for nodes was tried
         if not worth or (self._fruitless >= retry_policy.FRUITLESS and not self._came_up):
-            tail = "; ".join(line.strip() for line in start.launch.said if line.strip(" -"))[-300:]
+            tail = "; ".join(line.strip() for line in start.launch.output if line.strip(" -"))[-300:]
             return LaunchFailed(f"the ranks did not start ({reason}): {tail or 'no output'}")
         if self._fruitless >= retry_policy.FRUITLESS:
             return LaunchFailed(f"the ranks die again and again without a job done: {reason}")

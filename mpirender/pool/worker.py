@@ -29,7 +29,7 @@ if __name__ == "__main__":
 
 from mpirender import engines
 from mpirender.errors import LaunchFailed, one_line
-from mpirender.job.render_job import RenderJob
+from mpirender.job.programs import Programs
 from mpirender.pool import pickling
 from mpirender.pool.pickling import Main
 from mpirender.ranks import backends
@@ -63,7 +63,8 @@ class Orders(NamedTuple):
     """What a rank is told first.
 
     Args:
-        job: a :class:`RenderJob` as JSON, for what it says of programs and backends.
+        engine: name of the engine.
+        programs: its programs, and the hardware to render on.
         function: the user's, pickled.
         main: the program that the user has started.
         path: where that finds its modules.
@@ -72,7 +73,8 @@ class Orders(NamedTuple):
         logs: folder for the logs of the ranks.
     """
 
-    job: str
+    engine: str
+    programs: Programs
     function: bytes
     main: Main
     path: tuple[str, ...]
@@ -178,8 +180,7 @@ def settle(orders: Orders) -> None:
 
 def work(world: Comm, line: Connection, orders: Orders, alone: int | None) -> None:
     """Set this rank up to render, load the function, and do what is handed out until there is no more."""
-    job = RenderJob.from_json(orders.job)
-    with backends.chosen(world, engines.for_scene(job.scene), job.programs, alone=alone):
+    with backends.chosen(world, engines.get(orders.engine), orders.programs, alone=alone):
         function, ready = loaded(orders)
         say(line, ready)
         while (task := heard(line)) is not None:

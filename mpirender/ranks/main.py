@@ -18,7 +18,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from mpirender import engines
 from mpirender.errors import (
@@ -31,12 +31,12 @@ from mpirender.errors import (
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.ranks import backends, color_range_survey, dynamic_schedule, gather, groups, resume, roster
+from mpirender.ranks import backends, color_range_survey, dynamic_schedule, gather, groups, hello, resume, roster
 from mpirender.ranks.dynamic_schedule import Crew
 from mpirender.ranks.frame_renderer import Painter
 from mpirender.ranks.groups import LedScene
 from mpirender.ranks.image_writer import Writer
-from mpirender.ranks.log import log_of_rank, write_line
+from mpirender.ranks.log import log_of_rank
 from mpirender.ranks.mpi import check_world, end_all, enter, leave, wait_for_all
 from mpirender.run_folder import journal, lock
 from mpirender.run_folder.journal import Journal, Record
@@ -44,15 +44,11 @@ from mpirender.run_folder.restart_plan import Orders
 from mpirender.system import signals
 from mpirender.system.comm import Comm, same_node
 
-# What asks the ranks which hosts they are on, and what their answer begins with.
-TRIAL = "--trial"
-PRESENT = "mpirender: ranks on "
-
 
 def main() -> None:
     """Run this rank; on an error say it in one line and end all ranks."""
-    if sys.argv[1:] == [TRIAL]:
-        show_oneself()
+    if sys.argv[1:] == [hello.HELLO]:
+        hello.main()
     if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
         sys.exit("usage: mpiexec -n RANKS pvbatch --no-mpi -m mpirender.ranks OUTPUT/.mpirender/job.json")
     writer = Writer()  # before MPI: of that it must have nothing
@@ -75,15 +71,6 @@ def main() -> None:
                 writer.close()
     except BaseException as error:  # whatever it is: the other ranks must not wait for this one
         end_all(world, NoSpace(job_file.parent.parent) if out_of_space(error) else error)
-    leave(world, 0)
-
-
-def show_oneself() -> NoReturn:
-    """Say on rank 0 which hosts the ranks are on, for one who tries whether this launcher connects them."""
-    world = enter()
-    hosts = world.gather(socket.gethostname(), root=0)
-    if hosts is not None:
-        write_line(1, PRESENT + " ".join(hosts))
     leave(world, 0)
 
 

@@ -1,4 +1,4 @@
-"""Everything that can be known to be wrong before a rank is started, all of it at once."""
+"""The checks before any rank is started, so that all mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mpirender import engines
-from mpirender.engines import Inspection
+from mpirender.engines import Engine, Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.options import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE, OF_ENGINES, option
 from mpirender.job.outputs import Size
+from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.placement import LARGEST
@@ -24,26 +25,29 @@ from mpirender.system import apptainer, slurm
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
 
 
-def check(job: RenderJob, *, tools: bool = True) -> Inspection:
-    """Look for everything that would stop this job; return what is in its scene.
+def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool = True) -> Inspection:
+    """Look for everything that would stop this job; return the inspection of its scene.
 
     Args:
-        tools: look for the programs as well.
+        inspection: the inspection of the scene, if it was made before.
+        tools: whether to look for the programs as well.
 
     Raises:
-        UsageError: with every mistake of the command and the scene; missing tools are told along with them.
+        UsageError: with every mistake of the command and the scene, and with the missing tools.
         ToolMissing: only tools are missing.
     """
     mistakes: list[str] = []
-    inspection = None
     try:
-        inspection = inspect(job)
+        inspection = inspection or inspect(job)
         mistakes += [*inspection.mistakes, *useless_options(job)]
     except UsageError as error:
         mistakes += error.mistakes
     mistakes += filter(None, [output_problem(job.output)])
-    mistakes += filter(None, [launcher_problem(job, os.environ), apptainer.problem(job.container)] if tools else [])
-    missing = missing_tools(job) if tools and inspection is not None else []
+    missing: list[str] = []
+    if tools:
+        mistakes += filter(None, [launcher_problem(job.launcher, os.environ), apptainer.problem(job.container)])
+        if inspection is not None:
+            missing = missing_tools(engines.for_scene(job.scene), job.programs, job.launcher)
     if mistakes:
         raise UsageError([*mistakes, *missing])
     if missing:
@@ -52,28 +56,24 @@ def check(job: RenderJob, *, tools: bool = True) -> Inspection:
     return inspection
 
 
-def resolved(job: RenderJob) -> RenderJob:
-    """Return the job with what only a look at the scene tells.
+def resolved(job: RenderJob, inspection: Inspection) -> RenderJob:
+    """Return the job with the values that depend on the scene.
 
-    That is what ``all`` stands for, the schedule, and size and frame rate where none was asked for.
+    These are the views and layouts that ``all`` stands for, the schedule, and by default image resolution and rate.
 
     Raises:
-        UsageError: the scene cannot be read, or has to be opened to know them.
+        UsageError: they are not known before the scene is opened.
     """
-    asked = {option for option, names in (("view", job.views), ("layout", job.layouts)) if ALL in names}
-    if not asked and job.schedule != AUTO and job.sizes and job.frame_rate is not None:
-        return job
-    inspection = inspect(job)
-    if asked and not inspection.frames_known:
-        raise UsageError(f"{job.scene.name} is a script, whose views are known when it has run; name them")
-    layouts = [layout.name for layout in inspection.layouts if layout.views]
-    if "layout" in asked and not layouts:
+    if ALL in (*job.views, *job.layouts) and not inspection.frames_known:
+        raise UsageError(f"{job.scene.name} is a script, whose views are known only after it has run; name them")
+    layouts = tuple(layout.name for layout in inspection.layouts if layout.views)
+    if ALL in job.layouts and not layouts:
         raise UsageError("--layout all: the scene has no layout with views; use --view all")
     schedule = "contiguous" if inspection.order_dependent else "interleaved"
     return dataclasses.replace(
         job,
-        views=inspection.renderable_views if "view" in asked else job.views,
-        layouts=tuple(layouts) if "layout" in asked else job.layouts,
+        views=inspection.renderable_views if ALL in job.views else job.views,
+        layouts=layouts if ALL in job.layouts else job.layouts,
         schedule=schedule if job.schedule == AUTO else job.schedule,
         sizes=job.sizes or (Size.of(*inspection.size) if inspection.size else Size.parse(DEFAULT_SIZE),),
         frame_rate=job.frame_rate or inspection.frame_rate or DEFAULT_RATE,
@@ -81,30 +81,30 @@ def resolved(job: RenderJob) -> RenderJob:
 
 
 def useless_options(job: RenderJob) -> Iterator[str]:
-    """Yield what is asked for that the engine of the scene knows nothing of."""
+    """Yield the options that do not apply to the engine of the scene."""
     engine = engines.for_scene(job.scene)
-    usual = {field.name: field.default for field in dataclasses.fields(job)}
+    defaults = {field.name: field.default for field in dataclasses.fields(job)}
     for name in OF_ENGINES:
-        if name not in engine.OPTIONS and getattr(job, name) != usual[name]:
-            yield f"{option(name)} is of no use for {engine.SCENES}; leave it out"
+        if name not in engine.OPTIONS and getattr(job, name) != defaults[name]:
+            yield f"{option(name)} does not apply to {engine.SCENES}"
 
 
 def images_of(job: RenderJob, inspection: Inspection) -> int:
-    """Return how many images are asked for, or more than there can be where the scene has to be opened to know."""
+    """Return the number of images asked for; an upper limit if it is known only after the scene is opened."""
     frames = frames_of(job, inspection)
     return LARGEST if not frames and not inspection.frames_known else len(frames) * len(job.outputs)
 
 
 def frames_of(job: RenderJob, inspection: Inspection) -> Sequence[int]:
-    """Return the frames that are asked for; none where only the opened scene will tell."""
+    """Return the frames asked for; none if they are known only after the scene is opened."""
     return framesets.parse(job.frames) if job.frames else inspection.frames
 
 
 def inspect(job: RenderJob, read_by: str = "") -> Inspection:
-    """Say what is in the scene of a job.
+    """Inspect the scene of a job.
 
     Args:
-        read_by: version of the program that would render it, where known.
+        read_by: version of the program that would render it, if known.
 
     Raises:
         UsageError: the scene cannot be read.
@@ -117,34 +117,36 @@ def read_scene(scene: Path) -> bytes:
     """Return the bytes of a scene file.
 
     Raises:
-        UsageError: there is no such file, or it cannot be read.
+        UsageError: the file does not exist or cannot be read.
     """
     try:
         return scene.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"{scene}: no such file") from None
     except IsADirectoryError:
-        raise UsageError(f"{scene}: is a folder; name the state file in it") from None
+        raise UsageError(f"{scene}: is a folder; name the scene file in it") from None
     except OSError as error:
         raise UsageError(f"{scene}: cannot be read ({error.strerror})") from None
 
 
-def launcher_problem(job: RenderJob, environ: Mapping[str, str]) -> str:
-    """Say what does not go together with how this command was started, empty when all does."""
+def launcher_problem(launcher: str, environ: Mapping[str, str]) -> str:
+    """Return why the ranks cannot be started from here, empty if they can."""
     started = max(slurm.tasks_of_step(environ), *(int(environ.get(name, "1")) for name in WORLD_SIZES))
     if started > 1:
-        return f"mpirender was started {started} times by srun or mpiexec; start it once, it starts the ranks itself"
-    if job.launcher == "srun" and not slurm.job_number(environ):
-        return "--launcher srun needs a Slurm allocation: mpirender submit, sbatch or salloc; here it is mpiexec"
+        return f"srun or mpiexec started mpirender {started} times; start it once, it starts the ranks itself"
+    if launcher == "srun" and not slurm.job_number(environ):
+        return "--launcher srun needs a Slurm allocation (mpirender submit, sbatch or salloc); use mpiexec here"
     return ""
 
 
-def missing_tools(job: RenderJob) -> list[str]:
-    """Name the programs that a launch needs and that are not there; in an allocation srun will do, too."""
+def missing_tools(engine: Engine, programs: Programs, launcher: str) -> list[str]:
+    """Return messages about the programs that a launch needs and that are missing; in an allocation srun suffices."""
     missing: list[str] = []
-    needed = job.launcher == "mpiexec" or (job.launcher == "auto" and not slurm.job_number())
-    looks: list[Callable[[], object]] = [lambda: command_line.mpiexec(job)] if needed or job.mpiexec else []
-    looks.append(lambda: engines.for_scene(job.scene).verify(job.programs))
+    needed = launcher == "mpiexec" or (launcher == "auto" and not slurm.job_number())
+    looks: list[Callable[[], object]] = []
+    if needed or programs.mpiexec:
+        looks.append(lambda: command_line.mpiexec(engine, programs))
+    looks.append(lambda: engine.verify(programs))
     for look in looks:
         try:
             look()
@@ -154,16 +156,16 @@ def missing_tools(job: RenderJob) -> list[str]:
 
 
 def output_problem(output: Path) -> str:
-    """Say why nothing can be written to the output folder, empty when it can; creates nothing that stays."""
-    standing = next(folder for folder in (output, *output.parents) if folder.exists())
-    if not standing.is_dir():
-        return f"--output {output}: {standing} is a file, not a folder"
+    """Return why the output folder cannot be written to, empty if it can; leaves no file or folder behind."""
+    existing = next(folder for folder in (output, *output.parents) if folder.exists())
+    if not existing.is_dir():
+        return f"--output {output}: {existing} is a file, not a folder"
     try:
-        with tempfile.TemporaryFile(dir=standing) as file:
+        with tempfile.TemporaryFile(dir=existing) as file:
             file.write(b"\0" * 4096)
     except OSError as error:
-        return f"--output {output}: cannot write in {standing} ({error.strerror}); choose another folder"
-    free = shutil.disk_usage(standing).free
+        return f"--output {output}: cannot write in {existing} ({error.strerror}); choose another folder"
+    free = shutil.disk_usage(existing).free
     if free < LEAST_FREE:
         return f"--output {output}: only {free / 1e6:.0f} MB are free there; make room or choose another folder"
     return ""

@@ -157,7 +157,7 @@ class Fate:
             rank: int | None = end.hung[0]
             how = f"took too long for {flight.images[end.hung[0]]} and was ended (--frame-timeout)"
         else:
-            death = exit_diagnosis.Casualty(0) if end.launcher == "none" else exit_diagnosis.first_death(end.said)
+            death = exit_diagnosis.Death(0) if end.launcher == "none" else exit_diagnosis.first_death(end.said)
             rank = flight.rank_of(death.pid) if death.pid is not None else flight.rank_in_world(death.rank)
             how = f"died ({death.how or exit_diagnosis.ending(end.code)})"
         if self._desk_died(flight, end):

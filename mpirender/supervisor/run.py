@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mpirender import engines
+from mpirender.engines import Inspection
 from mpirender.errors import (
     FramesMissing,
     Interrupted,
@@ -24,10 +24,10 @@ from mpirender.errors import (
     UsageError,
 )
 from mpirender.job.render_job import RenderJob
-from mpirender.launcher import command_line, probe
-from mpirender.launcher.environment import settings_here
-from mpirender.launcher.exit_diagnosis import told
-from mpirender.launcher.placement import Placement, on_this_host
+from mpirender.launcher import command_line, launch_plan
+from mpirender.launcher.exit_diagnosis import printed_error
+from mpirender.launcher.launch_plan import LaunchPlan
+from mpirender.launcher.placement import Placement
 from mpirender.launcher.process import LAUNCH_LOG, Launch, sweep
 from mpirender.run_folder import folder, lock
 from mpirender.run_folder.journal import Journal, Record, Tail
@@ -50,11 +50,16 @@ WAIT_SECONDS = 1.0  # between looks at the lock of a run before
 KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s where a site has not set it
 
 
-def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda records: None) -> RenderResult:
+def render(
+    job: RenderJob,
+    watch: Callable[[Sequence[Record]], None] = lambda records: None,
+    inspection: Inspection | None = None,
+) -> RenderResult:
     """Render a job: check it, start its ranks, and again when they die, until frames and movies are there.
 
     Args:
         watch: called many times a second with the records that were written since.
+        inspection: what is known of the scene, if it was inspected before.
 
     Raises:
         MpirenderError: one of its kinds, saying what is wrong and what to do.
@@ -64,17 +69,18 @@ def render(job: RenderJob, watch: Callable[[Sequence[Record]], None] = lambda re
     try:
         with contextlib.ExitStack() as stack:
             stop = stack.enter_context(signals.on_signals())
-            job = preflight.resolved(job)
-            images = preflight.images_of(job, preflight.check(job))
+            inspection = inspection or preflight.inspect(job)
+            job = preflight.resolved(job, inspection)
+            preflight.check(job, inspection)
             allocation = slurm.allocation()
             job.folder.mkdir(parents=True, exist_ok=True)
             held = stack.enter_context(lock.held(job.folder, run_id, patience(allocation, stop, watch)))
             folder.write_job(job)
-            sweep(command_line.known_by(job))  # what a run that was killed has left
+            sweep(command_line.rank_words(job))  # what a run that was killed has left
             folder.tidy(job)
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
             run = Run(job, allocation, Fate(job, run_id), log, watch)
-            run.go_on_until_done(images, stop, held)
+            run.go_on_until_done(inspection, stop, held)
     except OSError as error:
         raise folder.unwritable(job, error) from None
     return result_of(job, run.records, time.monotonic() - started)
@@ -129,7 +135,7 @@ class Run:
     ) -> None:
         self.job = job
         self.allocation = allocation
-        self.placement = on_this_host(job)
+        self.plan: LaunchPlan
         self.fate = fate
         self.log = log
         self.watch = watch
@@ -140,18 +146,18 @@ class Run:
             memory_estimate.Estimate(job),
         ]
 
-    def go_on_until_done(self, images: int, stop: StopRequest, held: Lock) -> None:
+    def go_on_until_done(self, inspection: Inspection, stop: StopRequest, held: Lock) -> None:
         """Start the ranks, and start them again after a death, until their work is done.
 
         Args:
-            images: how many there are.
+            inspection: what is known of the scene.
 
         Raises:
             MpirenderError: they have said what is wrong, were asked to stop, or die too often.
         """
         started = time.monotonic()
         try:
-            self._settle(images, stop)
+            self._settle(inspection, stop)
             while not self._lived(stop, held):
                 pass
         except TakenOver:  # the journal is the other run's now
@@ -164,18 +170,19 @@ class Run:
             raise
         self._finish(None, started)
 
-    def _settle(self, images: int, stop: StopRequest) -> None:
-        """Find out where the ranks run and what starts them."""
+    def _settle(self, inspection: Inspection, stop: StopRequest) -> None:
+        """Plan the launch."""
+        images = preflight.images_of(self.job, inspection)
         try:
-            self.placement = probe.place(
-                self.job, self.allocation, images, stop=lambda: stop.requested, tell=partial(note, self.watch)
-            )
+            self.plan = launch_plan.of_job(
+                self.job, inspection, images, stop=lambda: stop.requested, note=partial(note, self.watch)
+            )  # fmt: skip
         except ToolMissing:
             if stop.requested:
                 raise self._stopped(stop) from None
             raise
-        self.fate.proven = bool(self.placement.nodes)  # a launcher for them was tried
-        if rest := leftover(self.placement):
+        self.fate.proven = bool(self.plan.placement.nodes)  # its launcher has passed a probe
+        if rest := leftover(self.plan.placement):
             note(self.watch, rest)
 
     def _finish(self, error: MpirenderError | None, started: float) -> None:
@@ -195,7 +202,7 @@ class Run:
         # MPICH ends with 0 also if a rank does so in the midst of its work, or if one alone ends with another code.
         if end.code == 0 and flight.finished:
             return True
-        error = told(end.said, end.code or flight.code)
+        error = printed_error(end.said, end.code or flight.code)
         if stop.requested or end.stopped or isinstance(error, Stopped):
             raise self._stopped(stop)
         if isinstance(error, FramesMissing) and not isinstance(error, NoSpace):
@@ -203,7 +210,7 @@ class Run:
         if error is not None:
             raise error
         if not flight.pids:  # it may not be what it was when it was asked last
-            engines.for_scene(self.job.scene).verify(self.job.programs, afresh=True)
+            self.plan.engine.verify(self.job.programs, afresh=True)
         end = self._call_the_roll(end, stop)
         if stop.requested:
             raise self._stopped(stop)
@@ -223,8 +230,8 @@ class Run:
 
     def _whereabouts(self) -> dict[str, Any]:
         """Return what to record of where the ranks run."""
-        placement = self.placement
-        fields: dict[str, Any] = {"ranks": placement.groups, "launcher": str(placement.way)}
+        placement = self.plan.placement
+        fields: dict[str, Any] = {"ranks": placement.groups, "launcher": str(placement.launcher)}
         if placement.group > 1:
             fields["ranks_per_frame"] = placement.group
         if self.allocation is not None:
@@ -235,10 +242,10 @@ class Run:
 
     def _call_the_roll(self, end: End, stop: StopRequest) -> End:
         """Go on without the nodes that do not answer any more, and say that they are what the ranks died of."""
-        before = self.placement.nodes
-        self.placement = probe.survivors(self.placement, self.allocation, lambda: stop.requested)
-        lost = tuple(node for node in before if node not in self.placement.nodes)
-        return replace(end, lost=lost, launcher=self.placement.way.launcher)
+        before = self.plan.placement.nodes
+        self.plan = launch_plan.on_responding_nodes(self.plan, self.allocation, lambda: stop.requested)
+        lost = tuple(node for node in before if node not in self.plan.placement.nodes)
+        return replace(end, lost=lost, launcher=self.plan.placement.launcher.name)
 
     def _live(self, flight: Flight, stop: StopRequest, held: Lock) -> End:
         """Run the ranks once, to their end."""
@@ -247,7 +254,7 @@ class Run:
         hung: tuple[int, ...] = ()
         over = late = False
         started = time.monotonic()
-        pause = max(POLL_SECONDS, POLL_SECONDS_A_RANK * self.placement.ranks)
+        pause = max(POLL_SECONDS, POLL_SECONDS_A_RANK * self.plan.placement.ranks)
         with self._start() as launch:
             while launch.code is None and not (hung or over or late):
                 held.beat()
@@ -269,13 +276,13 @@ class Run:
         folder.tidy(self.job)
         code = launch.code
         assert code is not None  # it has ended with the block
-        return End(code, tuple(launch.said), hung, stopped=over, late=late)
+        return End(code, tuple(launch.output), hung, stopped=over, late=late)
 
     def _start(self) -> Launch:
         """Start the ranks."""
-        command = [*command_line.command(self.job, self.placement), self.fate.run_id]
-        known_by, log = command_line.known_by(self.job), self.job.folder / LAUNCH_LOG
-        return Launch(command, settings_here(self.placement), known_by=known_by, log=log)
+        words, log = command_line.rank_words(self.job), self.job.folder / LAUNCH_LOG
+        command = self.plan.command(*words, self.fate.run_id)
+        return Launch(command, self.plan.environment, rank_words=words, log=log)
 
     def _grace(self, signal: str) -> float:
         """Return the seconds that images in flight get to end after a signal."""

@@ -105,7 +105,7 @@ def test_mistakes_of_scene_output_and_tools_are_told_at_once(run: Run, pattern: 
 def test_mistakes_of_options_and_scene_are_told_at_once(run: Run, pattern: Pattern) -> None:
     done = run("render", pattern(), "--size", "huge", "--frames", "99", "--view", "X", "--mpiexec", "/no/mpiexec")
     assert done.returncode == 2
-    words = ("--size 'huge'", "--frames 99", "--view is of no use", "/no/mpiexec is not found")
+    words = ("--size 'huge'", "--frames 99", "--view does not apply", "/no/mpiexec is not found")
     assert [word in done.stderr for word in words] == [True] * 4
     assert len(done.stderr.splitlines()) == 4
 
@@ -213,8 +213,7 @@ def test_srun_outside_of_slurm_is_a_mistake_told_before_anything_starts(run: Run
     done = run("render", pattern(), "--launcher", "srun")
     assert done.returncode == 2
     assert (
-        "--launcher srun needs a Slurm allocation: mpirender submit, sbatch or salloc; here it is mpiexec"
-        in done.stderr
+        "--launcher srun needs a Slurm allocation (mpirender submit, sbatch or salloc); use mpiexec here" in done.stderr
     )
 
 
@@ -222,4 +221,4 @@ def test_srun_outside_of_slurm_is_a_mistake_told_before_anything_starts(run: Run
 def test_the_command_itself_is_not_to_be_started_by_a_launcher(run: Run, pattern: Pattern, name: str) -> None:
     done = run("render", pattern(), env={**os.environ, name: "4"})
     assert done.returncode == 2
-    assert "mpirender was started 4 times by srun or mpiexec; start it once, it starts the ranks itself" in done.stderr
+    assert "srun or mpiexec started mpirender 4 times; start it once, it starts the ranks itself" in done.stderr

@@ -14,7 +14,7 @@ def test_doctor_ends_with_a_real_two_rank_run(run: Run) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1]
     assert "ok  2-rank run" in last
-    assert "8 test pictures and a movie" in last
+    assert "8 test images and a movie" in last
 
 
 def test_doctor_names_what_is_missing_and_the_line_that_installs_it(run: Run, tmp_path: Path) -> None:

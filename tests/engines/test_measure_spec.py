@@ -65,7 +65,7 @@ def test_it_is_part_of_the_job_its_command_and_of_what_an_image_must_have() -> N
 def test_a_pattern_has_nothing_to_measure(run: Run, pattern) -> None:
     done = run("render", pattern(), "--measure", "Cone1.p", "--measure", "Cone1")
     assert done.returncode == 2
-    assert "--measure is of no use for test patterns; leave it out" in done.stderr
+    assert "--measure does not apply to test patterns" in done.stderr
     assert "write SOURCE.ARRAY" in done.stderr
 
 

@@ -22,4 +22,4 @@ def test_what_is_no_camera_is_told(text: str, scene: str) -> None:
 
 def test_a_pattern_has_no_camera(run: Run, pattern) -> None:
     done = run("render", pattern(), "--camera", "orbit")
-    assert (done.returncode, "--camera is of no use for test patterns; leave it out" in done.stderr) == (2, True)
+    assert (done.returncode, "--camera does not apply to test patterns" in done.stderr) == (2, True)

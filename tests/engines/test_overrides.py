@@ -66,5 +66,5 @@ def test_they_are_part_of_the_job_its_command_and_its_pixels() -> None:
 def test_a_pattern_has_nothing_to_set(run: Run, pattern) -> None:
     done = run("render", pattern(), "--set", "Cone1.Resolution=3", "--set", "Cone1")
     assert done.returncode == 2
-    assert "--set is of no use for test patterns" in done.stderr
+    assert "--set does not apply to test patterns" in done.stderr
     assert "write NAME.PROPERTY=VALUE" in done.stderr

@@ -49,7 +49,8 @@ def test_for_them_frames_are_rendered_in_blocks_unless_another_schedule_is_asked
     ):  # fmt: skip
         path = tmp_path / "s.pvsm"
         path.write_bytes(state(content))
-        assert preflight.resolved(RenderJob(path, schedule=asked)).schedule == taken
+        wanted = RenderJob(path, schedule=asked)
+        assert preflight.resolved(wanted, preflight.inspect(wanted)).schedule == taken
 
 
 def cue(frames, kind="CameraAnimationCue", *more):

@@ -84,8 +84,8 @@ def test_without_values_or_with_two_ways_to_say_which_frame_it_is_refused(run: R
     assert "--vary NAME.PROPERTY=VALUES is missing" in done.stderr
     assert "--at and --frames exclude each other" in done.stderr
     both = run("study", pattern(), "--vary", "Cone1.Resolution=3,6", "--vary", "Cone1").stderr
-    assert "--vary is of no use for test patterns" in both, (
+    assert "--vary does not apply to test patterns" in both, (
         "what is wrong with the scene is told with what is wrong with options"
     )
     assert "write NAME.PROPERTY=" in both
-    assert "--vary is of no use" in run("study", pattern(), "--vary", "Cone1.Resolution=3,6").stderr
+    assert "--vary does not apply" in run("study", pattern(), "--vary", "Cone1.Resolution=3,6").stderr

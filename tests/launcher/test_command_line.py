@@ -9,15 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from mpirender import engines
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
-from mpirender.launcher.environment import PACKAGE, settings
+from mpirender.launcher.environment import PACKAGE, variables
+from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.placement import Placement
 from processes import Pattern, Run
 
 
 def job(tmp_path: Path, **options: object) -> RenderJob:
     return RenderJob(scene=tmp_path / "x.pattern", output=tmp_path / "out put", **options)
+
+
+def mpiexec(job: RenderJob) -> str:
+    return command_line.mpiexec(engines.for_scene(job.scene), job.programs)
 
 
 def test_the_mpiexec_beside_pvbatch_is_taken_since_kitwares_binaries_bring_their_own(
@@ -33,38 +39,40 @@ def test_the_mpiexec_beside_pvbatch_is_taken_since_kitwares_binaries_bring_their
     monkeypatch.setenv("PATH", str(tmp_path / "mpi"))
     own = str(tmp_path / "ParaView" / "bin" / "mpiexec")
     for pvbatch in ("ParaView/bin/pvbatch", "bin/pvbatch"):
-        assert command_line.mpiexec(RenderJob("x.pvsm", pvbatch=str(tmp_path / pvbatch))) == own
-    assert command_line.mpiexec(RenderJob("x.pattern")) == str(tmp_path / "mpi" / "mpiexec")
+        assert mpiexec(RenderJob("x.pvsm", pvbatch=str(tmp_path / pvbatch))) == own
+    assert mpiexec(RenderJob("x.pattern")) == str(tmp_path / "mpi" / "mpiexec")
     monkeypatch.setenv("MPIRENDER_PVBATCH", str(tmp_path / "bin" / "pvbatch"))
-    assert command_line.mpiexec(RenderJob("x.pvsm")) == own
+    assert mpiexec(RenderJob("x.pvsm")) == own
     asked = RenderJob("x.pvsm", mpiexec=str(tmp_path / "mpi" / "mpiexec"))
-    assert command_line.mpiexec(asked) == str(tmp_path / "mpi" / "mpiexec")
+    assert mpiexec(asked) == str(tmp_path / "mpi" / "mpiexec")
 
 
 def test_what_the_user_has_set_is_respected() -> None:
     environ = {"LP_NUM_THREADS": "7", "PYTHONPATH": "/site", "OMPI_MCA_rmaps_base_oversubscribe": "0"}
-    added = settings(2, environ)
+    added = variables(2, environ)
     assert "LP_NUM_THREADS" not in added
     assert "OMPI_MCA_rmaps_base_oversubscribe" not in added
     assert added["PYTHONPATH"].endswith(f"{os.pathsep}/site")
 
 
 def test_on_one_machine_no_fast_network_is_looked_for() -> None:
-    assert settings(1, {})["OMPI_MCA_pml"] == "ob1"
-    assert "OMPI_MCA_pml" not in settings(1, {}, in_slurm=True)
-    assert "OMPI_MCA_pml" not in settings(1, {"OMPI_MCA_pml": "ucx"})
+    assert variables(1, {})["OMPI_MCA_pml"] == "ob1"
+    assert "OMPI_MCA_pml" not in variables(1, {}, in_slurm=True)
+    assert "OMPI_MCA_pml" not in variables(1, {"OMPI_MCA_pml": "ucx"})
 
 
 def test_root_is_allowed_only_where_the_user_is_root() -> None:
-    assert "OMPI_ALLOW_RUN_AS_ROOT" in settings(1, {}, root=True)
-    assert "OMPI_ALLOW_RUN_AS_ROOT" not in settings(1, {})
+    assert "OMPI_ALLOW_RUN_AS_ROOT" in variables(1, {}, root=True)
+    assert "OMPI_ALLOW_RUN_AS_ROOT" not in variables(1, {})
 
 
 def test_the_shown_command_survives_a_shell(tmp_path: Path) -> None:
-    command = command_line.command(job(tmp_path, ranks=3), Placement(3, 1))
+    wanted = job(tmp_path, ranks=3)
+    plan = LaunchPlan.of(engines.for_scene(wanted.scene), wanted.programs, Placement(3, 1))
+    command = plan.command(*command_line.rank_words(wanted))
     assert command[1:3] == ["-n", "3"]
     assert command[-3:] == ["-m", "mpirender.ranks", str(tmp_path / "out put" / ".mpirender" / "job.json")]
-    assert shlex.split(command_line.shown(command, {"A": "b c"})) == ["env", "A=b c", *command]
+    assert shlex.split(command_line.for_shell(command, {"A": "b c"})) == ["env", "A=b c", *command]
 
 
 def test_only_the_package_itself_is_put_in_front_of_the_hosts_own_packages() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mpirender.launcher import exit_diagnosis
-from mpirender.launcher.exit_diagnosis import Casualty
+from mpirender.launcher.exit_diagnosis import Death
 
 OPEN_MPI_KILLED = """\
 --------------------------------------------------------------------------
@@ -60,20 +60,20 @@ MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD
 
 
 @pytest.mark.parametrize(
-    ("said", "casualty"),
+    ("said", "death"),
     [
-        (OPEN_MPI_KILLED, Casualty(1, None, "signal SIGKILL")),
-        (OPEN_MPI_EXIT, Casualty(12, None, "exit code 3")),
-        (OPEN_MPI_5_EXIT, Casualty(2, None, "exit code 7")),
-        (OPEN_MPI_IMPROPER, Casualty(2, None, "improperly")),
-        (MPICH, Casualty(None, 4711, "signal SIGKILL")),
-        (SRUN, Casualty(3, None, "Segmentation fault")),
-        (ITSELF, Casualty(1, None, "MemoryError: no more")),
-        ("slurmstepd: something else", Casualty()),
+        (OPEN_MPI_KILLED, Death(1, None, "signal SIGKILL")),
+        (OPEN_MPI_EXIT, Death(12, None, "exit code 3")),
+        (OPEN_MPI_5_EXIT, Death(2, None, "exit code 7")),
+        (OPEN_MPI_IMPROPER, Death(2, None, "improperly")),
+        (MPICH, Death(None, 4711, "signal SIGKILL")),
+        (SRUN, Death(3, None, "Segmentation fault")),
+        (ITSELF, Death(1, None, "MemoryError: no more")),
+        ("slurmstepd: something else", Death()),
     ],
 )  # fmt: skip
-def test_the_rank_that_died_first_is_found_in_what_launchers_say(said: str, casualty: Casualty) -> None:
-    assert exit_diagnosis.first_death(said.splitlines()) == casualty
+def test_the_rank_that_died_first_is_found_in_what_launchers_say(said: str, death: Death) -> None:
+    assert exit_diagnosis.first_death(said.splitlines()) == death
 
 
 @pytest.mark.parametrize(("code", "text"), [(-9, "signal SIGKILL"), (139, "signal SIGSEGV"), (3, "exit code 3")])

@@ -9,8 +9,8 @@ import pytest
 from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
-from mpirender.launcher.environment import settings
-from mpirender.launcher.placement import Placement, Way, in_allocation, on_this_host, spread
+from mpirender.launcher.environment import variables
+from mpirender.launcher.placement import LARGEST, Launcher, Placement, RankRequest, in_allocation, on_this_host, spread
 from mpirender.ranks import backends
 from mpirender.system import slurm
 from mpirender.system.slurm import Allocation
@@ -20,14 +20,18 @@ def job(tmp_path: Path, **options: object) -> RenderJob:
     return RenderJob(scene=tmp_path / "x.pattern", output=tmp_path / "out put", **options)
 
 
+def request(tmp_path: Path, images: int = LARGEST, **options: object) -> RankRequest:
+    return RankRequest.of(job(tmp_path, **options), images)
+
+
 @pytest.mark.parametrize(("ranks", "cores", "threads"), [(1, 2, 2), (2, 2, 1), (3, 2, 1), (4, 64, 16)])
 def test_ranks_share_the_cores_of_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranks: int, cores: int, threads: int
 ) -> None:
     monkeypatch.setattr("mpirender.launcher.placement.cores", lambda: cores)
-    placement = on_this_host(job(tmp_path, ranks=ranks))
+    placement = on_this_host(request(tmp_path, ranks=ranks))
     assert (placement.ranks, placement.threads) == (ranks, threads)
-    added = settings(placement.threads, {})
+    added = variables(placement.threads, {})
     assert {added[name] for name in backends.THREAD_LIMITS} == {str(threads)}
 
 
@@ -52,60 +56,59 @@ def allocation(**options: object) -> Allocation:
 
 
 def test_the_ranks_and_nodes_are_those_that_slurm_gives_and_need_not_be_named(tmp_path: Path) -> None:
-    placement = in_allocation(job(tmp_path), allocation())
+    placement = in_allocation(request(tmp_path), allocation())
     assert (placement.ranks, placement.threads, placement.nodes) == (6, 2, {"n1": 4, "n2": 2})
-    assert command_line.start(job(tmp_path), placement)[1:] == ["-n", "6"]
+    assert command_line.start(placement)[1:] == ["-n", "6"]
 
 
 def test_fewer_ranks_than_there_is_room_for_use_all_nodes_and_more_threads(tmp_path: Path) -> None:
-    wish = job(tmp_path, ranks=3)
-    placement = in_allocation(wish, allocation())
+    placement = in_allocation(request(tmp_path, ranks=3), allocation())
     assert (placement.ranks, placement.threads) == (3, 4)
-    assert command_line.start(wish, placement)[1:] == ["-n", "3", "-host", "n1:2,n2:1"]
+    assert command_line.start(placement)[1:] == ["-n", "3", "-host", "n1:2,n2:1"]
 
 
 def test_where_slurm_knows_no_tasks_the_nodes_are_named(tmp_path: Path) -> None:
-    placement = in_allocation(job(tmp_path), allocation(placed=False))
-    assert command_line.start(job(tmp_path), placement)[1:] == ["-n", "6", "-host", "n1:4,n2:2"]
+    placement = in_allocation(request(tmp_path), allocation(placed=False))
+    assert command_line.start(placement)[1:] == ["-n", "6", "-host", "n1:4,n2:2"]
 
 
 def test_the_nodes_that_are_left_keep_their_ranks(tmp_path: Path) -> None:
-    left = in_allocation(job(tmp_path), allocation()).on(["n2"])
+    left = in_allocation(request(tmp_path), allocation()).on(["n2"])
     assert (left.ranks, left.nodes) == (2, {"n2": 2})
-    assert command_line.start(job(tmp_path), left)[1:] == ["-n", "2", "-host", "n2:2"]
+    assert command_line.start(left)[1:] == ["-n", "2", "-host", "n2:2"]
 
 
 def test_ranks_that_share_frames_make_whole_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpirender.launcher.placement.cores", lambda: 8)
-    placed = [on_this_host(job(tmp_path, ranks_per_frame=3, ranks=ranks)) for ranks in (None, 3, 7)]
+    placed = [on_this_host(request(tmp_path, ranks_per_frame=3, ranks=ranks)) for ranks in (None, 3, 7)]
     assert [(one.ranks, one.groups, one.spare) for one in placed] == [(6, 2, 2), (3, 1, 0), (6, 2, 1)]
-    assert on_this_host(job(tmp_path, ranks_per_frame=3), 1).ranks == 3, "one image is one group's"
-    assert on_this_host(job(tmp_path, ranks_per_frame=12)).ranks == 12, "more than there are cores, as asked"
-    assert command_line.start(job(tmp_path), placed[2])[1:] == ["-n", "6"]
-    handing_out = on_this_host(job(tmp_path, ranks_per_frame=3, schedule="dynamic"))
+    assert on_this_host(request(tmp_path, ranks_per_frame=3, images=1)).ranks == 3, "one image is one group's"
+    assert on_this_host(request(tmp_path, ranks_per_frame=12)).ranks == 12, "more than there are cores, as asked"
+    assert command_line.start(placed[2])[1:] == ["-n", "6"]
+    handing_out = on_this_host(request(tmp_path, ranks_per_frame=3, schedule="dynamic"))
     assert (handing_out.ranks, handing_out.processes) == (6, 7)
-    assert on_this_host(job(tmp_path, ranks_per_frame=6, schedule="dynamic")).processes == 6, "nobody to hand out to"
+    assert on_this_host(request(tmp_path, ranks_per_frame=6, schedule="dynamic")).processes == 6, "none to serve"
 
 
 def test_groups_within_an_allocation_leave_out_what_makes_no_whole_one(tmp_path: Path) -> None:
-    placed = in_allocation(job(tmp_path, ranks_per_frame=4), allocation())
+    placed = in_allocation(request(tmp_path, ranks_per_frame=4), allocation())
     assert (placed.ranks, placed.groups, placed.spare, placed.nodes) == (4, 1, 2, {"n1": 3, "n2": 1})
-    with pytest.raises(UsageError, match="--ranks-per-frame 7: Slurm gave this job room for 6 ranks; ask it for more"):
-        in_allocation(job(tmp_path, ranks_per_frame=7), allocation())
-    several = in_allocation(job(tmp_path, ranks_per_frame=2), allocation())
+    with pytest.raises(UsageError, match="--ranks-per-frame 7: this Slurm job has room for 6 ranks; request more"):
+        in_allocation(request(tmp_path, ranks_per_frame=7), allocation())
+    several = in_allocation(request(tmp_path, ranks_per_frame=2), allocation())
     left = several.on(["n1"])
     assert (left.ranks, left.nodes, left.spare) == (4, {"n1": 4}, 0)
-    three = in_allocation(job(tmp_path, ranks_per_frame=3), allocation()).on(["n1"])
+    three = in_allocation(request(tmp_path, ranks_per_frame=3), allocation()).on(["n1"])
     assert (three.ranks, three.nodes, three.spare) == (3, {"n1": 3}, 1)
-    assert command_line.start(job(tmp_path), three)[1:] == ["-n", "3", "-host", "n1:3"]
-    assert in_allocation(job(tmp_path, ranks_per_frame=3), allocation()).on(["n2"]).ranks == 0
+    assert command_line.start(three)[1:] == ["-n", "3", "-host", "n1:3"]
+    assert in_allocation(request(tmp_path, ranks_per_frame=3), allocation()).on(["n2"]).ranks == 0
 
 
 def test_srun_puts_as_many_ranks_on_each_node_as_they_have_room_for() -> None:
-    even = command_line.srun(Placement(4, 1, Way("srun", "pmix"), {"n1": 2, "n2": 2}))
+    even = command_line.srun(Placement(4, 1, Launcher("srun", "srun", "pmix"), {"n1": 2, "n2": 2}))
     assert even[-4:] == ["--nodes=2", "--ntasks=4", "--ntasks-per-node=2", "--nodelist=n1,n2"]
     assert "--mpi=pmix" in even
-    uneven = command_line.srun(Placement(3, 1, Way("srun"), {"n1": 2, "n2": 1}))
+    uneven = command_line.srun(Placement(3, 1, Launcher("srun"), {"n1": 2, "n2": 1}))
     assert uneven[-4:] == ["--nodes=2", "--ntasks=3", "--distribution=arbitrary", "--nodelist=n1,n1,n2"]
     assert not any(word.startswith("--mpi") for word in uneven)
 
@@ -135,8 +138,8 @@ def test_ranks_that_were_not_asked_for_are_not_more_than_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mpirender.launcher.placement.cores", lambda: 8)
-    assert [on_this_host(job(tmp_path), most).ranks for most in (20, 3, 0)] == [8, 3, 1]
-    assert on_this_host(job(tmp_path), 2).threads == 4
-    assert on_this_host(job(tmp_path, ranks=5), 3).ranks == 5
-    few = in_allocation(job(tmp_path), allocation(), 3)
+    assert [on_this_host(request(tmp_path, images=most)).ranks for most in (20, 3, 0)] == [8, 3, 1]
+    assert on_this_host(request(tmp_path, images=2)).threads == 4
+    assert on_this_host(request(tmp_path, ranks=5, images=3)).ranks == 5
+    few = in_allocation(request(tmp_path, images=3), allocation())
     assert (few.ranks, few.nodes, few.threads) == (3, {"n1": 2, "n2": 1}, 4)

@@ -4,51 +4,56 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mpirender.job.render_job import RenderJob
 from mpirender.launcher import probe
-from mpirender.launcher.placement import Placement
+from mpirender.launcher.placement import Launcher, Placement
+from mpirender.ranks.hello import HOSTS
 from mpirender.system import child_process
 
-Try = Callable[[str], str]
+Probe = Callable[[str], str]
 TWO_NODES = Placement(4, 1, nodes={"n1": 2, "n2": 2})
 
 
-@pytest.fixture
-def try_out(tmp_path: Path) -> Try:
-    """Try an mpiexec that does what a shell script says; return what is wrong with it."""
+def problem_with(mpiexec: Path, *, stop: bool = False) -> str:
+    return probe.problem_of(["python3"], replace(TWO_NODES, launcher=Launcher(path=str(mpiexec))), lambda: stop)
 
-    def try_out(script: str) -> str:
+
+@pytest.fixture
+def problem(tmp_path: Path) -> Probe:
+    """Probe an mpiexec that does what a shell script says; return what is wrong with it."""
+
+    def problem(script: str) -> str:
         program = tmp_path / "mpiexec"
         program.write_text(f"#!/bin/bash\n{script}\n")
         program.chmod(0o755)
-        return probe.try_out(RenderJob(tmp_path / "x.pattern", mpiexec=str(program)), TWO_NODES, lambda: False)
+        return problem_with(program)
 
-    return try_out
-
-
-def test_ranks_on_every_node_are_what_is_wanted(try_out: Try) -> None:
-    assert try_out(f"echo noise; echo '{probe.PRESENT}n1 n2'") == ""
+    return problem
 
 
-def test_ranks_that_all_came_up_on_one_node_are_not(try_out: Try) -> None:
-    assert try_out(f"echo '{probe.PRESENT}n1 n1'") == "2 ranks for 2 nodes came up as 2 on 1"
+def test_ranks_on_every_node_are_what_is_wanted(problem: Probe) -> None:
+    assert problem(f"echo noise; echo '{HOSTS}n1 n2'") == ""
 
 
-def test_what_a_launcher_says_as_it_fails_is_told(try_out: Try) -> None:
-    assert try_out("echo can not load PMIx library; exit 7") == "exit code 7 (can not load PMIx library)"
-    assert try_out("exit 7") == "exit code 7"
+def test_ranks_that_all_came_up_on_one_node_are_not(problem: Probe) -> None:
+    assert problem(f"echo '{HOSTS}n1 n1'") == "started 2 ranks on 1 node instead of 2 on 2 nodes"
+
+
+def test_what_a_launcher_says_as_it_fails_is_told(problem: Probe) -> None:
+    assert problem("echo can not load PMIx library; exit 7") == "exit code 7 (can not load PMIx library)"
+    assert problem("exit 7") == "exit code 7"
 
 
 def test_a_launcher_that_waits_for_ever_is_given_up_with_all_it_started(
-    try_out: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    problem: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 0.5)
     monkeypatch.setattr(child_process, "END_SECONDS", 0.5)
-    assert try_out(f"trap '' TERM; (exec -a {tmp_path}/child sleep 60) & wait; sleep 60") == "no answer for 0 s"
+    assert problem(f"trap '' TERM; (exec -a {tmp_path}/child sleep 60) & wait; sleep 60") == "no response within 0 s"
     assert not subprocess.run(["pgrep", "-f", f"{tmp_path}/child"], stdout=subprocess.PIPE, check=False).stdout
 
 
@@ -56,12 +61,11 @@ def test_it_is_given_up_when_the_run_is_to_stop(tmp_path: Path) -> None:
     program = tmp_path / "mpiexec"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
-    assert probe.try_out(RenderJob("x.pattern", mpiexec=str(program)), TWO_NODES, lambda: True).startswith("no answer")
+    assert problem_with(program, stop=True).startswith("no response")
 
 
 def test_a_program_that_is_none_cannot_be_started(tmp_path: Path) -> None:
     program = tmp_path / "mpiexec"
     program.write_bytes(b"\x7fELF nonsense")
     program.chmod(0o755)
-    job = RenderJob("x.pattern", mpiexec=str(program))
-    assert probe.try_out(job, TWO_NODES, lambda: False) == "cannot be started"
+    assert problem_with(program) == "cannot be started (Exec format error)"

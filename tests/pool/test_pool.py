@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import errands
-from mpirender.launcher.environment import settings
+from mpirender.launcher.environment import variables
 from mpirender.pool import progress, run_jobs
 from mpirender.pool.pickling import Main
 from mpirender.pool.run_jobs import Outcome
@@ -158,7 +158,7 @@ for alone in (0, 1, 2, None):
 
 
 def test_ranks_that_no_launcher_has_started_share_the_gpus_of_a_machine_all_the_same() -> None:
-    done = told([sys.executable, "-c", ON_TWO_GPUS], env={**os.environ, **settings(1, os.environ, root=True)})
+    done = told([sys.executable, "-c", ON_TWO_GPUS], env={**os.environ, **variables(1, os.environ, root=True)})
     assert done.stdout.split() == ["0", "1", "0", "0"], done.stderr
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mpirender.launcher.environment import settings
+from mpirender.launcher.environment import variables
 from processes import Pattern, Run, need
 from records import records
 
@@ -65,10 +65,10 @@ def test_numbers_that_do_not_go_together_are_told(
 
 def test_ranks_started_by_hand_must_make_whole_groups(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     assert run("render", pattern(), *SMALL, "--ranks-per-frame", 2, "--ranks", 2, "--dry-run").returncode == 0
-    variables = {**os.environ, **settings(1, os.environ, root=os.geteuid() == 0)}
+    environment = {**os.environ, **variables(1, os.environ, root=os.geteuid() == 0)}
     command = [need("mpiexec"), "-n", "3", sys.executable, "-m", "mpirender.ranks",
                str(tmp_path / "test_renders/.mpirender/job.json")]  # fmt: skip
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "--ranks-per-frame 2: 3 ranks make no whole groups; start a multiple of it" in done.stderr
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mpirender.launcher.environment import settings_here
+from mpirender.launcher.environment import environment_of
 from mpirender.launcher.placement import Placement
 from mpirender.system import xvfb
 from processes import marked, need, x_servers
@@ -59,7 +59,7 @@ RUNS, RANKS = 40, 4
 def four_ranks(mark: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start ranks that share an X server, as a run does."""
     words = [need("mpiexec"), "-n", str(RANKS), need("pvbatch"), "--no-mpi", str(SUPPORT / "on_display.py"), *arguments]
-    environment = {**marked(mark), **settings_here(Placement(RANKS, 1))}
+    environment = {**marked(mark), **environment_of(Placement(RANKS, 1))}
     return subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

@@ -29,7 +29,7 @@ def test_what_is_wrong_with_the_command_is_told_at_once(run: Run, blends: Simple
         "--camera 'Sid' is no camera of scene 'Scene', did you mean 'Side'?; it has: Camera, Side",
         "--device is for Cycles; Workbench takes the OpenGL that there is; leave it out",
         "--samples is for Cycles and EEVEE; Workbench has none; leave it out",
-        "--set is of no use for Blender files; leave it out",
+        "--set does not apply to Blender files",
         "--view-layer 'x' is not in scene 'Scene'; it has: ViewLayer",
     ]
     assert not (tmp_path / "quick_renders").exists()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mpirender.job.render_job import RenderJob
-from mpirender.launcher import command_line
-from mpirender.launcher.placement import Placement
+from mpirender.launcher import command_line, launch_plan
+from mpirender.supervisor import preflight
 from mpirender.system.apptainer import mount_field
 from mpirender.system.apptainer import words as container_words
 from processes import Pattern, Run, need
@@ -25,12 +25,17 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
+def command_of(job: RenderJob) -> list[str]:
+    plan = launch_plan.of_job(job, preflight.inspect(job), images=100)
+    return plan.command(*command_line.rank_words(job))
+
+
 def test_each_rank_runs_in_a_container_of_its_own(apptainer: Path, image: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "x.pattern").touch()
-    job = RenderJob(tmp_path / "elsewhere" / "x.pattern", tmp_path / "data", container=str(image), mpiexec="mpiexec")
-    words = command_line.command(job, Placement(2, 1))
+    job = RenderJob(tmp_path / "elsewhere" / "x.pattern", tmp_path / "data", container=str(image), ranks=2)
+    words = command_of(job)
     assert words[1:6] == ["-n", "2", str(apptainer), "--quiet", "exec"]
     assert words[-7:] == ["--pwd", "/", str(image), "python3", "-m", "mpirender.ranks", f"{job.folder}/job.json"]
     mounts = [word for option, word in zip(words, words[1:]) if option == "--mount"]
@@ -42,7 +47,7 @@ def test_folders_of_data_are_seen_in_it_also_where_they_are_links(
     apptainer: Path, image: Path, tmp_path: Path, scene_with_data: Path
 ) -> None:
     job = RenderJob(scene_with_data, tmp_path / "out", container=str(image))
-    told = " ".join(command_line.command(job, Placement(1, 1)))
+    told = " ".join(command_of(job))
     for folder in ("link", "real"):
         assert f'"source={tmp_path}/{folder}"' in told
     assert " pvbatch --no-mpi -m mpirender.ranks " in told, "the one in the image, by its name"

@@ -79,11 +79,11 @@ def test_a_launcher_that_does_not_connect_the_ranks_is_found_out(
     scene = slow_scene(tmp_path, 8, 0.01)
     job = ended(cluster, sbatch(TWO_BY_TWO, scene, *SMALL, "--mpiexec", lonely, "--launcher", "mpiexec"))
     assert job["ExitCode"] == "3:0"
-    assert "each of 2 ranks believes that it is alone" in (tmp_path / "log").read_text()
+    assert "started 2 ranks that do not see each other" in (tmp_path / "log").read_text()
     (tmp_path / "log").unlink()
     job = ended(cluster, sbatch(TWO_BY_TWO, scene, *SMALL, "--mpiexec", lonely))
     log = (tmp_path / "log").read_text()
     assert job["ExitCode"] == "0:0", log
-    assert "mpiexec: each of 2 ranks believes that it is alone; srun --mpi=pmix starts ranks that see each other" in log
+    assert "mpiexec: started 2 ranks that do not see each other; using srun --mpi=pmix instead" in log
     assert "4 ranks on n[1-2] by srun --mpi=pmix" in log
     assert_each_frame_was_done_once(tmp_path / "slow_renders", 8)
