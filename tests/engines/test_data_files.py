@@ -39,15 +39,15 @@ def test_a_state_whose_files_are_there_stays_as_it_is_to_the_byte(job, tmp_path)
 
 def test_a_missing_file_says_which_reader_and_both_cures(job):
     (line,) = relocated(state(reader("Y:\\Data\\data.vtu")), job())[2]
-    assert line.startswith("reader 'data.vtu' reads Y:\\Data\\data.vtu, which is not here; ")
-    assert line.endswith("say where it is with --data-dir FOLDER or --file data.vtu=PATH")
+    assert line.startswith("reader 'data.vtu': Y:\\Data\\data.vtu does not exist; ")
+    assert line.endswith("use --data-dir FOLDER or --file data.vtu=PATH")
 
 
 def test_a_file_beside_the_scene_is_hinted_at(job, tmp_path):
     touch(tmp_path / "scenes" / "data.vtu")
     for saved in ("Y:\\Data\\data.vtu", "data.vtu", "/no/where/data.vtu"):
         line = relocated(state(reader(saved)), job())[2][0]
-        assert f"it is beside the scene: --data-dir {tmp_path / 'scenes'}" in line
+        assert f"found next to the scene: use --data-dir {tmp_path / 'scenes'}" in line
 
 
 def test_a_relative_path_is_taken_from_where_one_stands(job, tmp_path):
@@ -77,7 +77,7 @@ def test_every_file_of_a_series_is_looked_for(job, tmp_path):
     touch(*(tmp_path / "new" / f"d_{step}.vtu" for step in range(30)))
     series = state(reader(*(f"/gone/d_{step}.vtu" for step in range(40))))
     (line,) = relocated(series, job(data_dir=tmp_path / "new"))[2]
-    assert f"reads 40 files, 10 of them neither there nor in {tmp_path / 'new'}, first /gone/d_30.vtu, " in line
+    assert f"10 of 40 files do not exist there or in {tmp_path / 'new'}: /gone/d_30.vtu, " in line
 
 
 def test_a_data_folder_that_is_not_there_is_refused(job, tmp_path):
@@ -88,7 +88,7 @@ def test_a_data_folder_that_is_not_there_is_refused(job, tmp_path):
 def test_a_variable_at_the_start_of_a_path_is_replaced(job, tmp_path, monkeypatch):
     touch(tmp_path / "data.vtu")
     scene = state(reader("$SOME_DATA/data.vtu"))
-    assert "variable SOME_DATA is not set" in relocated(scene, job())[2][0]
+    assert "set the environment variable SOME_DATA" in relocated(scene, job())[2][0]
     monkeypatch.setenv("SOME_DATA", str(tmp_path))
     assert relocated(scene, job())[::2] == ([str(tmp_path / "data.vtu")], [])
 
@@ -114,13 +114,13 @@ def test_wrong_choices_of_files_are_told_together(job, tmp_path):
         "--file data.vtu=/gone/b.vtu: no such file",
     ]
     pattern = relocated(state(reader("/gone/a", "/gone/b")), job(files={"data.vtu": "/gone/*.x"}))[2]
-    assert pattern == ["--file data.vtu=/gone/*.x: no file is called like that"]
+    assert pattern == ["--file data.vtu=/gone/*.x: no file matches"]
 
 
 def test_one_file_in_place_of_a_series_is_warned_of(job, tmp_path):
     touch(tmp_path / "a.vtu")
     (line,) = warnings(state(reader("/gone/a", "/gone/b")), job(files={"data.vtu": f"{tmp_path}/a.vtu"}))
-    assert "one file in place of the 2 that 'data.vtu' reads" in line
+    assert "replaces the 2 files of 'data.vtu'" in line
 
 
 def test_signs_that_xml_escapes_survive_relocation(job, tmp_path):

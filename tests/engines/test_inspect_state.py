@@ -33,8 +33,8 @@ def test_real_time_is_refused_with_the_cure(job):
 
 def test_an_animation_without_frames_is_refused(job):
     assert "has no frames; set the number" in mistakes(state(scene=animation(count=0)), job())[0]
-    assert "its data has no timesteps" in mistakes(state(scene=animation(mode=2)), job())[0]
-    assert "holds no animation" in mistakes(state(scene=" "), job())[0]
+    assert "its data have no timesteps" in mistakes(state(scene=animation(mode=2)), job())[0]
+    assert "contains no animation" in mistakes(state(scene=" "), job())[0]
 
 
 def test_frames_that_are_not_there_are_named(job):
@@ -69,7 +69,11 @@ def test_the_first_render_view_by_name_is_in_front(job):
 
 def test_several_views_are_told_with_the_one_rendered(job):
     (line,) = warnings(state(CLOCK, view=FOUR_VIEWS), job())
-    assert "'Apple' is rendered" in line and "--view NAME (Chart, Sheet, Zebra)" in line and "(Layout #2)" in line
+    assert (
+        "'Apple' is rendered" in line
+        and "--view NAME for another view (Chart, Sheet, Zebra)" in line
+        and "(Layout #2)" in line
+    )
     assert warnings(state(CLOCK, view=FOUR_VIEWS), job(views=("Zebra",))) == []
 
 
@@ -80,7 +84,7 @@ def test_an_unknown_view_or_layout_names_those_there_are(job):
     ]
     assert "it has: 1 'Empty', 2 'Layout #2'" in mistakes(scene, job(layouts=("3",)))[0]
     assert mistakes(scene, job(layouts=("2",))) == mistakes(scene, job(layouts=("Layout #2",))) == []
-    assert "no view is in this layout" in mistakes(scene, job(layouts=("Empty",)))[0]
+    assert "contains no view" in mistakes(scene, job(layouts=("Empty",)))[0]
 
 
 def test_a_spreadsheet_is_no_picture(job):
@@ -88,4 +92,4 @@ def test_a_spreadsheet_is_no_picture(job):
 
 
 def test_a_state_without_view_is_refused(job):
-    assert "holds no view" in mistakes(state(view=" "), job())[0]
+    assert "contains no view" in mistakes(state(view=" "), job())[0]

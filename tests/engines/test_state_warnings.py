@@ -21,7 +21,7 @@ def colours(mode, *, visible=1, extra=""):
 
 
 def test_a_growing_colour_map_in_use_is_warned_of(job):
-    assert "the colour map of Pressure grows" in warnings(state(CLOCK, colours(1)), job())[0]
+    assert "the color map of Pressure grows" in warnings(state(CLOCK, colours(1)), job())[0]
     for mode in (-1, 0, 2, 3):
         assert warnings(state(CLOCK, colours(mode)), job()) == []
     assert warnings(state(CLOCK, colours(1, visible=0)), job()) == []
@@ -35,11 +35,11 @@ def test_a_colour_map_without_mode_follows_the_general_settings(job):
 
 def test_particles_and_trails_are_warned_of(job):
     particles = proxy(30, "filters", "StreakLine") + collection("sources", p30="Smoke")
-    assert "Smoke carries something on from frame to frame" in warnings(state(particles), job())[0]
+    assert "Smoke depends on earlier frames" in warnings(state(particles), job())[0]
     trails = proxy(30, "filters", "ParticlePathLines") + collection("sources", p30="Tails")
-    assert "in blocks (--schedule contiguous) it does so once" in warnings(state(trails), job())[0]
+    assert "--schedule contiguous (used here) does this once per rank" in warnings(state(trails), job())[0]
     told = warnings(state(trails), job(schedule="dynamic"))[0]
-    assert "with --schedule contiguous it does so once" in told
+    assert "--schedule contiguous does this once per rank" in told
 
 
 def test_for_them_frames_are_rendered_in_blocks_unless_another_schedule_is_asked_for(job, tmp_path):
@@ -62,7 +62,7 @@ def cue(frames, kind="CameraAnimationCue", *more):
 
 def test_a_track_without_key_frames_is_warned_of(job):
     scene = animation(cues=["39"])
-    assert "has no key frames, so the camera stands still" in warnings(state(CLOCK, cue(0), scene=scene), job())[0]
+    assert "has no key frames, so the camera does not move" in warnings(state(CLOCK, cue(0), scene=scene), job())[0]
     assert "has 1 key frame, so" in warnings(state(CLOCK, cue(1), scene=scene), job())[0]
     assert warnings(state(cue(2), scene=scene), job()) == []
     assert warnings(state(CLOCK, cue(0, "CameraAnimationCue", prop("Enabled", 0)), scene=scene), job()) == []
@@ -80,7 +80,7 @@ def source(kind, group="sources"):
 
 
 def test_a_scene_in_which_nothing_moves_is_warned_of(job):
-    assert "all 5 frames will be equal" in warnings(state(source("ConeSource")), job())[0]
+    assert "all 5 frames will be identical" in warnings(state(source("ConeSource")), job())[0]
     assert warnings(state(source("ConeSource"), scene=animation(count=1)), job()) == []
 
 
@@ -102,8 +102,8 @@ def test_versions_that_do_not_fit_are_warned_of(job):
     def told(version, read_by):
         return warnings(state(CLOCK, version=version), job(), read_by)
 
-    assert "take ParaView 5.13 or newer" in told("5.13.2", "5.11.0")[0]
-    assert "saved by ParaView 5.11.0 and is rendered by 6.1.1" in told("5.11.0", "6.1.1")[0]
+    assert "use ParaView 5.13 or newer" in told("5.13.2", "5.11.0")[0]
+    assert "saved by ParaView 5.11.0 but is rendered by 6.1.1" in told("5.11.0", "6.1.1")[0]
     fitting = ("5.11.2", "5.11.0"), ("5.1.2", "5.11.0"), ("5.9.0", "5.10.0"), ("5.11.0", ""), ("", "5.11.0")
     for version, read_by in fitting:
         assert told(version, read_by) == []
@@ -130,7 +130,7 @@ def test_label_formats_that_paraview_6_1_prints_as_they_stand_are_warned_of(job)
     old = legend(prop("AutomaticLabelFormat", 0), prop("LabelFormat", "%6.1e"))
     told = warnings(state(CLOCK, old, version="6.1.0"), job(), "6.1.1")
     assert len(told) == 1
-    assert "labels of the legend Pressure have the format %6.1e, which ParaView 6.1.1 prints as it stands" in told[0]
+    assert "labels of the legend Pressure have the format %6.1e, which ParaView 6.1.1 prints literally" in told[0]
     new = legend(prop("AutomaticLabelFormat", 0), prop("LabelFormat", "{:6.1e}"))
     automatic = legend(prop("AutomaticLabelFormat", 1), prop("LabelFormat", "%6.1e"))
     ends = legend(prop("AutomaticLabelFormat", 1), prop("RangeLabelFormat", "%6.1e"))

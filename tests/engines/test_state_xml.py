@@ -25,7 +25,7 @@ def test_an_empty_file_is_called_empty(content):
 
 def test_a_state_cut_short_says_at_which_line():
     lines = state().replace(b"><", b">\n<").split(b"\n")
-    assert f"breaks off at line {len(lines) - 3}" in refusal(b"\n".join(lines[:-3]))
+    assert f"ends early at line {len(lines) - 3}" in refusal(b"\n".join(lines[:-3]))
     assert "save it again from ParaView" in refusal(b"\n".join(lines[:10])[:-4])
 
 
@@ -40,7 +40,7 @@ def test_a_damaged_state_says_at_which_line():
 
 
 def test_other_xml_is_named_by_its_outermost_element():
-    assert "not a ParaView state but XML of another kind (<html>)" in refusal(b"<html><body/></html>")
+    assert "not a ParaView state but another kind of XML (<html>)" in refusal(b"<html><body/></html>")
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\0\0", b"PK\x03\x04" + bytes(range(256)), b"hello"])
@@ -49,7 +49,7 @@ def test_what_is_not_xml_is_called_so(content):
 
 
 def test_a_python_state_is_recognised():
-    assert "a Python script; give the .pvsm file" in refusal(b"# state file\nimport paraview\nfrom paraview import x\n")
+    assert "a Python script; give a .pvsm file" in refusal(b"# state file\nimport paraview\nfrom paraview import x\n")
 
 
 def test_a_bare_manager_state_and_a_byte_order_mark_are_read():

@@ -1,7 +1,7 @@
-"""Where a ParaView state's data files are now: beside the state's own paths, --data-dir and --file.
+"""Finds the data files of a ParaView state: at the saved paths, in ``--data-dir``, or as named by ``--file``.
 
-The rules of --data-dir are those of ParaView's ``LoadState(data_directory=...)`` (vtkLoadStateOptions), but every file
-is looked for; ParaView takes the rest of a series for granted after three files.
+``--data-dir`` follows the rules of ParaView's ``LoadState(data_directory=...)`` (vtkLoadStateOptions), but checks every
+file; ParaView checks only the first three files of a series.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mpirender.engines.paraview.state_xml import State, manager_state, parse_xml
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import did_you_mean
 
-NAMED = 3  # missing files of a series that a message names
+MAX_NAMED = 3  # missing files of a series in a message
 
 
 @dataclass(frozen=True)
@@ -33,41 +33,41 @@ class FileProperty:
     reader: str
     name: str
     saved: tuple[str, ...]
-    many: bool  # a series: more than one file
+    many: bool  # whether it is a series of files
 
     @property
     def key(self) -> tuple[str, str]:
-        """What finds the property again in another parse of the same file."""
+        """The key of the property in another parse of the same file."""
         return self.proxy_id, self.name
 
 
 def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...], list[str]]:
-    """Return the state with its data files where they are, each of those files, and what is wrong with them.
+    """Return the state with the current paths of its data files, these files, and the mistakes.
 
-    The bytes are those given where no path changes, else well-formed UTF-8.
+    The bytes are returned unchanged if no path changes, else as well-formed UTF-8.
     """
     properties = list(file_properties(state))
     mistakes = _mistakes_of_options(properties, job)
-    chosen = _chosen(properties, job, mistakes)
+    chosen = _from_options(properties, job, mistakes)
     files: list[DataFile] = []
     changes: dict[tuple[str, str], list[str]] = {}
     for prop in properties:
         if prop.name == "FilePrefix":
-            placed = [_prefix(saved, job.data_dir) for saved in prop.saved]
+            located = [_prefix(saved, job.data_dir) for saved in prop.saved]
         else:
-            placed = chosen.get(prop.key) or [_placed(saved, job.data_dir) for saved in prop.saved]
-            read = _data_files(prop, placed)
+            located = chosen.get(prop.key) or [_located(saved, job.data_dir) for saved in prop.saved]
+            read = _data_files(prop, located)
             files += read
-            mistakes += _missing(prop, read, job, asked=prop.key in chosen)
-        if placed != list(prop.saved):
-            changes[prop.key] = placed
+            mistakes += _missing(prop, read, job, by_option=prop.key in chosen)
+        if located != list(prop.saved):
+            changes[prop.key] = located
     return _rewritten(state, changes), tuple(files), mistakes
 
 
 def file_properties(state: State) -> Iterator[FileProperty]:
-    """Yield the properties that name data files: those with ParaView's file list domain, which it calls ``files``.
+    """Yield the properties that name data files: properties with ParaView's file list domain, ``files``.
 
-    A reader's FilePrefix (Exodus) has a path too, though not of a file.
+    The FilePrefix of a reader (Exodus) is included; it is a path, but not of a file.
     """
     for proxy in state.proxies:
         listed = [name for name, prop in proxy.properties.items() if prop.find("Domain[@name='files']") is not None]
@@ -87,16 +87,16 @@ def _mistakes_of_options(properties: Sequence[FileProperty], job: RenderJob) -> 
             has = (
                 f"{did_you_mean(reader, readers)}; it has: {', '.join(readers)}"
                 if readers
-                else "; it reads no files at all"
+                else "; no reader in it reads files"
             )
             mistakes.append(f"--file {reader}={path}: the scene has no reader of that name{has}")
     return mistakes
 
 
-def _chosen(
+def _from_options(
     properties: Sequence[FileProperty], job: RenderJob, mistakes: list[str]
 ) -> dict[tuple[str, str], list[str]]:
-    """Return the files that --file puts in place of a property's; append what is wrong with them to mistakes."""
+    """Return the files that ``--file`` sets, by property; append mistakes to the list."""
     chosen: dict[tuple[str, str], list[str]] = {}
     for reader, path in job.files:
         firsts: dict[str, FileProperty] = {}  # by proxy: readers may share a name
@@ -106,15 +106,15 @@ def _chosen(
         for prop in firsts.values():
             paths = _expanded(path)
             if not paths:
-                mistakes.append(f"--file {reader}={path}: no file is called like that")
+                mistakes.append(f"--file {reader}={path}: no file matches")
             elif len(paths) > 1 and not prop.many:
-                mistakes.append(f"--file {reader}={path}: {len(paths)} files fit, but the reader reads one; name one")
+                mistakes.append(f"--file {reader}={path}: {len(paths)} files match, but the reader reads one; name one")
             chosen[prop.key] = paths or [path]
     return chosen
 
 
 def _expanded(path: str) -> list[str]:
-    """Return the files of a pattern in the order of the numbers in their names, or the path itself."""
+    """Return the files that match a pattern, sorted by the numbers in their names, or the path itself."""
     full = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - patterns are no Paths
     if not glob.has_magic(full) or os.path.exists(full):  # noqa: PTH110
         return [full]
@@ -125,8 +125,8 @@ def _by_number(path: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", path)]
 
 
-def _placed(saved: str, data_dir: Path | None) -> str:
-    """Return where a file is: in the data folder if there is one of its name, else where the state says."""
+def _located(saved: str, data_dir: Path | None) -> str:
+    """Return the current path of a file: in the data folder if a file of its name exists there, else as saved."""
     path = _with_variable(saved)
     if not path or data_dir is None:
         return path
@@ -139,7 +139,7 @@ def _placed(saved: str, data_dir: Path | None) -> str:
 
 
 def _prefix(saved: str, data_dir: Path | None) -> str:
-    """Return a reader's FilePrefix in the data folder, if files begin like that there."""
+    """Return a reader's FilePrefix in the data folder, if files with this prefix exist there."""
     path = _with_variable(saved)
     if not path or data_dir is None:
         return path
@@ -148,7 +148,7 @@ def _prefix(saved: str, data_dir: Path | None) -> str:
 
 
 def parts(path: str) -> list[str]:
-    r"""Split a path of any system into folders and name, without drive and root: ``Y:\a\b`` is ``[a, b]``."""
+    r"""Split a path of any operating system into its parts, without drive and root: ``Y:\a\b`` gives ``[a, b]``."""
     if re.match(r"[A-Za-z]:[\\/]|\\\\", path):
         path = re.sub(r"^[A-Za-z]:", "", path).replace("\\", "/")
     names = [part for part in path.split("/") if part not in ("", ".", "..")]
@@ -156,16 +156,16 @@ def parts(path: str) -> list[str]:
 
 
 def _with_variable(path: str) -> str:
-    """Return the path with the environment variable at its start replaced, if that is set."""
+    """Return the path with the environment variable at its start expanded, if it is set."""
     match = re.match(r"\$([A-Za-z0-9_-]+)(?=[\\/]|$)", path)
     value = os.environ.get(match[1]) if match else None
     return path if match is None or value is None else value + path[match.end() :]
 
 
-def _data_files(prop: FileProperty, placed: Sequence[str]) -> list[DataFile]:
-    """Return a record of each file; paths are taken from where ParaView is started, as it does."""
+def _data_files(prop: FileProperty, located: Sequence[str]) -> list[DataFile]:
+    """Return a record of each file. Like ParaView, resolve relative paths against the current folder."""
     files = []
-    for index, path in enumerate(placed):
+    for index, path in enumerate(located):
         if path:
             saved = prop.saved[index] if index < len(prop.saved) else ""
             foreign = re.match(r"[A-Za-z]:[\\/]|\\\\|\$", path)
@@ -175,48 +175,47 @@ def _data_files(prop: FileProperty, placed: Sequence[str]) -> list[DataFile]:
 
 
 def _exists(path: str) -> bool:
-    """Say whether a path is there; os.path, unlike Path, takes names that no file can have."""
+    """Return whether a path exists; os.path, unlike Path, accepts names that no file can have."""
     return os.path.exists(path)  # noqa: PTH110
 
 
-def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, asked: bool) -> list[str]:
-    """Return one line for all files of a property that are not there."""
-    lost = [file for file in files if not file.found]
-    if not lost:
+def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, by_option: bool) -> list[str]:
+    """Return one line about all missing files of a property."""
+    missing = [file for file in files if not file.found]
+    if not missing:
         return []
-    if asked:
+    if by_option:
         path = dict(job.files).get(prop.reader, "")
         return [] if glob.has_magic(path) else [f"--file {prop.reader}={path}: no such file"]
-    nowhere = f"nor in {job.data_dir}" if job.data_dir and job.data_dir.is_dir() else ""
+    elsewhere = f" or in {job.data_dir}" if job.data_dir and job.data_dir.is_dir() else ""
     if len(files) == 1:
-        where = f"which is neither there {nowhere}" if nowhere else "which is not here"
-        told = f"reads {lost[0].saved}, {where}"
+        problem = f"{missing[0].saved} does not exist{f' there{elsewhere}' if elsewhere else ''}"
     else:
-        first = ", ".join(file.saved for file in lost[:NAMED]) + (", ..." if len(lost) > NAMED else "")
-        where = f"neither there {nowhere}" if nowhere else "not here"
-        told = f"reads {len(files)} files, {len(lost)} of them {where}, first {first}"
-    return [f"reader {prop.reader!r} {told}; {_cure(prop, lost[0], job)}"]
+        names = ", ".join(file.saved for file in missing[:MAX_NAMED]) + (", ..." if len(missing) > MAX_NAMED else "")
+        where = f" there{elsewhere}" if elsewhere else ""
+        problem = f"{len(missing)} of {len(files)} files do not exist{where}: {names}"
+    return [f"reader {prop.reader!r}: {problem}; {_fix(prop, missing[0], job)}"]
 
 
-def _cure(prop: FileProperty, lost: DataFile, job: RenderJob) -> str:
-    """Say what to do about a missing file."""
-    beside = job.scene.parent
+def _fix(prop: FileProperty, missing: DataFile, job: RenderJob) -> str:
+    """Return how to fix a missing file."""
+    scene_dir = job.scene.parent
     if is_script(job):
-        return f"mend the script, or --set {shlex.quote(prop.reader)}.{prop.name}=PATH"
-    variable = re.match(r"\$([A-Za-z0-9_-]+)", lost.saved)
+        return f"correct the script, or use --set {shlex.quote(prop.reader)}.{prop.name}=PATH"
+    variable = re.match(r"\$([A-Za-z0-9_-]+)", missing.saved)
     if variable and variable[1] not in os.environ:
-        return f"the environment variable {variable[1]} is not set"
-    if job.data_dir != beside and _exists(_placed(lost.saved, beside)):
-        return f"{'they are' if prop.many else 'it is'} beside the scene: --data-dir {shlex.quote(str(beside))}"
+        return f"set the environment variable {variable[1]}"
+    if job.data_dir != scene_dir and _exists(_located(missing.saved, scene_dir)):
+        return f"found next to the scene: use --data-dir {shlex.quote(str(scene_dir))}"
     pattern = "PATH" if not prop.many else "'FOLDER/NAME_*.SUFFIX'"
-    return f"say where it is with --data-dir FOLDER or --file {shlex.quote(prop.reader)}={pattern}"
+    return f"use --data-dir FOLDER or --file {shlex.quote(prop.reader)}={pattern}"
 
 
 def _rewritten(state: State, changes: dict[tuple[str, str], list[str]]) -> bytes:
     """Return the state's bytes with the values of some properties replaced."""
     if not changes and _is_plain_utf8(state.content):
         return state.content
-    top = parse_xml(state.content, state.name)  # a parse of its own: the caller's state stays as it is
+    top = parse_xml(state.content, state.name)  # parsed again, so that the caller's state stays unchanged
     root = manager_state(top)
     for proxy in () if root is None else root.iterfind("Proxy"):
         for prop in proxy.iterfind("Property"):

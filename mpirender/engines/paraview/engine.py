@@ -17,6 +17,7 @@ from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject
 from mpirender.engines.paraview.scene import ParaViewScene
 from mpirender.engines.paraview.script_source import is_script
+from mpirender.engines.paraview.state_xml import NO_VIEW
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.programs import Programs
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 VERSION_SECONDS = 60.0
 BACKENDS = tuple(backends.WINDOWS)
 SCENES = "ParaView states"
-NO_VIEW = "the state contains no view, so there is nothing to render; save it with a view open"
 OPTIONS = (
     "views", "layouts", "data_dir", "files", "overrides", "vary", "camera", "color_range", "measure",
     "override_color_palette", "font_scaling", "transparent_background", "separator_width", "separator_color",
@@ -266,12 +266,10 @@ def _targets(simple: PVObject, job: RenderJob) -> dict[Target, PVObject]:
     layouts = {_name("layouts", layout): layout for layout in simple.GetLayouts().values()}
     by_number = {str(number): layout for number, layout in enumerate(layouts.values(), start=1)}
     mistakes = [
-        f"--view {name!r} does not exist in the state; it has: {', '.join(views)}"
-        for name in job.views
-        if name not in views
+        f"--view {name!r} is not in the state; it has: {', '.join(views)}" for name in job.views if name not in views
     ]
     mistakes += [
-        f"--layout {name!r} does not exist in the state; it has: {', '.join(layouts)}"
+        f"--layout {name!r} is not in the state; it has: {', '.join(layouts)}"
         for name in job.layouts
         if name not in layouts and name not in by_number
     ]

@@ -1,6 +1,6 @@
-"""What in a ParaView state might surprise: frames that depend on each other, tracks that move nothing, versions.
+"""Warnings about a ParaView state: frames that depend on earlier frames, tracks without effect, versions.
 
-Each function yields warnings of one line that name the objects and the cure. What is not certain is not said.
+Each function yields warnings of one line, with the objects and the fix, and only for what is certain.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from mpirender.engines.paraview import color_range
-from mpirender.engines.paraview.state_xml import NOT_PICTURES, Proxy, State
+from mpirender.engines.paraview.state_xml import NOT_RENDERABLE, Proxy, State
 from mpirender.errors import one_line
 from mpirender.job.render_job import RenderJob
 
-GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP; mode 3 looks at its own frame alone
-RESET_EVERY_TIMESTEP = 3  # RESET_ON_APPLY_AND_TIMESTEP
-KEYED = ("CameraAnimationCue", "KeyFrameAnimationCue")  # tracks that move by key frames alone
-STILL_DATA = ("CameraAnimationCue", "TimeAnimationCue")  # tracks that leave the data as it is
+GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP
+RESET_EVERY_TIMESTEP = 3  # RESET_ON_APPLY_AND_TIMESTEP: depends on its own frame only
+KEYED = ("CameraAnimationCue", "KeyFrameAnimationCue")  # tracks that move only by key frames
+STILL_DATA = ("CameraAnimationCue", "TimeAnimationCue")  # tracks that do not change the data
 FOLLOW_DATA = 2  # vtkPVCameraCueManipulator's mode
-# Filters whose output is made of what they computed for the frames before: particles, and the trails of frames.
+# Filters whose output depends on all earlier frames.
 ACCUMULATING = ("ParticleTracer", "ParticlePath", "StreakLine", "LegacyParticlePath", "LegacyStreakLine",
             "LegacyParticleTracer", "InSituParticlePath", "ParticlePathLines")  # fmt: skip
-# Sources without time. One that is not listed may have it, from a plugin perhaps.
+# Sources that do not depend on time. Others may depend on it.
 TIMELESS = ("ArrowSource", "AxesSource", "BoundedPlaneSource", "BoundedVolumeSource", "ConeSource", "CubeSource",
             "CylinderSource", "DiskSource", "EllipseSource", "FastUniformGrid", "GlyphSource2D", "HyperTreeGridSource",
             "LineSource", "LogoSource", "OutlineSource", "ParametricSource", "PlaneSource", "PointSource",
             "PolyLineSource", "RTAnalyticSource", "RulerSource", "SphereSource", "SplineSource", "SuperquadricSource",
             "TextSource", "WaveletSource")  # fmt: skip
 TIMED = re.compile("Time|Temporal|Python|Program|Script|Annotat|Live|Stream|Particle|Harmonics|Date|Catalyst")
-# When a colour legend writes this label at all: the property to look at, and its value.
+# The property, and its value, with which a color legend shows a label of this format.
 LEGEND_LABELS = {
     "LabelFormat": ("AutomaticLabelFormat", 0), "RangeLabelFormat": ("AddRangeLabels", 1),
     "DataRangeLabelFormat": ("DrawDataRange", 1),
@@ -36,12 +36,12 @@ LEGEND_LABELS = {
 
 
 def warnings(state: State, job: RenderJob, read_by: str = "") -> Iterator[str]:
-    """Yield everything that might surprise, one line each."""
+    """Yield all warnings, one line each."""
     yield from _choice_of_view(state, job)
     yield from _versions(state.version, read_by)
     yield from _labels(state, read_by)
-    yield from _growing_colours(state, job)
-    yield from _filters_with_memory(state, job)
+    yield from _growing_color_maps(state, job)
+    yield from _accumulating_filters(state, job)
     yield from _axes_grids(state, job)
     yield from _idle_tracks(state)
     if not job.files and job.camera is None:  # other data may have timesteps
@@ -56,16 +56,16 @@ def _choice_of_view(state: State, job: RenderJob) -> Iterator[str]:
     if not job.layouts and not job.views and len(state.views) > 1:
         chosen, *others = state.views
         layouts = [layout.name for layout in state.layouts if len(layout.views) > 1]
-        whole = f"; for a whole layout --layout NAME ({_listed(layouts)})" if layouts else ""
+        whole = f", or --layout NAME for a whole layout ({_listed(layouts)})" if layouts else ""
         yield (
             f"the scene has {len(state.views)} views; {chosen!r} is rendered; "
-            f"for another --view NAME ({_listed(others)}){whole}"
+            f"use --view NAME for another view ({_listed(others)}){whole}"
         )
-    tables = [name for name, kind in state.view_types.items() if kind in NOT_PICTURES]
+    tables = [name for name, kind in state.view_types.items() if kind in NOT_RENDERABLE]
     if job.layouts and tables:
         shown = [name for layout in state.layouts for name in layout.views if name in tables]
         if shown:
-            yield f"{_listed(shown)} is a spreadsheet; its part of the layout stays empty; take it out in ParaView"
+            yield f"{_listed(shown)} is a spreadsheet, so its part of the layout stays empty; remove it in ParaView"
 
 
 def _versions(written: str, read_by: str) -> Iterator[str]:
@@ -74,24 +74,24 @@ def _versions(written: str, read_by: str) -> Iterator[str]:
         return
     if newer > older:
         yield (
-            f"the state was saved by ParaView {written} and is rendered by {read_by}, which leaves out what it does "
-            f"not know; take ParaView {newer[0]}.{newer[1]} or newer (--pvbatch PATH)"
+            f"the state was saved by ParaView {written} but is rendered by {read_by}, which ignores objects and "
+            f"properties unknown to it; use ParaView {newer[0]}.{newer[1]} or newer (--pvbatch PATH)"
         )
     elif newer[0] < older[0]:
         yield (
-            f"the state was saved by ParaView {written} and is rendered by {read_by}; look at one frame first "
-            "(--frames 0), or open it in the newer ParaView and save it again"
+            f"the state was saved by ParaView {written} but is rendered by {read_by}; check one frame first "
+            "(--frames 0), or open the state in the newer ParaView and save it again"
         )
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """Return major and minor of a version; nothing where it is unknown."""
+    """Return major and minor version; empty if unknown."""
     match = re.match(r"(\d+)\.(\d+)", version)
     return (int(match[1]), int(match[2])) if match else ()
 
 
 def _labels(state: State, read_by: str) -> Iterator[str]:
-    """Name labels in the format of ParaView 6.1 ({:6.3g}), which older ones print as they stand."""
+    """Warn of labels in the format of ParaView 6.1 ({:6.3g}), which older versions print literally."""
     release = _release(read_by)
     if release >= (6, 1):
         yield from _old_labels(state, read_by)
@@ -101,20 +101,20 @@ def _labels(state: State, read_by: str) -> Iterator[str]:
     if found:
         where = _listed(_title(proxy) for proxy, _ in found)
         yield (
-            f"labels of {where} have the format {found[0][1]} of ParaView 6.1, which {read_by} prints as it stands; "
-            "take ParaView 6.1 or newer (--pvbatch PATH), or set a format such as %-#6.3g and save the state again"
+            f"labels of {where} have the format {found[0][1]} of ParaView 6.1, which {read_by} prints literally; "
+            "use ParaView 6.1 or newer (--pvbatch PATH), or set a format such as %-#6.3g and save the state again"
         )
 
 
 def _title(proxy: Proxy) -> str:
-    """Name a legend or an axis as it is seen."""
+    """Return the visible title of a legend or an axis."""
     return one_line(next(iter(proxy.values("Title")), "")) or proxy.name
 
 
 def _old_labels(state: State, read_by: str) -> Iterator[str]:
-    """Name colour legends whose labels have a format of before ParaView 6.1, which that prints as it stands.
+    """Warn of color legends whose labels have a format from before ParaView 6.1, which 6.1 prints literally.
 
-    Only of the labels between the ends of the legend: all others it converts (seen with 6.1.1).
+    This concerns the labels between the ends of a legend; 6.1.1 converts all others.
     """
     found = [
         (_title(proxy), next(iter(proxy.values("LabelFormat")), ""))
@@ -125,8 +125,8 @@ def _old_labels(state: State, read_by: str) -> Iterator[str]:
     if old:
         yield (
             f"labels of the legend {_listed(legend for legend, _ in old)} have the format {old[0][1]}, which ParaView "
-            f"{read_by} prints as it stands; set one such as {{:g}} in it and save the state again, or take the "
-            "ParaView that saved it (--pvbatch PATH)"
+            f"{read_by} prints literally; set a format such as {{:g}} and save the state again, or use the ParaView "
+            "that saved it (--pvbatch PATH)"
         )
 
 
@@ -140,31 +140,31 @@ def _new_formats(proxy: Proxy) -> Iterator[str]:
             yield text
 
 
-def shared_colours(state: State, job: RenderJob) -> Iterator[str]:
-    """Refuse colour maps that are updated every timestep where ranks share frames.
+def shared_color_maps(state: State, job: RenderJob) -> Iterator[str]:
+    """Refuse color maps that are rescaled every timestep if ranks share frames.
 
-    ParaView looks at the data of one of them alone (seen with 5.11).
+    ParaView uses the data of only one of these ranks (seen with 5.11).
     """
     if job.ranks_per_frame == 1:
         return
     of_all, of_arrays = color_range.requested(job.color_range)
-    names = updated_colours(state, job, (GROW_EVERY_TIMESTEP, RESET_EVERY_TIMESTEP))
+    names = arrays_in_modes(state, job, (GROW_EVERY_TIMESTEP, RESET_EVERY_TIMESTEP))
     asked = color_range.CLAMP in (of_all, *of_arrays.values())
     if names or asked:
-        which = "--color-range clamp" if asked else f"the colour map of {_listed(names)}"
+        which = "--color-range clamp" if asked else f"the color map of {_listed(names)}"
         yield (
-            f"{which} is updated every timestep, and where ranks share frames (--ranks-per-frame) ParaView looks at "
-            "the data of one of them alone; --color-range global finds the range of all frames first and keeps it"
+            f"{which} is rescaled every timestep; with --ranks-per-frame, ParaView would use the data of only one "
+            "rank; use --color-range global, which finds the range over all frames first"
         )
 
 
-def growing_colours(state: State, job: RenderJob) -> list[str]:
-    """Return the arrays whose colour map has the range of all frames so far, unless another one is asked for."""
-    return updated_colours(state, job, (GROW_EVERY_TIMESTEP,))
+def growing_arrays(state: State, job: RenderJob) -> list[str]:
+    """Return the arrays whose color map grows with every timestep, unless --color-range sets another range."""
+    return arrays_in_modes(state, job, (GROW_EVERY_TIMESTEP,))
 
 
-def updated_colours(state: State, job: RenderJob, modes: Sequence[int]) -> list[str]:
-    """Return the arrays whose colour map is in one of these modes, unless another range is asked for."""
+def arrays_in_modes(state: State, job: RenderJob, modes: Sequence[int]) -> list[str]:
+    """Return the arrays whose color map is in one of these modes, unless --color-range sets another range."""
     of_all, of_arrays = color_range.requested(job.color_range)
     usual = next((proxy.number("TransferFunctionResetMode", 0) for proxy in state.proxies
                   if proxy.type == "GeneralSettings"), 0.0)  # fmt: skip
@@ -178,45 +178,47 @@ def updated_colours(state: State, job: RenderJob, modes: Sequence[int]) -> list[
     return [] if of_all is not None else [name for name in growing if name not in of_arrays]
 
 
-def _growing_colours(state: State, job: RenderJob) -> Iterator[str]:
-    names = growing_colours(state, job)
+def _growing_color_maps(state: State, job: RenderJob) -> Iterator[str]:
+    names = growing_arrays(state, job)
     if names:
         yield (
-            f"the colour map of {_listed(names)} grows with every timestep, so a colour means another value later on; "
-            f"--color-range global finds the range of all frames first and keeps it. As it is, {_replay(job)}"
+            f"the color map of {_listed(names)} grows with every timestep, so the meaning of its colors changes, and "
+            f"{_replay(job)}; --color-range global finds the range over all frames first and keeps it"
         )
 
 
 def _replay(job: RenderJob) -> str:
-    """Say what it costs that a frame depends on those before it."""
-    dealt = job.schedule in ("interleaved", "dynamic")
-    once = "with --schedule contiguous" if dealt else "in blocks (--schedule contiguous)"
-    return f"every rank computes the frames before its own as well; {once} it does so once, with --ranks 1 not at all"
+    """Return what it costs that a frame depends on earlier frames."""
+    by_default = " (used here)" if job.schedule in ("auto", "contiguous") else ""
+    return (
+        f"each rank must also compute the frames before its own; --schedule contiguous{by_default} does this once per "
+        "rank, --ranks 1 not at all"
+    )
 
 
-def _rescale_mode(colours: Proxy, usual: float) -> float:
-    """Return a colour map's mode; before ParaView 5.5 it had none but a lock, which never meant growing by timestep."""
-    return colours.number("AutomaticRescaleRangeMode", -1 if "LockScalarRange" in colours.properties else usual)
+def _rescale_mode(color_map: Proxy, usual: float) -> float:
+    """Return the rescaling mode of a color map; before ParaView 5.5 it had only a lock, and never grew by timestep."""
+    return color_map.number("AutomaticRescaleRangeMode", -1 if "LockScalarRange" in color_map.properties else usual)
 
 
 def order_dependent(state: State, job: RenderJob) -> list[str]:
-    """Return the filters and colour maps for which the frames before one have to be computed first."""
-    return [*filters_with_memory(state), *growing_colours(state, job)]
+    """Return the filters and color maps that depend on earlier frames."""
+    return [*accumulating_filters(state), *growing_arrays(state, job)]
 
 
-def filters_with_memory(state: State) -> list[str]:
-    """Return the filters whose output depends on the frames that they computed before."""
+def accumulating_filters(state: State) -> list[str]:
+    """Return the filters whose output depends on earlier frames."""
     return [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in ACCUMULATING]
 
 
-def _filters_with_memory(state: State, job: RenderJob) -> Iterator[str]:
-    names = filters_with_memory(state)
+def _accumulating_filters(state: State, job: RenderJob) -> Iterator[str]:
+    names = accumulating_filters(state)
     if names:
-        yield f"{_listed(names)} carries something on from frame to frame, so {_replay(job)}"
+        yield f"{_listed(names)} {'depends' if len(names) == 1 else 'depend'} on earlier frames, so {_replay(job)}"
 
 
 def _axes_grids(state: State, job: RenderJob) -> Iterator[str]:
-    """Say what an axes grid around data that changes costs where frames are dealt out one by one."""
+    """Warn of the cost of an axes grid around changing data if consecutive frames go to different ranks."""
     gridded = [
         view.name
         for view in state.registered("views")
@@ -225,37 +227,38 @@ def _axes_grids(state: State, job: RenderJob) -> Iterator[str]:
     changing = state.timesteps or any(cue.type not in STILL_DATA for cue, _ in state.cues())
     if gridded and changing and job.schedule in ("auto", "interleaved"):
         yield (
-            f"ParaView draws the axes grid of {_listed(gridded)} around the data of the frame before, so each frame's "
-            "predecessor has to be rendered, too; --schedule contiguous saves most of that"
+            f"ParaView draws the axes grid of {_listed(gridded)} around the data of the previous frame, so that frame "
+            "must be rendered as well; --schedule contiguous avoids most of this work"
         )
 
 
 def _idle_tracks(state: State) -> Iterator[str]:
-    """Name tracks with fewer than two key frames; ParaView moves nothing along these."""
+    """Warn of tracks with fewer than two key frames, which have no effect."""
+    fix = "add key frames or delete the track, and save the state again"
     for cue, frames in state.cues():
         if cue.type not in KEYED or frames >= 2:
             continue
         why = f"the animation track {cue.name} has {frames or 'no'} key frame{'s' if frames != 1 else ''}"
         if cue.type == "KeyFrameAnimationCue":
-            what = next(iter(cue.values("AnimatedPropertyName")), "") or "what it animates"
-            yield f"{why}, so {what} stays as it is; give it two or more, or delete it, and save the state again"
+            what = next(iter(cue.values("AnimatedPropertyName")), "") or "its property"
+            yield f"{why}, so {what} does not change; {fix}"
         elif cue.number("Mode", 0) == FOLLOW_DATA:
-            yield f"{why}, an error to ParaView in every frame though it follows the data; take --on-error warn"
+            yield f"{why}; it follows the data, but ParaView reports an error in every frame; use --on-error warn"
         else:
-            yield f"{why}, so the camera stands still; give it two or more, or delete it, and save the state again"
+            yield f"{why}, so the camera does not move; {fix}"
 
 
 def _nothing_moves(state: State) -> Iterator[str]:
-    """Say that all frames will be equal, where that is certain."""
+    """Warn that all frames will be identical, if that is certain."""
     if len(state.times) > 1 and not state.timesteps and not may_move(state):
         yield (
-            f"nothing in this scene changes with time: all {len(state.times)} frames will be equal; animate something "
-            "in ParaView's Animation View and save the state again, or render one with --frames 0"
+            f"nothing in this scene changes with time: all {len(state.times)} frames will be identical; animate "
+            "something in ParaView's Animation View and save the state again, or render only one with --frames 0"
         )
 
 
 def may_move(state: State) -> bool:
-    """Say whether a track or an object of the scene could depend on time."""
+    """Return whether a track or an object of the scene could depend on time."""
     for cue, frames in state.cues():
         if cue.type != "TimeAnimationCue" and (frames >= 2 or cue.type not in KEYED):
             return True
@@ -269,10 +272,10 @@ def _may_have_time(proxy: Proxy) -> bool:
 
 
 def replaced_series(files: Sequence[tuple[str, int, int]]) -> Iterator[str]:
-    """Name readers whose series of files is replaced by one file: (reader, files before, files now)."""
+    """Warn of readers whose series of files is replaced by one file: (reader, files before, files now)."""
     for reader, before, now in files:
         if before > 1 and now == 1:
             yield (
-                f"--file puts one file in place of the {before} that {reader!r} reads, so its data stay the same in "
-                "all frames; name a series with a pattern ('FOLDER/NAME_*.SUFFIX')"
+                f"--file replaces the {before} files of {reader!r} by a single file, so its data are the same in all "
+                "frames; give a pattern for a series ('FOLDER/NAME_*.SUFFIX')"
             )

@@ -1,4 +1,4 @@
-"""A ParaView state file (.pvsm) read as XML: what is in it, without ParaView, so a login node can tell as well."""
+"""Reads ParaView state files (.pvsm) as XML, without ParaView, so that login nodes can do it as well."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from mpirender.engines.base import Layout
 from mpirender.errors import UsageError
 
 PLAY_MODES = {0: "Sequence", 1: "Real Time", 2: "Snap To TimeSteps"}
-SAVE_AGAIN = "the file is cut short or damaged; save it again from ParaView"
-# Proxies that ParaView counts as render views (vtkSMRenderViewProxy and what derives from it).
+SAVE_AGAIN = "the file is truncated or damaged; save it again from ParaView"
+# Proxies that are render views (vtkSMRenderViewProxy and its subclasses).
 RENDER_VIEWS = ("RenderView", "RenderViewWithEDL", "MultiSlice", "OrthographicSliceView", "PanoramicProjectionView",
                 "StereoCursorView", "zSpaceView", "PrismView")  # fmt: skip
-NOT_PICTURES = ("SpreadSheetView",)
-ENDS_TOO_EARLY = (3, 5, 20)  # expat's codes: no element found, unclosed token, unclosed CDATA section
+NOT_RENDERABLE = ("SpreadSheetView",)
+NO_VIEW = "the state contains no view, so there is nothing to render; save it with a view open"
+TRUNCATED = (3, 5, 20)  # expat's codes: no element found, unclosed token, unclosed CDATA section
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """An object of the scene (a reader, a view, a colour map) and its properties."""
+    """An object of the scene (a reader, a view, a color map) and its properties."""
 
     element: ET.Element
-    name: str  # as the Pipeline Browser shows it; the id when it is registered nowhere
+    name: str  # as in the Pipeline Browser; the id if it is not registered
 
     @property
     def id(self) -> str:
@@ -36,7 +37,7 @@ class Proxy:
 
     @property
     def type(self) -> str:
-        """The class, in ParaView's words (``CSVReader``)."""
+        """The class name (``CSVReader``)."""
         return self.element.get("type", "")
 
     @property
@@ -50,20 +51,20 @@ class Proxy:
         return {prop.get("name", ""): prop for prop in self.element.iterfind("Property")}
 
     def values(self, name: str) -> list[str]:
-        """Return the values of a property; none where the proxy lacks it."""
+        """Return the values of a property; empty if the proxy lacks it."""
         prop = self.properties.get(name)
         return [] if prop is None else values(prop)
 
     def numbers(self, name: str) -> list[float]:
-        """Return the values of a property that are numbers."""
+        """Return the numeric values of a property."""
         return [number for number in map(_number, self.values(name)) if number is not None]
 
     def number(self, name: str, default: float) -> float:
-        """Return the first value of a property, or the default where there is none."""
+        """Return the first numeric value of a property, or the default."""
         return next(iter(self.numbers(name)), default)
 
     def references(self, name: str) -> list[str]:
-        """Return the ids of the proxies that a property names."""
+        """Return the ids of the proxies that a property refers to."""
         prop = self.properties.get(name)
         return [] if prop is None else [item.get("value", "") for item in prop.iterfind("Proxy")]
 
@@ -86,9 +87,9 @@ class State:
     """A state file, parsed once.
 
     Args:
-        content: the bytes it was parsed from.
-        name: what messages call it.
-        version: of the ParaView that saved it (``5.11.0``).
+        content: the bytes of the file.
+        name: name of the file in messages.
+        version: version of the ParaView that saved it (``5.11.0``).
         root: the ServerManagerState element.
     """
 
@@ -99,15 +100,15 @@ class State:
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> State:
-        """Read a state.
+        """Parse a state.
 
         Raises:
-            UsageError: it is empty, cut short, damaged, or no ParaView state.
+            UsageError: the file is empty, truncated, damaged, or not a ParaView state.
         """
         top = parse_xml(content, name)
         root = manager_state(top)
         if root is None:
-            raise UsageError(f"{name}: not a ParaView state but XML of another kind (<{top.tag}>); {_WANTED}")
+            raise UsageError(f"{name}: not a ParaView state but another kind of XML (<{top.tag}>); {_WANTED}")
         return cls(content, name, root.get("version", ""), root)
 
     @cached_property
@@ -124,7 +125,7 @@ class State:
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        """Return names by id: what is listed twice goes by its name as a source."""
+        """Return names by id; an object that is listed twice has its name as a source."""
         names: dict[str, str] = {}
         for collection in sorted(self.root.iterfind("ProxyCollection"), key=lambda item: item.get("name") == "sources"):
             for item in collection.iterfind("Item"):
@@ -132,16 +133,16 @@ class State:
         return names
 
     def registered(self, collection: str) -> list[Proxy]:
-        """Return the proxies of a collection in ParaView's order, which is by name."""
+        """Return the proxies of a collection in ParaView's order, sorted by name."""
         items = self.root.iterfind(f"ProxyCollection[@name='{collection}']/Item")
         listed = sorted((item.get("name", "").encode(), item.get("id", "")) for item in items)
         return [Proxy(self.by_id[key].element, name.decode()) for name, key in listed if key in self.by_id]
 
     @cached_property
     def view_types(self) -> dict[str, str]:
-        """The views and what they are, the one that is rendered unless another is asked for in front.
+        """The class of each view, by name; the view that is rendered by default comes first.
 
-        That is the first render view, as in LoadState of ParaView's Python; with no render view, the first view.
+        That is the first render view, as in LoadState of ParaView's Python; without a render view, the first view.
         """
         views = [(view.name, view.type) for view in self.registered("views")]
         front = next((view for view in views if view[1] in RENDER_VIEWS), None)
@@ -149,12 +150,12 @@ class State:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of the views, the one that is rendered unless another is asked for in front."""
+        """The names of the views; the view that is rendered by default comes first."""
         return tuple(self.view_types)
 
     @cached_property
     def layouts(self) -> tuple[Layout, ...]:
-        """The layouts, with the views in each from the upper left to the lower right."""
+        """The layouts, each with its views from the upper left to the lower right."""
         names = {view.id: view.name for view in self.registered("views")}
         return tuple(
             Layout(layout.name, tuple(names[cell.get("view", "")] for cell in layout.element.iterfind("Layout/Item")
@@ -175,7 +176,7 @@ class State:
 
     @cached_property
     def timesteps(self) -> tuple[float, ...]:
-        """The timesteps of the data as they were when the state was saved, sorted, each once."""
+        """The timesteps of the data when the state was saved, sorted, each once."""
         named = self.animation.references("TimeKeeper") if self.animation else []
         keepers = [self.by_id[key] for key in named if key in self.by_id] or self.registered("timekeeper")
         return tuple(sorted({time for keeper in keepers for time in keeper.numbers("TimestepValues")}))
@@ -195,9 +196,9 @@ class State:
         return sequence_times(scene.number("StartTime", 0), scene.number("EndTime", 1), count)
 
     def cues(self) -> Iterator[tuple[Proxy, int]]:
-        """Yield the enabled tracks of the animation, each with the number of key frames that the file really holds.
+        """Yield the enabled tracks of the animation, each with the number of key frames in the file.
 
-        Key frames made by a script are named by their track but left out of the file when nobody registered them.
+        Tracks refer to all their key frames, but the file lacks key frames that a script made and did not register.
         """
         for key in self.animation.references("Cues") if self.animation else []:
             cue = self.by_id.get(key)
@@ -206,18 +207,18 @@ class State:
 
 
 def manager_state(top: ET.Element) -> ET.Element | None:
-    """Return the element that holds the proxies; ParaView wraps it into one named after the program."""
+    """Return the element that contains the proxies; ParaView wraps it in an element named after the program."""
     return top if top.tag == "ServerManagerState" else top.find(".//ServerManagerState")
 
 
-_WANTED = "give the .pvsm file that ParaView writes with File > Save State"
+_WANTED = "give a .pvsm file, as written by File > Save State in ParaView"
 
 
 def parse_xml(content: bytes, name: str) -> ET.Element:
-    """Return the outermost element.
+    """Return the root element.
 
     Raises:
-        UsageError: this is not well-formed XML; says where it breaks off.
+        UsageError: the content is not well-formed XML, with the line of the error.
     """
     text = content[3:] if content.startswith(codecs.BOM_UTF8) else content
     if not text.strip(b"\0 \t\r\n"):
@@ -230,12 +231,12 @@ def parse_xml(content: bytes, name: str) -> ET.Element:
         return ET.fromstring(content)
     except ET.ParseError as error:
         line = error.position[0]
-        if error.code in ENDS_TOO_EARLY:
-            raise UsageError(f"{name}: breaks off at line {line}; {SAVE_AGAIN}") from None
+        if error.code in TRUNCATED:
+            raise UsageError(f"{name}: ends early at line {line}; {SAVE_AGAIN}") from None
         reason = re.sub(r": line.*", "", str(error))
         raise UsageError(f"{name}: line {line} is not XML ({reason}); {SAVE_AGAIN}") from None
     except (ValueError, LookupError) as error:
-        raise UsageError(f"{name}: not XML that can be read ({error}); {SAVE_AGAIN}") from None
+        raise UsageError(f"{name}: cannot be read as XML ({error}); {SAVE_AGAIN}") from None
 
 
 def sequence_times(start: float, end: float, count: int) -> tuple[float, ...]:
@@ -246,6 +247,6 @@ def sequence_times(start: float, end: float, count: int) -> tuple[float, ...]:
 def snapped_times(steps: Iterable[float], repeated: int, end: float) -> tuple[float, ...]:
     """Return the scene time of every frame in Snap To TimeSteps mode (vtkTimestepsAnimationPlayer).
 
-    Each timestep is shown so many times, but those from the scene's end on once: reaching the end ends the animation.
+    Each timestep is shown ``repeated`` times, but timesteps from the end time on only once: there the animation ends.
     """
     return tuple(time for time in sorted(set(steps)) for _ in range(max(repeated, 1) if time < end else 1))

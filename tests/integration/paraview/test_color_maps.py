@@ -31,7 +31,7 @@ def test_a_map_that_grows_grows_as_in_one_process(
     words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--schedule", schedule, "--output", output)
     done = run("render", state, *words)
     assert done.returncode == 0, done.stderr
-    assert "the colour map of RTData grows with every timestep" in done.stdout
+    assert "the color map of RTData grows with every timestep" in done.stdout
     assert_same_pictures(output / SIZE, tmp_path / "reference")
     (output / SIZE / "frame_000002.png").unlink()
     assert "1 rendered, 5 kept from before" in run("render", state, *words).stdout

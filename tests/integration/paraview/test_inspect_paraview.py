@@ -228,10 +228,10 @@ def test_a_real_orbit_is_quiet_and_one_without_key_frames_is_not(look):
 
 @pytest.mark.slow
 def test_real_states_that_surprise_are_warned_of(look):
-    assert [line.split(" grows")[0] for line in look("grow").warnings] == ["the colour map of RTData"]
-    assert "Tracer1 carries something on from frame to frame" in look("tracer").warnings[0]
+    assert [line.split(" grows")[0] for line in look("grow").warnings] == ["the color map of RTData"]
+    assert "Tracer1 depends on earlier frames" in look("tracer").warnings[0]
     assert look("clock").warnings == ()
-    assert "all 10 frames will be equal" in look("still").warnings[0]
+    assert "all 10 frames will be identical" in look("still").warnings[0]
 
 
 @pytest.mark.slow

@@ -132,7 +132,7 @@ def test_particles_and_their_trails_are_those_of_one_process(
     words = ("--size", SIZE, "--ranks", ranks, "--schedule", schedule, "--movie", "none", "--output", tmp_path / "out")
     done = run("render", scenes.state("flow"), *words)
     assert done.returncode == 0, done.stderr
-    assert "Tracer1, Trails1 carries something on from frame to frame" in done.stdout
+    assert "Tracer1, Trails1 depend on earlier frames" in done.stdout
     assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames("flow"))
     for frame in (2, 5):
         (tmp_path / "out" / SIZE / f"frame_{frame:06d}.png").unlink()

@@ -36,9 +36,9 @@ def test_a_state_that_paraview_saved_as_python_is_the_same_as_its_pvsm(
     [
         ("1 / 0", "cone.py: line 15: ZeroDivisionError: division by zero"),
         ("import sys; sys.exit('no data today')", "cone.py: the script exited with 'no data today'"),
-        ("Delete(cone); Delete(view); import sys; sys.exit()", "the state holds no view"),
+        ("Delete(cone); Delete(view); import sys; sys.exit()", "the state contains no view"),
         ("Show(XMLPolyDataReader(registrationName='gone', FileName='/no/where.vtp'), view)",
-         "reader 'gone' reads /no/where.vtp, which is not here; mend the script, or --set gone.FileName=PATH"),
+         "reader 'gone': /no/where.vtp does not exist; correct the script, or use --set gone.FileName=PATH"),
     ],
 )  # fmt: skip
 def test_a_script_that_fails_is_one_line_and_nothing_is_rendered(

@@ -92,7 +92,7 @@ def test_a_state_of_another_major_version_is_told_before_rendering(
         [record for record in journal.read(tmp_path / "old_renders" / ".mpirender") if record["event"] == event]
         for event in ("plan", "take")
     )
-    told = "the state was saved by ParaView 5.4.1 and is rendered by 6.1.1; look at one frame first"
+    told = "the state was saved by ParaView 5.4.1 but is rendered by 6.1.1; check one frame first"
     assert any(told in warning for warning in plan["warnings"])
     assert plan["time"] < take["time"]
     assert f"warning: {told}" in done.stdout
