@@ -49,7 +49,7 @@ SCENE = "cone"
 def benchmark(arguments: argparse.Namespace) -> Raw:
     """Run the comparison; return the raw results, which are in their file by then."""
     cases = prepare(arguments)
-    rows = [row for row in cases[0].program.rows_here() if row.name in (arguments.rows or [row.name])]
+    rows = [row for row in cases[0].program.rows if row.name in (arguments.rows or [row.name])]
     told = {"frames": framesets.text(cases[0].frames), "repeats": arguments.repeats, "rows": [row.name for row in rows]}
     raw = command.new_raw("compare", cases[0].job, told)
     raw["comparisons"] = []
@@ -102,7 +102,7 @@ def prepare(arguments: argparse.Namespace) -> list[Case]:
     mistakes = [*command.mistakes_of_output(arguments.output), *mistakes_of_frames(cases[0])]
     if any(case.program != program for case in cases):
         mistakes.append(f"--scene {' '.join(arguments.scene)}: are not all {program.name}'s; compare the others alone")
-    missing = set(arguments.rows or ()) - {row.name for row in program.rows_here()}
+    missing = set(arguments.rows or ()) - {row.name for row in program.rows}
     mistakes += [f"--rows {name}: there is none of {program.name} with this mpirender" for name in sorted(missing)]
     if mistakes:
         raise UsageError(mistakes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 import sys
@@ -94,10 +93,6 @@ class Program:
     from_0: bool = False
     plays: bool = True
 
-    def rows_here(self) -> tuple[Row, ...]:
-        """Return the rows that this mpirender can run."""
-        return tuple(row for row in self.rows if not row.one_pass or knows("one_pass"))
-
 
 def program_of(scene: Path) -> Program:
     """Return the program of a scene, by its suffix.
@@ -157,22 +152,18 @@ def animate(case: Case, sizes: Sequence[str], folder: Path, environment: Environ
     call(case.inside("save-animation", case.job.scene, *window, folder, *sizes), environment, log_of(folder))
 
 
-def mpirender(case: Case, folder: Path, environment: Environment) -> None:
+def mpirender(case: Case, folder: Path, environment: Environment, *options: str) -> None:
     """Render with the command that users type."""
     command = render_command(
         case.job.scene, folder, case.sizes, "--frames", framesets.text(case.frames),
-        "--ranks", on_this_host(case.job).ranks,
+        "--ranks", on_this_host(case.job).ranks, *options,
     )  # fmt: skip
     call(command, environment, log_of(folder))
 
 
 def mpirender_one_pass(case: Case, folder: Path, environment: Environment) -> None:
     """Render with the same command and the option that renders each image in one pass."""
-    command = render_command(
-        case.job.scene, folder, case.sizes, "--frames", framesets.text(case.frames),
-        "--ranks", on_this_host(case.job).ranks, "--one-pass",
-    )  # fmt: skip
-    call(command, environment, log_of(folder))
+    mpirender(case, folder, environment, "--one-pass")
 
 
 def render_command(scene: Path, output: Path, sizes: Sequence[str], *options: object) -> list[str]:
@@ -181,11 +172,6 @@ def render_command(scene: Path, output: Path, sizes: Sequence[str], *options: ob
         sys.executable, "-m", "mpirender", "render", str(scene), "--output", str(output), "--movie", "none",
         *(f"--size={size}" for size in sizes), *map(str, options),
     ]  # fmt: skip
-
-
-def knows(option: str) -> bool:
-    """Say whether this mpirender's ``render`` has an option, by the name of its field."""
-    return any(field.name == option for field in dataclasses.fields(RenderJob))
 
 
 PARAVIEW_ROWS = (

@@ -1,8 +1,7 @@
-"""Simulate the schedules on 2 to 4096 ranks, and check the simulation against real runs.
+"""Simulate the schedules on 2 to 4096 ranks.
 
 python -m benchmarks.schedules --plot schedules.png                 # costs of several kinds
 python -m benchmarks.schedules --journals orbit_renders             # and those that a run of yours has measured
-python -m benchmarks.schedules --check                              # and real runs on 2 to 64 ranks beside
 
 Efficiency is the share of the ranks' time that is spent on frames, from the moment that the first rank is ready to the
 end of the last frame. Ranks become ready at different times and sit on nodes of different speed. The bound is list
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import command, plotting, schedule_check, simulate
+from benchmarks import command, plotting, simulate
 from benchmarks.command import Raw
 from benchmarks.simulate import BOUND, COSTS, DYNAMIC, SCHEDULES, HandOut
 from mpirender.errors import UsageError
@@ -35,10 +34,10 @@ COLOURS = {"interleaved": plotting.BLUE, "contiguous": plotting.ORANGE, DYNAMIC:
 
 
 def benchmark(arguments: argparse.Namespace) -> Raw:
-    """Simulate, and check if asked to; return the raw results, which are in their file by then.
+    """Simulate; return the raw results, which are in their file by then.
 
     Raises:
-        MpirenderError: something is wrong with the arguments, or a real run failed.
+        UsageError: something is wrong with the arguments.
     """
     mistakes = command.mistakes_of_output(arguments.output)
     if mistakes:
@@ -52,15 +51,8 @@ def benchmark(arguments: argparse.Namespace) -> Raw:
         "service": arguments.service, "draws": arguments.draws, "measured": measured,
     }  # fmt: skip
     arguments.output.mkdir(parents=True, exist_ok=True)
-    raw: Raw = {"benchmark": "schedules", "arguments": told, "machine": command.machine(), "results": [], "checks": []}
-    for result in results(told):
-        raw["results"].append(result)
+    raw: Raw = {"benchmark": "schedules", "arguments": told, "machine": command.machine(), "results": [*results(told)]}
     command.write(raw, arguments.output)
-    counts = arguments.check if arguments.check != [] else schedule_check.RANKS
-    for check in schedule_check.checks(arguments.output / "check", counts or (), arguments.check_mean, seed=1):
-        raw["checks"].append(check)
-        command.write(raw, arguments.output)
-        print(f"ran on {check['ranks']} ranks, {check['schedule']}", flush=True)
     return raw
 
 
@@ -122,7 +114,7 @@ def of_bound(result: dict[str, Any], name: str) -> float:
 
 
 def summary(raw: Raw, markdown: bool) -> str:
-    """Write the table of the simulation, and that of the check where there was one."""
+    """Write the table of the simulation."""
     told = raw["arguments"]
     assumed = (
         f"{told['frames_per_rank']} frames for each rank, of {told['mean']:.2f} s on average; ranks ready within "
@@ -137,12 +129,6 @@ def summary(raw: Raw, markdown: bool) -> str:
         "",
         "of the bound: efficiency as a share of what list scheduling (Graham 1969) reaches at no cost",
     ]
-    if raw["checks"]:
-        head = ("run", "measured s", "simulated s", "apart", "ms beside a frame")
-        cells = [head, *map(checked, raw["checks"])]
-        lines += ["", "simulated against real runs of a test pattern, first frame taken up to last one done", ""]
-        lines += command.table(cells, markdown=markdown)
-        lines += ["", *handed_out(raw["checks"])]
     return "\n".join(lines)
 
 
@@ -161,28 +147,6 @@ def row_of(result: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def checked(check: dict[str, Any]) -> tuple[str, ...]:
-    """Return the cells of a real run."""
-    return (
-        f"{check['ranks']} ranks, {check['schedule']}",
-        f"{check['measured']:.2f}",
-        f"{check['simulated']:.2f}",
-        f"{check['simulated'] / check['measured'] - 1:+.1%}",
-        f"{check['overhead'] * 1e3:.0f}",
-    )
-
-
-def handed_out(checks: Sequence[dict[str, Any]]) -> list[str]:
-    """Say what handing out a frame took in the real runs, where some did."""
-    beside = {
-        one: [check["overhead"] for check in checks if (check["schedule"] == DYNAMIC) == one] for one in (True, False)
-    }
-    if not all(beside.values()):
-        return []
-    took = statistics.median(beside[True]) - statistics.median(beside[False])
-    return [f"handing out took {took * 1e3:.1f} ms a frame there: what is beside a frame, less that of the others"]
-
-
 def far_from_bound(raw: Raw) -> list[str]:
     """Name the costs for which the dynamic schedule on the most ranks is not near the bound."""
     most = max(raw["arguments"]["ranks"])
@@ -195,9 +159,9 @@ def far_from_bound(raw: Raw) -> list[str]:
 
 
 def draw(raw: Raw, picture: Path) -> None:
-    """Draw the efficiency over the ranks, a panel for each kind of costs, and the real runs in one more."""
+    """Draw the efficiency over the ranks, a panel for each kind of costs."""
     kinds = list(dict.fromkeys(result["costs"] for result in raw["results"]))
-    figure, panels = plotting.panels(len(kinds) + bool(raw["checks"]), width=3.3, height=2.8, columns=3)
+    figure, panels = plotting.panels(len(kinds), width=3.3, height=2.8, columns=3)
     for axes, kind in zip(panels, kinds):
         found = [result for result in raw["results"] if result["costs"] == kind]
         for name in (BOUND, *SCHEDULES):
@@ -211,8 +175,6 @@ def draw(raw: Raw, picture: Path) -> None:
     for axes in panels[: len(kinds) : 3]:
         axes.set_ylabel("efficiency")
     panels[0].legend(loc="lower left")
-    if raw["checks"]:
-        draw_checks(panels[-1], raw["checks"])
     plotting.save(figure, picture)
 
 
@@ -222,19 +184,6 @@ def over_ranks(axes: Any, counts: Sequence[int]) -> None:  # noqa: ANN401
     axes.set_xticks(counts[:: 3 if len(counts) > 6 else 1], list(map(str, counts[:: 3 if len(counts) > 6 else 1])))
     axes.minorticks_off()
     axes.set_xlabel("ranks")
-
-
-def draw_checks(axes: Any, checks: Sequence[dict[str, Any]]) -> None:  # noqa: ANN401
-    """Draw real runs as points on the lines of their simulations."""
-    for name in dict.fromkeys(check["schedule"] for check in checks):
-        found = [check for check in checks if check["schedule"] == name]
-        counts = [check["ranks"] for check in found]
-        axes.plot(counts, [check["simulated"] for check in found], color=COLOURS[name], linewidth=1.2)
-        axes.plot(counts, [check["measured"] for check in found], "o", color=COLOURS[name], markersize=4)
-    over_ranks(axes, sorted({check["ranks"] for check in checks}))
-    axes.set_ylim(0, None)
-    axes.set_ylabel("seconds of all frames")
-    axes.set_title("real runs (dots) on simulated lines")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -253,9 +202,6 @@ def parser() -> argparse.ArgumentParser:
     add("--latency", metavar="S", type=float, help="seconds of handing out a frame (default: mpirender's own)")
     add("--service", metavar="S", type=float, default=1e-4, help="seconds that nobody else is served then (0.0001)")
     add("--draws", metavar="N", type=command.positive, default=15, help="random draws (default: %(default)s)")
-    add("--check", metavar="N", type=command.positive, nargs="*",
-        help="run mpirender itself, too, on these numbers of ranks (default: 2 to 64)")  # fmt: skip
-    add("--check-mean", metavar="S", type=float, default=schedule_check.MEAN, help="seconds of a frame there (1)")
     command.add_output(parser, "schedules")
     return parser
 

@@ -9,7 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from benchmarks import schedule_check, schedules, simulate
+from benchmarks import schedules, simulate
 from benchmarks.simulate import BOUND, DYNAMIC, HandOut, Ranks
 from mpirender.run_folder import journal
 
@@ -115,31 +115,3 @@ def test_a_folder_without_frames_is_told_in_one_line(tmp_path: Path, capsys: pyt
     assert schedules.main(["--journals", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert said == f"schedules: error: --journals {tmp_path}: is not the output folder of a run with frames done\n"
-
-
-def test_a_run_is_foretold_from_when_its_ranks_were_ready_and_what_a_frame_takes_beside_its_cost() -> None:
-    """Frames take 0.5 s longer than they cost, rank 1 is ready 2 s late, and rank 0 loses 1 s at its first frame."""
-    costs = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 2.0])
-    takes = {0: ((0, 0), (2.5, 2), (6.0, 4)), 1: ((2, 1), (4.5, 3), (6.0, 5))}
-    records = [
-        {"event": "take", "rank": rank, "time": 100 + time, "frame": frame}
-        for rank, each in takes.items()
-        for time, frame in each
-    ]
-    found = schedule_check.compared(costs, 2, "interleaved", [*records, {"event": "done", "time": 108.5}])
-    assert found == {"measured": 8.5, "simulated": 8.5, "overhead": 0.5, "costs": 11}
-    # The rank that is ready first gets the frame that is next, as in the run.
-    assert schedule_check.compared(costs, 2, DYNAMIC, [*records, {"event": "done", "time": 108.5}]) == found
-
-
-@pytest.mark.slow
-def test_the_simulation_is_checked_against_real_runs(small: list[str], tmp_path: Path) -> None:
-    """How near it is depends on what else the machine does; it cannot be far above what really happened."""
-    assert schedules.main([*small, "--check", "3", "--check-mean", "0.1", "--plot", str(tmp_path / "plot.png")]) == 0
-    found = json.loads((tmp_path / "out" / "raw.json").read_text())["checks"]
-    assert [(check["ranks"], check["schedule"]) for check in found] == [
-        (3, kind) for kind in schedule_check.schedules_here()
-    ]
-    for check in found:
-        assert check["measured"] >= check["costs"] / 3
-        assert check["costs"] / 3 <= check["simulated"] < 1.5 * check["measured"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmark_runs import MACHINE, told
-from benchmarks import backends, command, compare, measure, movie_summary, rows, summary
+from benchmarks import command, compare, measure, rows, summary
 from images import assert_same_pictures
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import RenderJob
@@ -58,7 +57,7 @@ def test_the_comparison_runs_every_row_for_real_and_mpirender_renders_paraviews_
     assert done.returncode == 0, done.stdout + done.stderr
     raw = json.loads((output / "raw.json").read_text())
     (cone,) = raw["comparisons"]
-    names = [row.name for row in rows.PROGRAMS["paraview"].rows_here()]
+    names = [row.name for row in rows.PROGRAMS["paraview"].rows]
     assert [run["row"] for run in cone["runs"]] == names
     assert all(run["images"] == 2 and run["wall"] > 0 and run["cpu"] > 0 for run in cone["runs"])
     assert summary.different(cone, "mpirender") == 0
@@ -274,82 +273,3 @@ def test_the_cpu_time_of_all_processes_of_a_row_counts_also_of_those_that_outliv
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert float(done.stdout) >= 0.3
-
-
-def test_the_pictures_of_two_backends_are_compared_frame_by_frame(tmp_path: Path, capsys, monkeypatch) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    for folder in (one, other):
-        folder.mkdir()
-        for frame in range(4):
-            picture = np.full((50, 80, 3), 100, np.uint8)
-            if folder == other and frame == 2:
-                picture[:10, 0, 1], picture[0, 79, 2] = 101, 140
-            iio.imwrite(folder / f"frame_{frame:06d}.png", picture)
-    (other / "frame_000003.png").unlink()
-    names = backends.shared_frames({"a": one, "b": other})
-    found = backends.compare(one, other, names)
-    assert (found.frames, found.most) == (3, 40)
-    assert found.pixels == pytest.approx(11 / (3 * 4000))
-    assert found.much == pytest.approx(1 / (3 * 4000))
-    monkeypatch.setattr(sys, "argv", ["", f"a={one}", f"b={other}", "--sheet", str(tmp_path / "sheet.png")])
-    backends.main()
-    assert "a - b" in capsys.readouterr().out
-    sheet = iio.imread(tmp_path / "sheet.png")
-    assert sheet[..., :3].max() == 255, "where they differ the most is white"
-    assert sheet.shape[1] == 3 * (backends.WIDTH + backends.GAP) + backends.GAP
-
-
-def test_what_a_rank_writes_is_compared_with_deflate_for_real(tmp_path: Path) -> None:
-    output = tmp_path / "out"
-    done = told(["--frames", 5, "--size", "320x180", "--output", output], "writing")
-    assert done.returncode == 0, done.stdout + done.stderr
-    (run,) = json.loads((output / "raw.json").read_text())["runs"]
-    assert f"the rank writes {run['images'] / run['deflate']:.2f} times what one of" in done.stdout
-    again = told(["--summarise", output / "raw.json"], "writing")
-    assert again.stdout == done.stdout
-    assert_same_pictures(output / "repeat-1" / "320x180", copies(output / "picture.png", 5, tmp_path / "expected"))
-
-
-def copies(picture: Path, count: int, folder: Path) -> Path:
-    """Return a folder with so many copies of a picture."""
-    folder.mkdir()
-    for number in range(count):
-        shutil.copy(picture, folder / f"{number}.png")
-    return folder
-
-
-def test_a_movie_in_segments_is_compared_with_one_encoder_for_real(tmp_path: Path) -> None:
-    need("mpiexec")
-    output = tmp_path / "out"
-    options = ["--frames", "100", "--size", "96x64", "--ranks", "2", "--output", str(output)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.movie", *options], cwd=REPOSITORY, capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    raw = json.loads((output / "raw.json").read_text())
-    found = {run["row"]: run for run in raw["runs"]}
-    assert [(name, run["segments"], run["frames"]) for name, run in found.items()] == [
-        ("one-share", 1, 100), ("one-encoder", 1, 100), ("segments", 2, 100),
-    ]  # fmt: skip
-    assert found["segments"]["psnr"] == pytest.approx(found["one-encoder"]["psnr"], abs=0.5)
-    assert found["segments"]["psnr"] > 35
-    assert done.stdout.endswith(movie_summary.summary(raw) + "\n")
-
-
-def test_the_table_of_movies_shows_medians_and_ratios_to_both_single_encoders() -> None:
-    walls = {"one-share": (40.0, 44.0, 36.0), "one-encoder": (25.0, 20.0, 30.0), "segments": (22.0, 21.0, 23.0)}
-    runs = [
-        {"row": row, "repeat": repeat, "wall": wall, "cpu": 40.0, "load": 0.1, "frames": 250, "segments": 1,
-         "bytes": 1012 if row == "segments" else 1000, "psnr": 45.678}
-        for row, three in walls.items()
-        for repeat, wall in enumerate(three, start=1)
-    ]  # fmt: skip
-    told = {"frames": 250, "size": "4K", "movie": "mp4", "ranks": 2, "repeats": 3, "images": "spheres",
-            "ffmpeg": "7.0"}  # fmt: skip
-    raw = {"arguments": told, "machine": MACHINE, "parts": {"filter": 3.25}, "runs": runs}
-    lines = movie_summary.summary(raw).splitlines()
-    assert lines[2] == "mp4 of 250 frames (spheres) at 4K by ffmpeg 7.0; 2 ranks; median of 3 runs of each row"
-    expected = "segments 22.0 21.0 - 23.0 55% 88% 40.0 250 101.2% 45.68 1"
-    assert " ".join(lines[-5].split()) == expected
-    assert lines[-1] == "CPU seconds of one encoder: filter 3.2"

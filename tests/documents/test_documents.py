@@ -26,11 +26,11 @@ README = REPOSITORY / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md")), REPOSITORY / "benchmarks" / "README.md"]
 DOCUMENTS = [*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
 TEXTS = {page: page.read_text() for page in DOCUMENTS}
-BENCHMARKS = ("compare", "scaling", "schedules", "memory", "movie", "writing")  # those with a parser of their own
+BENCHMARKS = ("compare", "scaling", "schedules", "memory")  # those with a parser of their own
 README_BYTES = 8192
 
-# Options of programs whose help the tests do not read: tests/run.sh, pvbatch, srun, benchmarks.backends.
-OTHER_OPTIONS = {"--no-mpi", "--fast", "--help", "--mpi", "--open-mode", "--sym", "--sheet"}
+# Options of programs whose help the tests do not read: tests/run.sh, pvbatch, srun.
+OTHER_OPTIONS = {"--no-mpi", "--fast", "--help", "--mpi", "--open-mode", "--sym"}
 
 VARIABLE = re.compile(
     r"(SLURMD?|MPIRENDER|OMPI|PRTE|PMIX?|CUDA|GPU|VTK|LP|OSPRAY|OMP|OPENBLAS|XDG|HWLOC|IMAGEIO|AV_LOG|LD|BLENDER)_\w+"
