@@ -6,26 +6,47 @@ A message says what is wrong, where, and what to do about it, in one line.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 NO_SPACE = "no space left"
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 
 
 class MpirenderError(Exception):
-    """The base of all errors that are told in one line instead of a traceback."""
+    """The base of all errors that are shown in one line instead of a traceback."""
 
     exit_code = 1
 
+    @property
+    def message(self) -> str:
+        """The text for the command line and for records."""
+        return str(self)
+
 
 class UsageError(MpirenderError):
-    """The command or the scene is wrong; holds every mistake found, not only the first."""
+    """The command or the scene is wrong; holds every mistake found, not only the first.
+
+    Mistakes name options (``--samples``), for the command line. The text of the error, which Python users see, names
+    fields of RenderJob (``samples``).
+    """
 
     exit_code = 2
+    fields: ClassVar[dict[str, str]] = {}  # of RenderJob, by option; RenderJob fills it in
 
     def __init__(self, mistakes: str | Sequence[str]) -> None:
         self.mistakes: tuple[str, ...] = (mistakes,) if isinstance(mistakes, str) else tuple(mistakes)
-        super().__init__("\n".join(self.mistakes))
+        super().__init__(self.mistakes)
+
+    def __str__(self) -> str:
+        return OPTION.sub(lambda match: self.fields.get(match[0], match[0]), self.message)
+
+    @property
+    def message(self) -> str:
+        """The mistakes, one a line."""
+        return "\n".join(self.mistakes)
 
 
 class ToolMissing(MpirenderError):

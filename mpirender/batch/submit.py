@@ -94,7 +94,7 @@ def template() -> Path:
     return next((place for place in places if place.is_file()), places[-1])
 
 
-def check(job: RenderJob, inspection: Inspection) -> None:
+def check(job: RenderJob, inspection: Inspection | None) -> None:
     """Check everything that can be checked here; the programs may exist only where the job runs.
 
     Raises:

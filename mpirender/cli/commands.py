@@ -12,13 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
-from cloup import option
 
 from mpirender import __version__
-from mpirender.cli.dry_run import command_line, dry_run_lines, inspection_lines
 from mpirender.cli.job_from_options import checked_job_of, job_of, make_study
-from mpirender.cli.options import DATA, FRAMES, MOVIE, OF_SBATCH, PROGRAMS, RENDERING, SAYS, SCENE, SLURM, VARY
-from mpirender.errors import MpirenderError, UsageError
+from mpirender.cli.options import (
+    ENCODING,
+    INSPECTION,
+    JSON,
+    OF_SBATCH,
+    PRINTING,
+    PROGRAMS,
+    QUIET,
+    RENDERING,
+    RUN_FOLDER,
+    SCENE,
+    SLURM,
+    STUDY,
+    SUBMISSION,
+    WATCH,
+    with_options,
+)  # fmt: skip
+from mpirender.errors import MpirenderError, ToolMissing, UsageError
 
 if TYPE_CHECKING:
     from mpirender.engines import Inspection
@@ -33,25 +47,23 @@ SETTINGS = cloup.Context.settings(
 )
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 2 wrong use, 3 a tool is missing, 4 frames missing, 5 movie failed, 6 launch failed, "
-    "75 stopped early on a signal (run again), 130 interrupted."
+    "Exit codes: 0 done, 2 usage or configuration error, 3 a tool is missing, 4 frames are missing, 5 encoding failed, "
+    "6 launch failed, 75 stopped early by a signal (run the command again), 130 interrupted."
 )
 
 
 @cloup.group(context_settings=SETTINGS, epilog=EXIT_CODES)
 @cloup.version_option(__version__, prog_name="mpirender", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Turn a ParaView or Blender scene and its animation into a movie, with one MPI program."""
+    """Render the animation of a ParaView or Blender scene to a movie, with one MPI program."""
 
 
 @cli.command(context_settings=SETTINGS)
-@SCENE
-@RENDERING
-@SAYS
+@with_options(SCENE, *RENDERING, PRINTING)
 def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
-    """Render a scene's animation to frames and a movie.
+    """Render the animation of a scene to images and a movie.
 
-    Running the same command again renders only what is missing or out of date.
+    If you run the same command again, only images that are missing or out of date are rendered.
     """
     from mpirender.monitor import image_table
 
@@ -60,36 +72,28 @@ def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  
 
 
 @cli.command(context_settings=SETTINGS)
-@SCENE
-@VARY
-@RENDERING
-@SAYS
+@with_options(SCENE, *STUDY, PRINTING)
 def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
-    """Render every combination of values that properties of a scene take in turn.
+    """Render a scene with every combination of the values of some of its properties.
 
-    Leaves a folder for each, a table of the values and the images (study.csv, study.json), a contact sheet with the
-    values along both axes, and with more than one frame movies. The same command again goes on with what is left.
+    Writes a folder of images for each combination, a table of values and images (study.csv, study.json) and a contact
+    sheet with the values along both axes; with more than one frame, also movies. If you run the same command again,
+    only images that are missing or out of date are rendered.
     """
-    from mpirender.monitor import sweep_report as room
+    from mpirender.monitor import sweep_report
 
-    wrong = make_study(options, at)
-    try:
-        job, inspection = checked_job_of(options)
-    except UsageError as error:
-        raise UsageError([*wrong, *error.mistakes]) from None
-    if wrong:
-        raise UsageError(wrong)
-    carry_out(job, inspection, room.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    job, inspection = checked_job_of(options, make_study(options, at))
+    carry_out(job, inspection, sweep_report.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
 
 
 @cli.command(context_settings=SETTINGS)
-@SCENE
-@cloup.argument("sbatch_options", nargs=-1, help="After --, any other options of sbatch.", required=False)
-@SLURM
-@VARY
-@RENDERING
-@option("--script", metavar="PATH", help="Batch script to start from. [default: MPIRENDER_SLURM_SCRIPT, else our own]")
-@option("--print", "print_only", is_flag=True, help="Print the script that would be submitted; submit nothing.")
+@with_options(
+    SCENE,
+    cloup.argument("sbatch_options", nargs=-1, help="Any other options of sbatch, after --.", required=False),
+    SUBMISSION,
+    SLURM,
+    *STUDY,
+)
 def submit(
     print_only: bool,
     script: str | None,
@@ -97,64 +101,45 @@ def submit(
     at: int | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Check a scene here and render it in a Slurm job, or study it (--vary).
+    """Check a scene here, then render it in a Slurm job, or study it (--vary).
 
-    The batch script is written into the output folder; the job goes back into the queue by itself until the movie is
-    done.
+    The batch script is written into the output folder. The job requeues itself until the movie is complete.
     """
-    from mpirender.batch import submit as room
+    from mpirender.batch import submit as batch
 
     given = [f"--{name.replace('_', '-')}={value}" for name in OF_SBATCH if (value := options.pop(name)) is not None]
-    words, template = [*given, *sbatch_options], Path(script).absolute() if script else room.template()
-    others = [*room.wrong_options(sbatch_options), *room.wrong_script(template, study=bool(options["vary"]))]
-    others += make_study(options, at) if options["vary"] or at is not None else []
-    try:
-        job, inspection = checked_job_of(options, tools=False)
-        room.check(job, inspection)
-    except UsageError as error:
-        raise UsageError([*error.mistakes, *others]) from None
-    if others:
-        raise UsageError(others)
-    text = room.script_for(job, words, template)
+    template = Path(script).absolute() if script else batch.template()
+    mistakes = [*batch.wrong_options(sbatch_options), *batch.wrong_script(template, study=bool(options["vary"]))]
+    mistakes += make_study(options, at) if options["vary"] or at is not None else []
+    job, _ = checked_job_of(options, mistakes, check=batch.check)
+    text = batch.script_for(job, [*given, *sbatch_options], template)
     if print_only:
         click.echo(text, nl=False)
         return
-    number = room.submit(job, text)
+    number = batch.submit(job, text)
     rows = [
         ("submitted", f"Slurm job {number}"),
-        ("script", job.output / room.NAME),
-        ("log", job.output / room.LOG.replace("%j", number)),
+        ("script", job.output / batch.NAME),
+        ("log", job.output / batch.LOG.replace("%j", number)),
         ("watch", shlex.join(["mpirender", "status", str(job.output), "--watch"])),
-        ("end", f"scancel {number}"),
+        ("cancel", f"scancel {number}"),
     ]
     click.echo("\n".join(f"{name:>10}  {value}" for name, value in rows))
 
 
 @cli.command(context_settings=SETTINGS)
-@SCENE
-@DATA
-@option(
-    "-s",
-    "--size",
-    "sizes",
-    multiple=True,
-    metavar="SIZE",
-    help="Say what this image resolution would cost; give it again for more than one. [default: HD and 4K]",
-)
-@option("--scene", "scene_name", metavar="NAME", help="Which of a Blender file's scenes. [default: the one it shows]")
-@option("--pvbatch", metavar="PATH", help="ParaView's pvbatch, asked for its version.")
-@option("--blender", metavar="PATH", help="A Blender, or a Python that has bpy, which reads Blender files.")
-@option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@with_options(SCENE, *INSPECTION, JSON)
 def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Show what is in a scene and what would go wrong, before anything is rendered.
+    """Show what a scene contains and what would prevent its rendering. Renders nothing.
 
-    Ends with 2 when it could not be rendered as it is.
+    The exit code is 2 if the scene cannot be rendered as it is.
     """
+    from mpirender.cli.inspection_text import inspection_lines
     from mpirender.engines import for_scene
     from mpirender.supervisor import memory_estimate, preflight
 
     job = job_of(options)
-    preflight.inspect(job)  # a wrong file is told at once; the version takes a second
+    preflight.inspect(job)  # a wrong file is reported at once; asking for the version takes a second
     read_by = for_scene(job.scene).version(job.programs)
     inspection = preflight.inspect(job, read_by)
     inspection = dataclasses.replace(inspection, advice=(*inspection.advice, *memory_estimate.advice(inspection)))
@@ -167,16 +152,14 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
 
 
 @cli.command(context_settings=SETTINGS)
-@PROGRAMS
+@with_options(PROGRAMS)
 def doctor(**options: Any) -> None:  # noqa: ANN401
-    """Show what is installed, what is missing and the line that installs it; ends with a real two-rank run."""
-    from mpirender import doctor as room
-    from mpirender.errors import ToolMissing
+    """Show what is installed, what is missing, and the command that installs it; then test a launch of two ranks."""
+    from mpirender import doctor as checks
     from mpirender.job.programs import Programs
 
-    programs = {name: value for name, value in options.items() if name != "launcher"}
     missing = False
-    for check in room.checks(Programs(**programs)):
+    for check in checks.checks(Programs(**options)):
         state = "ok" if check.ok else ("MISSING" if check.required else "absent")
         click.echo(f"{state:>8}  {check.what:<12}  {check.found}")
         if not check.ok:
@@ -187,13 +170,11 @@ def doctor(**options: Any) -> None:  # noqa: ANN401
 
 
 @cli.command(context_settings=SETTINGS)
-@cloup.argument("output", help="The folder that render writes to.")
-@option("-w", "--watch", is_flag=True, help="Show it again every two seconds, until the run has ended.")
-@option("--json", "as_json", is_flag=True, help="Print JSON instead of text; with --watch a line whenever it changes.")
+@with_options(RUN_FOLDER, WATCH, JSON)
 def status(output: str, watch: bool, as_json: bool) -> None:
-    """Show what a run is doing or has done, from any machine that sees its output folder.
+    """Show the state of a run, on any machine that can read its output folder.
 
-    Frames done, failed and left, the end as estimated, and what each rank does. It only reads.
+    Shows the frames done, failed and left, the estimated end, and what each rank does. Writes nothing.
     """
     from mpirender.monitor.status import follow
 
@@ -205,62 +186,56 @@ def status(output: str, watch: bool, as_json: bool) -> None:
 
 
 @cli.command(context_settings=SETTINGS)
-@cloup.argument("output", help="The folder that render writes to.")
-@MOVIE
-@FRAMES
-@option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@with_options(RUN_FOLDER, ENCODING, QUIET)
 def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
-    """Make the movies of a run again from its frames, with another rate, kind or codec.
+    """Make new movies from the frames of a run, with another frame rate, format or codec.
 
-    A movie that is there stays until the new one is whole. Needs neither ParaView nor MPI.
+    An existing movie is kept until the new one is complete. Needs neither ParaView nor MPI.
     """
-    from mpirender.reencode import reencode as room
+    from mpirender.reencode import reencode
 
-    made = room.reencode(
-        room.EncodeRequest(Path(output), **options), room.silent if quiet else room.telling(sys.stdout)
-    )
+    busy = reencode.silent if quiet else reencode.telling(sys.stdout)
+    made = reencode.reencode(reencode.EncodeRequest(Path(output), **options), busy)
     if not quiet:
-        click.echo(room.summary(made))
+        click.echo(reencode.summary(made))
 
 
 def carry_out(
     job: RenderJob,
     inspection: Inspection,
-    look: Callable[[RenderJob, RenderResult], Path],
+    write_sheet: Callable[[RenderJob, RenderResult], Path],
     *,
     dry_run: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Render a job, and say what is done.
+    """Render a job and print a summary.
 
     Args:
-        look: makes what a person looks at first.
+        write_sheet: writes the contact sheet and the tables.
     """
     from mpirender.batch import requeue
-    from mpirender.launcher import launch_plan
+    from mpirender.cli.dry_run import command_line_of, dry_run_lines
     from mpirender.monitor import summary
-    from mpirender.supervisor import preflight
 
     if dry_run:
         click.echo("\n".join(dry_run_lines(job, inspection)))
         return
     if verbose:
-        images = preflight.images_of(job, preflight.check(job, inspection))
-        click.echo(command_line(job, launch_plan.of_job(job, inspection, images)))
+        click.echo(command_line_of(job, inspection))
     with progress(quiet=quiet) as watch:
         result = requeue.render(job, watch, inspection)
     sheet = None
     try:
-        sheet = look(job, result)
-    except OSError as error:  # frames and movies are there
-        click.echo(f"warning: no contact sheet was made: {error.strerror or error}", err=True)
+        sheet = write_sheet(job, result)
+    except OSError as error:  # the frames and movies are complete
+        click.echo(f"warning: the contact sheet could not be written: {error.strerror or error}", err=True)
     if not quiet:
         click.echo(summary.summary(job, result, sheet))
 
 
 def progress(*, quiet: bool) -> Bar | Lines | Silent:
-    """Return the kind of progress that fits where the output goes."""
+    """Return the kind of progress that suits the output."""
     from mpirender.monitor.progress import Bar, Lines, Silent
 
     if quiet:
@@ -269,7 +244,7 @@ def progress(*, quiet: bool) -> Bar | Lines | Silent:
 
 
 def main() -> None:
-    """Run the command line; an error becomes its lines and its exit code."""
+    """Run the command line; turn an error into its message and its exit code."""
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -278,6 +253,6 @@ def main() -> None:
         error.show()
         sys.exit(UsageError.exit_code)
     except MpirenderError as error:
-        for line in str(error).splitlines():
+        for line in error.message.splitlines():
             click.echo(f"mpirender: error: {line}", err=True)
         sys.exit(error.exit_code)

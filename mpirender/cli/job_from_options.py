@@ -1,10 +1,10 @@
-"""The options of a command become a job, with every mistake in them told along with those of the scene."""
+"""The options of a command become a job. All mistakes in the options, the scene and the tools are reported together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from mpirender.errors import MpirenderError, UsageError
 
@@ -12,91 +12,88 @@ if TYPE_CHECKING:
     from mpirender.engines import Inspection
     from mpirender.job.render_job import RenderJob
 
+    Check = Callable[[RenderJob, Optional[Inspection]], object]
+
 
 def job_of(options: dict[str, Any]) -> RenderJob:
-    """Turn the options of a command into a job.
+    """Make a job of the options of a command.
 
     Raises:
         UsageError: with every mistake in them.
     """
     from mpirender.job.render_job import RenderJob
 
-    given = {name: value for name, value in options.items() if value is not None}
-    pairs = [text.partition("=") for text in given.pop("files", ())]
-    mistakes = [f"--file {reader!r}: write READER=PATH" for reader, equals, path in pairs if not (equals and path)]
-    try:
-        job = RenderJob(**given, files=tuple((reader, path) for reader, _, path in pairs))
-    except UsageError as error:
-        raise UsageError([*mistakes, *error.mistakes]) from None
-    if mistakes:
-        raise UsageError(mistakes)
-    return job
+    return RenderJob(**{name: value for name, value in options.items() if value is not None})
 
 
-def checked_job_of(options: dict[str, Any], *, tools: bool = True) -> tuple[RenderJob, Inspection]:
-    """Turn the options into a job, and inspect its scene, so that mistakes of both are reported together.
+def checked_job_of(
+    options: dict[str, Any], mistakes: Sequence[str] = (), *, check: Check | None = None
+) -> tuple[RenderJob, Inspection]:
+    """Make a job of the options, and inspect its scene, so that mistakes of both are reported together.
+
+    Args:
+        mistakes: already found by the command.
+        check: that every job must pass; by default only the options are checked, and rendering checks the rest.
 
     Raises:
-        UsageError: with every mistake in the options, and then in the scene, the output folder and the tools.
+        UsageError: with every mistake in the options, the scene, the output folder and the tools.
     """
-    from mpirender.job.options import ASSIGNMENT, COLOR_RANGE, MEASURE
     from mpirender.supervisor import preflight
 
+    found: list[str] = []
     try:
-        job = job_of(options)
-        inspection = preflight.inspect(job)
-        return preflight.resolved(job, inspection), inspection
+        given = job_of(options)
+        inspection = preflight.inspect(given)
+        job = preflight.resolved(given, inspection)
+        if check:
+            check(job, inspection)
     except UsageError as error:
-        mistakes = list(error.mistakes)
-    names = ["scene", "output", "data_dir", "pvbatch", "blender", "mpiexec", "views", "layouts", "scene_name",
-             "view_layer", "camera", "allow_scripts"]  # fmt: skip
-    names += [] if any(mistake.startswith("--frames") for mistake in mistakes) else ["frames"]
-    sound = {name: options[name] for name in names}
-    sound["overrides"] = [text for text in options["overrides"] if ASSIGNMENT.match(text)]
-    sound["color_range"] = [text for text in options["color_range"] if COLOR_RANGE.fullmatch(text)]
-    sound["measure"] = [text for text in options["measure"] if MEASURE.fullmatch(text)]
-    sound["vary"] = [text for text in options.get("vary", ()) if not wrong_values(text)]
-    sound["files"] = [pair for pair in options["files"] if all(pair.partition("="))]
-    try:
-        preflight.check(job_of(sound), tools=tools)
-    except MpirenderError as error:
-        mistakes += str(error).splitlines()
-    raise UsageError(list(dict.fromkeys(mistakes)))
+        found += error.mistakes
+        try:
+            (check or preflight.check)(valid_part(options), None)
+        except MpirenderError as others:
+            found += others.message.splitlines()
+    if found or mistakes:
+        raise UsageError(list(dict.fromkeys([*found, *mistakes])))
+    return job, inspection
+
+
+def valid_part(options: dict[str, Any]) -> RenderJob:
+    """Return a job of the options without those that are wrong, or that contradict the ones before them."""
+    valid = {"scene": options["scene"]}
+    for name, value in options.items():
+        for item in value if isinstance(value, tuple) else (value,):
+            longer = {**valid, name: (*valid.get(name, ()), item) if isinstance(value, tuple) else item}
+            try:
+                job_of(longer)
+            except UsageError:
+                continue
+            valid = longer
+    return job_of(valid)
 
 
 def make_study(options: dict[str, Any], at: int | None) -> list[str]:
-    """Turn options of a study into those of a job, with its own defaults; return what is wrong with them.
+    """Turn the options of a study into those of a job, with defaults of its own; return the mistakes in them.
 
     Args:
-        at: the frame that is asked for alone.
+        at: the frame that is asked for.
     """
-    wrong = []
+    mistakes = []
     if not options["vary"]:
-        wrong.append("--vary NAME.PROPERTY=VALUES is missing: what is to be studied?")
+        mistakes.append("--vary NAME.PROPERTY=VALUES is missing: name a property and its values")
     if at is not None and options["frames"] is not None:
-        wrong.append("--at and --frames exclude each other; give one of them")
+        mistakes.append("--at and --frames exclude each other; give one of them")
     options["frames"] = options["frames"] or str(at or 0)
     options["output"] = options["output"] or f"{Path(options['scene']).stem}_study"
-    options["movie"] = options["movie"] if len(only_frames(options["frames"])) > 1 else "none"
-    return wrong
+    options["movie"] = options["movie"] if several_frames(options["frames"]) else "none"
+    return mistakes
 
 
-def only_frames(text: str) -> Sequence[int]:
-    """Return the frames of a set, none where it is not one, which is told later."""
+def several_frames(text: str) -> bool:
+    """Say whether a frame set has more than one frame; False if it is not a frame set."""
     from mpirender.job import frames as framesets
 
     try:
-        return framesets.parse(text)
+        return len(framesets.parse(text)) > 1
     except ValueError:
-        return ()
-
-
-def wrong_values(text: str) -> str:
-    """Say what is wrong with the values of a study, empty for nothing."""
-    from mpirender.job import sweep
-
-    try:
-        sweep.parse(text)
-    except ValueError as error:
-        return str(error)
-    return ""
+        return False

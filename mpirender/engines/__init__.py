@@ -43,6 +43,7 @@ __all__ = [
     "get",
     "is_software",
     "merge_ranges",
+    "name_for",
     "probe_cache",
 ]  # fmt: skip
 
@@ -61,9 +62,18 @@ def for_scene(scene: Path) -> Engine:
     Raises:
         UsageError: no engine reads it.
     """
+    return get(name_for(scene))
+
+
+def name_for(scene: Path) -> str:
+    """Return the name of the engine that renders this kind of file.
+
+    Raises:
+        UsageError: no engine reads it.
+    """
     name = SUFFIXES.get(scene.suffix.lower())
     if name is None:
         raise UsageError(
             f"{scene}: unknown kind of scene; give a ParaView state (.pvsm, .py) or a Blender file (.blend)"
         )
-    return get(name)
+    return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol
@@ -227,7 +227,6 @@ class WithoutSurvey:
 class Engine(Protocol):
     """The functions and constants that a module must offer to be an engine."""
 
-    OPTIONS: Collection[str]  # options among the job's OF_ENGINES that this engine takes
     SCENES: str  # the kind of scene in messages: "ParaView states"
 
     def command(self, programs: Programs) -> list[str]:

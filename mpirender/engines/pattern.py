@@ -32,27 +32,6 @@ if TYPE_CHECKING:
 
 BACKENDS = ()
 SCENES = "test patterns"
-# What it does nothing with is there for those who try ranks, launchers and encoders with it.
-OPTIONS = (
-    "data_dir",
-    "files",
-    "override_color_palette",
-    "font_scaling",
-    "transparent_background",
-    "separator_width",
-    "separator_color",
-    "stereo_mode",
-    "one_pass",
-    "quality",
-    "compression",
-    "ranks_per_frame",
-    "allow_order_dependence",
-    "backend",
-    "gpus",
-    "allow_software",
-    "display",
-    "pvbatch",
-)
 HANG_SECONDS = 1e6
 BARS = ((191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191))
 # Seven-segment digits: top, upper left, upper right, middle, lower left, lower right, bottom.

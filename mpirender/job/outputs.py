@@ -174,18 +174,6 @@ def _numbered(name: str, number: int) -> str:
     return f"{name}_" if number == 1 else f"{name}_{number}_"
 
 
-def sizes_of(given: Sequence[Size | str], mistakes: list[str]) -> tuple[Size, ...]:
-    """Return the sizes, each folder once; append what is wrong with them to mistakes."""
-    sizes: list[Size] = []
-    for item in (given,) if isinstance(given, str) else given:
-        try:
-            size = item if isinstance(item, Size) else Size.parse(item)
-        except ValueError as error:
-            mistakes.append(f"--size {error}")
-            continue
-        twin = next((other for other in sizes if other.name == size.name), None)
-        if twin is None:
-            sizes.append(size)
-        elif twin != size:
-            mistakes.append(f"--size {size.name} is given twice with different sizes; name them apart")
-    return tuple(sizes)
+def read_size(given: Size | str) -> Size:
+    """Return a size, checked."""
+    return Size.parse(given.argument if isinstance(given, Size) else given)

@@ -36,17 +36,13 @@ class Programs:
         return tuple(map(int, self.gpus.split(","))) if self.gpus not in (None, "none") else ()
 
     def mistakes(self) -> Iterator[str]:
-        """Yield what is wrong with the options that choose a backend, each of them being one of its choices."""
-        if self.gpus not in (None, "none"):
-            numbers = self.gpus.split(",")
-            if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(numbers):
-                yield f"--gpus {self.gpus!r} must be numbers of EGL devices, such as 0,1, or none"
-            if self.backend in ("osmesa", "glx"):
-                yield f"--gpus chooses devices of EGL; leave it out, or --backend {self.backend}"
+        """Yield which of them contradict each other."""
+        if self.gpus not in (None, "none") and self.backend in ("osmesa", "glx"):
+            yield f"--gpus selects EGL devices, which --backend {self.backend} does not use; leave out one of them"
         if self.display is not None and self.backend != "glx":
-            yield "--display is an X server to render on with GLX; add --backend glx"
+            yield "--display is the X server of GLX; add --backend glx"
 
 
 def absolute_program(name: str | None) -> str | None:
-    """Return a path as an absolute one; the name of a program on PATH stays as it is."""
+    """Return a path as an absolute one; keep the name of a program on PATH."""
     return str(Path(name).absolute()) if name and "/" in name else name

@@ -1,11 +1,9 @@
-"""The job: everything that is asked for, frozen, validated, and written as JSON for the ranks."""
+"""The job: what to render and how. Frozen and checked; the ranks read it as JSON."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -14,160 +12,197 @@ from typing import Any
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job import options, outputs, sweep
-from mpirender.job.options import AUTO, BOTH_EYES, DEFAULT_RATE, DEFAULT_SIZE, FONT_SCALINGS, STEREO_MODES, option
+from mpirender.job.metadata import Option, declarations, option
+from mpirender.job.options import AUTO, BOTH_EYES, DEFAULT_RATE, DEFAULT_SIZE
 from mpirender.job.outputs import Image, Output, Size
 from mpirender.job.programs import Programs, absolute_program
 from mpirender.job.sweep import Variant
 
-# Options that are given again for more than one.
-SEVERAL = ("sizes", "files", "views", "layouts", "overrides", "vary", "color_range", "measure")
-# Options that change pixels, or what an image must come with, and that came after the others.
-LATER = (
-    "ranks_per_frame", "allow_order_dependence", "quality", "measure", "scene_name", "view_layer", "samples",
-    "blender_engine", "allow_scripts",
-)  # fmt: skip
 FOLDER = ".mpirender"
+ONLY_PARAVIEW, PARAVIEW, BLENDER = ("paraview",), ("paraview", "pattern"), ("blender",)
 
 
 @dataclass(frozen=True)
 class RenderJob:
-    """What is to be rendered, and how. Strings and numbers as on the command line are accepted and normalised.
+    """What to render, and how.
 
-    Args:
-        scene: the file of the scene.
-        output: folder of the run; by default ``<scene>_renders`` where you stand.
-        sizes: image resolutions, by name, as ``WxH`` or ``NAME=WxH``; none for the scene's own, else HD.
-        frames: a frame set, or None for all.
-        frame_rate: frames a second of the movie, a number or a ratio such as ``30000/1001``; None for the scene's own,
-            else 25.
-        movie: one of :data:`choices.MOVIES`.
-        image_format: one of :data:`choices.IMAGE_FORMATS`.
-        views: names of the views to render; by default the one that the scene shows first.
-        layouts: names or numbers (from 1) of layouts to render whole. Where there is more than one view or layout each
-            has folders and movies of its own.
-        data_dir: folder to look for the scene's data files in.
-        files: data file by reader name, ``{"reader.vtu": "/data/big.vtu"}``.
-        overrides: properties with other values than the scene's, ``NAME.PROPERTY=VALUE`` each, or a mapping of
-            ``NAME.PROPERTY`` to values; names and values as in ParaView's Python.
-        vary: properties that take several values in turn, ``NAME.PROPERTY=100:200:20`` (the end counts) or
-            ``NAME.PROPERTY=3,6,12``; every combination is rendered into folders of its own.
-        camera: ``orbit`` turns the camera once around what it looks at, over the scene's frames; ``orbit:N`` over N
-            frames in which everything else stands still. Of a Blender scene it is the name of a camera.
-        color_range: how the ranges of colour maps are found: ``global`` (over all rendered frames), ``data`` (in the
-            first), ``clamp`` (in each for itself) or ``MIN,MAX``; with ``ARRAY=`` before it that of one array.
-        measure: numbers about the data of every image, ``SOURCE.ARRAY`` for the range of an array,
-            ``integral(SOURCE).ARRAY`` for what ParaView's IntegrateVariables finds.
-        separator_width: pixels between the views of a layout; None for what ParaView takes.
-        separator_color: of the lines between them, red, green and blue from 0 to 1, ``0.9,0.9,0.9``.
-        schedule: one of :data:`choices.SCHEDULES`; ``auto`` is contiguous where a frame needs those before it, or
-            interleaved.
-        one_pass: give the view the size of the image, and render it in one pass; text keeps its points, so that it is
-            smaller in the picture than in that of :func:`SaveAnimation`.
-        stereo_mode: one of :data:`choices.STEREO_MODES`; with ``Both Eyes`` each has folders and movies of its own.
-        quality: of jpg files, 0 to 100; None for ParaView's, 95.
-        compression: of tiff files, one of :data:`choices.TIFF_COMPRESSIONS`; None for ParaView's, PackBits. Changes no
-            pixel.
-        compression_level: zlib level of PNG files, 0 to 9; changes their size, never a pixel.
-        allow_order_dependence: render also what a script makes of a frame by chance; nothing is tried then.
-        on_error: ``fail`` a frame during which the engine reported an error, or ``warn`` and keep it.
-        ranks: number of MPI ranks; None takes every core this process may use.
-        ranks_per_frame: ranks that load and render each frame together, for data that one rank's memory does not hold.
-        max_restarts: how often the ranks are started again after one of them has died.
-        frame_timeout: seconds after which an image counts as hanging; None for 20 times the slowest so far, at least
-            10 minutes (4 hours before the first is done).
-        grace_period: seconds that images in flight get to end after a signal.
-        max_requeues: how often a Slurm job goes back into the queue when SIGUSR1 tells that its time is over.
-        launcher: one of :data:`choices.LAUNCHERS`; ``auto`` takes what starts ranks that see each other.
-        backend: one of :data:`choices.BACKENDS`, by which windows are opened; ``auto`` takes the best that all nodes
-            can use.
-        gpus: numbers of the EGL devices that the ranks of a node share, ``0,1``; ``none`` for the CPU alone; None for
-            those that Slurm and CUDA make visible, if there are any.
-        allow_software: render on the CPU where a GPU was asked for and there is none.
-        display: X server to render on with glx; None for a private one on each node.
-        scene_name: which of the scenes of a Blender file; None for the one that it shows.
-        view_layer: which of a Blender scene's view layers; None for those that it renders.
-        samples: for each pixel, of Blender's Cycles and EEVEE; None for what the scene says.
-        device: one of :data:`choices.DEVICES`, with which Cycles renders; None for what the scene says, if it is there.
-        blender_engine: one of :data:`choices.BLENDER_ENGINES`; None for what the scene says.
-        allow_scripts: run the scripts inside a Blender file.
-        blender: a Blender, or a Python that has bpy; None for bpy of this Python, or the Blender on PATH.
-        container: image (Apptainer) whose pvbatch or Blender the ranks run.
+    Each field is an option of ``mpirender render``: :data:`OPTIONS` and docs/reference/options.md say what it does.
+    Values are accepted as on the command line, and checked. Fields of options that can be repeated also accept a
+    single value; ``files`` and ``overrides`` also accept a mapping, ``{"reader.vtu": "/data/big.vtu"}`` and
+    ``{"Cone1.Resolution": 32}``.
 
     Raises:
         UsageError: with every mistake found.
     """
 
-    scene: Path
-    output: Path = Path()
-    sizes: tuple[Size, ...] = ()
-    frames: str | None = None
-    frame_rate: str | None = None
-    movie: str = "mp4"
-    image_format: str = "png"
-    views: tuple[str, ...] = ()
-    layouts: tuple[str, ...] = ()
-    data_dir: Path | None = None
-    files: tuple[tuple[str, str], ...] = ()
-    overrides: tuple[str, ...] = ()
-    vary: tuple[str, ...] = ()
-    camera: str | None = None
-    color_range: tuple[str, ...] = ()
-    measure: tuple[str, ...] = ()
-    override_color_palette: str | None = None
-    font_scaling: str = FONT_SCALINGS[0]
-    transparent_background: bool = False
-    separator_width: int | None = None
-    separator_color: str | None = None
-    stereo_mode: str = STEREO_MODES[0]
-    one_pass: bool = False
-    quality: int | None = None
-    compression: str | None = None
-    compression_level: int = 1
-    schedule: str = AUTO
-    allow_order_dependence: bool = False
-    on_error: str = "fail"
-    ranks: int | None = None
-    ranks_per_frame: int = 1
-    max_restarts: int = 10
-    frame_timeout: float | None = None
-    grace_period: float = 25.0
-    max_requeues: int = 100
-    launcher: str = "auto"
-    backend: str = "auto"
-    gpus: str | None = None
-    allow_software: bool = False
-    display: str | None = None
-    scene_name: str | None = None
-    view_layer: str | None = None
-    samples: int | None = None
-    device: str | None = None
-    blender_engine: str | None = None
-    allow_scripts: bool = False
-    blender: str | None = None
-    pvbatch: str | None = None
-    mpiexec: str | None = None
-    container: str | None = None
+    # A field without a group belongs to the group of the field before it.
+    # fmt: off
+    scene: Path = field(metadata={"option": Option(  # its content is part of the fingerprint
+        "ParaView state (.pvsm), Python script (.py, executed with your permissions) or Blender file (.blend).",
+        pixels=False, read=options.absolute_path)})
+    output: Path = option(
+        Path(), "Folder for images and movies.", group="Output", pixels=False, metavar="FOLDER", short="-o",
+        without="SCENE_renders", read=options.absolute_path)
+    sizes: tuple[Size, ...] = option(  # recorded of each image, like frames, views, layouts and vary
+        (), "Image resolution in pixels: a name (HD, 4K, 8K, 720p, 1440p, …), WIDTHxHEIGHT or NAME=WIDTHxHEIGHT.",
+        pixels=False, metavar="SIZE", name="size", short="-s", several=True, without="the scene's own, else HD",
+        read=outputs.read_size)
+    frames: str | None = option(
+        None, "Frames to render, such as 0-99, 0-999x2 or 1,5,10-20. ParaView frames count from 0; Blender frames keep "
+        "the file's numbering.", pixels=False, metavar="SET", short="-f", without="all", read=options.frame_set)
+    frame_rate: str | None = option(
+        None, "Frames per second of the movie, a number or a ratio such as 30000/1001.", pixels=False, metavar="RATE",
+        short="-r", without="the scene's own, else 25", read=options.frame_rate)
+    movie: str = option("mp4", "Movie format.", pixels=False, metavar="FORMAT", short="-m", choices=options.MOVIES)
+    image_format: str = option("png", "Image format.", pixels=True, metavar="FORMAT", choices=options.IMAGE_FORMATS)
+    quality: int | None = option(
+        None, "JPEG quality, 0 to 100.", pixels=True, least=0, most=100, without="95; in Blender the scene's")
+    compression: str | None = option(
+        None, "TIFF compression. Does not change pixels.", pixels=False, metavar="METHOD",
+        choices=options.TIFF_COMPRESSIONS, without="PackBits; in Blender the scene's")
+    compression_level: int = option(
+        1, "PNG compression level, 0 to 9. Changes file size and writing time, not pixels.", pixels=False, least=0,
+        most=9)
+    measure: tuple[str, ...] = option(  # an image must come with its numbers
+        (), "Measure the data of every image, and write the numbers into a table beside the images. SOURCE.ARRAY is "
+        "the range of an array of a source or filter; integral(SOURCE).ARRAY is what ParaView's IntegrateVariables "
+        "computes, Length, Area and Volume included. `mpirender inspect` lists the sources.",
+        pixels=True, metavar="WHAT", engines=ONLY_PARAVIEW, several=True, read=options.measure)
+
+    views: tuple[str, ...] = option(
+        (), "View to render, or all. Several views get a folder and a movie each.", group="Image content", pixels=False,
+        name="view", engines=ONLY_PARAVIEW, several=True, without="the scene's first view")
+    layouts: tuple[str, ...] = option(
+        (), "Layout to render as a whole, by name or by number from 1, or all. Several layouts get a folder and a "
+        "movie each.", pixels=False, name="layout", engines=ONLY_PARAVIEW, several=True)
+    overrides: tuple[str, ...] = option(
+        (), "Set a property of a source, filter, representation, view or color map. Names and values are those of "
+        "ParaView's Python: Cone1.Resolution=32, Contour1.Isosurfaces=[100,130]. `mpirender inspect` lists the "
+        "objects.", pixels=True, metavar="NAME.PROPERTY=VALUE", name="set", engines=ONLY_PARAVIEW, several=True,
+        last_wins=True, read=options.assignment)
+    camera: str | None = option(
+        None, "orbit: one turn around the focal point during the scene's frames, or 100 frames if the scene has no "
+        "animation. orbit:N: one turn in N frames, with everything else at rest. For Blender files: name of a camera.",
+        pixels=True, metavar="HOW", engines=("paraview", "blender"), without="the scene's camera")
+    color_range: tuple[str, ...] = option(
+        (), "Range of the color maps: global (over all rendered frames), data (of the first frame), clamp (rescaled "
+        "for every frame) or MIN,MAX. ARRAY=HOW sets the range of one array.", pixels=True, metavar="[ARRAY=]HOW",
+        engines=ONLY_PARAVIEW, several=True, without="as in the scene", read=options.color_range)
+    override_color_palette: str | None = option(
+        None, "ParaView color palette.", pixels=True, choices=options.PALETTES, engines=PARAVIEW, without="the scene's")
+    font_scaling: str = option(
+        options.FONT_SCALINGS[0], "How fonts change with the image size.", pixels=True, metavar="HOW",
+        choices=options.FONT_SCALINGS, engines=PARAVIEW)
+    transparent_background: bool = option(
+        False, "Render a transparent background, for png, tiff, webm and gif. In mp4 movies it is black.", pixels=True)
+    separator_width: int | None = option(
+        None, "Width of the lines between the views of a layout, 0 to 1000 pixels.", pixels=True, metavar="PIXELS",
+        least=0, most=1000, engines=PARAVIEW, without="ParaView's")
+    separator_color: str | None = option(
+        None, "Color of the lines between the views of a layout: red, green and blue from 0 to 1, such as 0.9,0.9,0.9.",
+        pixels=True, metavar="R,G,B", engines=PARAVIEW, without="ParaView's", read=options.color)
+    one_pass: bool = option(
+        False, "Give the view the size of the image, so that ParaView renders it in one pass instead of in tiles. "
+        "Faster for large geometry, but the image differs: text is smaller.", pixels=True, engines=PARAVIEW)
+    stereo_mode: str = option(
+        "No change", "Stereo mode of ParaView.", pixels=True, metavar="MODE", choices=options.STEREO_MODES,
+        engines=PARAVIEW)
+
+    vary: tuple[str, ...] = option(
+        (), "Property and its values: START:STOP:STEP (STOP included) or VALUE,VALUE, such as Cone1.Resolution=3,6. "
+        "With several properties, every combination of values is rendered. Names are those of --set.",
+        group="Parameter study", pixels=False, metavar="NAME.PROPERTY=VALUES", engines=ONLY_PARAVIEW, several=True,
+        read=options.axis)
+
+    scene_name: str | None = option(
+        None, "Scene to render.", group="Blender files", pixels=True, name="scene", engines=BLENDER,
+        without="the active scene")
+    view_layer: str | None = option(
+        None, "View layer to render.", pixels=True, engines=BLENDER, without="all view layers that the scene renders")
+    blender_engine: str | None = option(
+        None, "Render engine.", pixels=True, choices=options.BLENDER_ENGINES, engines=BLENDER, without="the scene's")
+    samples: int | None = option(
+        None, "Samples per pixel (Cycles, EEVEE).", pixels=True, least=1, engines=BLENDER, without="the scene's")
+    device: str | None = option(  # recorded as the renderer, like backend
+        None, "Device on which Cycles renders. GPUs are assigned round-robin to the ranks of a node; a GPU that is "
+        "named here and missing is an error.", pixels=False, choices=options.DEVICES, engines=BLENDER,
+        without="the scene's; the CPU if that is missing")
+    allow_scripts: bool = option(
+        False, "Run the scripts in the file, with your permissions.", pixels=True, engines=BLENDER)
+
+    data_dir: Path | None = option(  # all data files are part of the fingerprint
+        None, "Search this folder for the scene's data files, like ParaView's 'Search files under specified "
+        "directory'. For scenes from another machine, Windows included.", group="Data files", pixels=False,
+        metavar="FOLDER", engines=PARAVIEW, read=options.absolute_path)
+    files: tuple[tuple[str, str], ...] = option(
+        (), "File to read instead of the scene's; READER is the name of the reader in the pipeline.", pixels=False,
+        metavar="READER=PATH", name="file", engines=PARAVIEW, several=True, last_wins=True,
+        read=options.file_of_reader)
+
+    ranks: int | None = option(
+        None, "Number of MPI ranks.", group="Execution", pixels=False, short="-n", least=1, most=1_000_000,
+        without="one for each core you may use")
+    ranks_per_frame: int = option(
+        1, "Number of ranks that load and render each frame together, for data that does not fit into the memory of "
+        "one rank. Ranks that do not fill a group are not started.", pixels=True, least=1, engines=PARAVIEW)
+    schedule: str = option(
+        AUTO, "How frames are distributed to ranks.", pixels=False, metavar="HOW", choices=options.SCHEDULES)
+    allow_order_dependence: bool = option(
+        False, "Render even if a script in the scene gives different results each time it runs. Without this option "
+        "such a scene is refused, after a test before rendering.", pixels=True, engines=PARAVIEW)
+    on_error: str = option(  # recorded of each image
+        "fail", "What to do with a frame during which ParaView or Blender reports an error.", pixels=False,
+        metavar="WHAT", choices=options.ON_ERROR)
+    max_restarts: int = option(
+        10, "How often the ranks are restarted after one of them died. An image that kills its rank twice is set "
+        "aside.", pixels=False, least=0)
+    frame_timeout: float | None = option(
+        None, "Time limit for one image. A rank that takes longer is killed, and treated like one that crashed.",
+        pixels=False, above=0,
+        without="20 times the slowest image, at least 10 minutes; 4 hours before the first image")
+    grace_period: float = option(
+        25.0, "How long images in progress may take to finish after SIGTERM, SIGUSR1 or Ctrl-C.", pixels=False, least=0)
+    max_requeues: int = option(
+        100, "How often a Slurm job requeues itself when its time limit is near (SIGUSR1).", pixels=False, least=0)
+
+    backend: str = option(
+        AUTO, "Rendering backend.", group="Rendering hardware", pixels=False, choices=options.BACKENDS,
+        engines=PARAVIEW)
+    gpus: str | None = option(
+        None, "EGL devices to use, such as 0,1, assigned round-robin to the ranks of a node. none: only the CPU.",
+        pixels=False, metavar="NUMBERS", engines=PARAVIEW, without="the GPUs that Slurm and CUDA make visible",
+        read=options.gpus)
+    allow_software: bool = option(
+        False, "Render on the CPU if a GPU was requested but cannot be used.", pixels=False, engines=PARAVIEW)
+    display: str | None = option(
+        None, "X server for --backend glx, such as :0.", pixels=False, engines=PARAVIEW,
+        without="a private X server on each node")
+
+    pvbatch: str | None = option(  # its version is recorded with the renderer, like Blender's
+        None, "The pvbatch program of ParaView.", group="Programs", pixels=False, metavar="PATH", engines=PARAVIEW,
+        without="MPIRENDER_PVBATCH, else from PATH", read=absolute_program)
+    blender: str | None = option(
+        None, "Blender, or a Python that has the bpy module.", pixels=False, metavar="PATH", engines=BLENDER,
+        without="MPIRENDER_BLENDER, else bpy in the Python of mpirender, else blender from PATH", read=absolute_program)
+    mpiexec: str | None = option(
+        None, "The mpiexec program of the MPI library that the ranks use.", pixels=False, metavar="PATH",
+        without="the one beside pvbatch, else from PATH", read=absolute_program)
+    launcher: str = option(AUTO, "Program that starts the ranks.", pixels=False, choices=options.LAUNCHERS)
+    container: str | None = option(
+        None, "Apptainer image in which the ranks run, built with launch/paraview.def.", pixels=False, metavar="IMAGE",
+        without="MPIRENDER_CONTAINER", read=options.container)
+    # fmt: on
 
     def __post_init__(self) -> None:
         mistakes: list[str] = []
-        scene = Path(self.scene)
-        output = Path(self.output)
-        if output == Path():
-            output = Path(f"{scene.stem}_renders")
-        set_field = object.__setattr__  # the dataclass is frozen; this is its own constructor
-        set_field(self, "scene", scene.absolute())
-        set_field(self, "output", output.absolute())
-        set_field(self, "data_dir", Path(self.data_dir).absolute() if self.data_dir else None)
-        set_field(self, "files", _pairs(self.files))
-        set_field(self, "overrides", _assignments(self.overrides))
-        for name in ("views", "layouts", "vary", "color_range", "measure"):
-            set_field(self, name, tuple(dict.fromkeys(_texts(getattr(self, name)))))
-        for name in ("pvbatch", "blender", "mpiexec"):
-            set_field(self, name, absolute_program(getattr(self, name)))
-        set_field(self, "container", str(Path(self.container).absolute()) if self.container else None)
-        set_field(self, "frame_rate", str(self.frame_rate) if self.frame_rate is not None else None)
-        set_field(self, "sizes", outputs.sizes_of(self.sizes, mistakes))
-        mistakes += options.mistakes(self)
+        values: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS}
+        if Path(self.output) == Path():
+            values["output"] = f"{Path(self.scene).stem}_renders"
+        for name, value in values.items():
+            checked, wrong = OPTIONS[name].check(value)
+            object.__setattr__(self, name, checked)  # the dataclass is frozen; this is its own constructor
+            mistakes += wrong
+        mistakes += options.contradictions(self)
         if mistakes:
             raise UsageError(mistakes)
 
@@ -185,13 +220,13 @@ class RenderJob:
 
     @property
     def rate(self) -> Fraction:
-        """Frames a second."""
+        """Frames per second."""
         return Fraction(self.frame_rate or DEFAULT_RATE)
 
     @property
     def programs(self) -> Programs:
         """The programs that run the ranks, and the hardware they render on."""
-        return Programs(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Programs)})
+        return Programs(**{one.name: getattr(self, one.name) for one in fields(Programs)})
 
     @property
     def folder(self) -> Path:
@@ -212,64 +247,41 @@ class RenderJob:
 
     def to_json(self) -> str:
         """Write the job for :meth:`from_json`."""
-        return json.dumps(dataclasses.asdict(self), indent=2, default=str)
+        return json.dumps({name: getattr(self, name) for name in OPTIONS}, indent=2, default=_written)
+
+    @classmethod
+    def from_json(cls, text: str) -> RenderJob:
+        """Read what :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
 
     def command(self) -> list[str]:
         """Return the command that makes this job."""
         return ["mpirender", "study" if self.vary else "render", *self.arguments()]
 
     def arguments(self) -> list[str]:
-        """Return the arguments of :meth:`command`, those at their defaults left out."""
-        words = [str(self.scene), "--output", str(self.output)]
-        words += [word for size in self.sizes for word in ("--size", size.argument)]
-        words += [word for reader, path in self.files for word in ("--file", f"{reader}={path}")]
-        for name in ("views", "layouts", "overrides", "vary", "color_range", "measure"):
-            words += [word for text in getattr(self, name) for word in (option(name), text)]
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name not in ("scene", "output", *SEVERAL) and value != field.default:
-                words += [option(field.name)] if value is True else [option(field.name), str(value)]
+        """Return the arguments of :meth:`command`, without those that have their default."""
+        words = [str(self.scene)]
+        for name, one in OPTIONS.items():
+            value = getattr(self, name)
+            if name != "scene" and value != one.default:
+                items = value if one.several else (value,)
+                words += (
+                    [one.flag] if value is True else [word for item in items for word in (one.flag, _written(item))]
+                )
         return words
 
-    @classmethod
-    def from_json(cls, text: str) -> RenderJob:
-        """Read what :meth:`to_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        fields["sizes"] = tuple(Size(**size) for size in fields["sizes"])
-        fields["files"] = tuple((reader, path) for reader, path in fields["files"])
-        texts = [name for name in SEVERAL if name not in ("sizes", "files")]
-        fields.update({name: tuple(fields[name]) for name in texts})
-        return cls(**fields)
-
     def pixel_options(self) -> dict[str, Any]:
-        """Return every option that can change a pixel of all outputs, beside the scene and its data files.
-
-        What is measured is among them: an image counts only with the numbers that are asked for.
-        """
-        names = (
-            "image_format", "override_color_palette", "font_scaling", "transparent_background",
-            "stereo_mode", "one_pass", "camera", "separator_width", "separator_color",
-        )  # fmt: skip
-        # What came later is there only where it is given: frames rendered before stay valid.
-        usual = {field.name: field.default for field in dataclasses.fields(self)}
-        later = {name: getattr(self, name) for name in LATER if getattr(self, name) != usual[name]}
-        later.update({name: list(value) for name, value in later.items() if isinstance(value, tuple)})  # as JSON has it
-        return {**{name: getattr(self, name) for name in names}, "overrides": list(self.overrides),
-                "color_range": list(self.color_range), **later}  # fmt: skip
+        """Return the options that change pixels, or what an image must come with, as JSON holds them."""
+        values = {name: getattr(self, name) for name, one in OPTIONS.items() if one.pixels}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def _pairs(files: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return reader and absolute path; a path may be a pattern, which is expanded when the scene is read."""
-    items = files.items() if isinstance(files, Mapping) else files
-    return tuple((str(reader), str(Path(path).expanduser().absolute())) for reader, path in items)
+OPTIONS = declarations(RenderJob)  # by field
+UsageError.fields.update({one.flag: name for name, one in OPTIONS.items() if one.group})
 
 
-def _assignments(overrides: Mapping[str, object] | Sequence[str]) -> tuple[str, ...]:
-    """Return the overrides as they are written on the command line."""
-    if isinstance(overrides, Mapping):
-        return tuple(f"{name}={value if isinstance(value, str) else repr(value)}" for name, value in overrides.items())
-    return _texts(overrides)
-
-
-def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+def _written(value: object) -> str:
+    """Return a value as it is written on the command line."""
+    if isinstance(value, Size):
+        return value.argument
+    return "=".join(value) if isinstance(value, tuple) else str(value)

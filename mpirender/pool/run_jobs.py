@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 
 from mpirender import engines
 from mpirender.errors import LaunchFailed, ToolMissing, UsageError
-from mpirender.job.options import BACKENDS, LAUNCHERS
 from mpirender.job.programs import Programs
+from mpirender.job.render_job import OPTIONS as FIELDS
 from mpirender.launcher import launch_plan
 from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.placement import Launcher, Placement, RankRequest, cores
@@ -172,14 +172,13 @@ def of_options(engine: str, ranks: int | None, launcher: str, options: Mapping[s
     known = list(dict.fromkeys(engines.SUFFIXES.values()))
     if engine not in known:
         yield f"engine {engine!r} must be one of: {', '.join(known)}"
-    if ranks is not None and ranks < 1:
-        yield f"ranks {ranks} must be at least 1"
+    given = {"ranks": ranks, "launcher": launcher, **options}
+    for name in ("ranks", "launcher", *OPTIONS):
+        if name in given:
+            yield from FIELDS[name].check(given[name])[1]
     for name in options:
         if name not in OPTIONS:
             yield f"{name} is no option of a pool; there are: {', '.join(OPTIONS)}"
-    for name, value, allowed in (("launcher", launcher, LAUNCHERS), ("backend", options.get("backend"), BACKENDS)):
-        if value is not None and value not in allowed:
-            yield f"--{name} {value!r} must be one of: {', '.join(allowed)}"
 
 
 def pack(jobs: Sequence[object]) -> list[bytes]:

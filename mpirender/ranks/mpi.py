@@ -82,7 +82,7 @@ def end_all(world: Comm, error: BaseException) -> NoReturn:
         tell(f"rank {world.rank} of {world.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
         world.Abort(1)
         raise AssertionError("Abort does not return")
-    tell(str(error))
+    tell(error.message)
     # These are raised by rank 0 when the others are done; there is nothing to cut off.
     if isinstance(error, (FramesMissing, EncodeFailed, Stopped)) and not isinstance(error, (NoSpace, TakenOver)):
         leave(world, error.exit_code)

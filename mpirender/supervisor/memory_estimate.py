@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpirender import engines
 from mpirender.engines import Inspection
-from mpirender.job.render_job import RenderJob
+from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.launcher.placement import cores
 from mpirender.run_folder.journal import Record
 from mpirender.supervisor.disk_estimate import amount
@@ -24,7 +24,7 @@ class Estimate:
     """What the ranks of each machine will take, from the first image on that one of them has rendered."""
 
     def __init__(self, job: RenderJob) -> None:
-        shares = _SHARE in engines.for_scene(job.scene).OPTIONS
+        shares = OPTIONS[_SHARE].applies_to(engines.name_for(job.scene))
         self._instead = f", or let ranks share frames (--ranks-per-frame {job.ranks_per_frame + 1})" if shares else ""
         self._memory: dict[str, int] = {}  # of each machine
         self._hosts: dict[int, list[str]] = {}  # by rank of the journals, of all processes that share its frames
@@ -75,6 +75,6 @@ def advice(inspection: Inspection) -> list[str]:
     if needed <= share:
         return []
     files = f"the data of a frame take {amount(needed)} as files"
-    shares = _SHARE in engines.get(inspection.engine).OPTIONS
+    shares = OPTIONS[_SHARE].applies_to(inspection.engine)
     cure = f"give --ranks-per-frame {-(-needed // int(share))}, or fewer --ranks" if shares else "give fewer --ranks"
     return [f"{files} and each of {ranks} ranks has {amount(share)} of memory here: {cure}"]

@@ -13,10 +13,10 @@ from mpirender import engines
 from mpirender.engines import Engine, Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 from mpirender.job import frames as framesets
-from mpirender.job.options import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE, OF_ENGINES, option
+from mpirender.job.options import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE
 from mpirender.job.outputs import Size
 from mpirender.job.programs import Programs
-from mpirender.job.render_job import RenderJob
+from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.placement import LARGEST
 from mpirender.ranks.mpi import WORLD_SIZES
@@ -82,11 +82,10 @@ def resolved(job: RenderJob, inspection: Inspection) -> RenderJob:
 
 def useless_options(job: RenderJob) -> Iterator[str]:
     """Yield the options that do not apply to the engine of the scene."""
-    engine = engines.for_scene(job.scene)
-    defaults = {field.name: field.default for field in dataclasses.fields(job)}
-    for name in OF_ENGINES:
-        if name not in engine.OPTIONS and getattr(job, name) != defaults[name]:
-            yield f"{option(name)} does not apply to {engine.SCENES}"
+    engine = engines.name_for(job.scene)
+    for name, option in OPTIONS.items():
+        if not option.applies_to(engine) and getattr(job, name) != option.default:
+            yield f"{option.flag} does not apply to {engines.get(engine).SCENES}"
 
 
 def images_of(job: RenderJob, inspection: Inspection) -> int:

@@ -187,7 +187,7 @@ class Run:
 
     def _finish(self, error: MpirenderError | None, started: float) -> None:
         """Write down how the run has ended."""
-        code, message = (0, "") if error is None else (error.exit_code, str(error))
+        code, message = (0, "") if error is None else (error.exit_code, error.message)
         with contextlib.suppress(OSError):  # a full disk
             self.log.write("finish", code=code, message=message, seconds=time.monotonic() - started)
         self._look()

@@ -105,7 +105,7 @@ def test_mistakes_of_scene_output_and_tools_are_told_at_once(run: Run, pattern: 
 def test_mistakes_of_options_and_scene_are_told_at_once(run: Run, pattern: Pattern) -> None:
     done = run("render", pattern(), "--size", "huge", "--frames", "99", "--view", "X", "--mpiexec", "/no/mpiexec")
     assert done.returncode == 2
-    words = ("--size 'huge'", "--frames 99", "--view does not apply", "/no/mpiexec is not found")
+    words = ("--size 'huge'", "--frames 99", "--view does not apply to test patterns", "/no/mpiexec is not found")
     assert [word in done.stderr for word in words] == [True] * 4
     assert len(done.stderr.splitlines()) == 4
 

@@ -195,7 +195,7 @@ def test_the_page_of_environment_variables_is_complete() -> None:
 
 def test_the_sizes_that_help_names_exist(run: Run) -> None:
     text = " ".join(run("render", "--help").stdout.split())
-    named = re.search(r"Image resolution in pixels: (.*?) …", text)[1].split(", ")
+    named = re.search(r"Image resolution in pixels: a name \((.*?), …\)", text)[1].split(", ")
     assert set(named) <= set(SIZE_NAMES)
 
 

@@ -18,12 +18,12 @@ from mpirender.run_folder import journal
 
 @pytest.mark.parametrize("text", ["all", "global,", "1", "1,", "RTData=", "RTData=max", "=global", "a,b"])
 def test_what_is_no_range_is_told(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--color-range .* must be global, data, clamp or MIN,MAX"):
+    with pytest.raises(UsageError, match=r"^color_range .* must be global, data, clamp or MIN,MAX"):
         RenderJob("x.pvsm", color_range=text)
 
 
 def test_a_range_goes_from_less_to_more() -> None:
-    with pytest.raises(UsageError, match="--color-range 3,3: the first number must be less than the second"):
+    with pytest.raises(UsageError, match=r"^color_range 3,3: the first number must be less than the second"):
         RenderJob("x.pvsm", color_range=("3,3", "RTData=-1e-3,.5"))
 
 

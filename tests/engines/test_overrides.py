@@ -50,7 +50,7 @@ def test_values_are_read_as_python_does_and_never_run(text: str, value: object) 
 
 @pytest.mark.parametrize("text", ["Cone1", "Cone1=3", "=3", ".=3", "Cone1.=3", ".Resolution=3"])
 def test_what_is_no_assignment_is_told_at_once(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--set .*: write NAME\.PROPERTY=VALUE"):
+    with pytest.raises(UsageError, match=r"^overrides .*: write NAME\.PROPERTY=VALUE"):
         RenderJob("x.pvsm", overrides=(text,))
 
 

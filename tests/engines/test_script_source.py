@@ -18,7 +18,7 @@ def test_its_text_tells_what_is_left_out_and_nothing_of_it_runs(run: Run, script
     told = f"without Render (line 14), {writes}"
     assert told in seen["warnings"][0]
     assert not (tmp_path / "ran").exists()
-    assert "known when the script has run" in run("inspect", path).stdout
+    assert "known after the script has run" in run("inspect", path).stdout
 
 
 def test_what_is_no_python_is_told_with_its_line(run: Run, script) -> None:

@@ -68,7 +68,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 @pytest.mark.parametrize("rate", ["0", "-1", "abc", "1/0", "nan", "inf", "5000", ""])
 def test_a_frame_rate_must_be_one(rate: str) -> None:
-    with pytest.raises(UsageError, match="--frame-rate"):
+    with pytest.raises(UsageError, match=r"^frame_rate "):
         RenderJob(scene="x.pvsm", frame_rate=rate)
 
 

@@ -75,16 +75,16 @@ def test_options_of_another_file_format_are_told_with_all_other_mistakes() -> No
     with pytest.raises(UsageError) as caught:
         RenderJob("x.pvsm", quality=101, compression="LZW", frame_rate="0")
     told = "\n".join(caught.value.mistakes)
-    assert "--quality 101 must be 0 to 100" in told
-    assert "--quality is one of jpg files, not of png; leave it out, or add --image-format jpg" in told
+    assert "--quality 101 must be at most 100" in told
+    assert "--quality does not apply to png files; leave it out, or add --image-format jpg" in told
     assert "--compression 'LZW' must be one of: None, PackBits, Deflate" in told
-    assert "--compression is that of tiff files; --compression-level LEVEL is that of png" in told
+    assert "--compression does not apply to png files; use --compression-level, or add --image-format tiff" in told
     assert "--frame-rate" in told
 
 
-def test_only_a_quality_that_is_given_is_in_the_fingerprint() -> None:
+def test_the_quality_is_part_of_the_fingerprint_and_the_tiff_compression_is_not() -> None:
     plain = RenderJob("x.pvsm", image_format="jpg").pixel_options()
-    assert "quality" not in plain
+    assert plain["quality"] is None
     assert RenderJob("x.pvsm", image_format="jpg", quality=95).pixel_options() == {**plain, "quality": 95}
     tiff = RenderJob("x.pvsm", image_format="tiff")
     assert RenderJob("x.pvsm", image_format="tiff", compression="None").pixel_options() == tiff.pixel_options()

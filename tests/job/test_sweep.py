@@ -45,7 +45,7 @@ def test_values_are_listed_or_counted(text: str, values: tuple[str, ...]) -> Non
     ],
 )  # fmt: skip
 def test_what_is_no_list_of_values_is_told(text: str, reason: str) -> None:
-    with pytest.raises(UsageError, match=f"--vary .*{reason}"):
+    with pytest.raises(UsageError, match=f"^vary .*{reason}"):
         RenderJob("x.pvsm", vary=(text,))
 
 

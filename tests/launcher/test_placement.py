@@ -93,7 +93,7 @@ def test_ranks_that_share_frames_make_whole_groups(tmp_path: Path, monkeypatch: 
 def test_groups_within_an_allocation_leave_out_what_makes_no_whole_one(tmp_path: Path) -> None:
     placed = in_allocation(request(tmp_path, ranks_per_frame=4), allocation())
     assert (placed.ranks, placed.groups, placed.spare, placed.nodes) == (4, 1, 2, {"n1": 3, "n2": 1})
-    with pytest.raises(UsageError, match="--ranks-per-frame 7: this Slurm job has room for 6 ranks; request more"):
+    with pytest.raises(UsageError, match=r"^ranks_per_frame 7: this Slurm job has room for 6 ranks; request more"):
         in_allocation(request(tmp_path, ranks_per_frame=7), allocation())
     several = in_allocation(request(tmp_path, ranks_per_frame=2), allocation())
     left = several.on(["n1"])

@@ -140,8 +140,11 @@ def test_a_rank_that_was_to_render_on_a_gpu_and_does_not_is_an_error() -> None:
         (("--backend", "vulkan"), "--backend 'vulkan'"),
         (("--gpus", "one"), "--gpus 'one' must be numbers of EGL devices, such as 0,1, or none"),
         (("--gpus", "0,0"), "--gpus '0,0' must be numbers"),
-        (("--gpus", "0", "--backend", "osmesa"), "--gpus chooses devices of EGL; leave it out, or --backend osmesa"),
-        (("--display", ":0"), "--display is an X server to render on with GLX; add --backend glx"),
+        (
+            ("--gpus", "0", "--backend", "osmesa"),
+            "--gpus selects EGL devices, which --backend osmesa does not use; leave out one of them",
+        ),
+        (("--display", ":0"), "--display is the X server of GLX; add --backend glx"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(run, pattern, options: tuple[str, ...], line: str) -> None:

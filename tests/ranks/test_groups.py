@@ -51,8 +51,14 @@ def test_a_dry_run_tells_the_groups_and_what_is_left_over(run: Run, pattern: Pat
     ("words", "told"),
     [
         (("--ranks-per-frame", 0), "--ranks-per-frame 0 must be at least 1"),
-        (("--ranks", 2, "--ranks-per-frame", 3), "--ranks 2 is less than --ranks-per-frame 3; give at least as many"),
-        (("--launcher", "none", "--ranks-per-frame", 2), "--launcher none starts one rank, and --ranks-per-frame 2"),
+        (
+            ("--ranks", 2, "--ranks-per-frame", 3),
+            "--ranks 2 is less than --ranks-per-frame 3; use at least as many ranks",
+        ),
+        (
+            ("--launcher", "none", "--ranks-per-frame", 2),
+            "--launcher none starts one rank, but --ranks-per-frame 2 needs more",
+        ),
     ],
 )
 def test_numbers_that_do_not_go_together_are_told(

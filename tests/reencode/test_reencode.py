@@ -252,7 +252,7 @@ def test_all_mistakes_are_told_at_once(run: Run, output: Path) -> None:
         f"--size '4K' is not in {output}; there are: {SMALL}, tall",
         "--allow-missing 'no' must be one of: skip, hold",
         "--name 'a/b' becomes part of a file name; use letters, digits and . _ + -",
-        "--frame-rate 'fast' must be a number of frames a second from 0.01 to 1000",
+        "--frame-rate 'fast' must be a number of frames per second from 0.01 to 1000",
         "--frames '5--' is not a frame set; write it like 0-99, 0-99x2 or 1,5,10-20",
         "--codec 'h264' must be one of: vp9, av1 for webm",
     ]

@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 
 BACKENDS = ()  # it opens what it needs by itself
 SCENES = "Blender files"
-OPTIONS = (
-    "camera", "transparent_background", "quality", "compression", "scene_name", "view_layer", "samples", "device",
-    "blender_engine", "allow_scripts", "blender",
-)  # fmt: skip
 CURE = (
     "pip install 'mpirender[blender]' (with Python 3.11), install a Blender, or name one, or a Python that has bpy, "
     "with --blender PATH or MPIRENDER_BLENDER"

@@ -31,12 +31,6 @@ if TYPE_CHECKING:
 VERSION_SECONDS = 60.0
 BACKENDS = tuple(backends.WINDOWS)
 SCENES = "ParaView states"
-OPTIONS = (
-    "views", "layouts", "data_dir", "files", "overrides", "vary", "camera", "color_range", "measure",
-    "override_color_palette", "font_scaling", "transparent_background", "separator_width", "separator_color",
-    "stereo_mode", "one_pass", "quality", "compression", "ranks_per_frame", "allow_order_dependence", "backend", "gpus",
-    "allow_software", "display", "pvbatch",
-)  # fmt: skip
 _controllers: list[PVObject] = []  # VTK refers to them without owning them
 INSTALL = (
     "load your site's ParaView module, install it (Debian, Ubuntu: apt-get install paraview python3-paraview), "

@@ -1,0 +1,31 @@
+"""The text of ``mpirender inspect``: what a scene contains."""
+
+from __future__ import annotations
+
+from mpirender.engines import Inspection
+from mpirender.job import frames as framesets
+
+
+def inspection_lines(inspection: Inspection, read_by: str) -> list[str]:
+    """Return the text of an inspection."""
+    times = inspection.times
+    span = f", times {times[0]:g} to {times[-1]:g}" if times else ""
+    numbers = framesets.text(inspection.frames)
+    frame_range = f"{numbers} ({len(times)}, {inspection.play_mode}{span})" if times else "none"
+    if not inspection.frames_known:
+        frame_range = "known after the script has run"
+    rows = [
+        ("written by", inspection.written_by),
+        ("read by", read_by or "no program found; run mpirender doctor"),
+        ("frames", frame_range),
+        ("views", ", ".join(inspection.views)),
+        *(("layout", f"{layout.name}: {', '.join(layout.views)}") for layout in inspection.layouts),
+        *(("data file", f"{file.path} ({'found' if file.found else 'MISSING'}, {file.reader})")
+          for file in inspection.data_files),
+        *inspection.properties,
+        ("objects", ", ".join(f"{name} ({kind})" for name, kind in inspection.objects)),
+        *(("warning", warning) for warning in inspection.warnings),
+        *(("advice", advice) for advice in inspection.advice),
+        *(("MISTAKE", mistake) for mistake in inspection.mistakes),
+    ]  # fmt: skip
+    return [f"{name:>10}  {value}" for name, value in rows if value]
