@@ -20,7 +20,7 @@ from mpirender import engines
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import FOLDER
 from mpirender.launcher.placement import cores
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from mpirender.system import xvfb
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
@@ -95,8 +95,8 @@ def phases(journals: Path, began: float, wall: float) -> tuple[float, ...]:
         wall: seconds that it took.
     """
     records = journal.read(journals) if journals.is_dir() else []
-    takes = [record["time"] for record in records if record["event"] == "take"]
-    dones = [record["time"] for record in records if record["event"] == "done"]
+    takes = [record.time for record in records if isinstance(record, events.Take)]
+    dones = [record.time for record in records if isinstance(record, events.Done)]
     return (takes[0] - began, dones[-1] - takes[0], began + wall - dones[-1]) if takes and dones else ()
 
 

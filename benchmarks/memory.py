@@ -22,7 +22,7 @@ from benchmarks.command import Raw
 from benchmarks.rows import call, plain_environment, render_command
 from mpirender.errors import UsageError
 from mpirender.job.render_job import FOLDER, RenderJob
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from mpirender.supervisor import preflight
 
 SETTLING = 0.2  # the part of the images in which caches fill
@@ -76,8 +76,8 @@ def raw_of(folder: Path, job: RenderJob) -> Raw:
     """
     needed: dict[str, list[int]] = defaultdict(list)
     for record in journal.read(folder / FOLDER):
-        if record["event"] == "done":
-            needed[str(record["rank"])].append(record["memory"])
+        if isinstance(record, events.Done):
+            needed[str(record.rank)].append(record.memory)
     if not needed or min(map(len, needed.values())) < LEAST:
         raise UsageError(f"{folder}: a rank has done fewer than {LEAST} images, which tells nothing about its memory")
     sizes = [str(size) for size in job.sizes]

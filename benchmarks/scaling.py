@@ -29,7 +29,7 @@ from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.launcher.placement import cores
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from mpirender.supervisor import preflight
 from mpirender.system import slurm
 
@@ -124,7 +124,7 @@ def timed(words: Sequence[str], folder: Path) -> dict[str, Any]:
     began, started = time.time(), time.perf_counter()
     call(words, plain_environment(), folder.with_name(f"{folder.name}.log"))
     whole = time.perf_counter() - started
-    hosts = {record["host"] for record in journal.read(folder / FOLDER) if record["event"] == "done"}
+    hosts = {record.host for record in journal.read(folder / FOLDER) if isinstance(record, events.Done)}
     rendering = phases(folder / FOLDER, began, whole)[1]
     for images in (path for path in folder.iterdir() if path.is_dir() and path.name != FOLDER):
         shutil.rmtree(images)

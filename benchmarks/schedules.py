@@ -25,7 +25,7 @@ from benchmarks.command import Raw
 from benchmarks.simulate import BOUND, COSTS, DYNAMIC, SCHEDULES, HandOut
 from mpirender.errors import UsageError
 from mpirender.job.render_job import FOLDER
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 
 MOST = 4096
 MEASURED = "measured"
@@ -65,8 +65,8 @@ def costs_of(folder: Path) -> list[float]:
     records = journal.read(folder / FOLDER) if (folder / FOLDER).is_dir() else []
     costs: dict[int, dict[str, float]] = defaultdict(dict)
     for record in records:
-        if record["event"] == "done":
-            costs[record["frame"]][record["output"]] = record["seconds"]
+        if isinstance(record, events.Done):
+            costs[record.image.frame][record.image.output] = record.seconds
     if not costs:
         raise UsageError(f"--journals {folder}: is not the output folder of a run with frames done")
     return [sum(costs[frame].values()) for frame in sorted(costs)]

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from mpirender.engines import Inspection
 from mpirender.errors import FramesMissing, LaunchFailed, MpirenderError, Stopped
 from mpirender.job.render_job import RenderJob
-from mpirender.run_folder import journal
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder import events, journal
+from mpirender.run_folder.events import Event
+from mpirender.run_folder.run_state import RunHistory, RunState
 from mpirender.supervisor import run
 from mpirender.supervisor.result import RenderResult
 from mpirender.system import slurm
@@ -22,7 +23,7 @@ TIME_IS_OVER = "SIGUSR1"  # what mpi_render.slurm has Slurm send; SIGTERM also c
 
 def render(
     job: RenderJob,
-    watch: Callable[[Sequence[Record]], None] = lambda records: None,
+    watch: Callable[[Sequence[Event]], None] = lambda new: None,
     inspection: Inspection | None = None,
 ) -> RenderResult:
     """Render a job as :func:`supervise.render` does; a Slurm job queues up again when told that its time is over.
@@ -40,10 +41,10 @@ def render(
         )
     done = 0
 
-    def count(records: Sequence[Record]) -> None:
+    def count(new: Sequence[Event]) -> None:
         nonlocal done
-        done += sum(record["event"] == "done" for record in records)
-        watch(records)
+        done += sum(isinstance(event, events.Done) for event in new)
+        watch(new)
 
     try:
         return run.render(job, count, inspection)
@@ -82,16 +83,18 @@ def fruitless_lives(job: RenderJob, allocation: Allocation) -> int:
     """Return how many lives of this Slurm job in a row, up to the one before this, started ranks and did no image."""
     if allocation.run <= FRUITLESS:
         return 0
-    records = journal.read(job.folder)
-    me = (allocation.job, allocation.cluster)
-    began: dict[int, float] = {}
-    for record in records:
-        if record["event"] == "launch" and (record.get("job"), record.get("cluster")) == me:
-            began.setdefault(record["job_life"], record["time"])
-    done = [record["time"] for record in records if record["event"] == "done"]
+    history = RunHistory(journal.read(job.folder))
     count = 0
-    for life in range(allocation.run - 1, 0, -1):
-        if life not in began or any(time >= began[life] for time in done):
+    for number in range(allocation.run - 1, 0, -1):
+        runs = [run for run in history.runs.values() if began_in(run, allocation, number)]
+        if not runs or any(run.done for run in runs):
             break
         count += 1
     return count
+
+
+def began_in(run: RunState, allocation: Allocation, number: int) -> bool:
+    """Return whether a run was launched in this Slurm job, when Slurm had started it for the nth time."""
+    mine = (allocation.job, allocation.cluster, number)
+    launches = [launch.launch for launch in run.launches.values() if launch.launch is not None]
+    return any((launch.job, launch.cluster, launch.allocation) == mine for launch in launches)

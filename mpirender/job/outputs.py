@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mpirender.job.sweep import Variant, plain
 
@@ -117,8 +118,7 @@ class Output:
         return f"{self.variant}/{self.size}".lstrip("/")
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """One image of a run: a frame of an output, named as its folder is."""
 
     frame: int

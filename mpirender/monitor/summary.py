@@ -13,11 +13,10 @@ from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.placement import cores
 from mpirender.monitor import rank_table
-from mpirender.monitor.progress import duration
 from mpirender.supervisor import timings
 from mpirender.supervisor.result import RenderResult
 from mpirender.system import files
-from mpirender.system.text import plural, rank_or_group, ranks_or_groups
+from mpirender.system.text import damaged_lines, duration, plural, rank_or_group, ranks_or_groups
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,8 +54,10 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
         lines.append(f"{'restarts':>10}  {times}, since ranks died; every frame is there and whole")
     if result.complained:
         lines.append(
-            f"{'beware':>10}  errors were reported during {result.complained} images; --on-error warn kept them"
+            f"{'warning':>10}  errors were reported during {result.complained} images; --on-error warn kept them"
         )
+    if result.skipped:
+        lines.append(f"{'warning':>10}  {damaged_lines(result.skipped)}")
     if sheet is not None and job.measure:
         lines.append(f"{'measured':>10}  {table_path(job)}")
     if sheet is not None:

@@ -6,18 +6,19 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from mpirender.monitor.progress import STARTING, Bar, Lines, duration
-from mpirender.run_folder.journal import Record
+from mpirender.monitor.phases import STARTING
+from mpirender.monitor.progress import Bar, Lines
+from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, RankReady
+from mpirender.run_folder.events import Note
+from mpirender.system.text import duration
 
 WORKING = "working"
 
 
 class Tally:
-    """What the events of a pool add up to.
-
-    These are ``ready`` (a rank is), ``outcome`` (with the outcome of a job) and ``note`` (with a text).
-    """
+    """What the events of a pool add up to."""
 
     unit_of_work = "jobs"
 
@@ -31,18 +32,17 @@ class Tally:
         self._started = self._began = time.monotonic()
         self._told: set[str] = set()
 
-    def add(self, records: Sequence[Record]) -> None:
+    def add(self, new: Sequence[PoolEvent]) -> None:
         """Count these events in."""
-        for record in records:
-            if record["event"] == "ready" and self.phase == STARTING:
+        for event in new:
+            if isinstance(event, RankReady) and self.phase == STARTING:
                 self.phase, self._began = WORKING, time.monotonic()
-            elif record["event"] == "note":
-                self.news.append(record["text"])
-            elif record["event"] == "outcome":
-                self._add(record)
+            elif isinstance(event, Note):
+                self.news.append(event.text)
+            elif isinstance(event, JobEnded):
+                self._add(event.outcome)
 
-    def _add(self, record: Record) -> None:
-        outcome = record["outcome"]
+    def _add(self, outcome: Outcome[Any, Any]) -> None:
         self.dealt_with += 1
         self._done += outcome.rank is not None
         self.failed += bool(outcome.error)
@@ -70,9 +70,9 @@ class Tally:
 
 
 @contextlib.contextmanager
-def shown(total: int) -> Iterator[Callable[[Sequence[Record]], None]]:
+def shown(total: int) -> Iterator[Callable[[Sequence[PoolEvent]], None]]:
     """Show the progress on standard error for the time of the block; give what is to be called with new events."""
     tally = Tally(total)
     with (Bar if sys.stderr.isatty() else Lines)(sys.stderr, tally) as board:
         yield board
-        board([{"event": "note", "text": tally.summary()}])
+        board([Note(tally.summary())])

@@ -32,9 +32,9 @@ from mpirender.pool import pickling
 from mpirender.pool.pickling import Main
 from mpirender.pool.server import Exchange
 from mpirender.pool.supervisor import Limits, Shift, stopped
-from mpirender.pool.task_queue import Outcome, Work, name_of
+from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, Work, name_of
 from mpirender.pool.worker import Orders, shown
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder.events import Note
 from mpirender.supervisor import preflight
 from mpirender.system import apptainer, signals, slurm
 from mpirender.system.signals import StopRequest
@@ -201,7 +201,7 @@ def pack(jobs: Sequence[object]) -> list[bytes]:
 
 def planned(
     engine: str, programs: Programs, request: RankRequest, allocation: Allocation | None, *,
-    folders: Iterable[Path], stop: StopRequest, told: Callable[[Sequence[Record]], None],
+    folders: Iterable[Path], stop: StopRequest, told: Callable[[Sequence[PoolEvent]], None],
 ) -> LaunchPlan | None:  # fmt: skip
     """Plan the launch of the ranks; return None if it is to stop before the plan is made.
 
@@ -215,7 +215,7 @@ def planned(
     try:
         return launch_plan.make(
             engines.get(engine), programs, request, allocation, folders=folders,
-            stop=lambda: stop.requested, note=lambda text: told([{"event": "note", "text": text}]),
+            stop=lambda: stop.requested, note=lambda text: told([Note(text)]),
         )  # fmt: skip
     except ToolMissing:
         if stop.requested:
@@ -277,18 +277,18 @@ def log_folder(asked: str | Path | None, *, shared: bool) -> Iterator[Path]:
 
 def told_to(
     stack: contextlib.ExitStack, total: int, watch: Callable[[Outcome[Any, Any]], object], *, quiet: bool
-) -> Callable[[Sequence[Record]], None]:
+) -> Callable[[Sequence[PoolEvent]], None]:
     """Return what is to be called with what happens: it shows the progress, and calls the user's own function."""
-    board: Callable[[Sequence[Record]], None] = lambda records: None  # noqa: E731
+    board: Callable[[Sequence[PoolEvent]], None] = lambda new: None  # noqa: E731
     if not quiet:
         from mpirender.pool import progress  # with rich, which a rank may lack
 
         board = stack.enter_context(progress.shown(total))
 
-    def told(records: Sequence[Record]) -> None:
-        board(records)
-        for record in records:
-            if record["event"] == "outcome":
-                watch(record["outcome"])
+    def told(new: Sequence[PoolEvent]) -> None:
+        board(new)
+        for event in new:
+            if isinstance(event, JobEnded):
+                watch(event.outcome)
 
     return told

@@ -16,9 +16,9 @@ from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.process import LAUNCH_LOG, Launch
 from mpirender.pool.rank_group import AT_ONCE_SECONDS, Member, Start
 from mpirender.pool.server import Exchange, Gone, Peer, Said
-from mpirender.pool.task_queue import Remote, Work
+from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, RankReady, Remote, Work
 from mpirender.pool.worker import MODULE, Answer, Hello, Orders, Ready
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder.events import Note
 from mpirender.supervisor import retry_policy
 from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation
@@ -68,13 +68,13 @@ class Shift:
     ) -> None:  # fmt: skip
         self.work, self.plan, self.allocation = work, plan, allocation
         self._exchange, self._orders, self._limits = exchange, orders, limits
-        self._watch: Callable[[Sequence[Record]], None] = lambda records: None
+        self._watch: Callable[[Sequence[PoolEvent]], None] = lambda new: None
         self._run, self._count = uuid.uuid4().hex[:12], 0
         self._starts: dict[str, Start] = {}
         self._restarts = self._fruitless = 0
         self._leaving = self._came_up = False
 
-    def work_until_done(self, stop: StopRequest, watch: Callable[[Sequence[Record]], None]) -> None:
+    def work_until_done(self, stop: StopRequest, watch: Callable[[Sequence[PoolEvent]], None]) -> None:
         """Start the ranks, and again after a death, until something has come of every job.
 
         Args:
@@ -136,7 +136,7 @@ class Shift:
                 problem = f"the function cannot be loaded in a rank ({said.problem}); {cure}"
                 raise UsageError(problem) from Remote(said.details)
             member.ready = True
-            self._watch([{"event": "ready"}])
+            self._watch([RankReady()])
         elif isinstance(said, Answer):
             member.task = None
             start.answers += 1
@@ -247,11 +247,11 @@ class Shift:
         ):
             self._hear()
 
-    def _outcome(self, outcome: object) -> None:
-        self._watch([{"event": "outcome", "outcome": outcome}])
+    def _outcome(self, outcome: Outcome[Any, Any]) -> None:
+        self._watch([JobEnded(outcome)])
 
     def _note(self, text: str) -> None:
-        self._watch([{"event": "note", "text": text}])
+        self._watch([Note(text)])
 
 
 def stopped(stop: StopRequest, work: Work[Any, Any]) -> MpirenderError:

@@ -6,11 +6,12 @@ import reprlib
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, Union, cast
 
 from mpirender.errors import JobFailed, one_line
 from mpirender.pool.pickling import Main, loads
 from mpirender.pool.worker import Answer, Task, shown, traceback_of
+from mpirender.run_folder.events import Note
 
 Job = TypeVar("Job")
 Value = TypeVar("Value")
@@ -58,6 +59,21 @@ class Outcome(Generic[Job, Value]):
     def name(self) -> str:
         """The job in a few words."""
         return name_of(self.number, self.job)
+
+
+@dataclass(frozen=True)
+class RankReady:
+    """A rank is ready for jobs."""
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """A job has ended, with this outcome."""
+
+    outcome: Outcome[Any, Any]
+
+
+PoolEvent = Union[RankReady, JobEnded, Note]
 
 
 class Remote(Exception):

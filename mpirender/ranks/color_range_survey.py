@@ -14,7 +14,9 @@ from mpirender import engines
 from mpirender.engines import Ranges
 from mpirender.job.outputs import Image
 from mpirender.ranks import schedule
-from mpirender.run_folder.journal import Journal, Record
+from mpirender.run_folder import events
+from mpirender.run_folder.events import Event
+from mpirender.run_folder.journal import Journal
 from mpirender.system import files
 from mpirender.system.comm import Comm
 
@@ -25,14 +27,14 @@ def settle(
     scene: engines.Scene,
     images: Sequence[Image],
     *,
-    records: Sequence[Record],
+    past: Sequence[Event],
     about: object,
     go_on: Callable[[], bool],
 ) -> dict[str, Any]:
     """Find out what the scene wants to know of the frames, and let it take it; return that, empty for nothing.
 
     Args:
-        records: what the journals hold; needed on rank 0 alone.
+        past: what the journals hold; needed on rank 0 alone.
         about: what the answer depends on beside the frames, as JSON values.
         go_on: says between frames whether to go on.
     """
@@ -41,19 +43,19 @@ def settle(
     found: Ranges = {}
     if wanted:
         question = files.digest(json.dumps([about, list(wanted)], sort_keys=True, default=str).encode())
-        found = comm.bcast(known(records, question) if comm.rank == 0 else None, root=0) or {}
+        found = comm.bcast(known(past, question) if comm.rank == 0 else None, root=0) or {}
         if not found:
             found, whole = look(comm, log, scene, wanted, first=frames[0], go_on=go_on)
             if comm.rank == 0 and whole:
-                log.write("survey", of=question, ranges=found)
+                log.write(events.Survey(question, found))
     scene.set_color_ranges(found)
-    return {name: list(limits) for name, limits in sorted(found.items())}
+    return {name: [float(limit) for limit in limits] for name, limits in sorted(found.items())}
 
 
-def known(records: Sequence[Record], question: str) -> Ranges:
+def known(past: Sequence[Event], question: str) -> Ranges:
     """Return what was found before, empty for nothing."""
-    answers = [record["ranges"] for record in records if record["event"] == "survey" and record["of"] == question]
-    return {name: (least, most) for name, (least, most) in answers[-1].items()} if answers else {}
+    surveys = [event for event in past if isinstance(event, events.Survey) and event.of == question]
+    return surveys[-1].ranges if surveys else {}
 
 
 def look(
@@ -66,7 +68,7 @@ def look(
     go_on: Callable[[], bool],
 ) -> tuple[Ranges, bool]:
     """Look at this rank's part of the frames; return what all ranks have found, and whether they looked at all."""
-    log.write("phase", phase="survey")
+    log.write(events.Phase("survey"))
     mine: Ranges = {}
     left = schedule.deal(wanted, comm.size, "contiguous")[comm.rank]
     while left and go_on():

@@ -10,14 +10,16 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mpirender import engines
 from mpirender.errors import NoSpace, out_of_space
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.ranks.image_writer import Facts, Writer, WriterGone
-from mpirender.run_folder.journal import Journal, Record
+from mpirender.run_folder import events
+from mpirender.run_folder.events import ImageOutcome
+from mpirender.run_folder.journal import Journal
 from mpirender.system import files, host
 
 if TYPE_CHECKING:
@@ -74,17 +76,17 @@ class Painter:
         self.scene = scene
         self.job = job
         self.outputs = {output.name: output for output in job.outputs}
-        self.always = {"fingerprint": fingerprint}
+        self.fingerprint = fingerprint
         self._writer = writer
         self._flown: list[Flown] = []  # their places are the writer's tickets
-        self._outcomes: dict[Image, Record] = {}
+        self._outcomes: dict[Image, ImageOutcome] = {}
         self._how = {"level": job.compression_level, "threads": max(host.threads(), 1)}
         writer.hold(max(output.width * output.height for output in job.outputs) * CHANNELS)
         for output in job.outputs:
             (job.output / output.name).mkdir(parents=True, exist_ok=True)
 
-    def render(self, images: Iterable[Image], go_on: Callable[[], bool], attempt: int = 1) -> dict[Image, Record]:
-        """Render these images; return the record of each, done or failed.
+    def render(self, images: Iterable[Image], go_on: Callable[[], bool], attempt: int = 1) -> dict[Image, ImageOutcome]:
+        """Render these images; return the outcome of each.
 
         Args:
             go_on: asked before every image; those after a no are left out.
@@ -100,21 +102,19 @@ class Painter:
                 break
             if image in self.suspects:
                 self._collect(None)
-            self.log.write("take", frame=image.frame, output=image.output)
+            self.log.write(events.Take(image))
             flown = Flown(image, attempt, time.perf_counter(), [])
             self._make(flown)
             for text in self.scene.take_warnings():
-                self.log.write("warning", text=text)
+                self.log.write(events.Warning(text))
             self._collect(flown.rendering * PATIENCE)
         self._collect(None)
         return self._outcomes
 
-    def fail(self, reasons: Mapping[Image, str]) -> dict[Image, Record]:
-        """Record images that are not to be rendered, with the reason why; return the records."""
+    def fail(self, reasons: Mapping[Image, str]) -> dict[Image, ImageOutcome]:
+        """Record images that are not to be rendered, with the reason why; return their outcomes."""
         return {
-            image: self.log.write(
-                "fail", frame=image.frame, output=image.output, **self.always, reason=reason, set_aside=True
-            )
+            image: self.log.write(events.Fail(image, self.fingerprint, reason, set_aside=True))
             for image, reason in reasons.items()
         }
 
@@ -167,20 +167,22 @@ class Painter:
                 self._fail(flown, str(facts["error"]))
 
     def _finish(self, flown: Flown, facts: Facts) -> None:
-        output = self.outputs[flown.image.output]
-        peak = max(host.peak() + facts.get("memory", 0), flown.memory)
-        measured = {} if flown.measured is None else {"measured": flown.measured}
-        self._record(
-            "done", flown, **{**facts, "memory": peak}, pixels=[output.width, output.height],
-            shows=output.shows, renderer=self.scene.description, complaints=flown.complaints, **measured,
+        output, seconds = self.outputs[flown.image.output], self._seconds(flown)
+        self._outcomes[flown.image] = self.log.write(
+            events.Done(
+                flown.image, self.fingerprint, facts["bytes"], facts["digest"], (output.width, output.height),
+                tuple(output.shows), seconds, flown.rendering or seconds, facts["written"],
+                memory=max(host.peak() + facts.get("memory", 0), flown.memory), renderer=self.scene.description,
+                attempt=flown.attempt, complaints=tuple(flown.complaints), measured=dict(flown.measured or {}),
+            )
         )  # fmt: skip
 
     def _fail(self, flown: Flown, reason: str) -> None:
-        self._record("fail", flown, reason=flown.complaints[0] if flown.complaints else reason)
+        reason, seconds = flown.complaints[0] if flown.complaints else reason, self._seconds(flown)
+        fail = events.Fail(
+            flown.image, self.fingerprint, reason, seconds, flown.rendering or seconds, attempt=flown.attempt
+        )
+        self._outcomes[flown.image] = self.log.write(fail)
 
-    def _record(self, event: str, flown: Flown, **facts: Any) -> None:  # noqa: ANN401 - any JSON value
-        image = flown.image
-        about = {"frame": image.frame, "output": image.output, **self.always, "attempt": flown.attempt}
-        seconds = flown.seconds or time.perf_counter() - flown.started
-        spent = {"seconds": seconds, "rendering": flown.rendering or seconds}
-        self._outcomes[image] = self.log.write(event, **about, **spent, **facts)
+    def _seconds(self, flown: Flown) -> float:
+        return flown.seconds or time.perf_counter() - flown.started

@@ -18,7 +18,9 @@ from mpirender.movie.encode import ImageDamaged
 from mpirender.movie.segment_plan import Cores, Piece, plan, spread, threads_of
 from mpirender.movie.segments import Film
 from mpirender.ranks.mpi import wait_for_all
-from mpirender.run_folder.journal import Journal, Record
+from mpirender.run_folder import events
+from mpirender.run_folder.events import Done, ImageOutcome
+from mpirender.run_folder.journal import Journal
 from mpirender.system import files
 from mpirender.system.comm import Comm
 
@@ -41,7 +43,7 @@ def assemble(
     log: Journal,
     job: RenderJob,
     images: Sequence[Image],
-    outcomes: Mapping[Image, Record],
+    outcomes: Mapping[Image, ImageOutcome],
     *,
     stopped: str = "",
 ) -> None:
@@ -49,7 +51,7 @@ def assemble(
 
     Args:
         images: those that the movies consist of.
-        outcomes: the records of what this rank made; on rank 0 also of what earlier runs completed.
+        outcomes: of the images of this rank; on rank 0 also of what earlier runs completed.
         stopped: the signal that asked this rank to stop, empty for none.
 
     Raises:
@@ -61,35 +63,35 @@ def assemble(
     gathered = comm.gather((outcomes, stopped), root=0)
     missing: list[str] = []
     if comm.rank == 0:
-        records = latest(part for part, _ in gathered)
-        missing = name_missing(job, images, records)
-        write_manifest(job, images, records, missing)
+        found = latest(part for part, _ in gathered)
+        missing = name_missing(job, images, found)
+        write_manifest(job, images, found, missing)
     missing = comm.bcast(missing, root=0)
     if missing:
         if comm.rank == 0:
-            raise shortfall(images, records, missing, next(filter(None, (signal for _, signal in gathered)), ""))
+            raise shortfall(images, found, missing, next(filter(None, (signal for _, signal in gathered)), ""))
         return
     if job.movie != "none":
         make_movies(comm, log, job, sorted({image.frame for image in images}))
 
 
-def latest(parts: Iterable[Mapping[Image, Record]]) -> dict[Image, Record]:
+def latest(parts: Iterable[Mapping[Image, ImageOutcome]]) -> dict[Image, ImageOutcome]:
     """Put what the ranks made together; of an image that was tried twice the second attempt counts."""
-    records: dict[Image, Record] = {}
+    outcomes: dict[Image, ImageOutcome] = {}
     for part in parts:
-        for image, record in part.items():
-            if image not in records or record.get("attempt", 1) > records[image].get("attempt", 1):
-                records[image] = record
-    return records
+        for image, outcome in part.items():
+            if image not in outcomes or outcome.attempt > outcomes[image].attempt:
+                outcomes[image] = outcome
+    return outcomes
 
 
 def shortfall(
-    images: Sequence[Image], records: Mapping[Image, Record], missing: Sequence[str], stopped: str
+    images: Sequence[Image], outcomes: Mapping[Image, ImageOutcome], missing: Sequence[str], stopped: str
 ) -> MpirenderError:
     """Return the error for a run that is not complete."""
     if not stopped:
         return FramesMissing("\n".join(missing))
-    done = sum(record["event"] == "done" for record in records.values())
+    done = sum(isinstance(outcome, Done) for outcome in outcomes.values())
     return Stopped(f"stopped on {stopped}: {done} of {len(images)} images are done; run the same command again")
 
 
@@ -100,7 +102,7 @@ def make_movies(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int])
         EncodeFailed: on rank 0, naming each movie.
         NoSpace: on rank 0, the disk is full.
     """
-    log.write("phase", phase="encode")
+    log.write(events.Phase("encode"))
     started = time.perf_counter()
     codec, transparent = CODECS[job.movie][0], job.transparent_background
     cores = comm.allgather(Cores.here())
@@ -147,12 +149,12 @@ def encode_pieces(log: Journal, films: Mapping[str, Film], pieces: Sequence[Piec
     for piece in pieces:
         film = films[piece.size]
         one = attempt(piece, film.encode, piece) if piece.of > 1 else attempt(piece, film.make)
-        told = {"problem": str(one.problem or ""), "seconds": one.seconds, "threads": film.threads}
+        problem = str(one.problem or "")
         if piece.of > 1:
             images = piece.stop - piece.start
-            log.write("segment", output=piece.size, number=piece.number, of=piece.of, images=images, **told)
+            log.write(events.Segment(piece.size, piece.number, piece.of, images, film.threads, problem, one.seconds))
         else:
-            log.write("movie", output=piece.size, segments=1, **told)
+            log.write(events.Movie(piece.size, problem, one.seconds, segments=1))
         tried.append(one)
     return tried
 
@@ -169,7 +171,7 @@ def finish(log: Journal, films: Mapping[str, Film], tried: Sequence[Tried], star
             joined, problem = join_or_encode(log, film, parts, problem)
             film.clear(of)
             seconds = time.perf_counter() - started
-            log.write("movie", output=size, segments=of if joined else 1, problem=str(problem or ""), seconds=seconds)
+            log.write(events.Movie(size, str(problem or ""), seconds, segments=of if joined else 1))
         problems += [problem] if problem else []
     return problems
 
@@ -186,7 +188,7 @@ def join_or_encode(
         problem = attempt(first, film.join, [one.made for one in parts]).problem
     if problem is None or (isinstance(problem, FINAL) and not whole):
         return True, problem
-    log.write("warning", text=f"{problem}; one encoder makes the movie instead")
+    log.write(events.Warning(f"{problem}; one encoder makes the movie instead"))
     film.clear(first.of)  # the disk may have no room for both
     return False, attempt(first, film.make).problem
 
@@ -202,11 +204,11 @@ def attempt(piece: Piece, work: Callable[..., Any], *arguments: object) -> Tried
     return Tried(piece, made, problem, time.perf_counter() - started)
 
 
-def name_missing(job: RenderJob, images: Sequence[Image], records: Mapping[Image, Record]) -> list[str]:
+def name_missing(job: RenderJob, images: Sequence[Image], outcomes: Mapping[Image, ImageOutcome]) -> list[str]:
     """Name what is missing, a line for each reason: size, frames, rank, host and reason; empty when all is there."""
     reasons: dict[tuple[str, str], list[int]] = defaultdict(list)
     for image in images:
-        reason = reason_missing(job, image, records.get(image))
+        reason = reason_missing(job, image, outcomes.get(image))
         if reason:
             reasons[image.output, reason].append(image.frame)
     if not reasons:
@@ -220,32 +222,29 @@ def name_missing(job: RenderJob, images: Sequence[Image], records: Mapping[Image
     return lines
 
 
-def reason_missing(job: RenderJob, image: Image, record: Record | None) -> str:
+def reason_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None) -> str:
     """Say why an image is not there, empty when it is."""
-    if record is None:
+    if outcome is None:
         return "no rank reported it"
-    if record.get("set_aside"):
-        return str(record["reason"])
-    where = f"rank {record['rank']} on {record['host']}"
-    if record["event"] != "done":
-        twice = " (tried twice)" if record.get("attempt", 1) > 1 else ""
-        return f"{where}: {record['reason']}{twice}"
+    where = f"rank {outcome.rank} on {outcome.host}"
+    if isinstance(outcome, events.Fail):
+        twice = " (tried twice)" if outcome.attempt > 1 else ""
+        return outcome.reason if outcome.set_aside else f"{where}: {outcome.reason}{twice}"
     try:
         found = job.place(image).stat().st_size
     except OSError as error:
         return f"{where} wrote it but it is gone ({error.strerror})"
-    wrote = int(record["bytes"])
-    return "" if found == wrote else f"{where} wrote {wrote} bytes but {found} are there"
+    return "" if found == outcome.bytes else f"{where} wrote {outcome.bytes} bytes but {found} are there"
 
 
 def write_manifest(
-    job: RenderJob, images: Sequence[Image], records: Mapping[Image, Record], missing: Sequence[str]
+    job: RenderJob, images: Sequence[Image], outcomes: Mapping[Image, ImageOutcome], missing: Sequence[str]
 ) -> None:
     """Write which images make up the result, with their digests."""
     whole = [
-        {"frame": image.frame, "output": image.output, "bytes": record["bytes"], "digest": record["digest"]}
-        for image, record in sorted(records.items(), key=lambda item: (item[0].output, item[0].frame))
-        if record["event"] == "done"
+        {"frame": image.frame, "output": image.output, "bytes": outcome.bytes, "digest": outcome.digest}
+        for image, outcome in sorted(outcomes.items(), key=lambda item: (item[0].output, item[0].frame))
+        if isinstance(outcome, Done)
     ]
     manifest = {
         "frames": framesets.text(image.frame for image in images), "sizes": [output.name for output in job.outputs],

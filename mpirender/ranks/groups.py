@@ -16,6 +16,7 @@ from mpirender import engines
 from mpirender.engines import Ranges, Rendered
 from mpirender.job.outputs import Output
 from mpirender.ranks.dynamic_schedule import receive
+from mpirender.run_folder.events import Process
 from mpirender.system import host
 from mpirender.system.comm import Comm
 
@@ -24,15 +25,11 @@ SURVEY = "survey"
 LONGEST = 2e-3  # seconds between two looks of a rank that waits for its leader
 
 
-def members(group: Comm | None, world: Comm) -> list[dict[str, Any]]:
-    """Return who follows, on the leader; nobody where there is no group. All of a group call it.
-
-    Each is told by its ``world`` (number by which launchers know it), ``host`` and ``pid``.
-    """
+def members(group: Comm | None, world: Comm) -> tuple[Process, ...]:
+    """Return the followers of the leader, on the leader; empty without a group. All ranks of a group call it."""
     if group is None:
-        return []
-    me = {"world": world.rank, "host": socket.gethostname(), "pid": os.getpid()}
-    return (group.gather(me, root=0) or [])[1:]
+        return ()
+    return tuple(group.gather(Process(world.rank, socket.gethostname(), os.getpid()), root=0) or ())[1:]
 
 
 def follow(scene: engines.Scene, group: Comm) -> None:

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,10 @@ from mpirender.ranks.groups import LedScene
 from mpirender.ranks.image_writer import Writer
 from mpirender.ranks.log import log_of_rank
 from mpirender.ranks.mpi import check_world, end_all, enter, leave, wait_for_all
-from mpirender.run_folder import journal, lock
-from mpirender.run_folder.journal import Journal, Record
-from mpirender.run_folder.restart_plan import Orders
+from mpirender.run_folder import events, lock
+from mpirender.run_folder.events import ImageOutcome, Plan
+from mpirender.run_folder.journal import Journal, Tail
+from mpirender.run_folder.restart_plan import RestartPlan
 from mpirender.system import signals
 from mpirender.system.comm import Comm, same_node
 
@@ -80,11 +82,10 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
     with contextlib.ExitStack() as stack:
         orders, beat = take_orders(comm, job, run_id, stack)
         log = stack.enter_context(Journal(job.folder, comm.rank, socket.gethostname()))
-        heard = signals.on_signals(lambda name: log.write("stop", signal=name), at_once=True)
+        heard = signals.on_signals(lambda name: log.write(events.Stop(name)), at_once=True)
         stop = stack.enter_context(heard)
         followers = groups.members(crew.group, crew.world)
-        log.write("start", ranks=comm.size, pid=os.getpid(), run=orders.run, life=orders.life, began=age(),
-                  world=crew.world.rank, followers=followers)  # fmt: skip
+        log.write(events.Start(orders.run, orders.launch, comm.size, os.getpid(), crew.world.rank, age(), followers))
 
         def go_on() -> bool:
             beat()
@@ -92,40 +93,41 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
 
         engine = engines.for_scene(job.scene)
         content, data = crew.everyone.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
-        log.write("phase", phase="backend")
+        log.write(events.Phase("backend"))
         ability = stack.enter_context(backends.chosen(crew.everyone, engine, job.programs))
-        log.write("phase", phase="load")
+        log.write(events.Phase("load"))
         scene = opened(crew, engine, content, job, stack)
-        about = roster.entry(ability, scene.renderer, [follower["host"] for follower in followers])
-        log.write("phase", phase="opened", description=scene.description, **about)
+        log.write(roster.entry(scene, ability, followers))
         backends.check(ability, scene.renderer, job.programs)
         check_complaints(log, job, scene)
         with_what = sorted(set(crew.everyone.allgather(scene.description)))
         images = comm.bcast(resume.wanted(job, scene) if comm.rank == 0 else None, root=0)
-        records = journal.read(job.folder) if comm.rank == 0 else []
+        journals = Tail(job.folder, from_start=True)
+        past = journals.read() if comm.rank == 0 else []
         data += comm.bcast(files_of(scene.files) if comm.rank == 0 else None, root=0)
         parts = resume.identity(job, content, data, "; ".join(with_what))
-        parts["survey"] = color_range_survey.settle(comm, log, scene, images, records=records, about=parts, go_on=go_on)
+        parts["survey"] = color_range_survey.settle(comm, log, scene, images, past=past, about=parts, go_on=go_on)
         mark = resume.fingerprint(parts)
-        done = resume.completed(comm, job, images, records, mark)
+        done = resume.completed(comm, job, images, past, mark)
         if comm.rank == 0:
-            stale = resume.stale(job, records, images, mark, parts) if orders.life == 1 else ""
+            stale = resume.stale(job, past, images, mark, parts) if orders.launch == 1 else ""
             notes = filter(None, [stale, resume.mixed(with_what)])
             warnings = [*notes, *engine.inspect(content, job, scene.version).warnings, *scene.warnings]
-            log.write("plan", **plan(job, images, done, mark), parts=parts, warnings=warnings)
+            planned = plan(job, images, done, mark, parts)
+            log.write(replace(planned, warnings=tuple(warnings), skipped=journals.skipped))
         left = [image for image in images if image not in done and image not in orders.set_aside]
         painter = Painter(log, scene, job, mark, writer, suspects=orders.suspects)
-        log.write("phase", phase="render")
+        log.write(events.Phase("render"))
         with dynamic_schedule.share(crew, left, orders.suspects, job.schedule) as mine:
             outcomes = painter.render(mine, go_on)
         again = second_chance(comm, outcomes)
         outcomes.update(painter.render(again, go_on, attempt=2))
         if comm.rank == 0:
             outcomes.update({**done, **painter.fail(orders.set_aside)})
-        log.write("phase", phase="gather")
+        log.write(events.Phase("gather"))
         with recorded(log):
             gather.assemble(comm, log, job, images, outcomes, stopped=stop.name)
-        log.write("phase", phase="end")
+        log.write(events.Phase("end"))
 
 
 def follow(crew: Crew, job: RenderJob) -> None:
@@ -156,11 +158,11 @@ def opened(
 
 @contextlib.contextmanager
 def recorded(log: Journal) -> Iterator[None]:
-    """Record the exit code of an error: launchers do not always pass it on."""
+    """Record an error that ends this rank: launchers do not always pass on exit code and output."""
     try:
         yield
     except MpirenderError as error:
-        log.write("error", code=error.exit_code)
+        log.write(events.Error(error.exit_code, type(error).__name__, str(error)))
         raise
 
 
@@ -169,7 +171,7 @@ def take_orders(
     job: RenderJob,
     run_id: str,
     stack: contextlib.ExitStack,
-) -> tuple[Orders, Callable[[], None]]:
+) -> tuple[RestartPlan, Callable[[], None]]:
     """Return what the supervisor wants, and what to call between images.
 
     Without a supervisor rank 0 takes the lock of the folder itself, and keeps it fresh between its images.
@@ -177,17 +179,17 @@ def take_orders(
     beat: Callable[[], None] = lambda: None  # noqa: E731
     orders = None
     if comm.rank == 0 and run_id:
-        orders = Orders.read(job.folder, run_id)
+        orders = RestartPlan.read(job.folder, run_id)
     elif comm.rank == 0:
-        orders = Orders(uuid.uuid4().hex[:12])
+        orders = RestartPlan(uuid.uuid4().hex[:12])
         beat = stack.enter_context(lock.held(job.folder, orders.run)).beat
     return comm.bcast(orders, root=0), beat
 
 
-def second_chance(comm: Comm, outcomes: Mapping[Image, Record]) -> list[Image]:
+def second_chance(comm: Comm, outcomes: Mapping[Image, ImageOutcome]) -> list[Image]:
     """Return the images to try again here: those that failed on another rank, dealt out to the ranks behind it."""
     wait_for_all(comm)
-    failed = [image for image, record in outcomes.items() if record["event"] == "fail"]
+    failed = [image for image, outcome in outcomes.items() if isinstance(outcome, events.Fail)]
     mine: list[Image] = []
     for rank, part in enumerate(comm.allgather(failed)):
         behind = [(rank + step) % comm.size for step in range(1, comm.size)] or [rank]
@@ -238,7 +240,7 @@ def check_complaints(log: Journal, job: RenderJob, scene: engines.Scene) -> None
         UsageError: with the first error.
     """
     for complaint in scene.errors:
-        log.write("complaint", text=complaint)
+        log.write(events.Complaint(complaint))
     if scene.errors and job.on_error == "fail":
         raise UsageError(
             f"{job.scene.name}: error while loading: {scene.errors[0]} "
@@ -246,13 +248,16 @@ def check_complaints(log: Journal, job: RenderJob, scene: engines.Scene) -> None
         )
 
 
-def plan(job: RenderJob, images: Sequence[Image], done: Collection[Image], mark: str) -> dict[str, Any]:
-    """Return what is recorded of the work before it starts."""
-    return {
-        "frames": framesets.text(image.frame for image in images),
-        "sizes": [output.name for output in job.outputs],
-        "total": len(images),
-        "left": len(images) - len(done),
-        "left_of": Counter(image.output for image in images if image not in done),
-        "fingerprint": mark,
-    }
+def plan(
+    job: RenderJob, images: Sequence[Image], done: Collection[Image], mark: str, parts: Mapping[str, Any]
+) -> Plan:  # fmt: skip
+    """Return what is recorded of the work before it starts, without warnings."""
+    return Plan(
+        frames=framesets.text(image.frame for image in images),
+        outputs=tuple(output.name for output in job.outputs),
+        total=len(images),
+        left=len(images) - len(done),
+        left_of=Counter(image.output for image in images if image not in done),
+        fingerprint=mark,
+        parts=dict(parts),
+    )

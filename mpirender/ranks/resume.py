@@ -12,8 +12,8 @@ from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.run_folder import journal
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder import events, journal
+from mpirender.run_folder.events import Done, Event, ImageOutcome
 from mpirender.system import files
 from mpirender.system.comm import Comm
 
@@ -73,33 +73,32 @@ def completed(
     comm: Comm,
     job: RenderJob,
     images: Sequence[Image],
-    records: Sequence[Record],
+    past: Sequence[Event],
     mark: str,
-) -> dict[Image, Record]:
+) -> dict[Image, ImageOutcome]:
     """Return those of the images that an earlier run completed and that are still whole; each rank checks its part.
 
     One that was kept in spite of an error counts only for a job that keeps such images, too.
 
     Args:
-        records: what the journals hold; needed on rank 0 alone.
+        past: what the journals hold; needed on rank 0 alone.
         mark: the fingerprint that the images must have.
     """
-    claimed: list[tuple[Image, Record]] = []
+    claimed: list[tuple[Image, Done]] = []
     if comm.rank == 0:
-        last = journal.newest(records, mark, job.outputs)
-        claimed = [(image, last[image]) for image in images if image in last and _counts(job, last[image])]
+        last = journal.newest(past, mark, job.outputs)
+        found = [(image, last.get(image)) for image in images]
+        claimed = [(image, done) for image, done in found if isinstance(done, Done) and _counts(job, done)]
     part = comm.scatter([claimed[rank :: comm.size] for rank in range(comm.size)], root=0)
-    whole = {image: record for image, record in part if journal.whole(job.place(image), record)}
-    return {image: record for checked in comm.allgather(whole) for image, record in checked.items()}
+    whole = {image: done for image, done in part if journal.whole(job.place(image), done.bytes, done.digest)}
+    return {image: done for checked in comm.allgather(whole) for image, done in checked.items()}
 
 
-def _counts(job: RenderJob, record: Record) -> bool:
-    return record["event"] == "done" and (job.on_error == "warn" or not record.get("complaints"))
+def _counts(job: RenderJob, done: Done) -> bool:
+    return job.on_error == "warn" or not done.complaints
 
 
-def stale(
-    job: RenderJob, records: Sequence[Record], images: Sequence[Image], mark: str, parts: Mapping[str, Any]
-) -> str:
+def stale(job: RenderJob, past: Sequence[Event], images: Sequence[Image], mark: str, parts: Mapping[str, Any]) -> str:
     """Say how many of the images are there with another fingerprint, and in what it differs; empty for none.
 
     Args:
@@ -107,20 +106,20 @@ def stale(
         parts: the identity behind it.
     """
     asked = set(images)
-    last = {Image(record["frame"], record["output"]): record for record in records if record["event"] == "done"}
+    last = {event.image: event for event in past if isinstance(event, Done)}
     outputs = {output.name: output for output in job.outputs}
     others = [
         image
-        for image, record in last.items()
-        if image in asked and (record["fingerprint"] != mark or not journal.of(record, outputs))
+        for image, done in last.items()
+        if image in asked and (done.fingerprint != mark or not journal.of(done, outputs))
     ]
     if not others:
         return ""
-    plans = [record for record in records if record["event"] == "plan" and record["fingerprint"] != mark]
-    before = plans[-1].get("parts", {}) if plans else {}
+    plans = [event for event in past if isinstance(event, events.Plan) and event.fingerprint != mark]
+    before = plans[-1].parts if plans else {}
     changed = [words for name, words in PARTS.items() if name in before and before[name] != parts[name]]
     of = f"made with other {' and '.join(changed)}" if changed else "of another run"
-    if all(last[image]["fingerprint"] == mark for image in others):
+    if all(last[image].fingerprint == mark for image in others):
         of = "of another view or size"
     count = f"{len(others)} images here are" if len(others) > 1 else "1 image here is"
     return f"{count} {of}; rendered again"

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from mpirender.engines import BackendDevice
+from mpirender.engines import BackendDevice, Scene
+from mpirender.run_folder.events import Opened, Process
 from mpirender.system import host
 
 
-def entry(device: BackendDevice | None, renderer: str, hosts: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what this rank records of itself.
+def entry(scene: Scene, device: BackendDevice | None, followers: Sequence[Process] = ()) -> Opened:
+    """Return what this rank records of itself when it has opened the scene.
 
     Args:
         device: what it was set up to render with, None for an engine without windows.
-        renderer: what OpenGL calls it, read back from the window.
-        hosts: of the ranks that render each frame with it.
+        followers: the ranks that render each frame with it.
     """
-    return {
-        "with": list(hosts),
-        "backend": "" if device is None else device.backend,
-        "device": None if device is None else device.device,
-        "node_memory": host.memory(),
-        "cores": host.cores(),
-        "threads": host.threads(),
-        "renderer": renderer,
-    }
+    return Opened(
+        description=scene.description,
+        hosts=tuple(follower.host for follower in followers),
+        backend="" if device is None else device.backend,
+        device=None if device is None else device.device,
+        node_memory=host.memory(),
+        cores=host.cores(),
+        threads=host.threads(),
+        renderer=scene.renderer,
+    )

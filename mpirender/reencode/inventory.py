@@ -12,7 +12,7 @@ from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.placement import cores
 from mpirender.run_folder import journal
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder.events import Done, Event, Fail, ImageOutcome, Plan
 
 
 @dataclass(frozen=True)
@@ -45,25 +45,21 @@ class FrameInventory:
         return shown
 
 
-def newest_plan(records: Sequence[Record]) -> Record | None:
-    """Return what the newest run planned, None if none got so far that it knew its frames."""
-    return next((record for record in reversed(records) if record["event"] == "plan"), None)
+def newest_plan(recorded: Sequence[Event]) -> Plan | None:
+    """Return the plan of the newest run that has one, None if no run has."""
+    return next((event for event in reversed(recorded) if isinstance(event, Plan)), None)
 
 
 def take_stock(
-    job: RenderJob, outputs: Sequence[Output], asked: tuple[int, ...], records: Sequence[Record], mark: str
+    job: RenderJob, outputs: Sequence[Output], asked: tuple[int, ...], recorded: Sequence[Event], fingerprint: str
 ) -> list[FrameInventory]:
-    """Look which frames count, of each output: recorded as done, and the files are still what they were.
+    """Return which frames of each output count: recorded as done, and their files are unchanged.
 
     Args:
-        mark: the fingerprint of the newest run.
+        fingerprint: that of the newest run.
     """
-    last = journal.newest(records, mark, outputs)
-    others = {
-        Image(record["frame"], record["output"])
-        for record in records
-        if record["event"] == "done" and record.get("fingerprint") != mark
-    }
+    last = journal.newest(recorded, fingerprint, outputs)
+    others = {event.image for event in recorded if isinstance(event, Done) and event.fingerprint != fingerprint}
     images = [Image(frame, output.name) for output in outputs for frame in asked]
     with ThreadPoolExecutor(cores()) as pool:  # reading and hashing let go of the interpreter lock
         reasons = dict(
@@ -73,7 +69,7 @@ def take_stock(
 
 
 def stock_of(
-    output: Output, asked: tuple[int, ...], reasons: Mapping[Image, str], last: Mapping[Image, Record]
+    output: Output, asked: tuple[int, ...], reasons: Mapping[Image, str], last: Mapping[Image, ImageOutcome]
 ) -> FrameInventory:  # fmt: skip
     """Sum up an output, given why each image is missing (empty for those that are there) and its last record."""
     missing: dict[str, list[int]] = defaultdict(list)
@@ -81,24 +77,25 @@ def stock_of(
         if reason := reasons[Image(frame, output.name)]:
             missing[reason].append(frame)
     sound = frozenset(asked).difference(*missing.values())
-    complained = sum(bool(last[Image(frame, output.name)].get("complaints")) for frame in sound)
+    found = [last[Image(frame, output.name)] for frame in sound]
+    complained = sum(isinstance(outcome, Done) and bool(outcome.complaints) for outcome in found)
     return FrameInventory(output, asked, sound, missing, complained)
 
 
-def why_missing(job: RenderJob, image: Image, record: Record | None, otherwise: bool) -> str:
-    """Say why an image does not count, empty when it does.
+def why_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None, otherwise: bool) -> str:
+    """Return why an image does not count, empty if it does.
 
     Args:
-        record: the newest run's last word on it.
+        outcome: the newest one with the fingerprint of the newest run.
         otherwise: whether it was rendered with another fingerprint.
     """
-    if record is None:
+    if outcome is None:
         return "rendered from another scene, other data or with other options" if otherwise else "never rendered"
-    if record["event"] != "done":
-        return one_line(f"failed: {record['reason']}")
-    if record.get("complaints") and job.on_error != "warn":
-        return one_line(f"kept in spite of an error by an earlier run: {record['complaints'][0]}")
-    if journal.whole(job.place(image), record):
+    if isinstance(outcome, Fail):
+        return one_line(f"failed: {outcome.reason}")
+    if outcome.complaints and job.on_error != "warn":
+        return one_line(f"kept in spite of an error by an earlier run: {outcome.complaints[0]}")
+    if journal.whole(job.place(image), outcome.bytes, outcome.digest):
         return ""
     return "damaged since it was rendered" if job.place(image).exists() else "gone since it was rendered"
 

@@ -199,16 +199,16 @@ def stocks_of(request: EncodeRequest, job: RenderJob, rendered: RenderJob) -> li
         FramesMissing: some are missing and that is not allowed, or all of an output are.
         UsageError: the scene does not have them.
     """
-    records = journal.read(job.folder)
-    plan = newest_plan(records)
+    recorded = journal.read(job.folder)
+    plan = newest_plan(recorded)
     if plan is None:
         raise FramesMissing(f"{request.output}: nothing was rendered here yet; run: {render_command(rendered)}")
-    asked = framesets.parse(request.frames or plan["frames"])
+    asked = framesets.parse(request.frames or plan.frames)
     if request.frames and rendered.frames is None:
-        beyond = framesets.out_of_range(request.frames, framesets.parse(plan["frames"]))
+        beyond = framesets.out_of_range(request.frames, framesets.parse(plan.frames))
         if beyond:
             raise UsageError(beyond)
-    stocks = take_stock(job, outputs_of(request, job), asked, records, plan["fingerprint"])
+    stocks = take_stock(job, outputs_of(request, job), asked, recorded, plan.fingerprint)
     if not all(stock.sound if request.allow_missing else not stock.missing for stock in stocks):
         raise FramesMissing("\n".join(told_missing(request, job, rendered, stocks)))
     return stocks

@@ -1,7 +1,7 @@
 """The files of a run. Every other package reads and writes them through these modules.
 
-``folder`` names the files, ``journal`` holds what happened, ``restart_plan`` what the next launch is to leave out;
-``lock`` and ``exclusive`` let only one process write.
+``folder`` writes the job, ``journal`` the ``events`` of a run, which ``run_state`` follows; ``restart_plan`` is what
+the next launch is to leave out; ``lock`` and ``exclusive`` let only one process write.
 """
 
-__all__ = ["exclusive", "folder", "journal", "lock", "restart_plan"]
+__all__ = ["events", "exclusive", "folder", "journal", "lock", "restart_plan", "run_state"]

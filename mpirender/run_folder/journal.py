@@ -1,69 +1,9 @@
 """Append-only journals: what happened to each frame, and from that what is complete and what is left.
 
-Each rank appends JSON objects, one a line, to its own ``rank-NNNN.jsonl``, and the supervisor to ``run.jsonl``; nothing
-is ever rewritten. Progress, status, resume, crash attribution and the report read these files and nothing else. A line
-that a crash cut short is skipped.
-
-Every record has ``event``, ``host`` and ``time`` (seconds since the epoch), those of ranks also ``rank``. A rank writes
-
-``start``
-    it is up: ``ranks``, ``pid``, ``run`` (the id of the run; a run that restarts keeps it), ``life``, ``began``
-    (seconds since the process was started), ``world`` (its rank among all that mpiexec has started), ``followers`` (of
-    those that render each frame with it: ``world``, ``host``, ``pid``). Where ranks render in groups, a rank of the
-    journals is a group, its number that of the group, and its leader the one that writes.
-``plan``
-    rank 0, once a start: ``frames`` (a frame set), ``sizes`` (their names), ``total`` and ``left`` images, ``left_of``
-    each size, ``fingerprint`` with its ``parts``, ``warnings``.
-``phase``
-    ``phase`` is backend, load, opened (with the ``description`` of program and renderer, ``backend``, EGL ``device``,
-    ``cores`` that the rank may use, ``threads``, ``node_memory`` (bytes that a job may take on the machine), what
-    OpenGL calls the ``renderer``, and the hosts of those that it renders ``with``), survey, render, gather,
-    encode or end.
-``take``
-    an image was taken up: ``frame``, ``size``.
-``done``
-    it is in its place: ``frame``, ``size`` (the output's name), ``shows`` (its view and layout), ``pixels`` (width and
-    height), ``bytes``, ``digest``, ``seconds`` (until the rank could go on), ``rendering`` (those of them in the
-    engine), ``written`` (seconds of compressing and writing, beside it), ``memory`` (peak of the rank and the process
-    that writes for it, bytes), ``renderer``, ``fingerprint``, ``attempt`` (2 for the second chance of one that failed),
-    ``complaints`` (errors the engine reported, kept with ``--on-error warn``), ``measured`` where ``--measure``
-    asks for it (number by name, null where there were no data).
-``fail``
-    it is not: ``frame``, ``size``, ``fingerprint``, ``reason``, ``attempt``, ``seconds`` and ``rendering`` as above;
-    ``set_aside`` if it was not tried.
-``survey``
-    rank 0: the ``ranges`` of colour maps were found over all frames (array: least and greatest), in answer ``of`` a
-    question, by its digest.
-``complaint``
-    the engine reported an error while loading: ``text``.
-``stop``
-    a signal asked this rank to stop: ``signal``.
-``warning``
-    ``text``.
-``error``
-    this rank ends with an error: ``code`` (the exit code).
-``segment``
-    a segment of a movie was encoded and read back, or not: ``size``, ``number`` (from 0) ``of`` so many, ``images``,
-    ``threads``, ``problem``, ``seconds``.
-``movie``
-    a movie was made, or not: ``size``, ``problem``, ``seconds`` (since the ranks began with it), ``segments`` (how many
-    were joined; 1 for one encoder).
-
-and the supervisor
-
-``launch``
-    ranks are started: ``run``, ``life`` (1 at first, one more with each restart), ``ranks`` (of the journals),
-    ``ranks_per_frame`` where it is more than one, ``pid``, ``set_aside``
-    (lists of frame, size and reason) and ``suspects`` (lists of frame and size).
-``death``
-    they ended before their work did: ``life``, ``reason``, ``flight`` (lists of rank, frame and size: the images that
-    were being rendered or written) and ``blamed`` (lists of frame and size: those that are suspected of it).
-``warning``
-    ``text``.
-``stop``
-    a signal asked the run to stop: ``signal``, ``grace`` (seconds that images in flight get).
-``finish``
-    the run has ended: ``code`` (the exit code), ``message``, ``seconds``.
+Each rank appends its events (:mod:`mpirender.run_folder.events`) to its own ``rank-NNNN.jsonl``, and the supervisor to
+``run.jsonl``: one JSON object a line, which ends with a checksum of itself (``check``). Nothing is ever rewritten.
+Progress, status, resume, the search for the cause of a death and the summary read these files and nothing else. A line
+that was cut short by a crash, was changed, or holds no sound event is skipped and counted.
 """
 
 from __future__ import annotations
@@ -72,22 +12,25 @@ import errno
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mpirender.job.outputs import Image, Output
+from mpirender.run_folder import events
+from mpirender.run_folder.event_fields import Unsound
+from mpirender.run_folder.events import SUPERVISOR, Event, ImageOutcome, Some
 from mpirender.system import files
 
-Record = dict[str, Any]
 OF_SUPERVISOR = "run.jsonl"
+CHECK = b', "check": "'
 
 
 class Journal:
     """The journal that one rank writes, or the supervisor (rank None); the only writer of its file."""
 
     def __init__(self, folder: Path, rank: int | None, host: str) -> None:
-        self._always = {"host": host} if rank is None else {"rank": rank, "host": host}
+        self._rank, self._host = SUPERVISOR if rank is None else rank, host
         # Unbuffered and append-only: each record is one write, so a kill can cut short at most the last line.
         path = folder / (OF_SUPERVISOR if rank is None else f"rank-{rank:04d}.jsonl")
         self._file = path.open("ab", buffering=0)
@@ -99,87 +42,111 @@ class Journal:
     def __exit__(self, *error: object) -> None:
         self._file.close()
 
-    def write(self, event: str, **fields: Any) -> Record:  # noqa: ANN401 - any JSON value
-        """Append one record and return it.
+    def write(self, event: Some) -> Some:
+        """Append an event; return it with time, host and rank.
 
         Raises:
-            OSError: it cannot be written; what is there of it is skipped when read.
+            OSError: it cannot be written; an incomplete line is skipped when read.
         """
-        record = {"event": event, **self._always, "time": time.time(), **fields}
-        line = b"\n" * self._cut + json.dumps(record).encode() + b"\n"
+        event = events.stamped(event, time=time.time(), host=self._host, rank=self._rank)
+        written = b"\n" * self._cut + line(event)
         self._cut = True
-        if self._file.write(line) != len(line):  # what a full disk does to the last write that fits in part
+        if self._file.write(written) != len(written):  # what a full disk does to the last write that fits in part
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file.name))
         self._cut = False
-        return record
+        return event
 
 
-def parse(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Yield the records of journal lines, without those that a crash left unreadable."""
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and {"event", "time"} <= record.keys():
-            yield record
+def line(event: Event) -> bytes:
+    """Return the line of a journal that records this event."""
+    record = json.dumps(event.to_json()).encode()[:-1]
+    return record + CHECK + b'%08x"}\n' % zlib.crc32(record)
 
 
-def read(folder: Path) -> list[Record]:
-    """Return all records in the order of their times."""
-    return Tail(folder, from_start=True).read()
+def parse(text: bytes) -> Event:
+    """Return the event of a line.
+
+    Raises:
+        ValueError: the line was cut short or changed, or holds no sound event.
+        RecursionError: it is nested too deeply.
+    """
+    record, _, check = text.rpartition(CHECK)
+    if check != b'%08x"}\n' % zlib.crc32(record):
+        raise Unsound
+    return events.from_json(json.loads(text))
 
 
-def newest(records: Iterable[Record], fingerprint: str, outputs: Sequence[Output] | None = None) -> dict[Image, Record]:
-    """Return the last word on each image: its ``done`` or ``fail`` record, those of other fingerprints left out.
+def read(folder: Path, pattern: str = "*.jsonl") -> list[Event]:
+    """Return the events of all journals, or of those with such names, in the order of their times."""
+    return Tail(folder, pattern, from_start=True).read()
+
+
+def newest(
+    recorded: Iterable[Event], fingerprint: str, outputs: Sequence[Output] | None = None
+) -> dict[Image, ImageOutcome]:
+    """Return the newest outcome of each image, done or failed, of those with this fingerprint.
 
     Args:
-        outputs: leave out images of others, also where one of the same name had other sides or showed something else.
+        recorded: events in the order of their times.
+        outputs: leave out images of others, also if one of the same name had other sides or showed something else.
     """
-    last: dict[Image, Record] = {}
-    for record in records:
-        if record["event"] in ("done", "fail") and record.get("fingerprint") == fingerprint:
-            last[Image(record["frame"], record["output"])] = record
+    last = {
+        event.image: event
+        for event in recorded
+        if isinstance(event, (events.Done, events.Fail)) and event.fingerprint == fingerprint
+    }
     if outputs is None:
         return last
     by_name = {output.name: output for output in outputs}
-    return {image: record for image, record in last.items() if of(record, by_name)}
+    return {image: event for image, event in last.items() if of(event, by_name)}
 
 
-def of(record: Record, outputs: Mapping[str, Output]) -> bool:
+def of(outcome: ImageOutcome, outputs: Mapping[str, Output]) -> bool:
     """Say whether an image is of one of the outputs, given by name: with its sides, and with what it shows."""
-    output = outputs.get(record["output"])
-    if output is None:
-        return False
-    sides = [output.width, output.height]
-    return bool(record.get("pixels", sides) == sides and record.get("shows", output.shows) == output.shows)
+    output = outputs.get(outcome.image.output)
+    if output is None or isinstance(outcome, events.Fail):
+        return output is not None
+    return outcome.pixels == (output.width, output.height) and outcome.shows == tuple(output.shows)
 
 
-def whole(path: Path, record: Record) -> bool:
-    """Say whether the file is there, of the recorded size, with the recorded content."""
+def whole(path: Path, size: int, digest: str) -> bool:
+    """Say whether the file is there, of the recorded size in bytes, with the recorded content."""
     try:
-        same_size = path.stat().st_size == record["bytes"]
-        return same_size and files.digest(path.read_bytes()) == str(record["digest"])
+        return path.stat().st_size == size and files.digest(path.read_bytes()) == digest
     except OSError:
         return False
 
 
 class Tail:
-    """Reads what is appended to the journals of a folder, from now on or from their beginning."""
+    """Reads what is appended to the journals of a folder, from now on or from their beginning.
 
-    def __init__(self, folder: Path, *, from_start: bool = False) -> None:
-        self.folder = folder
-        self._ends = {} if from_start else {path: path.stat().st_size for path in folder.glob("*.jsonl")}
+    ``skipped`` is the number of lines that were damaged.
+    """
 
-    def read(self) -> list[Record]:
-        """Return the records that were completed since the last call, in the order of their times."""
-        return sorted(self.each(), key=lambda record: float(record["time"]))
+    def __init__(self, folder: Path, pattern: str = "*.jsonl", *, from_start: bool = False) -> None:
+        self.folder, self.pattern = folder, pattern
+        self.skipped = 0
+        self._ends = {} if from_start else {path: path.stat().st_size for path in folder.glob(pattern)}
 
-    def each(self) -> Iterator[Record]:
-        """Yield the records that were completed since the last call, journal by journal."""
-        for path in sorted(self.folder.glob("*.jsonl")):
+    def read(self) -> list[Event]:
+        """Return the events that were recorded since the last call, in the order of their times."""
+        return sorted(self.each(), key=lambda event: event.time)
+
+    def each(self) -> Iterator[Event]:
+        """Yield the events that were recorded since the last call, journal by journal."""
+        for path in sorted(self.folder.glob(self.pattern)):
             if path.stat().st_size > self._ends.get(path, 0):
-                yield from parse(self._whole_lines(path))
+                yield from self._events(path)
+
+    def _events(self, path: Path) -> Iterator[Event]:
+        """Yield the events of a journal from where the last reading ended."""
+        for text in self._whole_lines(path):
+            try:
+                event = parse(text)
+            except (ValueError, RecursionError):
+                self.skipped += text != b"\n"
+            else:
+                yield event
 
     def _whole_lines(self, path: Path) -> Iterator[bytes]:
         """Yield the lines from where the last reading ended; one that is being written is left for the next."""

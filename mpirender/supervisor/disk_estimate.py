@@ -4,64 +4,51 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from mpirender.job.render_job import RenderJob
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder.run_state import RunState
 
-ENOUGH = 3  # images of each size before an estimate is worth something
+ENOUGH = 3  # images of each output before an estimate is worth something
 # Bytes of a movie for each byte of its frames: mkv holds the frames themselves; others vary with the scene.
 MOVIE_SHARE = {"mkv": 1.0, "none": 0.0}
 USUAL_SHARE = 0.1
 
 
-class Estimate:
-    """What the images that are left will need."""
+def needed(job: RenderJob, state: RunState) -> int:
+    """Return the bytes that the remaining images and the movies will need; 0 before an estimate is possible."""
+    if state.planned is None or state.planned.plan is None:
+        return 0
+    left, count, size = Counter(state.planned.plan.left_of), Counter[str](), Counter[str]()
+    for session in state.planned.sessions.values():
+        left -= session.images  # keeps what is above 0
+    for session in state.sessions:
+        count += session.images
+        size += session.bytes
+    if any(count[output] < min(ENOUGH, number) for output, number in left.items()):
+        return 0
+    images = sum(number * size[output] / count[output] for output, number in left.items())
+    return int(images + MOVIE_SHARE.get(job.movie, USUAL_SHARE) * (images + sum(size.values())))
 
-    def __init__(self, job: RenderJob) -> None:
-        self.job = job
-        self._left: Counter[str] = Counter()
-        self._count: Counter[str] = Counter()
-        self._bytes: Counter[str] = Counter()
 
-    def add(self, records: Sequence[Record]) -> None:
-        """Count these records in."""
-        for record in records:
-            if record["event"] == "plan":
-                self._left = Counter(record["left_of"])
-            elif record["event"] == "done":
-                self._left[record["output"]] -= 1
-                self._count[record["output"]] += 1
-                self._bytes[record["output"]] += record["bytes"]
-
-    def needed(self) -> int:
-        """Return the bytes that the images left and the movies will need; 0 as long as that is anyone's guess."""
-        left = {size: count for size, count in self._left.items() if count > 0}
-        if any(self._count[size] < min(ENOUGH, count) for size, count in left.items()):
-            return 0
-        images = sum(count * self._bytes[size] / self._count[size] for size, count in left.items())
-        share = MOVIE_SHARE.get(self.job.movie, USUAL_SHARE)
-        return int(images + share * (images + sum(self._bytes.values())))
-
-    def shortage(self) -> str:
-        """Say that the disk will not hold what is left, empty when it will."""
-        needed, free = self.needed(), free_bytes(self.job.output)
-        if needed <= free:
-            return ""
-        return (
-            f"the disk will be full before the end: about {amount(needed)} more are needed and {amount(free)} are free "
-            f"in {self.job.output}; make room while it runs, or run the same command again when there is some"
-        )
+def shortage(job: RenderJob, state: RunState) -> str:
+    """Return the warning that the disk will not hold the remaining images, empty if it will."""
+    more, free = needed(job, state), free_bytes(job.output)
+    if more <= free:
+        return ""
+    return (
+        f"the disk will be full before the end: about {amount(more)} more are needed and {amount(free)} are free "
+        f"in {job.output}; free some space meanwhile, or free it later and run the same command again"
+    )
 
 
 def free_bytes(folder: Path) -> int:
-    """Return how much may still be written there; quotas are not seen by it."""
+    """Return how many bytes may still be written in a folder; it does not see quotas."""
     return shutil.disk_usage(folder).free
 
 
 def amount(count: float) -> str:
-    """Write a number of bytes as people say it."""
+    """Write a number of bytes for people: ``1.5 kB``."""
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if count < 1000 or unit == "TB":
             break

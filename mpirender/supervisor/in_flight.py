@@ -1,13 +1,11 @@
-"""Which image each rank is at, which are not written yet, from the records as they come, and what takes too long."""
+"""Which image each rank of a launch is at, which are not written yet, and which takes too long."""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Sequence
 
 from mpirender.job.outputs import Image
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder.run_state import LaunchState
 
 SLOWER = 20  # times the slowest image so far
 LEAST_SECONDS = 600.0
@@ -27,75 +25,81 @@ def time_limit(asked: float | None, slowest: float) -> float:
     return max(SLOWER * slowest, LEAST_SECONDS) if slowest else FIRST_SECONDS
 
 
-class Flight:
-    """What one start of the ranks is doing.
+class RunningRanks:
+    """What the ranks of a launch are doing; a view of its state.
 
-    ``images`` are those that are being rendered, by rank; ``unwritten`` are these and the ones before them whose files
-    are not in their places yet; ``worlds`` are the ranks by the numbers that launchers know them by. Where ranks render
-    in groups, a rank stands for its group, as in the journals.
+    Where ranks render in groups, a rank stands for its group, as in the journals.
     """
 
-    def __init__(self) -> None:
-        self.images: dict[int, Image] = {}
-        self.unwritten: dict[int, list[Image]] = defaultdict(list)
-        self.pids: dict[int, list[int]] = {}  # of all ranks in the group
-        self.hosts: dict[int, str] = {}
-        self.worlds: dict[int, int] = {}
-        self.slowest = 0.0
-        self.done = 0
-        self.finished = False
-        self.code = 0  # with which a rank says that it ends
-        self.signal = ""
-        self._since: dict[int, float] = {}
-        self._signalled = 0.0
+    def __init__(self, launch: LaunchState) -> None:
+        self.launch = launch
 
-    def add(self, records: Sequence[Record]) -> None:
-        """Follow these records. Times are taken as they arrive: the clocks of other machines may be off."""
-        for record in records:
-            if "rank" in record:
-                self._add(record["rank"], record)
+    @property
+    def rendering(self) -> dict[int, Image]:
+        """The image that each rank is rendering."""
+        sessions = self.launch.sessions.items()
+        return {rank: session.taken.image for rank, session in sessions if session.taken is not None}
 
-    def _add(self, rank: int, record: Record) -> None:
-        event = record["event"]
-        if event == "start":
-            members = [{"world": rank, **record}, *record.get("followers", ())]
-            self.pids[rank] = [member["pid"] for member in members]
-            self.hosts[rank] = ",".join(dict.fromkeys(member["host"] for member in members))
-            self.worlds.update({member["world"]: rank for member in members})
-        elif event == "take":
-            self.images[rank] = Image(record["frame"], record["output"])
-            self.unwritten[rank].append(self.images[rank])
-            self._since[rank] = time.monotonic()
-        elif event in ("done", "fail"):
-            image = Image(record["frame"], record["output"])
-            if self.images.get(rank) == image:
-                del self.images[rank]
-            if image in self.unwritten[rank]:  # not one that was set aside before
-                self.unwritten[rank].remove(image)
-            if event == "done":
-                self.done += 1
-                self.slowest = max(self.slowest, record["seconds"])
-        elif event == "error":
-            self.code = self.code or record["code"]
-        elif event == "phase":
-            self.finished = self.finished or (rank == 0 and record["phase"] == "end")
-        elif event == "stop" and not self.signal:
-            self.signal, self._signalled = record["signal"], time.monotonic()
+    @property
+    def unwritten(self) -> dict[int, list[Image]]:
+        """These, and the images before them whose files are not in place yet, by rank."""
+        return {rank: session.unwritten for rank, session in self.launch.sessions.items() if session.unwritten}
+
+    @property
+    def pids(self) -> dict[int, list[int]]:
+        """The processes of each rank: those of all ranks in a group."""
+        return {rank: [one.pid for one in session.start.members] for rank, session in self.launch.sessions.items()}
+
+    @property
+    def done(self) -> int:
+        """The number of images that were completed."""
+        return sum(session.count for session in self.launch.sessions.values())
+
+    @property
+    def slowest(self) -> float:
+        """The seconds of the slowest image, 0 before one is complete."""
+        return max((session.slowest for session in self.launch.sessions.values()), default=0.0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the ranks have completed their work."""
+        return 0 in self.launch.sessions and self.launch.sessions[0].phase == "end"
+
+    @property
+    def code(self) -> int:
+        """The exit code with which a rank ends, 0 for none."""
+        return next((one.error.code for one in self.launch.sessions.values() if one.error is not None), 0)
+
+    @property
+    def signal(self) -> str:
+        """The signal that asked a rank to stop, empty for none."""
+        return next((one.signal for one in self.launch.sessions.values() if one.signal), "")
+
+    def hosts(self, rank: int) -> str:
+        """Return the hosts of a rank, or of all in a group."""
+        return ",".join(dict.fromkeys(one.host for one in self.launch.sessions[rank].start.members))
 
     def stopped(self, late: float) -> bool:
-        """Say whether a rank was asked to stop by a signal, more than so many seconds ago."""
-        return bool(self.signal) and time.monotonic() - self._signalled > late
+        """Return whether a signal asked a rank to stop, more than so many seconds ago."""
+        now = time.monotonic()
+        return any(one.signal and now - one.stopped_at > late for one in self.launch.sessions.values())
 
     def hanging(self, limit: float) -> tuple[int, ...]:
-        """Return the ranks that are at an image for longer than the limit, in seconds."""
+        """Return the ranks that are at an image for longer than the limit, in seconds.
+
+        The time counts from when their records were read: the clocks of other machines may be off.
+        """
         now = time.monotonic()
-        return tuple(rank for rank in self.images if now - self._since[rank] > limit)
+        sessions = self.launch.sessions.items()
+        return tuple(rank for rank, one in sessions if one.taken is not None and now - one.taken_at > limit)
 
     def rank_in_world(self, number: int | None) -> int | None:
-        """Return the rank that launchers know by this number, None where there is none (yet)."""
-        return None if number is None else self.worlds.get(number)
+        """Return the rank that launchers know by this number, None if there is none (yet)."""
+        sessions = self.launch.sessions.items()
+        found = (rank for rank, one in sessions if number in [member.world_rank for member in one.start.members])
+        return None if number is None else next(found, None)
 
     def rank_of(self, pid: int) -> int | None:
-        """Return the rank that has this process id, None where there is none or more than one (on several hosts)."""
+        """Return the rank that has this process id, None if there is none or more than one (on several hosts)."""
         ranks = [rank for rank, found in self.pids.items() if pid in found]
         return ranks[0] if len(ranks) == 1 else None

@@ -9,7 +9,6 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mpirender.errors import FramesMissing, LaunchFailed
 from mpirender.job.options import DYNAMIC
@@ -17,8 +16,9 @@ from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import exit_diagnosis
 from mpirender.launcher.process import LAUNCH_LOG
-from mpirender.run_folder.restart_plan import Orders
-from mpirender.supervisor.in_flight import Flight
+from mpirender.run_folder.events import Death
+from mpirender.run_folder.restart_plan import RestartPlan
+from mpirender.supervisor.in_flight import RunningRanks
 from mpirender.system.text import rank_or_group
 
 DEADLY = 2  # deaths for which an image is blamed, then it is set aside
@@ -80,32 +80,26 @@ class Fate:
         self._fruitless = 0
         self._started = False
 
-    def orders(self) -> Orders:
-        """Return what the ranks are to know at their next start."""
+    def plan(self) -> RestartPlan:
+        """Return what the next launch is to do."""
         suspects = frozenset(image for image in self._blamed if image not in self.set_aside)
-        return Orders(self.run_id, self.life, dict(self.set_aside), suspects)
+        return RestartPlan(self.run_id, self.life, dict(self.set_aside), suspects)
 
-    def bury(self, flight: Flight, end: End) -> dict[str, Any]:
+    def bury(self, ranks: RunningRanks, end: End) -> Death:
         """Find out what the ranks died of; return what to record of it.
 
         Args:
-            flight: what they were doing.
+            ranks: what they were doing.
         """
-        rank, self.reason = self._cause(flight, end)
-        blamed = self._blame(flight, end, rank)
+        rank, self.reason = self._cause(ranks, end)
+        blamed = self._blame(ranks, end, rank)
         for image in blamed:
             self._remember(image, rank)
-        self._fruitless = 0 if flight.done or blamed else self._fruitless + 1
-        return {
-            "life": self.life,
-            "reason": self.reason,
-            "flight": [
-                [one, image.frame, image.output] for one, lost in sorted(flight.unwritten.items()) for image in lost
-            ],
-            "blamed": [[image.frame, image.output] for image in blamed],
-        }
+        self._fruitless = 0 if ranks.done or blamed else self._fruitless + 1
+        lost = tuple((one, image) for one, images in sorted(ranks.unwritten.items()) for image in images)
+        return Death(self.life, self.reason, in_progress=lost, blamed=tuple(blamed))
 
-    def rise(self, flight: Flight, end: End) -> None:
+    def rise(self, ranks: RunningRanks, end: End) -> None:
         """Prepare the next start.
 
         Raises:
@@ -113,7 +107,7 @@ class Fate:
             FramesMissing: they die too often, or without getting anywhere.
         """
         log = self.job.folder / LAUNCH_LOG
-        self._started = self._started or bool(flight.pids)
+        self._started = self._started or bool(ranks.pids)
         # What a signal has killed, or what has worked before, is worth another try; else it would end by itself again.
         worth = "signal" in self.reason or self.proven
         if not self._started and (not worth or self._fruitless >= FRUITLESS):
@@ -149,43 +143,43 @@ class Fate:
         )  # fmt: skip
         return shlex.join(job.command())
 
-    def _cause(self, flight: Flight, end: End) -> tuple[int | None, str]:
+    def _cause(self, ranks: RunningRanks, end: End) -> tuple[int | None, str]:
         """Return the rank that ended first, as far as is known, and words for what happened."""
         if reason := end.of_launch():
             return None, reason
         if end.hung:
             rank: int | None = end.hung[0]
-            how = f"took too long for {flight.images[end.hung[0]]} and was ended (--frame-timeout)"
+            how = f"took too long for {ranks.rendering[end.hung[0]]} and was ended (--frame-timeout)"
         else:
             death = exit_diagnosis.Death(0) if end.launcher == "none" else exit_diagnosis.first_death(end.said)
-            rank = flight.rank_of(death.pid) if death.pid is not None else flight.rank_in_world(death.rank)
+            rank = ranks.rank_of(death.pid) if death.pid is not None else ranks.rank_in_world(death.rank)
             how = f"died ({death.how or exit_diagnosis.ending(end.code)})"
-        if self._desk_died(flight, end):
+        if self._desk_died(ranks, end):
             return None, f"the process that hands out frames {how}"
         if rank is not None:
-            return rank, f"{self.unit} {rank} on {flight.hosts.get(rank, '?')} {how}"
-        if not flight.pids:
+            return rank, f"{self.unit} {rank} on {ranks.hosts(rank)} {how}"
+        if not ranks.pids:
             return None, f"{end.launcher} ended before a rank had started ({exit_diagnosis.ending(end.code)})"
         return None, f"a rank {how}"
 
-    def _blame(self, flight: Flight, end: End, rank: int | None) -> list[Image]:
+    def _blame(self, ranks: RunningRanks, end: End, rank: int | None) -> list[Image]:
         """Return the images suspected of a death: that of the rank that died, where it is known.
 
-        Where it is not, all images in flight are suspects, but those that were so before rather than the others.
+        Where it is not, all images in progress are suspects, but those that were so before rather than the others.
         """
         if end.hung:
-            return [flight.images[one] for one in end.hung]
-        if end.of_launch() or self._desk_died(flight, end):
+            return [ranks.rendering[one] for one in end.hung]
+        if end.of_launch() or self._desk_died(ranks, end):
             return []  # it was not the images
         if rank is not None:
-            return [flight.images[rank]] if rank in flight.images else []
-        flown = set(flight.images.values())
+            return [ranks.rendering[rank]] if rank in ranks.rendering else []
+        flown = set(ranks.rendering.values())
         return sorted(flown & set(self._blamed) or flown, key=lambda image: (image.frame, image.output))
 
-    def _desk_died(self, flight: Flight, end: End) -> bool:
+    def _desk_died(self, ranks: RunningRanks, end: End) -> bool:
         """Say whether it was the process that hands out frames: the launcher names one that is no rank."""
         death = exit_diagnosis.first_death(end.said).rank if self.job.schedule == DYNAMIC and not end.hung else None
-        return death is not None and bool(flight.pids) and flight.rank_in_world(death) is None
+        return death is not None and bool(ranks.pids) and ranks.rank_in_world(death) is None
 
     def _remember(self, image: Image, rank: int | None) -> None:
         self._blamed[image] += 1

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from mpirender.engines import Inspection
 from mpirender.errors import (
@@ -29,12 +28,14 @@ from mpirender.launcher.exit_diagnosis import printed_error
 from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.placement import Placement
 from mpirender.launcher.process import LAUNCH_LOG, Launch, sweep
-from mpirender.run_folder import folder, lock
-from mpirender.run_folder.journal import Journal, Record, Tail
+from mpirender.run_folder import events, folder, lock
+from mpirender.run_folder.events import Event
+from mpirender.run_folder.journal import Journal, Tail
 from mpirender.run_folder.lock import Lock
+from mpirender.run_folder.run_state import RunState, progress
 from mpirender.supervisor import disk_estimate, memory_estimate, preflight, retry_policy
-from mpirender.supervisor.in_flight import Flight, time_limit
-from mpirender.supervisor.result import RenderResult, counts, result_of
+from mpirender.supervisor.in_flight import RunningRanks, time_limit
+from mpirender.supervisor.result import RenderResult, result_of
 from mpirender.supervisor.retry_policy import End, Fate
 from mpirender.system import signals, slurm
 from mpirender.system.signals import StopRequest
@@ -52,7 +53,7 @@ KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s where a site has not set it
 
 def render(
     job: RenderJob,
-    watch: Callable[[Sequence[Record]], None] = lambda records: None,
+    watch: Callable[[Sequence[Event]], None] = lambda new: None,
     inspection: Inspection | None = None,
 ) -> RenderResult:
     """Render a job: check it, start its ranks, and again when they die, until frames and movies are there.
@@ -83,11 +84,11 @@ def render(
             run.go_on_until_done(inspection, stop, held)
     except OSError as error:
         raise folder.unwritable(job, error) from None
-    return result_of(job, run.records, time.monotonic() - started)
+    return result_of(job, run.state, time.monotonic() - started, skipped=run.tail.skipped)
 
 
 def patience(
-    allocation: Allocation | None, stop: StopRequest, watch: Callable[[Sequence[Record]], None]
+    allocation: Allocation | None, stop: StopRequest, watch: Callable[[Sequence[Event]], None]
 ) -> Callable[[UsageError], None]:
     """Return what to do when another run holds the lock: give up, or, as a later life of a Slurm job, wait a while.
 
@@ -109,9 +110,9 @@ def patience(
     return refused
 
 
-def note(watch: Callable[[Sequence[Record]], None], text: str) -> None:
+def note(watch: Callable[[Sequence[Event]], None], text: str) -> None:
     """Let the user know."""
-    watch([{"event": "note", "time": time.time(), "text": text}])
+    watch([events.Note(text)])
 
 
 def leftover(placement: Placement) -> str:
@@ -131,7 +132,7 @@ class Run:
         allocation: Allocation | None,
         fate: Fate,
         log: Journal,
-        watch: Callable[[Sequence[Record]], None],
+        watch: Callable[[Sequence[Event]], None],
     ) -> None:
         self.job = job
         self.allocation = allocation
@@ -139,12 +140,9 @@ class Run:
         self.fate = fate
         self.log = log
         self.watch = watch
-        self.records: list[Record] = []
-        self._tail = Tail(job.folder)
-        self._estimates: list[disk_estimate.Estimate | memory_estimate.Estimate] = [
-            disk_estimate.Estimate(job),
-            memory_estimate.Estimate(job),
-        ]
+        self.state = RunState(fate.run_id)
+        self.tail = Tail(job.folder)
+        self._estimates = [disk_estimate.shortage, memory_estimate.shortage]
 
     def go_on_until_done(self, inspection: Inspection, stop: StopRequest, held: Lock) -> None:
         """Start the ranks, and start them again after a death, until their work is done.
@@ -189,35 +187,35 @@ class Run:
         """Write down how the run has ended."""
         code, message = (0, "") if error is None else (error.exit_code, error.message)
         with contextlib.suppress(OSError):  # a full disk
-            self.log.write("finish", code=code, message=message, seconds=time.monotonic() - started)
+            self.log.write(events.Finish(code, message, time.monotonic() - started))
         self._look()
 
     def _lived(self, stop: StopRequest, held: Lock) -> bool:
         """Start the ranks once; return whether their work is done, otherwise it is worth starting them again."""
         if stop.requested:
             raise self._stopped(stop)
-        self.log.write("launch", pid=os.getpid(), **self._whereabouts(), **self.fate.orders().record())
-        flight = Flight()
-        end = self._live(flight, stop, held)
+        self.log.write(self._launch())
+        ranks = RunningRanks(self.state.launch(self.fate.life))
+        end = self._live(ranks, stop, held)
         # MPICH ends with 0 also if a rank does so in the midst of its work, or if one alone ends with another code.
-        if end.code == 0 and flight.finished:
+        if end.code == 0 and ranks.finished:
             return True
-        error = printed_error(end.said, end.code or flight.code)
+        error = printed_error(end.said, end.code or ranks.code)
         if stop.requested or end.stopped or isinstance(error, Stopped):
             raise self._stopped(stop)
         if isinstance(error, FramesMissing) and not isinstance(error, NoSpace):
             raise FramesMissing("\n".join([str(error), *self.fate.advice()]))
         if error is not None:
             raise error
-        if not flight.pids:  # it may not be what it was when it was asked last
+        if not ranks.pids:  # it may not be what it was when it was asked last
             self.plan.engine.verify(self.job.programs, afresh=True)
         end = self._call_the_roll(end, stop)
         if stop.requested:
             raise self._stopped(stop)
-        self.log.write("death", **self.fate.bury(flight, end))
+        self.log.write(self.fate.bury(ranks, end))
         self._look()
-        self.fate.rise(flight, end)
-        if not flight.pids and self.fate.proven:
+        self.fate.rise(ranks, end)
+        if not ranks.pids and self.fate.proven:
             self._pause(stop, held)
         return False
 
@@ -228,17 +226,19 @@ class Run:
             held.beat()
             time.sleep(POLL_SECONDS)
 
-    def _whereabouts(self) -> dict[str, Any]:
-        """Return what to record of where the ranks run."""
-        placement = self.plan.placement
-        fields: dict[str, Any] = {"ranks": placement.groups, "launcher": str(placement.launcher)}
-        if placement.group > 1:
-            fields["ranks_per_frame"] = placement.group
-        if self.allocation is not None:
-            whole = len(placement.nodes) in (0, len(self.allocation.nodes))
-            fields["nodes"] = self.allocation.node_list if whole else ",".join(placement.nodes)
-            fields.update(job=self.allocation.job, cluster=self.allocation.cluster, job_life=self.allocation.run)
-        return fields
+    def _launch(self) -> events.Launch:
+        """Return what to record of the launch: what the ranks are to do, and where they run."""
+        placement, plan = self.plan.placement, self.fate.plan()
+        launch = events.Launch(
+            plan.run, plan.launch, placement.groups, os.getpid(), tuple(plan.set_aside.items()),
+            tuple(sorted(plan.suspects)), ranks_per_frame=placement.group, launcher=str(placement.launcher),
+        )  # fmt: skip
+        if self.allocation is None:
+            return launch
+        whole = len(placement.nodes) in (0, len(self.allocation.nodes))
+        nodes = self.allocation.node_list if whole else ",".join(placement.nodes)
+        job, cluster, number = self.allocation.job, self.allocation.cluster, self.allocation.run
+        return replace(launch, nodes=nodes, job=job, cluster=cluster, allocation=number)
 
     def _call_the_roll(self, end: End, stop: StopRequest) -> End:
         """Go on without the nodes that do not answer any more, and say that they are what the ranks died of."""
@@ -247,7 +247,7 @@ class Run:
         lost = tuple(node for node in before if node not in self.plan.placement.nodes)
         return replace(end, lost=lost, launcher=self.plan.placement.launcher.name)
 
-    def _live(self, flight: Flight, stop: StopRequest, held: Lock) -> End:
+    def _live(self, ranks: RunningRanks, stop: StopRequest, held: Lock) -> End:
         """Run the ranks once, to their end."""
         ending: float | None = None  # since when they are to end
         grace = 0.0
@@ -258,21 +258,21 @@ class Run:
         with self._start() as launch:
             while launch.code is None and not (hung or over or late):
                 held.beat()
-                self._look(flight)
-                if ending is None and (stop.requested or flight.stopped(LATE_SECONDS)):
+                self._look(estimate=True)
+                if ending is None and (stop.requested or ranks.stopped(LATE_SECONDS)):
                     ending = time.monotonic()
                     launch.ask_to_stop()
-                    name = stop.name or flight.signal
+                    name = stop.name or ranks.signal
                     grace = self._grace(name)
-                    self.log.write("stop", signal=name, grace=grace)
+                    self.log.write(events.Stop(name, grace))
                 over = ending is not None and time.monotonic() - ending > grace
                 over = over or stop.interrupted > 1
-                late = not over and not flight.pids and time.monotonic() - started > retry_policy.START_SECONDS
-                hung = () if over else flight.hanging(time_limit(self.job.frame_timeout, flight.slowest))
+                late = not over and not ranks.pids and time.monotonic() - started > retry_policy.START_SECONDS
+                hung = () if over else ranks.hanging(time_limit(self.job.frame_timeout, ranks.slowest))
                 time.sleep(pause)
             if hung or over or late:
                 launch.end(AT_ONCE_SECONDS)
-        self._look(flight)
+        self._look(estimate=True)
         folder.tidy(self.job)
         code = launch.code
         assert code is not None  # it has ended with the block
@@ -285,30 +285,27 @@ class Run:
         return Launch(command, self.plan.environment, rank_words=words, log=log)
 
     def _grace(self, signal: str) -> float:
-        """Return the seconds that images in flight get to end after a signal."""
+        """Return the seconds that images in progress get to end after a signal."""
         kills = self.allocation is not None and signal == "SIGTERM"  # Slurm lets SIGKILL follow it
         return min(self.job.grace_period, KILL_WAIT_SECONDS) if kills else self.job.grace_period
 
-    def _look(self, flight: Flight | None = None) -> None:
-        """Read what is new in the journals, and pass it on."""
-        new = self._tail.read()
-        self.records += new
+    def _look(self, *, estimate: bool = False) -> None:
+        """Read what is new in the journals, and pass it on; if asked for, warn once that disk or memory is short."""
+        new = self.tail.read()
+        for event in new:
+            self.state.apply(event)
         self.watch(new)
-        if flight is None or not new:
-            return
-        flight.add(new)
-        for estimate in list(self._estimates):
-            estimate.add(new)
-            if shortage := estimate.shortage():
-                self.log.write("warning", text=shortage)
-                self._estimates.remove(estimate)  # once is enough
+        for shortage_of in list(self._estimates) if new and estimate else ():
+            if shortage := shortage_of(self.job, self.state):
+                self.log.write(events.Warning(shortage))
+                self._estimates.remove(shortage_of)
 
     def _stopped(self, stop: StopRequest) -> MpirenderError:
         """Return the error for a run that a signal has ended."""
-        done, total = counts(self.records)
-        so_far = f"; {done} of {total} images are done" if total else ""
+        images = progress(self.state)
+        so_far = f"; {images.done} of {images.total} images are done" if images else ""
         again = "run the same command again and it goes on with what is left"
         if stop.interrupted:
             return Interrupted(f"interrupted{so_far}; {again}")
-        name = stop.name or next((record["signal"] for record in self.records if record["event"] == "stop"), "")
+        name = stop.name or RunningRanks(self.state.now).signal
         return Stopped(f"stopped on {name or 'a signal'}{so_far}", again, signal=name)

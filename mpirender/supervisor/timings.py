@@ -1,28 +1,28 @@
-"""Where the time of a run went, rank by rank, from its records."""
+"""Where the time of a run went, rank by rank."""
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder.run_state import RankSession
 
 RANKS_SHOWN = 8
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of one rank, over all its starts.
+    """Seconds of one rank, over all launches.
 
     Args:
         start: from the start of the process until MPI connected it to the others.
-        load: finding out what to render with, reading and broadcasting the scene, loading it, the first render.
+        load: choosing a backend; reading, broadcasting and loading the scene; the first render.
         render: in the engine, for images.
-        write: handing images over to be written; most of the writing itself goes on beside the rendering.
-        wait: for the last images to be written, for frames to be handed out, for the other ranks.
-        movie: encoding, joining and reading back the movies, and waiting for the others that do.
+        write: handing images over to be written; most of the writing goes on beside the rendering.
+        wait: for the last images to be written, for the next frame, for the other ranks.
+        movie: encoding, joining and reading back the movies, and waiting for other ranks that do so.
     """
 
     start: float = 0.0
@@ -36,47 +36,22 @@ class Spent:
 NAMES = tuple(field.name for field in fields(Spent))
 
 
-def by_rank(records: Sequence[Record]) -> dict[int, Spent]:
-    """Return what each rank spent its time on.
-
-    Args:
-        records: of one run, in the order of their times.
-    """
-    ranks: dict[int, _Rank] = defaultdict(_Rank)
-    for record in records:
-        if "rank" in record:
-            ranks[record["rank"]].add(record)
-    return {rank: Spent(**ranks[rank].seconds) for rank in sorted(ranks)}
-
-
-class _Rank:
-    """Adds up the seconds of one rank."""
-
-    def __init__(self) -> None:
-        self.seconds = dict.fromkeys(NAMES, 0.0)
-        self._phase, self._since = "", 0.0
-
-    def add(self, record: Record) -> None:
-        """Follow a record."""
-        event = record["event"]
-        if event == "start":
-            self.seconds["start"] += record.get("began", 0.0)
-            self._phase, self._since = "load", record["time"]
-        elif event in ("done", "fail") and "rendering" in record:
-            self._spend("render", record["rendering"])
-            self._spend("write", record["seconds"] - record["rendering"])
-        elif event == "phase" and record["phase"] in PHASES:
-            self.seconds[self._phase] += record["time"] - self._since
-            self._phase, self._since = PHASES[record["phase"]], record["time"]
-
-    def _spend(self, name: str, seconds: float) -> None:
-        """Count seconds of the phase in which images are rendered, of which what is left is waiting."""
-        self.seconds[name] += seconds
-        self.seconds["wait"] -= seconds
-
-
-# What the time after a phase has begun counts as; the images themselves are taken out of it.
+# What the time after the beginning of a phase counts as, where it is not loading; images are taken out of the waiting.
 PHASES = {"render": "wait", "gather": "wait", "encode": "movie", "end": "wait"}
+
+
+def by_rank(sessions: Iterable[RankSession]) -> dict[int, Spent]:
+    """Return what each rank spent its time on, over all its sessions."""
+    seconds: dict[int, dict[str, float]] = defaultdict(lambda: dict.fromkeys(NAMES, 0.0))
+    for session in sessions:
+        own = seconds[session.start.rank]
+        own["start"] += session.start.began
+        for (phase, began), (_, ended) in zip(session.phases, session.phases[1:]):
+            own[PHASES.get(phase, "load")] += ended - began
+        own["render"] += session.rendering
+        own["write"] += session.spent - session.rendering
+        own["wait"] -= session.spent
+    return {rank: Spent(**seconds[rank]) for rank in sorted(seconds)}
 
 
 def efficiency(spent: Mapping[int, Spent], wall: float) -> float:
@@ -89,10 +64,10 @@ def efficiency(spent: Mapping[int, Spent], wall: float) -> float:
 
 
 def table(spent: Mapping[int, Spent], unit: str = "rank") -> list[str]:
-    """Write the seconds as lines with a head: rank by rank, or of many ranks the mean and the extremes.
+    """Write the seconds as lines with a head: rank by rank, or for many ranks the mean and the extremes.
 
     Args:
-        unit: what they are called; a group is counted by what its leader does.
+        unit: ``rank``, or ``group``, whose times are those of its leader.
     """
     rows = {str(rank): astuple(one) for rank, one in spent.items()}
     if len(rows) > RANKS_SHOWN:

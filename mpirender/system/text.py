@@ -36,3 +36,24 @@ def ranks_or_groups(count: int, ranks_per_frame: int) -> str:
     """Return how many ranks or groups render at the same time: ``6 ranks``, ``3 groups of 2 ranks``."""
     text = plural(count, rank_or_group(ranks_per_frame))
     return text if ranks_per_frame == 1 else f"{text} of {ranks_per_frame} ranks"
+
+
+def damaged_lines(count: int) -> str:
+    """Report damaged lines of the journals."""
+    return f"{plural(count, 'line')} of the journals {'was' if count == 1 else 'were'} damaged and skipped"
+
+
+def ordinal(number: int) -> str:
+    """Write ``1st``, ``2nd``, ``3rd``, ``11th``."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span for people: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

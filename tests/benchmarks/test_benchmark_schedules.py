@@ -9,6 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+import sample_events
 from benchmarks import schedules, simulate
 from benchmarks.simulate import BOUND, DYNAMIC, HandOut, Ranks
 from mpirender.run_folder import journal
@@ -104,7 +105,7 @@ def test_costs_are_taken_from_the_journals_of_a_run_all_sizes_of_a_frame_togethe
     folder.mkdir(parents=True)
     with journal.Journal(folder, 0, "here") as log:
         for frame, size, seconds in ((1, "HD", 2.0), (0, "HD", 1.0), (1, "4K", 4.0), (0, "4K", 3.0), (1, "4K", 5.0)):
-            log.write("done", frame=frame, output=size, seconds=seconds)
+            log.write(sample_events.done(0, frame, output=size, seconds=seconds))
     assert schedules.main([*small, "--journals", str(tmp_path / "renders")]) == 0
     raw = json.loads((tmp_path / "out" / "raw.json").read_text())
     assert (raw["arguments"]["measured"], raw["arguments"]["mean"]) == ([4, 7], 5.5)

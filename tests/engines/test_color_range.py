@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
+import sample_events
 from mpirender import engines
 from mpirender.engines.paraview import color_range
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.ranks import color_range_survey
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 
 
 @pytest.mark.parametrize("text", ["all", "global,", "1", "1,", "RTData=", "RTData=max", "=global", "a,b"])
@@ -47,8 +48,8 @@ def test_ranges_of_parts_are_joined() -> None:
 
 
 def test_only_the_answer_to_the_same_question_is_known() -> None:
-    records = [{"event": "survey", "of": "a", "ranges": {"p": [0, 1]}}, {"event": "done"}]
-    assert (color_range_survey.known(records, "a"), color_range_survey.known(records, "b")) == ({"p": (0, 1)}, {})
+    past = [events.Survey("a", {"p": (0.0, 1.0)}), sample_events.done(0, 1)]
+    assert (color_range_survey.known(past, "a"), color_range_survey.known(past, "b")) == ({"p": (0, 1)}, {})
 
 
 class Alone:
@@ -74,8 +75,8 @@ def test_what_was_found_until_a_signal_is_not_taken_for_the_whole(tmp_path: Path
 
     def settle(go_on) -> dict[str, list[float]]:
         with journal.Journal(tmp_path, 0, "here") as log:
-            records = journal.read(tmp_path)
-            return color_range_survey.settle(Alone(), log, scene, images, records=records, about="x", go_on=go_on)
+            past = journal.read(tmp_path)
+            return color_range_survey.settle(Alone(), log, scene, images, past=past, about="x", go_on=go_on)
 
     settle(lambda: len(seen) < 2)
     assert settle(lambda: True) == {"p": [0.0, 3.0]}

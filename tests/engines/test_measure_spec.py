@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import sample_events
 from mpirender.engines.paraview import measure_spec
 from mpirender.engines.paraview.measure_spec import Measure
 from mpirender.engines.paraview.overrides import Refused
@@ -95,5 +96,5 @@ def test_numbers_of_earlier_runs_count_where_scene_and_options_are_the_same(tmp_
     job.folder.mkdir()
     with Journal(job.folder, 0, socket.gethostname()) as log:
         for frame, mark, least in ((0, "old", 1.0), (0, "new", 2.0), (1, "new", None), (2, "old", 4.0)):
-            log.write("done", frame=frame, output="HD", fingerprint=mark, measured={"A.p min": least})
+            log.write(sample_events.done(0, frame, fingerprint=mark, measured={"A.p min": least}))
     assert result.measured(job, "new") == {Image(0, "HD"): {"A.p min": 2.0}, Image(1, "HD"): {"A.p min": None}}

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mpirender.monitor.progress import Counts, Lines, duration
+from mpirender.job.outputs import Image
+from mpirender.monitor.progress import Lines, RunTally
+from mpirender.run_folder import events
+from mpirender.system.text import duration
+from sample_events import at, done, fail, plan, start, take
 
 
 def test_a_log_gets_lines_that_come_rarer_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,32 +27,26 @@ def test_a_log_gets_lines_that_come_rarer_with_time(tmp_path: Path, monkeypatch:
 
 
 def test_progress_names_the_slowest_rank_and_the_failures() -> None:
-    counts = Counts()
-    base = {"host": "h", "time": time.time() - 10, "complaints": [], "output": "HD"}
-    counts.add([{"event": "start", "rank": 0, "ranks": 2, **base}])
-    counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 8, "warnings": ["beware"], **base}])
-    counts.add([{"event": "take", "rank": 0, "frame": 0, **base}])
-    counts.add([{"event": "done", "rank": 0, "seconds": 1.0, "frame": 0, **base}])
-    counts.add([{"event": "done", "rank": 1, "seconds": 3.0, "frame": 1, **base}])
-    counts.add([{"event": "fail", "rank": 1, "frame": 2, **base}])
-    assert counts.text() == "0.20 images/s, 25 s left, slowest rank 1: 3.00 s/image, 1 failed"
-    assert counts.dealt_with == 5
-    assert counts.news == ["warning: beware"]
+    tally, ago = RunTally(), time.time() - 10
+    tally.add([start(0, ago), start(1, ago), plan(10, 8, ago, warnings=("look out",))])
+    tally.add([at(events.Phase("render"), rank, ago) for rank in (0, 1)])
+    tally.add([take(0, 0, ago), take(1, 1, ago), done(0, 0, ago, seconds=1.0), done(1, 1, ago, seconds=3.0)])
+    tally.add([fail(1, 2, ago)])
+    assert tally.text() == "0.20 images/s, 25 s left, slowest rank 1: 3.00 s/image, 1 failed"
+    assert tally.dealt_with == 5
+    assert tally.news == ["warning: look out"]
 
 
 def test_progress_goes_on_counting_after_a_restart_and_a_second_chance() -> None:
-    counts = Counts()
-    base = {"host": "h", "time": time.time(), "complaints": [], "output": "HD", "seconds": 1.0}
-    counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 10, "warnings": [], **base}])
-    counts.add([{"event": "done", "rank": 0, "frame": 0, **base}, {"event": "fail", "rank": 0, "frame": 1, **base}])
-    counts.add([{"event": "done", "rank": 1, "frame": 1, **base}])
-    assert (counts.dealt_with, counts.failed) == (2, 0)
-    counts.add([{"event": "death", "reason": "rank 1 on h died", "flight": [[1, 2, "HD"]], **base}])
-    assert counts.news == ["warning: rank 1 on h died; 1 image was in flight; starting again"]
-    assert counts.text() == "starting the ranks again"
-    counts.add([{"event": "plan", "rank": 0, "total": 10, "left": 8, "warnings": [], **base}])
-    counts.add([{"event": "done", "rank": 0, "frame": 2, **base}])
-    assert (counts.dealt_with, counts.failed) == (3, 0)
+    tally = RunTally()
+    tally.add([start(0), start(1), plan(10), done(0, 0), fail(0, 1), done(1, 1, attempt=2)])
+    assert (tally.dealt_with, tally.failed) == (2, 0)
+    lost = ((1, Image(2, "HD")),)
+    tally.add([at(events.Death(1, "rank 1 on h died", lost), events.SUPERVISOR)])
+    assert tally.news == ["warning: rank 1 on h died; 1 image was in progress; starting again"]
+    assert tally.text() == "starting the ranks again"
+    tally.add([start(0, launch=2), start(1, launch=2), plan(10, 8), done(0, 2)])
+    assert (tally.dealt_with, tally.failed) == (3, 0)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")])

@@ -7,14 +7,15 @@ import sys
 
 from mpirender.monitor import rank_table
 from processes import need
+from sample_events import opened
 
 CPU = "llvmpipe (LLVM 15.0.6, 256 bits)"
 
 
 def test_ranks_that_share_everything_share_a_line() -> None:
     shared = {"cores": "0-3", "threads": 2, "backend": "egl", "renderer": "NVIDIA H100"}
-    entries = {rank: {**shared, "host": f"n{rank // 4}", "device": rank % 2} for rank in range(8)}
-    entries[8] = {"host": "n2", "cores": "5", "threads": 1, "backend": "", "device": None, "renderer": "numpy"}
+    entries = {rank: opened(rank, host=f"n{rank // 4}", device=rank % 2, **shared) for rank in range(8)}
+    entries[8] = opened(8, host="n2", cores="5", renderer="numpy")
     assert rank_table.table(entries) == [
         "ranks 0,2 on n0: cores 0-3, 2 threads each, EGL device 0, NVIDIA H100",
         "ranks 1,3 on n0: cores 0-3, 2 threads each, EGL device 1, NVIDIA H100",
@@ -25,8 +26,8 @@ def test_ranks_that_share_everything_share_a_line() -> None:
 
 
 def test_a_table_of_very_many_lines_is_cut_short() -> None:
-    one = {"cores": "0", "threads": 1, "backend": "osmesa", "device": None, "renderer": CPU}
-    lines = rank_table.table({rank: {**one, "host": f"n{rank}"} for rank in range(1000)})
+    entries = {rank: opened(rank, host=f"n{rank}", backend="osmesa", renderer=CPU) for rank in range(1000)}
+    lines = rank_table.table(entries)
     assert len(lines) == rank_table.LINES_SHOWN + 1
     assert lines[-1] == "and 968 lines more"
 

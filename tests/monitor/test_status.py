@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from journal_writer import RENDERER, Scribe
+from journal_writer import Scribe
 from mpirender.run_folder import lock
 from mpirender.run_folder.lock import Owner
 from processes import Run
+from sample_events import RENDERER
 
 
 def test_a_running_run_is_told_on_a_page(alive: Scribe) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-from journal_writer import MARK, Scribe
+from journal_writer import Scribe
 from mpirender.monitor.status.follow import Follower
 from mpirender.run_folder import lock
+from processes import Run
 
 
 def test_clocks_that_go_ahead_give_no_negative_ages(alive: Scribe) -> None:
@@ -20,21 +22,18 @@ def test_clocks_that_go_ahead_give_no_negative_ages(alive: Scribe) -> None:
     assert not re.search(r"-\d", shown.split("renderer")[1])
 
 
-def test_journals_of_an_older_version_are_read(scribe: Scribe) -> None:
-    scribe.write(2, "start", -500, ranks=3, pid=1)
-    for rank in (0, 1):
-        scribe.write(rank, "start", 1, ranks=2, pid=1)
-    scribe.write(0, "plan", 2, frames="0-4", sizes=["HD"], total=5, left=5, fingerprint=MARK, warnings=[])
-    scribe.write(1, "phase", 2, phase="render")
-    scribe.write(1, "take", 3, frame=4)
-    scribe.write(1, "done", 4, frame=4, output="HD", seconds=1.0, fingerprint=MARK)
-    scribe.write(1, "take", 5, frame=3)
-    scribe.write(1, "launched")
-    scribe.write(None, "launch")
-    seen = scribe.look()
-    assert (seen.done, seen.left, seen.ranks[1].images, seen.ranks[1].memory) == (1, 4, 1, None)
-    assert len(seen.ranks) == 2
-    assert "ended in frame 3" in scribe.text()
+def test_damaged_lines_are_skipped_and_counted(run: Run, alive: Scribe) -> None:
+    alive.rendering()
+    for frame in range(4):
+        alive.done(0, frame, 10)
+    path = alive.folder / "rank-0000.jsonl"
+    for number, damage in ((1, (b'"bytes": 100', b'"bytes": 101')), (2, (b'"HD"', b'"hD"'))):
+        lines = path.read_bytes().splitlines(keepends=True)
+        lines[-2 * number + 1] = lines[-2 * number + 1].replace(*damage)
+        path.write_bytes(b"".join(lines))
+    assert alive.look().done == 2
+    assert "   warning  2 lines of the journals were damaged and skipped\n" in alive.text()
+    assert json.loads(run("status", alive.output, "--json").stdout)["skipped_lines"] == 2
 
 
 def test_a_line_cut_short_is_left_for_later(alive: Scribe) -> None:
@@ -56,7 +55,7 @@ def test_a_line_cut_short_by_a_crash_costs_no_other(alive: Scribe) -> None:
     with (alive.folder / "rank-0001.jsonl").open("ab") as file:
         file.write(b'{"event": "done", "fra')
     alive.done(1, 1, 10)
-    assert alive.look().done == 1
+    assert (alive.look().done, alive.look().skipped_lines) == (1, 1)
 
 
 def test_a_folder_that_is_emptied_and_used_again_is_read_anew(alive: Scribe) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+import sample_events
 from journal_writer import Scribe
+from mpirender.job.outputs import Image
 from mpirender.monitor.status.view import Failure
-from mpirender.run_folder import lock
+from mpirender.run_folder import events, lock
+from mpirender.run_folder.events import SUPERVISOR
 
 
 def test_a_frame_that_fails_and_then_succeeds_is_done_once(alive: Scribe) -> None:
@@ -53,9 +56,10 @@ def test_a_movie_that_is_made_again_does_not_hide_the_run_behind_it(scribe: Scri
 def test_restarts_are_counted_and_the_last_death_and_what_is_set_aside_are_named(alive: Scribe) -> None:
     alive.rendering()
     alive.done(0, 0, 10)
-    for life in (2, 3):
-        alive.write(None, "death", 10 * life, life=life - 1, reason=f"rank {life} on n0 died", flight=[], blamed=[])
-        alive.launch(at=10 * life + 1, life=life, set_aside=[[7, "HD", "set aside after 2 deaths at it"]])
+    for number in (2, 3):
+        alive.die(f"rank {number} on n0 died", 10 * number)
+        aside = ((Image(7, "HD"), "set aside after 2 deaths at it"),)
+        alive.launch(at=10 * number + 1, number=number, set_aside=aside)
     assert "starting the ranks again" in alive.text()
     alive.up(at=32)
     alive.plan(left=9, at=33)
@@ -74,8 +78,8 @@ def test_restarts_are_counted_and_the_last_death_and_what_is_set_aside_are_named
 def test_while_restarted_ranks_load_the_counts_stay(alive: Scribe) -> None:
     alive.rendering()
     alive.done(0, 0, 10)
-    alive.write(None, "death", 20, life=1, reason="rank 1 died", flight=[], blamed=[])
-    alive.launch(at=21, life=2)
+    alive.die("rank 1 died", 20)
+    alive.launch(at=21, number=2)
     alive.up(at=22)
     seen = alive.look()
     assert (seen.done, seen.left, seen.rate) == (1, 9, None)
@@ -86,8 +90,8 @@ def test_while_restarted_ranks_load_the_counts_stay(alive: Scribe) -> None:
     [
         ([], "starting the ranks", ["not started yet", "not started yet"]),
         (["start", ""], "starting the ranks", ["starting", "not started yet"]),
-        (["load", "opened"], "loading the scene", ["loading the scene", "looking for what is left"]),
-        (["opened", "render"], "looking for what is left", ["looking for what is left", "waiting for the others"]),
+        (["load", "opened"], "loading the scene", ["loading the scene", "checking existing frames"]),
+        (["opened", "render"], "checking existing frames", ["checking existing frames", "waiting for the others"]),
         (["render", "gather"], "rendering", ["waiting for the others", "waiting for the others"]),
         (["gather", "gather"], "checking frames", ["waiting for the others", "waiting for the others"]),
         (["encode", "encode"], "making the movie", ["making the movie", "making the movie"]),
@@ -100,8 +104,8 @@ def test_a_run_is_where_the_last_of_its_ranks_is(
     alive.launch()
     for rank, phase in enumerate(phases):
         if phase:
-            alive.write(rank, "start", 1, ranks=2, pid=1, run=alive.run)
-            alive.write(rank, "phase", 2, phase=phase)
+            alive.begin(rank)
+            alive.write(rank, sample_events.opened() if phase == "opened" else events.Phase(phase), 2)
     seen = alive.look()
     assert seen.phase == words
     assert [rank.doing for rank in seen.ranks] == doing
@@ -109,9 +113,9 @@ def test_a_run_is_where_the_last_of_its_ranks_is(
 
 def test_a_run_that_was_asked_to_stop_says_so(alive: Scribe) -> None:
     alive.rendering()
-    alive.write(None, "stop", 50, signal="SIGTERM")
-    alive.write(None, "warning", 51, text="the disk is nearly full")
-    assert "stopping on SIGTERM" in alive.text()
+    alive.write(SUPERVISOR, events.Stop("SIGTERM", 25), 50)
+    alive.write(SUPERVISOR, events.Warning("the disk is nearly full"), 51)
+    assert "stopping on SIGTERM: waiting up to 25 s for images in progress" in alive.text()
     assert "   warning  the disk is nearly full\n" in alive.text()
 
 
@@ -125,7 +129,7 @@ def test_ranks_started_by_hand_are_seen_too(scribe: Scribe) -> None:
         assert (seen.state, seen.phase, seen.done, seen.left, seen.restarts) == ("running", "rendering", 1, 9, 0)
         assert "stopping" not in seen.phase
     assert scribe.look().state == "died"
-    scribe.write(1, "stop", 60, signal="SIGTERM")
+    scribe.write(1, events.Stop("SIGTERM"), 60)
     assert "stopped on SIGTERM; run the same command again" in scribe.text()
 
 
@@ -135,7 +139,7 @@ def test_the_end_of_ranks_started_by_hand_is_told_from_their_phases(scribe: Scri
     scribe.phase("gather")
     assert scribe.look().state == "failed"
     scribe.phase("encode", at=4)
-    scribe.write(0, "movie", 5, output="HD", problem="ffmpeg ended with 1", seconds=1)
+    scribe.write(0, events.Movie("HD", "ffmpeg ended with 1", seconds=1, segments=1), 5)
     assert "ffmpeg ended with 1" in scribe.text()
     scribe.phase("end", at=6)
     assert scribe.look().state == "finished"

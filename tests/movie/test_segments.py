@@ -21,7 +21,7 @@ from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, segment_plan
 from mpirender.movie.segment_plan import Cores, Piece
 from mpirender.movie.segments import Film, Packets, unfaithful
 from mpirender.ranks import gather
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Journal
 
 FRAMES = 30
@@ -226,8 +226,8 @@ def test_where_segments_cannot_be_joined_one_encoder_makes_the_movie_and_a_warni
     one.segment(2).unlink()
     came, (record,) = join_or_encode(one, tmp_path, made)
     assert came == (False, None)
-    assert record["event"] == "warning"
-    assert "one encoder makes the movie instead" in record["text"]
+    assert isinstance(record, events.Warning)
+    assert "one encoder makes the movie instead" in record.text
     assert encode.read_back(one.movie).frames == FRAMES
     assert not left(one)
 
@@ -245,7 +245,7 @@ def test_an_ffmpeg_that_cannot_join_still_makes_the_movie(film, tmp_path, monkey
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(fake))
     came, (record,) = join_or_encode(one, tmp_path, made)
     assert came == (False, None)
-    assert "Unknown input format" in record["text"]
+    assert "Unknown input format" in record.text
     assert encode.read_back(one.movie).frames == FRAMES
 
 
@@ -259,7 +259,7 @@ def test_a_disk_that_holds_the_movie_once_but_not_twice_gets_it_from_one_encoder
         (small / "filler").write_bytes(bytes(1200 * 1024 - 2 * needed + needed // 3))
         came, (record,) = join_or_encode(one, tmp_path, made)
         assert came == (False, None), record
-        assert "no space left" in record["text"]
+        assert "no space left" in record.text
         assert encode.read_back(one.movie).frames == FRAMES
         assert not left(one)
 

@@ -16,7 +16,7 @@ from mpirender.launcher.environment import variables
 from mpirender.pool import progress, run_jobs
 from mpirender.pool.pickling import Main
 from mpirender.pool.run_jobs import Outcome
-from mpirender.pool.task_queue import Work
+from mpirender.pool.task_queue import JobEnded, RankReady, Work
 from pools import HOST, either_way, run, told
 from repository import REPOSITORY
 
@@ -119,14 +119,14 @@ def test_a_job_whose_rank_has_died_comes_last_and_on_another_rank_where_there_is
 def test_progress_tells_the_pace_the_end_and_the_failures() -> None:
     counts = progress.Tally(10)
     assert counts.text() == "starting the ranks"
-    counts.add([{"event": "ready"}])
+    counts.add([RankReady()])
     assert counts.text() == "working"
     counts._began -= 20
-    outcome = {"event": "outcome", "outcome": Outcome("a", error="ValueError", rank=0)}
+    outcome = JobEnded(Outcome("a", error="ValueError", rank=0))
     counts.add([outcome, outcome])
     assert counts.text() == "10 s a job, 1 min 20 s left, 2 failed"
     assert counts.news == ["warning: job 0 ('a'): ValueError"], "the same is told once"
-    counts.add([{"event": "outcome", "outcome": Outcome("b", rank=1)}] * 38)
+    counts.add([JobEnded(Outcome("b", rank=1))] * 38)
     assert counts.text().startswith("2.00 jobs/s")
 
 

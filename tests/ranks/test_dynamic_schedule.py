@@ -13,7 +13,7 @@ import pytest
 from mpirender.job.outputs import Image
 from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
 from mpirender.ranks.dynamic_schedule import parts, place_of_desk
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from processes import Pattern, Run, need
 from repository import REPOSITORY
 
@@ -38,8 +38,8 @@ def taken(output: Path) -> dict[int, list[int]]:
     """Return the frames that each rank took, in order."""
     frames: dict[int, list[int]] = {}
     for record in journal.read(output / ".mpirender"):
-        if record["event"] == "take":
-            frames.setdefault(record["rank"], []).append(record["frame"])
+        if isinstance(record, events.Take):
+            frames.setdefault(record.rank, []).append(record.image.frame)
     return frames
 
 
@@ -50,8 +50,8 @@ def test_every_frame_is_rendered_once_and_in_order(run: Run, pattern: Pattern, t
     shares = taken(tmp_path / "test_renders")
     assert sorted(frame for share in shares.values() for frame in share) == list(range(6))
     assert all(share == sorted(share) for share in shares.values())
-    assert {record["ranks"] for record in journal.read(tmp_path / "test_renders/.mpirender")
-            if record["event"] == "start"} == {ranks}  # fmt: skip
+    assert {record.ranks for record in journal.read(tmp_path / "test_renders/.mpirender")
+            if isinstance(record, events.Start)} == {ranks}  # fmt: skip
 
 
 def test_a_rank_that_is_busy_holds_up_no_other(run: Run, pattern: Pattern, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_poison_frame_is_found_and_the_others_are_rendered(run: Run, pattern: 
     assert done.returncode == 4
     assert "frames 3: set aside after 2 deaths" in done.stderr
     records = journal.read(tmp_path / "test_renders" / ".mpirender")
-    assert sorted(record["frame"] for record in records if record["event"] == "done") == [0, 1, 2, 4, 5, 6, 7]
+    assert sorted(record.image.frame for record in records if isinstance(record, events.Done)) == [0, 1, 2, 4, 5, 6, 7]
 
 
 HANDING_OUT = """

@@ -9,12 +9,13 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+import sample_events
 from mpirender.errors import EncodeFailed, FramesMissing, Stopped
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.movie import encode, segment_plan
 from mpirender.ranks import gather, resume
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Journal
 from mpirender.system.files import put_in_place
 from mpirender.system.xvfb import private_display
@@ -45,9 +46,8 @@ def make(job: RenderJob, log: Journal, frame: int) -> dict:
     part = place.with_name(f".part-{place.name}")
     part.write_bytes(b"picture %d" % frame)
     size = job.outputs[0].name
-    return {
-        Image(frame, size): log.write("done", frame=frame, output=size, fingerprint="f", **put_in_place(part, place))
-    }
+    done = sample_events.done(0, frame, output=size, fingerprint="f", pixels=(80, 50), **put_in_place(part, place))
+    return {Image(frame, size): log.write(done)}
 
 
 def test_images_of_an_earlier_run_are_checked_and_known_to_every_rank(comm, shared: Path) -> None:
@@ -136,12 +136,12 @@ def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, 
         records = journal.read(job.folder)
         for size in job.outputs:
             assert encode.read_back(job.movie_path(size)).frames == len(frames)
-            of_size = [record for record in records if record.get("output") == size.name]
-            encoded = {record["rank"]: record["images"] for record in of_size if record["event"] == "segment"}
+            of_size = [record for record in records if getattr(record, "output", "") == size.name]
+            encoded = {record.rank: record.images for record in of_size if isinstance(record, events.Segment)}
             assert encoded == dict.fromkeys(range(comm.size), segment_plan.SHORTEST)
-            (made,) = [record for record in of_size if record["event"] == "movie"]
-            assert (made["rank"], made["segments"], made["problem"]) == (0, comm.size, "")
-        assert not [record for record in records if record["event"] == "warning"]
+            (made,) = [record for record in of_size if isinstance(record, events.Movie)]
+            assert (made.rank, made.segments, made.problem) == (0, comm.size, "")
+        assert not [record for record in records if isinstance(record, events.Warning)]
         assert not left_over(job)
 
 
@@ -181,8 +181,8 @@ def test_short_movies_are_made_whole_each_by_another_rank(comm, shared: Path) ->
     with Journal(job.folder, comm.rank, "host") as log:
         gather.make_movies(comm, log, job, frames[: segment_plan.SHORTEST])
     if comm.rank == 0:
-        made = [record for record in journal.read(job.folder) if record["event"] == "movie"]
-        assert sorted((record["rank"], record["segments"]) for record in made) == [(0, 1), (1, 1)]
+        made = [record for record in journal.read(job.folder) if isinstance(record, events.Movie)]
+        assert sorted((record.rank, record.segments) for record in made) == [(0, 1), (1, 1)]
 
 
 def test_the_ranks_of_a_node_share_one_x_server_which_ends_after_them(comm) -> None:

@@ -29,9 +29,9 @@ def test_groups_share_the_frames_as_ranks_do(run: Run, pattern: Pattern, tmp_pat
     assert re.search(r"groups 0-1 of 2 ranks on \S+: cores? .*, numpy", done.stdout)
     assert "slowest group" in done.stdout or "each on a group" in done.stdout
     output = tmp_path / "test_renders"
-    assert sorted(record["frame"] for record in records(output, "done")) == list(range(6))
+    assert sorted(record.image.frame for record in records(output, "done")) == list(range(6))
     starts = records(output, "start")
-    assert sorted((start["rank"], start["ranks"], len(start["followers"])) for start in starts) == [
+    assert sorted((start.rank, start.ranks, len(start.followers)) for start in starts) == [
         (0, 2, 1),
         (1, 2, 1),
     ]
@@ -99,14 +99,14 @@ def test_a_rank_killed_costs_its_group_the_frames_in_flight_and_nothing_else(
         while not output.joinpath(".mpirender").is_dir() or len(records(output, "done")) < 4:
             assert time.monotonic() < end
             time.sleep(0.05)
-        start = next(record for record in records(output, "start") if record["rank"] == 1)
-        os.kill(start["pid"] if who == "leader" else start["followers"][0]["pid"], signal.SIGKILL)
+        start = next(record for record in records(output, "start") if record.rank == 1)
+        os.kill(start.pid if who == "leader" else start.followers[0].pid, signal.SIGKILL)
         said = process.communicate(timeout=60)[0]
     assert process.returncode == 0
     assert f"warning: group 1 on {os.uname().nodename} died (signal SIGKILL)" in said
-    assert sorted(record["frame"] for record in records(output, "done")) == list(range(30))
+    assert sorted(record.image.frame for record in records(output, "done")) == list(range(30))
     (death,) = records(output, "death")
-    assert [frame for frame, _ in death["blamed"]] in ([], [frame for one, frame, _ in death["flight"] if one == 1])
+    assert list(death.blamed) in ([], [image for rank, image in death.in_progress if rank == 1])
 
 
 @pytest.mark.slow

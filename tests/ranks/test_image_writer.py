@@ -48,7 +48,7 @@ def test_pictures_come_out_as_they_went_in_however_many_there_are(writer: Writer
     assert sorted(results) == list(range(3 * SLOTS))
     for number, facts in results.items():
         assert np.array_equal(pixels(tmp_path / f"{number}.png"), picture(number))
-        assert journal.whole(tmp_path / f"{number}.png", dict(facts))
+        assert journal.whole(tmp_path / f"{number}.png", facts["bytes"], facts["digest"])
     assert not list(tmp_path.glob(".part-*"))
 
 

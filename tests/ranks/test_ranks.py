@@ -20,7 +20,8 @@ from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
 from mpirender.movie import encode
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
+from mpirender.run_folder.events import Event
 from mpirender.system import files
 from processes import Pattern, Run, need
 from records import done_frames
@@ -163,22 +164,22 @@ def test_the_shown_command_can_be_pasted_and_the_schedule_is_true(
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, cwd="/", timeout=120)
     assert done.returncode == 0, done.stderr
     for record in journal.read(tmp_path / "test_renders" / ".mpirender"):
-        if record["event"] == "done":
-            line = next(line for line in shown.stdout.splitlines() if line.startswith(f"rank {record['rank']}:"))
-            assert record["frame"] in framesets.parse(line.partition(": ")[2])
+        if isinstance(record, events.Done):
+            line = next(line for line in shown.stdout.splitlines() if line.startswith(f"rank {record.rank}:"))
+            assert record.image.frame in framesets.parse(line.partition(": ")[2])
 
 
 def test_the_job_runs_from_python(pattern: Pattern, tmp_path: Path) -> None:
     job = RenderJob(scene=pattern(), output=tmp_path / "out", sizes=("160x90", "80x50"), ranks=2, movie="gif")
-    seen: list[str] = []
-    result = mpirender.render(job, watch=lambda records: seen.extend(record["event"] for record in records))
+    seen: list[Event] = []
+    result = mpirender.render(job, watch=seen.extend)
     assert [len(images) for images in result.frames.values()] == [6, 6]
     assert all(image.is_file() for images in result.frames.values() for image in images)
     assert [made.name for made in result.movies] == ["test_160x90.gif", "test_80x50.gif"]
     assert (result.rendered, result.kept) == (12, 0)
     assert 0 < result.seconds_per_image < result.seconds
     assert 0 < result.busy <= 1
-    assert {"start", "plan", "take", "done", "movie"} <= set(seen)
+    assert {events.Start, events.Plan, events.Take, events.Done, events.Movie} <= set(map(type, seen))
 
 
 def test_errors_reach_python_as_exceptions(pattern: Pattern, tmp_path: Path) -> None:

@@ -7,64 +7,71 @@ import pytest
 
 from disks import disk
 from mpirender.job.outputs import Image, Output
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
+from mpirender.run_folder.events import Event
 from mpirender.run_folder.journal import Journal, Tail
 from mpirender.system import files
+from sample_events import at, done, fail, take
 
 
-def note(folder: Path, event: str = "take", rank: int = 0, **fields: object) -> None:
+def note(folder: Path, event: Event, rank: int = 0) -> None:
     with Journal(folder, rank, "host") as log:
-        log.write(event, **fields)
+        log.write(event)
+
+
+def frames(found: list[Event]) -> list[int]:
+    return [event.image.frame for event in found]
 
 
 def test_records_come_back_in_the_order_of_their_times(tmp_path: Path) -> None:
     with Journal(tmp_path, 0, "a") as first, Journal(tmp_path, 1, "b") as second:
-        written = [first.write("take", frame=0), second.write("take", frame=1), first.write("done", frame=0)]
+        written = [first.write(take(0, 0)), second.write(take(1, 1)), first.write(done(0, 0))]
     assert journal.read(tmp_path) == written
 
 
 def test_a_line_cut_short_by_a_crash_is_skipped_and_the_next_run_goes_on_behind_it(tmp_path: Path) -> None:
-    note(tmp_path, frame=0)
+    note(tmp_path, take(0, 0))
     with (tmp_path / "rank-0000.jsonl").open("ab") as file:
         file.write(b'{"event": "done", "fra')
-    note(tmp_path, frame=1)
-    assert [record["frame"] for record in journal.read(tmp_path)] == [0, 1]
+    note(tmp_path, take(0, 1))
+    assert frames(journal.read(tmp_path)) == [0, 1]
 
 
 def test_the_tail_sees_only_what_is_new_and_whole(tmp_path: Path) -> None:
-    note(tmp_path, frame=0)
+    note(tmp_path, take(0, 0))
     tail = Tail(tmp_path)
     assert tail.read() == []
-    note(tmp_path, frame=1)
+    note(tmp_path, take(0, 1))
     with (tmp_path / "rank-0000.jsonl").open("ab") as file:
-        file.write(b'{"event": "take", "frame": 2, "time": 9e9')
+        line = journal.line(at(take(0, 2), time=9e9))
+        file.write(line[:-2])
         file.flush()
-        assert [record["frame"] for record in tail.read()] == [1]
-        file.write(b"}\n")
-    assert [record["frame"] for record in tail.read()] == [2]
-    note(tmp_path, rank=7, frame=3)
-    assert [record["frame"] for record in tail.read()] == [3]
+        assert frames(tail.read()) == [1]
+        file.write(line[-2:])
+    assert frames(tail.read()) == [2]
+    note(tmp_path, take(7, 3), rank=7)
+    assert frames(tail.read()) == [3]
 
 
 def test_the_last_word_on_an_image_counts_and_other_fingerprints_do_not(tmp_path: Path) -> None:
-    note(tmp_path, "fail", frame=0, output="HD", fingerprint="x", reason="r")
-    note(tmp_path, "done", frame=0, output="HD", fingerprint="x")
-    note(tmp_path, "done", frame=1, output="HD", fingerprint="y")
+    note(tmp_path, fail(0, 0, fingerprint="x"))
+    note(tmp_path, done(0, 0, fingerprint="x"))
+    note(tmp_path, done(0, 1, fingerprint="y"))
     last = journal.newest(journal.read(tmp_path), "x")
-    assert {image: record["event"] for image, record in last.items()} == {Image(0, "HD"): "done"}
+    assert {image: type(outcome) for image, outcome in last.items()} == {Image(0, "HD"): events.Done}
 
 
 def test_an_image_of_a_size_that_had_other_sides_then_is_left_out(tmp_path: Path) -> None:
-    note(tmp_path, "done", frame=0, output="a", fingerprint="x", pixels=[160, 90])
-    note(tmp_path, "done", frame=1, output="b", fingerprint="x", pixels=[80, 50])
+    note(tmp_path, done(0, 0, output="a", fingerprint="x", pixels=(160, 90)))
+    note(tmp_path, done(0, 1, output="b", fingerprint="x", pixels=(80, 50)))
     found = journal.newest(journal.read(tmp_path), "x", [Output("a", 160, 90), Output("b", 160, 90)])
     assert list(found) == [Image(0, "a")]
 
 
 def test_the_supervisor_writes_a_journal_of_its_own_that_is_read_along(tmp_path: Path) -> None:
     with Journal(tmp_path, None, "host") as log:
-        written = log.write("launch", life=1)
-    assert "rank" not in written
+        written = log.write(events.Launch("r1", 1, ranks=2, pid=1))
+    assert "rank" not in written.to_json()
     assert journal.read(tmp_path) == [written]
     assert (tmp_path / "run.jsonl").exists()
 
@@ -74,12 +81,12 @@ def test_a_record_that_a_full_disk_cuts_short_is_an_error_and_the_next_one_is_wh
         with Journal(folder, 0, "host") as log:
             with pytest.raises(OSError, match="No space left"):
                 for number in range(1000):
-                    log.write("take", frame=number)
+                    log.write(take(0, number))
             kept = len(journal.read(folder))
             assert kept > 10
             subprocess.run(["mount", "-o", "remount,size=1m", str(folder)], check=True)
-            log.write("done", frame=5)
-        assert [record["event"] for record in journal.read(folder)] == ["take"] * kept + ["done"]
+            log.write(done(0, 5))
+        assert list(map(type, journal.read(folder))) == [events.Take] * kept + [events.Done]
 
 
 def test_a_file_put_in_place_is_known_again(tmp_path: Path) -> None:
@@ -87,7 +94,7 @@ def test_a_file_put_in_place_is_known_again(tmp_path: Path) -> None:
     written.write_bytes(b"picture")
     record = files.put_in_place(written, place)
     assert not written.exists()
-    assert journal.whole(place, record)
+    assert journal.whole(place, record["bytes"], record["digest"])
 
 
 @pytest.mark.parametrize("damage", [b"", b"pictur", b"pictuRe", b"picture "])
@@ -96,16 +103,16 @@ def test_a_damaged_file_is_not_whole(tmp_path: Path, damage: bytes) -> None:
     written.write_bytes(b"picture")
     record = files.put_in_place(written, place)
     place.write_bytes(damage)
-    assert not journal.whole(place, record)
+    assert not journal.whole(place, record["bytes"], record["digest"])
     place.unlink()
-    assert not journal.whole(place, record)
+    assert not journal.whole(place, record["bytes"], record["digest"])
 
 
 def test_an_image_of_another_view_under_the_same_name_does_not_count() -> None:
-    record = {"event": "done", "frame": 0, "output": "HD", "fingerprint": "x", "pixels": [8, 4], "shows": ["A", None]}
+    outcome = done(0, 0, fingerprint="x", pixels=(8, 4), shows=("A", None))
     for output, counts in (
         (Output("HD", 8, 4, "A"), True),
         (Output("HD", 8, 4, "B"), False),
         (Output("HD", 8, 4), False),
     ):
-        assert (Image(0, "HD") in journal.newest([record], "x", [output])) is counts
+        assert (Image(0, "HD") in journal.newest([outcome], "x", [output])) is counts

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from mpirender.supervisor.disk_estimate import Estimate, amount
-from started_ranks import done, job
+from mpirender.supervisor.disk_estimate import amount, needed
+from sample_events import done, plan, start
+from started_ranks import job, state_of
 
 
 @pytest.mark.parametrize(("movie", "share"), [("mp4", 0.1), ("mkv", 1.0), ("none", 0.0)])
 def test_the_space_that_is_needed_is_told_from_the_first_images(tmp_path: Path, movie: str, share: float) -> None:
-    estimate = Estimate(job(tmp_path, movie=movie))
-    estimate.add([{"event": "plan", "left_of": {"HD": 10}}, done(0, 0), done(0, 1)])
-    assert estimate.needed() == 0, "two images say too little"
-    estimate.add([done(0, 2)])
-    assert estimate.needed() == 7 * 100 + int(share * 1000)
+    state = state_of(start(0), plan(10), done(0, 0), done(0, 1))
+    assert needed(job(tmp_path, movie=movie), state) == 0, "two images say too little"
+    state.apply(done(0, 2))
+    assert needed(job(tmp_path, movie=movie), state) == 7 * 100 + int(share * 1000)
 
 
 @pytest.mark.parametrize(("count", "text"), [(5, "5 bytes"), (1500, "1.5 kB"), (12_300_000_000, "12 GB")])

@@ -8,7 +8,8 @@ import pytest
 
 from mpirender.job.outputs import Image
 from mpirender.supervisor.in_flight import time_limit
-from started_ranks import done, flight_of
+from sample_events import done
+from started_ranks import ranks_at
 
 
 @pytest.mark.parametrize(
@@ -21,10 +22,9 @@ def test_the_time_limit_follows_the_slowest_image_unless_it_is_given(
 
 
 def test_an_image_is_in_flight_from_its_take_to_its_end() -> None:
-    flight = flight_of(4, 5)
-    assert flight.images == {0: Image(4, "HD"), 1: Image(5, "HD")}
-    flight.add([done(1, 5)])
-    assert (flight.images, flight.done, flight.slowest) == ({0: Image(4, "HD")}, 1, 2.0)
-    assert flight.hanging(10) == ()
+    assert ranks_at(4, 5).rendering == {0: Image(4, "HD"), 1: Image(5, "HD")}
+    ranks = ranks_at(4, 5, then=[done(1, 5)])
+    assert (ranks.rendering, ranks.done, ranks.slowest) == ({0: Image(4, "HD")}, 1, 2.0)
+    assert ranks.hanging(10) == ()
     time.sleep(0.02)
-    assert flight.hanging(0.01) == (0,)
+    assert ranks.hanging(0.01) == (0,)

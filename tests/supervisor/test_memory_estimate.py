@@ -8,49 +8,56 @@ from pathlib import Path
 
 import pytest
 
+import sample_events
 from mpirender.engines import DataFile, Inspection
 from mpirender.job.render_job import RenderJob
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder.events import Event
 from mpirender.supervisor import memory_estimate
 from mpirender.system import host as host_limits
 from processes import Pattern, Run
+from started_ranks import state_of
 
 SMALL = ("--size", "80x50", "--movie", "none")
 
 
-def opened(rank: int, host: str, node_memory: int, followers: Sequence[str] = ()) -> Record:
-    return {"event": "phase", "phase": "opened", "rank": rank, "host": host, "node_memory": node_memory,
-            "with": list(followers)}  # fmt: skip
+def up(rank: int, host: str, node_memory: int, followers: Sequence[str] = (), launch: int = 1) -> list[Event]:
+    """Return what a rank records until it has opened the scene."""
+    start = sample_events.start(rank, host=host, launch=launch)
+    return [start, sample_events.opened(rank, host=host, node_memory=node_memory, hosts=tuple(followers))]
+
+
+def done(rank: int, memory: int) -> Event:
+    return sample_events.done(rank, frame=rank, memory=memory)
 
 
 def test_memory_that_will_not_do_is_told_with_the_number_of_ranks_that_it_holds(tmp_path: Path) -> None:
-    estimate = memory_estimate.Estimate(RenderJob(scene="x.pvsm", output=tmp_path))
-    estimate.add([opened(rank, "n1", 16_000_000_000) for rank in range(8)])
-    assert estimate.shortage() == ""
-    estimate.add([{"event": "done", "rank": 3, "memory": 1_700_000_000}])
-    assert estimate.shortage() == "", "13.6 of 16 GB"
-    estimate.add([{"event": "done", "rank": 5, "memory": 2_500_000_000}])
-    assert estimate.shortage() == (
+    job = RenderJob(scene="x.pvsm", output=tmp_path)
+    state = state_of(*(event for rank in range(8) for event in up(rank, "n1", 16_000_000_000)))
+    assert memory_estimate.shortage(job, state) == ""
+    state.apply(done(3, memory=1_700_000_000))
+    assert memory_estimate.shortage(job, state) == "", "13.6 of 16 GB"
+    state.apply(done(5, memory=2_500_000_000))
+    assert memory_estimate.shortage(job, state) == (
         "memory will be short: 8 ranks on n1 take about 19 GB (up to 2.5 GB each), it has 16 GB; take 5 ranks there "
         "(--ranks), or let ranks share frames (--ranks-per-frame 2)"
     )
 
 
 def test_the_ranks_of_a_group_count_where_they_are(tmp_path: Path) -> None:
-    estimate = memory_estimate.Estimate(RenderJob(scene="x.pvsm", output=tmp_path, ranks_per_frame=3))
-    estimate.add([opened(0, "n1", 4_000_000_000, ["n1", "n2"]), opened(1, "n2", 9_000_000_000, ["n2", "n2"])])
-    estimate.add([{"event": "done", "rank": 1, "memory": 1_900_000_000}])
-    assert "2 ranks on n1 take about 3.8 GB" in estimate.shortage()
-    assert "(--ranks-per-frame 4)" in estimate.shortage()
+    job = RenderJob(scene="x.pvsm", output=tmp_path, ranks_per_frame=3)
+    groups = [*up(0, "n1", 4_000_000_000, ["n1", "n2"]), *up(1, "n2", 9_000_000_000, ["n2", "n2"])]
+    warning = memory_estimate.shortage(job, state_of(*groups, done(1, memory=1_900_000_000)))
+    assert "2 ranks on n1 take about 3.8 GB" in warning
+    assert "(--ranks-per-frame 4)" in warning
 
 
 def test_ranks_of_a_start_before_do_not_count(tmp_path: Path) -> None:
     """As when a node is lost, and the others are numbered anew."""
-    estimate = memory_estimate.Estimate(RenderJob(scene="x.pvsm", output=tmp_path))
-    estimate.add([opened(rank, f"n{rank // 2}", 4_000_000_000) for rank in range(6)])
-    estimate.add([{"event": "launch"}, *(opened(rank, f"n{rank}", 4_000_000_000) for rank in range(3))])
-    estimate.add([{"event": "done", "rank": 0, "memory": 1_900_000_000}])
-    assert estimate.shortage() == "", "one rank on each"
+    job = RenderJob(scene="x.pvsm", output=tmp_path)
+    before = [event for rank in range(6) for event in up(rank, f"n{rank // 2}", 4_000_000_000)]
+    now = [event for rank in range(3) for event in up(rank, f"n{rank}", 4_000_000_000, launch=2)]
+    state = state_of(*before, *now, done(0, memory=1_900_000_000))
+    assert memory_estimate.shortage(job, state) == "", "one rank on each"
 
 
 def test_the_memory_of_this_machine_is_what_the_kernel_says_and_slurm_grants(monkeypatch: pytest.MonkeyPatch) -> None:

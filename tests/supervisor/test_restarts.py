@@ -16,6 +16,7 @@ import pytest
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import RenderJob
 from mpirender.movie import encode
+from mpirender.run_folder import events
 from mpirender.supervisor import retry_policy
 from mpirender.supervisor.run import render
 from processes import Pattern, Run
@@ -84,9 +85,9 @@ def test_a_rank_killed_once_costs_its_frame_in_flight_and_nothing_else(
     assert f"warning: rank {rank} on {os.uname().nodename} died (signal SIGKILL)" in out
     assert "restarts  once" in out
     assert done_frames(output) == list(range(20)), "none is rendered twice, none is lost"
-    takes = Counter(record["frame"] for record in records(output, "take"))
+    takes = Counter(record.image.frame for record in records(output, "take"))
     (death,) = records(output, "death")
-    assert {frame for frame, count in takes.items() if count > 1} <= {frame for _, frame, _ in death["flight"]}
+    assert {frame for frame, count in takes.items() if count > 1} <= {frame for _, (frame, _) in death.in_progress}
     assert encode.read_back(output / "test_160x90.mp4").frames == 20
 
 
@@ -98,7 +99,7 @@ def test_a_killed_mpiexec_is_started_again_and_no_frame_is_blamed(pattern: Patte
         os.kill(launcher, signal.SIGKILL)
         assert process.wait(60) == 0
     (death,) = records(output, "death")
-    assert (death["reason"], death["blamed"]) == ("mpiexec was ended by signal SIGKILL", [])
+    assert (death.reason, death.blamed) == ("mpiexec was ended by signal SIGKILL", ())
     assert done_frames(output) == list(range(20))
 
 
@@ -163,8 +164,8 @@ def test_a_failed_frame_is_tried_again_once_on_another_rank(run: Run, pattern: P
     assert "1 of 8 images missing" in done.stderr
     tried = {3: [], 4: []}
     for record in records(output):
-        if record["event"] in ("done", "fail") and record["frame"] in tried:
-            tried[record["frame"]].append((record["rank"], record["event"]))
+        if isinstance(record, (events.Done, events.Fail)) and record.image.frame in tried:
+            tried[record.image.frame].append((record.rank, type(record).__name__.lower()))
     assert tried == {3: [(1, "fail"), (0, "fail")], 4: [(0, "fail"), (1, "done")]}
 
 
@@ -179,4 +180,4 @@ def test_without_a_launcher_one_rank_renders_and_its_death_is_its_own(
     assert done_frames(tmp_path / "o") == [0, 1, 2, 4, 5]
     assert "OMPI" not in (tmp_path / "o" / ".mpirender" / "launch.log").read_text()
     (launch, *_) = records(tmp_path / "o", "launch")
-    assert (launch["launcher"], launch["ranks"]) == ("none", 1)
+    assert (launch.launcher, launch.ranks) == ("none", 1)

@@ -40,10 +40,10 @@ def test_a_stray_file_under_a_frames_name_is_rendered_over(run: Run, pattern: Pa
 def test_records_say_what_an_image_took_and_where(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     assert run("render", pattern(), *SMALL).returncode == 0
     for record in records(tmp_path / "test_renders", "done"):
-        assert record["memory"] > 1e7
-        assert record["host"] == os.uname().nodename
-        assert record["renderer"] == "test pattern, painted by numpy"
-        assert record["pixels"] == [160, 90]
+        assert record.memory > 1e7
+        assert record.host == os.uname().nodename
+        assert record.renderer == "test pattern, painted by numpy"
+        assert record.pixels == (160, 90)
     (finish,) = records(tmp_path / "test_renders", "finish")
-    assert finish["code"] == 0
+    assert finish.code == 0
     assert lock.read(tmp_path / "test_renders" / ".mpirender") is None

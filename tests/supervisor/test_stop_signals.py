@@ -31,7 +31,7 @@ def test_a_signal_lets_frames_in_flight_end_and_the_next_run_goes_on(
     assert re.search(r"\d+ of 30 images are done; run the same command again and it goes on with what is left", err)
     assert ("Ctrl-C again ends at once" if number == "SIGINT" else f"stopping on {number}: ") in out
     done = done_frames(output)
-    assert sorted(record["frame"] for record in records(output, "take")) == done, "what was taken up was ended"
+    assert sorted(record.image.frame for record in records(output, "take")) == done, "what was taken up was ended"
     assert running(tmp_path) == ""
     again = run("render", scene, *SMALL)
     assert again.returncode == 0
@@ -49,7 +49,7 @@ def test_a_signal_to_one_rank_stops_all_of_them(pattern: Pattern, tmp_path: Path
     assert process.returncode == 75
     assert "run the same command again" in err
     assert len(done_frames(output)) < 25, "the other rank alone has thirty to do"
-    assert sorted(record["frame"] for record in records(output, "take")) == done_frames(output)
+    assert sorted(record.image.frame for record in records(output, "take")) == done_frames(output)
 
 
 @pytest.mark.slow

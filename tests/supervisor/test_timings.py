@@ -9,43 +9,44 @@ from pathlib import Path
 import pytest
 
 import mpirender
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder import events
+from mpirender.run_folder.events import Event
+from mpirender.run_folder.run_state import RunState
 from mpirender.supervisor import timings
 from mpirender.supervisor.timings import Spent
 from processes import Run
+from sample_events import at, done, fail, start
+
+ONE = [
+    start(0, 10.0, began=1.5),
+    at(events.Phase("load"), time=10.5),
+    at(events.Phase("render"), time=13.0),
+    done(0, 0, 15.0, seconds=2.0, rendering=1.75),
+    fail(0, 1, 16.0, seconds=0.5, rendering=0.5),
+    at(events.Phase("gather"), time=17.0),
+    at(events.Phase("encode"), time=17.5),
+    at(events.Phase("end"), time=20.5),
+]
 
 
-def of_rank(rank: int, *events: tuple[float, dict[str, object]]) -> list[Record]:
-    return [{"rank": rank, "time": time, **fields} for time, fields in events]
-
-
-def phase(name: str) -> dict[str, object]:
-    return {"event": "phase", "phase": name}
-
-
-ONE = of_rank(
-    0,
-    (10.0, {"event": "start", "began": 1.5}),
-    (10.5, phase("load")),
-    (13.0, phase("render")),
-    (15.0, {"event": "done", "seconds": 2.0, "rendering": 1.75}),
-    (16.0, {"event": "fail", "seconds": 0.5, "rendering": 0.5}),
-    (17.0, phase("gather")),
-    (17.5, phase("encode")),
-    (20.5, phase("end")),
-)
+def spent(*sequence: Event) -> dict[int, Spent]:
+    state = RunState()
+    for event in sequence:
+        state.apply(event)
+    return timings.by_rank(state.sessions)
 
 
 def test_all_seconds_of_a_rank_are_counted_once() -> None:
-    counted = timings.by_rank(ONE)
+    counted = spent(*ONE)
     assert counted == {0: Spent(start=1.5, load=3.0, render=2.25, write=0.25, wait=2.0, movie=3.0)}
     assert sum(vars(counted[0]).values()) == 1.5 + 20.5 - 10.0
 
 
 def test_the_starts_of_a_rank_are_added_up_and_the_end_of_one_that_died_is_unknown() -> None:
-    died = of_rank(0, (1.0, {"event": "start", "began": 1.0}), (2.0, phase("render")))
-    assert timings.by_rank([*died, *ONE])[0].start == 2.5
-    assert timings.by_rank([*died, *ONE])[0].wait == 2.0
+    died = [start(0, 1.0, began=1.0), at(events.Phase("render"), time=2.0)]
+    again = start(0, 10.0, began=1.5, launch=2)
+    assert spent(*died, again, *ONE[1:])[0].start == 2.5
+    assert spent(*died, again, *ONE[1:])[0].wait == 2.0
 
 
 def test_efficiency_is_the_share_of_all_ranks_time_that_was_rendering() -> None:

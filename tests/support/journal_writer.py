@@ -8,16 +8,14 @@ import os
 import time
 from pathlib import Path
 
+import sample_events
 from mpirender.job.render_job import RenderJob
 from mpirender.monitor.status import follow
 from mpirender.monitor.status.follow import Follower
 from mpirender.monitor.status.view import Status
-from mpirender.run_folder import lock
-from mpirender.run_folder.journal import Journal, Record
+from mpirender.run_folder import events, journal, lock
+from mpirender.run_folder.events import SUPERVISOR, Event
 from mpirender.run_folder.lock import Owner
-
-RENDERER = "ParaView 5.11.0, llvmpipe"
-MARK = "f" * 32
 
 
 class Scribe:
@@ -26,39 +24,40 @@ class Scribe:
     def __init__(self, output: Path, run: str = "r1", start: float | None = None) -> None:
         self.output = output
         self.run = run
-        self.life = 1
+        self.number = 1
         self.start = time.time() - 100 if start is None else start
         self.folder = output / ".mpirender"
         self.folder.mkdir(parents=True, exist_ok=True)
         job = RenderJob(scene=Path("/somewhere/orbit.pvsm"), output=output)
         (self.folder / "job.json").write_text(job.to_json())
 
-    def write(self, rank: int | None, event: str, at: float = 0.0, **fields: object) -> Record:
-        """Write a record ``at`` seconds after the start."""
-        host = "login1" if rank is None else f"n{rank // 16}.cluster.example.org"
-        with Journal(self.folder, rank, host) as log:
-            return log.write(event, time=self.start + at, **fields)
+    def write(self, rank: int, event: Event, at: float = 0.0) -> None:
+        """Record an event ``at`` seconds after the start."""
+        host = "login1" if rank == SUPERVISOR else f"n{rank // 16}.cluster.example.org"
+        name = journal.OF_SUPERVISOR if rank == SUPERVISOR else f"rank-{rank:04d}.jsonl"
+        with (self.folder / name).open("ab") as file:
+            file.write(b"\n" + journal.line(events.stamped(event, time=self.start + at, host=host, rank=rank)))
 
-    def launch(self, ranks: int = 2, at: float = 0.0, life: int = 1, set_aside: object = ()) -> None:
-        self.life = life
-        self.write(None, "launch", at, run=self.run, life=life, ranks=ranks, pid=1, set_aside=set_aside, suspects=[])
+    def launch(self, ranks: int = 2, at: float = 0.0, number: int = 1, **fields: object) -> None:
+        self.number = number
+        self.write(SUPERVISOR, events.Launch(self.run, number, ranks, pid=1, **fields), at)
 
     def up(self, ranks: int = 2, at: float = 1.0) -> None:
         """Start the ranks and let them open the scene."""
         for rank in range(ranks):
-            self.write(rank, "start", at, ranks=ranks, pid=rank + 10, run=self.run, life=self.life)
-            self.write(rank, "phase", at, phase="load")
-            self.write(rank, "phase", at, phase="opened", description=RENDERER)
+            self.begin(rank, ranks, at)
+            self.write(rank, events.Phase("load"), at)
+            self.write(rank, sample_events.opened(), at)
 
-    def plan(self, total: int = 10, left: int | None = None, at: float = 2.0, fingerprint: str = MARK) -> None:
-        self.write(
-            0, "plan", at, frames=f"0-{total - 1}", sizes=["HD"], total=total, left=total if left is None else left,
-            left_of={"HD": total}, fingerprint=fingerprint, parts={}, warnings=[],
-        )  # fmt: skip
+    def begin(self, rank: int, ranks: int = 2, at: float = 1.0) -> None:
+        self.write(rank, sample_events.start(rank, ranks=ranks, run=self.run, launch=self.number), at)
+
+    def plan(self, total: int = 10, left: int | None = None, at: float = 2.0, **fields: object) -> None:
+        self.write(0, sample_events.plan(total, left, **fields), at)
 
     def phase(self, name: str, ranks: int = 2, at: float = 3.0) -> None:
         for rank in range(ranks):
-            self.write(rank, "phase", at, phase=name)
+            self.write(rank, events.Phase(name), at)
 
     def rendering(self, ranks: int = 2, total: int = 10, **plan: object) -> None:
         """Bring a run so far that its ranks render."""
@@ -67,22 +66,20 @@ class Scribe:
         self.plan(total, **plan)
         self.phase("render", ranks)
 
-    def take(self, rank: int, frame: int, at: float, size: str = "HD") -> None:
-        self.write(rank, "take", at, frame=frame, output=size)
+    def take(self, rank: int, frame: int, at: float) -> None:
+        self.write(rank, sample_events.take(rank, frame), at)
 
     def done(self, rank: int, frame: int, at: float, **fields: object) -> None:
-        usual = {
-            "frame": frame, "output": "HD", "pixels": [1920, 1080], "bytes": 9, "digest": "d", "seconds": 2.0,
-            "memory": 410_000_000, "renderer": RENDERER, "fingerprint": MARK, "attempt": 1, "complaints": [],
-        }  # fmt: skip
-        self.write(rank, "done", at, **{**usual, **fields})
+        self.write(rank, sample_events.done(rank, frame, **fields), at)
 
-    def fail(self, rank: int, frame: int, at: float, reason: str = "no data", **fields: object) -> None:
-        usual = {"frame": frame, "output": "HD", "fingerprint": MARK, "attempt": 1}
-        self.write(rank, "fail", at, **{**usual, **fields}, reason=reason)
+    def fail(self, rank: int, frame: int, at: float, reason: str = "no data") -> None:
+        self.write(rank, sample_events.fail(rank, frame, reason=reason), at)
+
+    def die(self, reason: str, at: float) -> None:
+        self.write(SUPERVISOR, events.Death(self.number, reason), at)
 
     def finish(self, code: int = 0, message: str = "", at: float = 60.0) -> None:
-        self.write(None, "finish", at, code=code, message=message, seconds=at)
+        self.write(SUPERVISOR, events.Finish(code, message, at), at)
 
     def lock_of_another_host(self, silent: float = 0.0) -> None:
         """Leave the lock as a host does whose processes are not seen from here."""

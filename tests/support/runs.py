@@ -42,4 +42,4 @@ def started(scene: Path, *options: object, frames: int = 3) -> Iterator[subproce
 
 
 def rank_pid(output: Path, rank: int) -> int:
-    return int([record["pid"] for record in records(output, "start") if record["rank"] == rank][-1])
+    return int([record.pid for record in records(output, "start") if record.rank == rank][-1])

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from mpirender.run_folder.journal import Record
+from mpirender.run_folder.events import Event
 from records import records
 from repository import REPOSITORY
 from slurm_cluster import Cluster
@@ -58,16 +58,16 @@ def start_now(cluster: Cluster, number: str) -> None:
     time.sleep(1)
 
 
-def deaths(output: Path) -> list[Record]:
+def deaths(output: Path) -> list[Event]:
     """Return the deaths of ranks all of which had come up.
 
     Debian 12's srun --mpi=pmix loses now and then, on a busy machine, what the ranks of a node tell each other as they
     start. MPI dies of that, mostly before mpirender is reached (1 in 40 starts of a program that only says hello), and
     the ranks are started again.
     """
-    came = Counter((record["life"], record["ranks"]) for record in records(output, "start"))
+    came = Counter((record.launch, record.ranks) for record in records(output, "start"))
     up = {life for (life, ranks), count in came.items() if count == ranks}
-    return [record for record in records(output, "death") if record["life"] in up]
+    return [record for record in records(output, "death") if record.launch in up]
 
 
 def some_are_done(output: Path, count: int = 4) -> None:
@@ -90,7 +90,7 @@ def story(output: Path) -> Callable[[], str]:
 
 
 def assert_each_frame_was_done_once(output: Path, frames: int) -> None:
-    assert sorted(record["frame"] for record in records(output, "done")) == list(range(frames))
+    assert sorted(record.image.frame for record in records(output, "done")) == list(range(frames))
     assert json.loads((output / ".mpirender" / "manifest.json").read_text())["complete"]
 
 

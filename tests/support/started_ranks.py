@@ -1,29 +1,28 @@
-"""Records of ranks that take images and finish them."""
+"""Ranks that begin images and complete them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mpirender.job.render_job import RenderJob
-from mpirender.supervisor.in_flight import Flight
+from mpirender.run_folder.events import Event
+from mpirender.run_folder.run_state import RunState
+from mpirender.supervisor.in_flight import RunningRanks
+from sample_events import start, take
 
 
-def take(rank: int, frame: int) -> dict:
-    return {"event": "take", "rank": rank, "frame": frame, "output": "HD", "host": "n1", "time": 0}
+def state_of(*sequence: Event) -> RunState:
+    state = RunState()
+    for event in sequence:
+        state.apply(event)
+    return state
 
 
-def done(rank: int, frame: int, **more: object) -> dict:
-    return {**take(rank, frame), "event": "done", "seconds": 2.0, "bytes": 100, **more}
-
-
-def start(rank: int, pid: int = 1) -> dict:
-    return {"event": "start", "rank": rank, "pid": pid, "ranks": 2, "host": "n1", "time": 0}
-
-
-def flight_of(*frames: int) -> Flight:
-    flight = Flight()
-    flight.add([record for rank, frame in enumerate(frames) for record in (start(rank, 100 + rank), take(rank, frame))])
-    return flight
+def ranks_at(*frames: int, then: Sequence[Event] = ()) -> RunningRanks:
+    """Return ranks that have begun with these frames, after which these events came."""
+    begun = [event for rank, frame in enumerate(frames) for event in (start(rank, pid=100 + rank), take(rank, frame))]
+    return RunningRanks(state_of(*begun, *then).launch(1))
 
 
 def job(tmp_path: Path, **options: object) -> RenderJob:

@@ -16,55 +16,57 @@ from rich.text import Text
 from mpirender.errors import MpirenderError, UsageError
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.monitor.status import text
-from mpirender.monitor.status.history import History
 from mpirender.monitor.status.view import ENDED, Status, status_of
 from mpirender.run_folder import lock
 from mpirender.run_folder.journal import Tail
+from mpirender.run_folder.run_state import RunHistory
 
 WATCH_SECONDS = 2.0
 
 
 class Follower:
-    """Reads the journals of a folder, and when asked again only what was appended since."""
+    """Reads the journals of a folder; each later reading covers only what was appended since."""
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self._history = History()
+        self._history = RunHistory()
         self._tail = Tail(output / FOLDER, from_start=True)
 
     def look(self) -> Status:
         """Return what the run is doing now.
 
         Raises:
-            UsageError: no run was ever asked for in this folder, or it cannot be read.
+            UsageError: the folder is not that of a run, or cannot be read.
         """
         folder = self.output / FOLDER
         try:
             if not folder.is_dir():
                 hint = "give the folder that render wrote to (--output; SCENE_renders by default)"
                 raise UsageError(f"{self.output}: no run of mpirender here; {hint}")
-            # The lock first: a run that ends in between has then written how.
+            # The lock first: a run that ends in between has recorded its end.
             owner = lock.living_owner(folder)
             if owner is not None and owner.run in (lock.ENCODE, lock.DRY_RUN):
-                owner = None  # what is told is the run before
+                owner = None  # the status is that of the last run
             self._read_on()
         except OSError as error:
             raise UsageError(f"{self.output}: cannot be read ({error.strerror or error})") from None
-        return status_of(self._history, owner, output=self.output, scene=_scene(folder), now=time.time())
+        return status_of(
+            self._history, owner, output=self.output, scene=_scene(folder), now=time.time(), skipped=self._tail.skipped
+        )
 
     def _read_on(self) -> None:
-        """Count in what was written since the last time."""
+        """Read what was appended since the last time."""
         if self._tail.replaced():
-            self._history, self._tail = History(), Tail(self._tail.folder, from_start=True)
-        for record in self._tail.each():
-            self._history.add(record)
+            self._history, self._tail = RunHistory(), Tail(self._tail.folder, from_start=True)
+        for event in self._tail.each():
+            self._history.apply(event)
 
 
 def _scene(folder: Path) -> str:
-    """Return the name of the scene, empty when the job does not tell."""
+    """Return the name of the scene, empty if the job cannot be read."""
     try:
         return RenderJob.from_json((folder / "job.json").read_text()).scene.name
-    except (OSError, ValueError, TypeError, KeyError, MpirenderError):  # perhaps written by another version
+    except (OSError, ValueError, TypeError, KeyError, MpirenderError):  # e.g. written by another version
         return ""
 
 
@@ -79,7 +81,7 @@ def as_json(seen: Status) -> str:
 
 
 def watch(follower: Follower, stream: TextIO, *, json_lines: bool = False) -> None:
-    """Show a run until it has ended: on a terminal in place, elsewhere a block whenever there is news."""
+    """Show a run until it has ended: in place on a terminal, elsewhere as a block whenever it changes."""
     if json_lines:
         on_news(follower, stream, as_json)
     elif stream.isatty():
@@ -89,7 +91,7 @@ def watch(follower: Follower, stream: TextIO, *, json_lines: bool = False) -> No
 
 
 def looks(follower: Follower) -> Iterator[Status]:
-    """Yield what is to be seen every two seconds, last the end of the run."""
+    """Yield the status every two seconds, at last that of the ended run."""
     while True:
         seen = follower.look()
         yield seen
@@ -99,7 +101,7 @@ def looks(follower: Follower) -> Iterator[Status]:
 
 
 def on_terminal(follower: Follower, stream: TextIO) -> None:
-    """Show a run in place until it has ended, and leave the last that was seen on the screen."""
+    """Show a run in place until it has ended, and leave the last status on the screen."""
     console = Console(file=stream)
     seen = None
     try:
@@ -114,10 +116,10 @@ def on_terminal(follower: Follower, stream: TextIO) -> None:
 
 
 def on_news(follower: Follower, stream: TextIO, write: Callable[[Status], str], between: str = "") -> None:
-    """Write a run down whenever there is news of it, until it has ended.
+    """Write the status whenever it changes, until the run has ended.
 
     Args:
-        between: goes between what is written.
+        between: text between two of them.
     """
     before = None
     for seen in looks(follower):

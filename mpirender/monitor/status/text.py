@@ -1,4 +1,4 @@
-"""A status for people: lines that begin with what they are about, and a table of the ranks."""
+"""A status for people: labeled lines, and a table of the ranks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from mpirender.job import frames as framesets
-from mpirender.monitor.progress import RENDERING, duration
-from mpirender.monitor.status.view import WAITING, RankStatus, Status
+from mpirender.monitor.phases import RENDERING, WAITING
+from mpirender.monitor.status.view import RankStatus, Status
 from mpirender.supervisor.disk_estimate import amount
-from mpirender.system.text import rank_or_group
+from mpirender.system.text import damaged_lines, duration, rank_or_group
 
 RANKS_SHOWN = 32
 LINES_OF_A_KIND = 10
@@ -19,30 +19,30 @@ LINES_OF_THE_END = 30
 LABEL = 10  # characters
 TITLES = ("host", "images", "s/image", "memory", "last sign", "doing")
 LEFT = ("host", "doing")  # columns of text
-FIRST_TO_GO = ("memory", "s/image", "images")  # where the terminal is narrow
+HIDDEN_FIRST = ("memory", "s/image", "images")  # on a narrow terminal
 DIED = "it was killed or its machine went away; run the same command again"
 
 
 def lines(seen: Status) -> list[str]:
-    """Write all there is to say, nothing cut off; of very many ranks those that one should look at."""
+    """Write the whole status, nothing cut off; of very many ranks those that need attention."""
     return [*_head(seen), *_rank_lines(seen, RANKS_SHOWN)]
 
 
 def fitting(seen: Status, width: int, height: int) -> list[str]:
-    """Write it for a terminal of so many characters: long lines folded, as many ranks as there is room for."""
+    """Write it for a terminal of so many characters: long lines are wrapped, ranks shown as far as they fit."""
     head = _folded(_head(seen), width)
     room = height - len(head) - 4  # the titles, two lines about the other ranks, and the cursor
     return head + _rank_lines(seen, max(min(room, RANKS_SHOWN), 1), width)
 
 
 def _folded(texts: Sequence[str], width: int) -> list[str]:
-    """Fold lines, what follows below what they are about."""
+    """Wrap lines; the rest of a line is indented as its text is."""
     indent = " " * (LABEL + 2)
     return [line for text in texts for line in textwrap.wrap(text, width, subsequent_indent=indent)]
 
 
 def _head(seen: Status) -> list[str]:
-    """Write everything but the ranks."""
+    """Write everything except the ranks."""
     rows = [(seen.state, _about(seen)), *(("", line) for line in _few(seen.message, "lines", LINES_OF_THE_END))]
     if seen.total is not None:
         failed = f", {seen.failed} failed" if seen.failed else ""
@@ -58,13 +58,14 @@ def _head(seen: Status) -> list[str]:
     news = [failure for failure in seen.failures if not any(failure.reason in line for line in seen.message)]
     failed_lines = [f"{_named(failure.size, failure.frames)}: {failure.reason}" for failure in news]
     rows += [("failed", line) for line in _few(failed_lines, "reasons")]
-    rows += [("warning", line) for line in _few(seen.warnings, "warnings")]
+    damaged = [damaged_lines(seen.skipped_lines)] if seen.skipped_lines else []
+    rows += [("warning", line) for line in (*damaged, *_few(seen.warnings, "warnings"))]
     rows += [("renderer", line) for line in _renderers(seen.ranks, rank_or_group(seen.ranks_per_frame))]
     return [f"{label:>{LABEL}}  {text}" for label, text in rows]
 
 
 def _about(seen: Status) -> str:
-    """Say in a line which run it is, since when, and what it does or how it ended."""
+    """Return the first line: which run it is, since when, and what it does or how it ended."""
     scene = f"{seen.scene}, " if seen.scene else ""
     if seen.since is None:
         return f"{scene}nothing rendered yet: no run has begun in this folder"
@@ -80,24 +81,24 @@ def _about(seen: Status) -> str:
     return f"{scene}{ago} ago, after {took}{code}"
 
 
-def _named(size: str, frames: str) -> str:
-    """Name the images of a size, an empty one where the journals do not tell it."""
-    return f"{size} {framesets.named(framesets.parse(frames))}".lstrip()
+def _named(output: str, frames: str) -> str:
+    """Name images of an output: ``HD frames 12-13``."""
+    return f"{output} {framesets.named(framesets.parse(frames))}"
 
 
-def _renderers(ranks: Sequence[RankStatus], what: str) -> list[str]:
-    """Name what renders, and on which ranks or groups where they differ."""
+def _renderers(ranks: Sequence[RankStatus], unit: str) -> list[str]:
+    """Name the renderers; if they differ, with their ranks or groups."""
     where: dict[str, list[int]] = defaultdict(list)
     for rank in ranks:
         if rank.renderer:
             where[rank.renderer].append(rank.rank)
     if len(where) == 1:
         return list(where)
-    return [f"{renderer} ({what} {framesets.text(found)})" for renderer, found in where.items()]
+    return [f"{renderer} ({unit} {framesets.text(found)})" for renderer, found in where.items()]
 
 
 def _rank_lines(seen: Status, most: int, width: int | None = None) -> list[str]:
-    """Write the ranks as a table; of more than so many those that one should look at, and what the others do."""
+    """Write the ranks as a table; of more than so many those that need attention, and what the others do."""
     if all(rank.heard is None for rank in seen.ranks):
         return []
     shown, others = list(seen.ranks), []
@@ -107,7 +108,7 @@ def _rank_lines(seen: Status, most: int, width: int | None = None) -> list[str]:
     titles = [rank_or_group(seen.ranks_per_frame), *TITLES]
     rows = [_cells(seen, rank) for rank in shown]
     table = _table(titles, rows)
-    for title in FIRST_TO_GO:
+    for title in HIDDEN_FIRST:
         if width is not None and max(map(len, table)) > width:
             titles.remove(title)
             table = _table(titles, rows)
@@ -117,13 +118,13 @@ def _rank_lines(seen: Status, most: int, width: int | None = None) -> list[str]:
 
 
 def _worry(seen: Status, rank: RankStatus) -> tuple[bool, float]:
-    """Return what orders ranks by how much one should look at them: those at work before others, then by silence."""
+    """Return a key that sorts ranks by the attention that they need: ranks at work first, then by silence."""
     at_work = rank.taken is not None or rank.doing not in (WAITING, "ended")
     return at_work, _age(seen, seen.since if rank.heard is None else rank.heard)
 
 
 def _others(seen: Status, ranks: Sequence[RankStatus]) -> list[str]:
-    """Say in a line what the ranks do that are not shown."""
+    """Sum up in a line what the ranks do that are not shown."""
     if not ranks:
         return []
     doing = ", ".join(f"{count} {words}" for words, count in Counter(rank.doing for rank in ranks).items())
@@ -149,7 +150,7 @@ def _cells(seen: Status, rank: RankStatus) -> dict[str, str]:
 
 
 def _table(titles: Sequence[str], rows: Sequence[dict[str, str]]) -> list[str]:
-    """Line columns up: text to the left, numbers to the right."""
+    """Align columns: text to the left, numbers to the right."""
     cells = [dict(zip(titles, titles)), *rows]
     widths = {title: max(len(row[title]) for row in cells) for title in titles}
     widths[titles[0]] = max(widths[titles[0]], LABEL)
@@ -160,7 +161,7 @@ def _table(titles: Sequence[str], rows: Sequence[dict[str, str]]) -> list[str]:
 
 
 def _few(texts: Sequence[str], what: str, most: int = LINES_OF_A_KIND) -> list[str]:
-    """Return the first of many lines and the last, which often sums up, and how many are between."""
+    """Return the first of many lines, how many are left out, and the last line, which often sums up."""
     if len(texts) <= most:
         return list(texts)
     left_out = len(texts) - most + 1
@@ -168,18 +169,18 @@ def _few(texts: Sequence[str], what: str, most: int = LINES_OF_A_KIND) -> list[s
 
 
 def _age(seen: Status, when: float | None) -> float:
-    """Return how long ago something was; clocks of machines differ, but nothing is yet to come."""
+    """Return how long ago something was, at least 0: the clocks of machines differ."""
     return max(seen.time - when, 0.0) if when is not None else 0.0
 
 
 def _clock(when: float, now: float) -> str:
-    """Write a time of day, with the day where it is not today."""
+    """Write a time of day, with the date if it is not today."""
     then, today = time.localtime(when), time.localtime(now)
     return time.strftime("%H:%M" if then[:3] == today[:3] else "%H:%M on %A, %Y-%m-%d", then)
 
 
 def _rate(rate: float) -> str:
-    """Write images a second, or a minute or an hour where they take long."""
+    """Write images a second; slow rates a minute or an hour."""
     for each, seconds in (("s", 1), ("min", 60)):
         if rate * seconds >= 0.1:
             return f"{rate * seconds:.2f} images/{each}"

@@ -1,4 +1,4 @@
-"""What there is to say of a run at one moment."""
+"""The status of a run at one moment."""
 
 from __future__ import annotations
 
@@ -10,24 +10,19 @@ from pathlib import Path
 
 from mpirender.errors import Interrupted, Stopped, one_line
 from mpirender.job import frames as framesets
-from mpirender.monitor.progress import PHASES, RENDERING, STARTING
-from mpirender.monitor.status.history import History, Key, Run, Stretch
+from mpirender.job.outputs import Image
+from mpirender.monitor.phases import OF_RANK, RENDERING, STARTING, phase_of
+from mpirender.run_folder import events
 from mpirender.run_folder.lock import Owner
+from mpirender.run_folder.run_state import RankSession, RunHistory, RunState, progress, rate
 
 ENDED = ("finished", "stopped", "failed", "died")
-LOOKING = "looking for what is left"
-WAITING = "waiting for the others"
-NOT_UP = "not started yet"
-# What a rank does, in the order in which it does it; a run is where the last of its ranks is.
-STEPS = {"start": "starting", "backend": PHASES["backend"], "load": PHASES["load"], "opened": LOOKING,
-         "survey": PHASES["survey"], "render": WAITING, "gather": WAITING, "encode": PHASES["encode"],
-         "end": "ended"}  # fmt: skip
-RUN_STEPS = {**PHASES, "start": STARTING, "opened": LOOKING, "render": RENDERING}
+NOT_STARTED = "not started yet"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Images of a size that failed for the same reason; ``frames`` is a frame set of so many."""
+    """Images of an output (``size``) that failed for the same reason; ``frames`` is a frame set of so many."""
 
     size: str
     frames: str
@@ -37,21 +32,21 @@ class Failure:
 
 @dataclass(frozen=True)
 class RankStatus:
-    """What a rank does, in the newest start of the ranks. Times are seconds since the epoch.
+    """What a rank does, in the newest launch. Times are seconds since the epoch.
 
     Args:
         host: its machine, empty before it is up.
-        doing: in words; ``rendering`` goes with frame, size and ``taken``, when it was taken up. A rank that has ended
-            with an image in hand still names it.
-        images: number of images it has made.
+        doing: in words. A rank that renders, or ended while it did so, has ``frame``, ``size`` (name of the output) and
+            ``taken`` (when it began with the image).
+        images: number of images it has completed.
         seconds_per_image: mean of those.
         memory: peak in bytes.
-        heard: time of its newest record.
+        heard: time of its newest event.
     """
 
     rank: int
     host: str = ""
-    doing: str = NOT_UP
+    doing: str = NOT_STARTED
     frame: int | None = None
     size: str | None = None
     taken: float | None = None
@@ -67,20 +62,21 @@ class Status:
     """A run at one moment. Times are seconds since the epoch.
 
     Args:
-        time: when this was seen.
+        time: of this status.
         state: empty (no run has begun), running, or one of :data:`ENDED`.
         phase: what a running one does, in words.
-        pid, host: who leads it, while it runs.
+        pid, host: of its supervisor, while it runs.
         job: number of its Slurm job.
         ranks_per_frame: ranks that render each frame together; such a group is one of ``ranks``.
-        since, ended: when it began, and when it ended or was last heard of.
-        code, message: exit code and words that it ended with.
+        since, ended: when it began, and when it ended or wrote its newest event.
+        code, message: the exit code and the lines that it ended with.
         total, done, failed, left: numbers of images, None before they are known.
         rate: images a second of all ranks, while it renders.
         seconds_left, ends: the estimate from it.
         restarts: how often the ranks were started again.
-        deaths: why, for each time that they died.
+        deaths: why, for each of them.
         set_aside: images that are not tried any more, since they killed their rank.
+        skipped_lines: damaged lines in the journals.
     """
 
     time: float
@@ -108,163 +104,136 @@ class Status:
     deaths: tuple[str, ...] = ()
     set_aside: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    skipped_lines: int = 0
     ranks: tuple[RankStatus, ...] = ()
 
     def news(self) -> Status:
-        """Return it without what changes by time alone."""
+        """Return it without the fields that change with time alone."""
         return dataclasses.replace(self, time=0.0, rate=None, seconds_left=None, ends=None)
 
 
-def status_of(history: History, owner: Owner | None, *, output: Path, scene: str, now: float) -> Status:
+def status_of(
+    history: RunHistory, owner: Owner | None, *, output: Path, scene: str, now: float, skipped: int
+) -> Status:
     """Sum up the newest run.
 
     Args:
-        owner: who holds the lock of the folder, if it lives.
-        scene: name of the scene, empty when not known.
-        now: the time.
+        owner: the process that holds the lock of the folder, None if it does not run any more.
+        scene: name of the scene, empty if it is not known.
+        now: seconds since the epoch.
+        skipped: damaged lines in the journals.
     """
-    run = history.newest(owner)
-    seen = Status(now, str(output), scene)
-    if not run.begun and owner is None:
+    run = history.newest(owner.run if owner is not None else None)
+    seen = Status(now, str(output), scene, skipped_lines=skipped)
+    if not run.launches and owner is None:
         return seen
-    if not run.begun and owner is not None:
+    if not run.launches and owner is not None:
         seen = dataclasses.replace(seen, state="running", phase=STARTING, since=owner.since)
     else:
-        seen = _with_deaths(_with_counts(_with_state(seen, run, living=owner is not None), run), run)
-        ranks = tuple(
-            _rank(run, rank, running=seen.state == "running") for rank in sorted({*range(run.ranks), *run.now})
-        )
-        job = str(run.launches[-1].get("job", "")) if run.launches else ""
-        warnings = tuple(map(one_line, run.warnings()))
-        seen = dataclasses.replace(
-            seen, since=run.began(), job=job, ranks_per_frame=run.ranks_per_frame, warnings=warnings, ranks=ranks
-        )
+        seen = _with_counts(_with_state(seen, run, living=owner is not None), run)
+        seen = _with_deaths(_with_ranks(seen, run), run)
     if owner is not None and seen.state == "running":
         seen = dataclasses.replace(seen, pid=owner.pid or None, host=owner.host)
     return _with_estimate(seen, run)
 
 
-def _with_state(seen: Status, run: Run, *, living: bool) -> Status:
+def _with_state(seen: Status, run: RunState, *, living: bool) -> Status:
     """Add whether it runs, what it does, or how it has ended."""
-    finish = run.last("finish")
-    if finish is None and living:
-        return dataclasses.replace(seen, state="running", phase=_phase(run))
-    if finish is None and run.launches:
-        return dataclasses.replace(seen, state="died", ended=run.heard())
-    if finish is None:
+    finish = run.last
+    if not isinstance(finish, events.Finish):
+        if living:
+            return dataclasses.replace(seen, state="running", phase=phase_of(run))
+        if run.supervised:
+            return dataclasses.replace(seen, state="died", ended=run.heard)
         return _with_end_by_hand(seen, run)
-    code = int(finish["code"])
     stops = (Stopped.exit_code, Interrupted.exit_code)
-    state = "finished" if code == 0 else "stopped" if code in stops else "failed"
-    message = tuple(str(finish.get("message", "")).splitlines())
-    return dataclasses.replace(seen, state=state, code=code, message=message, ended=finish["time"])
+    state = "finished" if finish.code == 0 else "stopped" if finish.code in stops else "failed"
+    message = tuple(finish.message.splitlines())
+    return dataclasses.replace(seen, state=state, code=finish.code, message=message, ended=finish.time)
 
 
-def _with_end_by_hand(seen: Status, run: Run) -> Status:
-    """Add how ranks that were started by hand have ended; what went wrong they tell on their own terminal alone."""
-    step = run.now[0].step if 0 in run.now else "start"
-    signals = [stretch.signal for stretch in run.now.values() if stretch.signal]
-    message = tuple(one_line(problem) for stretch in run.now.values() for problem in stretch.problems)
-    if step == "end":
+def _with_end_by_hand(seen: Status, run: RunState) -> Status:
+    """Add how ranks that were started by hand have ended; their errors went to their own terminal only."""
+    sessions = run.now.sessions
+    phase = sessions[0].phase if 0 in sessions else "start"
+    signals = [session.signal for session in sessions.values() if session.signal]
+    message = tuple(one_line(problem) for session in sessions.values() for problem in session.problems)
+    if phase == "end":
         state = "finished"
     elif signals:
         state, message = "stopped", (f"stopped on {signals[0]}; run the same command again", *message)
     else:
-        state = "failed" if step in ("gather", "encode") else "died"
-    return dataclasses.replace(seen, state=state, message=message, ended=run.heard())
+        state = "failed" if phase in ("gather", "encode") else "died"
+    return dataclasses.replace(seen, state=state, message=message, ended=run.heard)
 
 
-def _phase(run: Run) -> str:
-    """Say what a run does: what the last of its ranks does, unless it is being stopped or started again."""
-    stop = run.last("stop")
-    signals = [stretch.signal for stretch in run.now.values() if stretch.signal]
-    if stop is not None or signals:
-        return f"stopping on {stop['signal'] if stop else signals[0]}"
-    up = len(run.now) >= max(run.ranks, 1)
-    if run.last("death") is not None or (len(run.launches) > 1 and not up):
-        return f"{STARTING} again"
-    if not up:
-        return STARTING
-    order = list(STEPS)
-    last = min(
-        (stretch.step for stretch in run.now.values()), key=lambda step: order.index(step) if step in order else 0
-    )
-    return RUN_STEPS.get(last, last)
-
-
-def _with_counts(seen: Status, run: Run) -> Status:
-    """Add the numbers of images, and those that failed."""
-    plan = run.plan()
-    if plan is None:
+def _with_counts(seen: Status, run: RunState) -> Status:
+    """Add the numbers of images, and the failures."""
+    images = progress(run)
+    if images is None or run.planned is None:
         return seen
-    words = run.words()
-    reasons = {key: word.reason for key, word in words.items() if word.reason}
-    done = plan["total"] - plan["left"] + len(words) - len(reasons)
     return dataclasses.replace(
-        seen, total=plan["total"], done=done, failed=len(reasons),
-        left=max(plan["total"] - done - len(reasons), 0), failures=_failures(reasons),
+        seen, total=images.total, done=images.done, failed=images.failed, left=images.left,
+        failures=_failures(run.planned.failures()),
     )  # fmt: skip
 
 
-def _failures(reasons: Mapping[Key, str]) -> tuple[Failure, ...]:
+def _failures(reasons: Mapping[Image, str]) -> tuple[Failure, ...]:
     """Put images together that failed for the same reason."""
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for (size, frame), reason in sorted(reasons.items()):
-        groups[size, one_line(reason)].append(frame)
-    return tuple(Failure(size, framesets.text(group), len(group), why) for (size, why), group in groups.items())
+    for image, reason in sorted(reasons.items(), key=lambda item: (item[0].output, item[0].frame)):
+        groups[image.output, one_line(reason or "no reason given")].append(image.frame)
+    return tuple(Failure(output, framesets.text(group), len(group), why) for (output, why), group in groups.items())
 
 
-def _with_deaths(seen: Status, run: Run) -> Status:
+def _with_ranks(seen: Status, run: RunState) -> Status:
+    """Add the ranks, and what is known of the whole run."""
+    launch, running = run.now, seen.state == "running"
+    numbers = sorted({*range(launch.ranks), *launch.sessions})
+    return dataclasses.replace(
+        seen, since=run.began, job=launch.launch.job if launch.launch is not None else "",
+        ranks_per_frame=launch.ranks_per_frame, warnings=tuple(map(one_line, run.warnings)),
+        ranks=tuple(_rank(rank, launch.sessions.get(rank), running=running) for rank in numbers),
+    )  # fmt: skip
+
+
+def _with_deaths(seen: Status, run: RunState) -> Status:
     """Add how often the ranks died, of what, and which images are set aside for it."""
-    reasons = [record["reason"] for record in run.records if record["event"] == "death"]
+    aside = run.now.launch.set_aside if run.now.launch is not None else ()
     return dataclasses.replace(
-        seen, restarts=max(len(run.launches) - 1, 0), deaths=tuple(map(one_line, reasons)),
-        set_aside=tuple(names((size, frame) for frame, size, _ in run.set_aside)),
+        seen, restarts=run.now.number - 1, deaths=tuple(one_line(death.reason) for death in run.deaths),
+        set_aside=tuple(names(image for image, _ in aside)),
     )  # fmt: skip
 
 
-def _with_estimate(seen: Status, run: Run) -> Status:
-    """Add how fast it goes since the newest start of the ranks, and when it ends.
-
-    Each rank counts by its own clock, as far as that goes: all began to render at about the same moment.
-    """
-    at_work = [stretch for stretch in run.now.values() if stretch.images and stretch.first_take is not None]
-    if seen.state != "running" or seen.phase != RENDERING or not at_work:
+def _with_estimate(seen: Status, run: RunState) -> Status:
+    """Add how fast it goes since the newest launch, and when it ends."""
+    speed = rate(run, seen.time) if seen.state == "running" and seen.phase == RENDERING else 0.0
+    if not speed:
         return seen
-    rate = sum(
-        stretch.images / max(max(seen.time, stretch.heard) - (stretch.first_take or 0.0), 1e-3) for stretch in at_work
-    )
-    seconds = (seen.left or 0) / rate
-    return dataclasses.replace(seen, rate=rate, seconds_left=seconds, ends=seen.time + seconds)
+    seconds = (seen.left or 0) / speed
+    return dataclasses.replace(seen, rate=speed, seconds_left=seconds, ends=seen.time + seconds)
 
 
-def _rank(run: Run, rank: int, *, running: bool) -> RankStatus:
-    """Return what a rank does, or did last when the run does not run any more."""
-    stretch = run.now.get(rank)
-    if stretch is None:
-        return RankStatus(rank, doing=NOT_UP if running else "did not start")
+def _rank(rank: int, session: RankSession | None, *, running: bool) -> RankStatus:
+    """Return what a rank does, or did last if the run has ended."""
+    if session is None:
+        return RankStatus(rank, doing=NOT_STARTED if running else "did not start")
+    hosts = dict.fromkeys(member.host for member in session.start.members)
     seen = RankStatus(
-        rank, stretch.host, STEPS.get(stretch.step, stretch.step) if running else "ended", images=stretch.images,
-        seconds_per_image=stretch.seconds / stretch.images if stretch.images else None,
-        memory=stretch.memory, heard=stretch.heard, renderer=stretch.renderer,
+        rank, ",".join(hosts), OF_RANK.get(session.phase, session.phase) if running else "ended", images=session.count,
+        seconds_per_image=session.seconds / session.count if session.count else None,
+        memory=session.memory or None, heard=session.heard, renderer=session.renderer,
     )  # fmt: skip
-    return _with_image(seen, stretch, running=running)
-
-
-def _with_image(seen: RankStatus, stretch: Stretch, *, running: bool) -> RankStatus:
-    """Add the image that a rank has in hand, if any."""
-    taken = stretch.taken
-    if taken is None:
+    if session.taken is None:
         return seen
-    doing = RENDERING if running else seen.doing
-    return dataclasses.replace(
-        seen, doing=doing, frame=taken["frame"], size=taken.get("output", ""), taken=taken["time"]
-    )
+    doing, image = RENDERING if running else seen.doing, session.taken.image
+    return dataclasses.replace(seen, doing=doing, frame=image.frame, size=image.output, taken=session.taken.time)
 
 
-def names(images: Iterable[Key]) -> list[str]:
-    """Name images, a text for each size: ``HD frames 12-13``."""
+def names(images: Iterable[Image]) -> list[str]:
+    """Name images, a text for each output: ``HD frames 12-13``."""
     frames: dict[str, list[int]] = defaultdict(list)
-    for size, frame in images:
-        frames[size].append(frame)
-    return [f"{size} {framesets.named(group)}".lstrip() for size, group in frames.items()]
+    for image in images:
+        frames[image.output].append(image.frame)
+    return [f"{output} {framesets.named(group)}" for output, group in frames.items()]

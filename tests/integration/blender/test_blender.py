@@ -21,7 +21,7 @@ from blender_runs import rendered, say
 from disks import disk
 from images import assert_same_pictures, pixels
 from mpirender.movie import encode
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Tail
 from processes import Run, need
 
@@ -32,7 +32,7 @@ SIZE = "160x90"  # of the files
 def description(output: Path) -> str:
     """Return with what a rank has rendered."""
     records = journal.read(output / ".mpirender")
-    return next(record["description"] for record in records if record.get("phase") == "opened")
+    return next(record.description for record in records if isinstance(record, events.Opened))
 
 
 def test_on_any_number_of_ranks_frames_are_those_of_blenders_animation(
@@ -139,8 +139,8 @@ def test_physics_that_nobody_has_baked_are_named_and_played_as_the_timeline_does
     first, last = ([pixels(end(folder.iterdir())) for folder in (played, jumped)] for end in (min, max))
     assert np.array_equal(*first)
     assert np.abs(last[0].astype(int) - last[1]).max() > 50, "the cube is seen to have fallen"
-    starts = [record for record in journal.read(tmp_path / "auto" / ".mpirender") if record["event"] == "take"]
-    assert sorted(record["frame"] for record in starts if record["rank"] == 0) == [1, 2, 3, 4], "in blocks"
+    starts = [record for record in journal.read(tmp_path / "auto" / ".mpirender") if isinstance(record, events.Take)]
+    assert sorted(record.image.frame for record in starts if record.rank == 0) == [1, 2, 3, 4], "in blocks"
 
 
 def test_eevee_by_the_name_that_people_use(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_frame_that_kills_its_rank_is_set_aside(run: Run, blends: SimpleNamesp
     assert done.returncode == 4
     assert re.search(rf"{SIZE} frames 3: set aside after 2 deaths at it; the last: rank \d on \S+ died", done.stderr)
     records = journal.read(tmp_path / "kills_renders" / ".mpirender")
-    assert sorted(record["frame"] for record in records if record["event"] == "done") == [1, 2, 4]
+    assert sorted(record.image.frame for record in records if isinstance(record, events.Done)) == [1, 2, 4]
 
 
 def test_a_full_disk_is_told_and_no_picture_is_there_by_halves(
@@ -237,14 +237,14 @@ def test_a_signal_is_heard_while_a_frame_is_rendered(blends: SimpleNamespace, tm
         taken = False
         while not taken and process.poll() is None:
             records = tail.read()
-            ranks += [record["pid"] for record in records if record["event"] == "start"]
-            taken = any(record["event"] == "take" for record in records)
+            ranks += [record.pid for record in records if isinstance(record, events.Start)]
+            taken = any(isinstance(record, events.Take) for record in records)
             time.sleep(0.05)
         time.sleep(1)
         os.kill(ranks[0], signal.SIGUSR1)
         said = process.stderr.read()
         assert process.wait(60) == 75, said
-    stops = [record for record in journal.read(tmp_path / "o" / ".mpirender") if record["event"] == "stop"]
+    stops = [record for record in journal.read(tmp_path / "o" / ".mpirender") if isinstance(record, events.Stop)]
     assert stops[0].get("rank") == 0, "the rank was the first to tell"
 
 

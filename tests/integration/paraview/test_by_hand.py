@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from images import SIZE, assert_same_pictures, pixels
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from paraview_scripts import SCRIPT
 from processes import Run
 from repository import SUPPORT
@@ -94,7 +94,7 @@ def test_the_pictures_are_those_of_the_same_things_done_by_hand(
     again = run(*command, *words)
     assert "3 kept from before" in again.stdout
     records = journal.read(output / ".mpirender")
-    assert sum(record["event"] == "done" for record in records) == 1 + 3
+    assert sum(isinstance(record, events.Done) for record in records) == 1 + 3
 
 
 # What somebody would do by hand in ParaView's Python, after loading the state.
@@ -184,4 +184,4 @@ def test_every_combination_is_the_picture_made_by_hand(
     (output / table[5]["image"]).unlink()
     assert "1 rendered, 11 kept from before" in run(*command).stdout
     records = journal.read(output / ".mpirender")
-    assert sum(record["event"] == "done" for record in records) == 13
+    assert sum(isinstance(record, events.Done) for record in records) == 13

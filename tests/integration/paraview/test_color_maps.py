@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from images import SIZE, assert_same_pictures
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from processes import Run
 from repository import SUPPORT
 
@@ -49,7 +49,7 @@ def test_a_run_that_goes_on_does_not_look_again_and_other_frames_have_another_ra
     (output / SIZE / "frame_000003.png").unlink()
     again = run(*command, *words)
     assert "1 rendered, 5 kept from before" in again.stdout, again.stdout
-    found = [record["ranges"] for record in journal.read(output / ".mpirender") if record["event"] == "survey"]
+    found = [record.ranges for record in journal.read(output / ".mpirender") if isinstance(record, events.Survey)]
     assert len(found) == 1
     assert found[0]["RTData"] == pytest.approx([120, 200])
     fewer = run(*command, *words, "--frames", "0-2")

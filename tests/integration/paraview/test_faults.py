@@ -20,10 +20,10 @@ import pytest
 from images import SIZE, assert_same_pictures
 from mpirender.movie import encode
 from mpirender.ranks.image_writer import SLOTS
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Tail
 from processes import Run, marked, x_servers
-from records import done_frames
+from records import done_frames, records
 from repository import SUPPORT
 
 KILLS = 25
@@ -96,7 +96,7 @@ class Saboteur:
         frames = self.random.randint(0, 6) if self.random.random() < 0.8 else -1
         tail, seen = Tail(self.output / ".mpirender"), 0
         while frames >= 0 and seen <= frames and process.poll() is None:
-            seen += sum(record["event"] == "take" for record in tail.read())
+            seen += sum(isinstance(record, events.Take) for record in tail.read())
             time.sleep(0.02)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(self.random.uniform(0, 0.2 if frames >= 0 else 5))
@@ -118,15 +118,15 @@ def unfinished_takes(folder: Path) -> Counter[int]:
     lost: Counter[int] = Counter()
     for path in folder.glob("rank-*.jsonl"):
         flying: set[int] = set()
-        for record in journal.parse(path.read_bytes().splitlines()):
-            if record["event"] == "start":
+        for record in journal.read(folder, path.name):
+            if isinstance(record, events.Start):
                 lost.update(flying)
                 flying.clear()
-            elif record["event"] == "take":
-                flying.add(record["frame"])
+            elif isinstance(record, events.Take):
+                flying.add(record.image.frame)
                 assert len(flying) <= 1 + SLOTS, "one is rendered, few are written"
-            elif record["event"] in ("done", "fail"):
-                flying.discard(record["frame"])
+            elif isinstance(record, (events.Done, events.Fail)):
+                flying.discard(record.image.frame)
         lost.update(flying)
     return lost
 
@@ -191,16 +191,16 @@ def look_for_traces(output: Path, made: Movie, figures: Counter[str]) -> None:
     folder = output / ".mpirender"
     assert_same_pictures(output / made.size, made.reference)
     assert encode.read_back(output / f"{made.scene.stem}_{made.size}.mp4").frames == len(made.frames)
-    records = journal.read(folder)
-    done = Counter(record["frame"] for record in records if record["event"] == "done")
-    takes = Counter(record["frame"] for record in records if record["event"] == "take")
+    recorded = journal.read(folder)
+    done = Counter(record.image.frame for record in recorded if isinstance(record, events.Done))
+    takes = Counter(record.image.frame for record in recorded if isinstance(record, events.Take))
     lost = unfinished_takes(folder)
     assert done == Counter(made.frames), "every frame is done exactly once"
     assert takes - done == lost, "a frame is taken up again only if it was in flight when its rank ended"
     assert list(output.rglob(".part-*")) == []
     assert not (folder / "lock").exists()
     figures.update(
-        restarts=sum(record["event"] == "death" for record in records),
+        restarts=sum(isinstance(record, events.Death) for record in recorded),
         frames_rendered_twice=sum(done.values()) - len(done),
         frames_in_flight_lost=lost.total(),
         frames_lost=len(made.frames) - len(done),
@@ -218,7 +218,7 @@ def test_paraview_ends_its_frames_in_flight_on_a_signal(scene: Path, tmp_path: P
     with subprocess.Popen(command, start_new_session=True, **pipes) as process:
         tail, seen = Tail(output / ".mpirender"), 0
         while seen < 6 and process.poll() is None:
-            seen += sum(record["event"] == "take" for record in tail.read())
+            seen += sum(isinstance(record, events.Take) for record in tail.read())
             time.sleep(0.01)
         ranks = [rank for mpiexec in children(process.pid) for rank in children(mpiexec)]
         servers = x_servers(tmp_path)
@@ -228,9 +228,8 @@ def test_paraview_ends_its_frames_in_flight_on_a_signal(scene: Path, tmp_path: P
         said = process.stderr.read()
         assert process.wait(60) == 75, said
     assert len(servers) == 1
-    records = journal.read(output / ".mpirender")
-    takes = sorted(record["frame"] for record in records if record["event"] == "take")
-    assert takes == sorted(record["frame"] for record in records if record["event"] == "done"), "none is cut off"
+    takes = sorted(take.image.frame for take in records(output, "take"))
+    assert takes == done_frames(output), "none is cut off"
     assert x_servers(tmp_path) == []
     assert subprocess.run(["pgrep", "-fa", str(output)], stdout=subprocess.PIPE, text=True, check=False).stdout == ""
 

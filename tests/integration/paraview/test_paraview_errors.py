@@ -16,7 +16,7 @@ import pytest
 
 from engine_scripts import engine_script
 from images import SIZE, pixels
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from processes import Run
 
 pytestmark = pytest.mark.slow
@@ -179,8 +179,8 @@ def wait_for_first_frames(output: Path, ranks: int, process: subprocess.Popen[st
     """Return when every rank has loaded the scene and taken up a frame."""
     end = time.monotonic() + 100
     while time.monotonic() < end and process.poll() is None:
-        taken = [record for record in journal.read(output / ".mpirender") if record["event"] == "take"]
-        if len({record["rank"] for record in taken}) == ranks:
+        taken = [record for record in journal.read(output / ".mpirender") if isinstance(record, events.Take)]
+        if len({record.rank for record in taken}) == ranks:
             return
         time.sleep(0.1)
     process.terminate()  # else the end of the block would wait for it

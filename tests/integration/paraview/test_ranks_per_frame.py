@@ -42,7 +42,7 @@ def test_edges_differ_from_those_of_one_rank_by_little_and_memory_by_more(
         words = ("--size", "320x200", "--movie", "none", "--frames", "0-1", "--ranks", 4, "--output", output)
         done = run("render", scenes.state("cut"), *words, *whole, "--ranks-per-frame", count)
         assert done.returncode == 0, done.stderr
-        peaks.append(max(record["memory"] for record in records(output, "done")))
+        peaks.append(max(record.memory for record in records(output, "done")))
         pictures.append([pixels(path).astype(int) for path in sorted((output / "320x200").glob("*.png"))])
     assert peaks[0] > peaks[1] + 20e6 > peaks[2] + 40e6, "27 million points of 4 bytes, shared by more and more ranks"
     for pair in zip(*pictures):
@@ -82,7 +82,7 @@ def test_ranges_of_colour_maps_are_found_over_all_pieces(run: Run, pvbatch: Run,
         words = ("--size", "320x200", "--movie", "none", "--color-range", "global", "--output", output)
         done = run("render", state, *words, "--ranks", count, "--ranks-per-frame", count)
         assert done.returncode == 0, done.stderr
-        assert records(output, "survey")[0]["ranges"] == {"Elevation": [0.0, 1.0]}
+        assert records(output, "survey")[0].ranges == {"Elevation": (0.0, 1.0)}
         pictures.append(pixels(output / "320x200" / "frame_000000.png").astype(int))
     for other in pictures[1:]:
         assert (np.abs(pictures[0] - other).max(axis=-1) > 8).mean() < 1e-3

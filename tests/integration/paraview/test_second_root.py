@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from images import SIZE, assert_same_pictures
-from mpirender.run_folder import journal
+from records import records
 from second_root import MPIRENDER, SCENES_OF_SECOND_ROOT, WINDOWS, WITH_OSMESA, Root
 
 pytestmark = pytest.mark.slow
@@ -88,13 +88,10 @@ def test_a_state_of_another_major_version_is_told_before_rendering(
     words = ["render", state, "--size", SIZE, "--frames", "0", "--movie", "none"]
     done = root.run(MPIRENDER, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (plan,), (take,) = (
-        [record for record in journal.read(tmp_path / "old_renders" / ".mpirender") if record["event"] == event]
-        for event in ("plan", "take")
-    )
+    (plan,), (take,) = (records(tmp_path / "old_renders", kind) for kind in ("plan", "take"))
     told = "the state was saved by ParaView 5.4.1 but is rendered by 6.1.1; check one frame first"
-    assert any(told in warning for warning in plan["warnings"])
-    assert plan["time"] < take["time"]
+    assert any(told in warning for warning in plan.warnings)
+    assert plan.time < take.time
     assert f"warning: {told}" in done.stdout
 
 

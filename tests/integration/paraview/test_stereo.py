@@ -11,7 +11,7 @@ import pytest
 from images import SIZE, pixels
 from mpirender.job.outputs import EYES
 from mpirender.movie import encode
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from processes import Run
 from repository import SUPPORT
 
@@ -46,7 +46,7 @@ def test_both_eyes_are_those_of_paraview_whichever_rank_renders_them(
         assert f"1 rendered, {2 * frames - 1} kept from before" in run(*command, "--output", tmp_path / "out").stdout
     assert [different(folder, reference, eye) for folder, eye in zip(folders, EYES)] == [[], []]
     records = journal.read(tmp_path / "out" / ".mpirender")
-    assert sum(record["event"] == "done" for record in records) == 2 * frames + 2
+    assert sum(isinstance(record, events.Done) for record in records) == 2 * frames + 2
 
 
 @pytest.mark.slow

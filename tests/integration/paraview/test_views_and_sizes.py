@@ -13,7 +13,7 @@ from images import SIZE, assert_same_pictures, pixels
 from mpirender.engines.paraview import inspect
 from mpirender.job.outputs import Size
 from mpirender.movie import encode
-from mpirender.run_folder import journal
+from mpirender.run_folder import events, journal
 from processes import Run
 from repository import SUPPORT
 
@@ -76,7 +76,7 @@ def test_several_sizes_are_each_paraviews_and_each_frame_is_rendered_once_a_size
         assert_same_pictures(tmp_path / "out" / size, reference)
         assert encode.read_back(tmp_path / "out" / f"annotated_{size}.mp4").frames == 6
     records = journal.read(tmp_path / "out" / ".mpirender")
-    assert sum(record["event"] == "done" for record in records) == 6 * 3
+    assert sum(isinstance(record, events.Done) for record in records) == 6 * 3
 
 
 def test_in_one_pass_every_image_is_paraviews_with_a_view_of_its_size(

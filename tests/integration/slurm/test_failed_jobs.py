@@ -42,12 +42,12 @@ def test_a_rank_that_is_killed_on_another_node_costs_its_frame_in_flight(
     output = tmp_path / "slow_renders"
     number = sbatch(TWO_BY_TWO, slow_scene(tmp_path), *SMALL, "--launcher", how)
     some_are_done(output)
-    victim = next(record for record in records(output, "start") if record["host"] == "n2")
-    assert cluster.run("kill", "-KILL", victim["pid"], on="n2").returncode == 0
+    victim = next(record for record in records(output, "start") if record.host == "n2")
+    assert cluster.run("kill", "-KILL", victim.pid, on="n2").returncode == 0
     job = ended(cluster, number)
     assert job["JobState"] == "COMPLETED", (tmp_path / "log").read_text()
     (death,) = deaths(output)
-    assert death["reason"].startswith(f"rank {victim['rank']} on n2 died")
+    assert death.reason.startswith(f"rank {victim.rank} on n2 died")
     assert_each_frame_was_done_once(output, 60)
 
 

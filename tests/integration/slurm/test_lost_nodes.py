@@ -52,8 +52,8 @@ def test_without_kill_a_run_goes_on_when_a_node_crashes(
     assert_each_frame_was_done_once(output, 100)
     assert len(deaths(output)) == 1, story(output)()
     (death,) = deaths(output)
-    assert death["reason"] == "node n2 does not answer any more"
-    assert death["blamed"] == []
+    assert death.reason == "node n2 does not answer any more"
+    assert death.blamed == ()
     assert re.search(rf"Slurm job {number}: 4 ranks on n1,n3 by {how}", log)
 
 

@@ -44,7 +44,7 @@ def test_frames_of_a_job_on_two_nodes_are_paraviews(
     output = tmp_path / "orbit_renders"
     assert_same_pictures(output / SIZE, scenes.frames("orbit"))
     assert (output / f"orbit_{SIZE}.mp4").is_file()
-    assert Counter(record["host"] for record in records(output, "start")) == {"n1": 2, "n2": 2}
+    assert Counter(record.host for record in records(output, "start")) == {"n1": 2, "n2": 2}
     assert re.search(rf"Slurm job {number}: 4 ranks on n\[1-2\] by {how}", log)
 
 
@@ -57,8 +57,8 @@ def test_a_blender_file_is_rendered_on_two_nodes_into_one_movie(
     output = tmp_path / "quick_renders"
     assert_same_pictures(output / "160x90", reference)
     assert encode.read_back(output / "quick_160x90.mp4").frames == 12
-    assert Counter(record["host"] for record in records(output, "start")) == {"n1": 2, "n2": 2}
-    assert Counter(record["host"] for record in records(output, "done")) == {"n1": 6, "n2": 6}
+    assert Counter(record.host for record in records(output, "start")) == {"n1": 2, "n2": 2}
+    assert Counter(record.host for record in records(output, "done")) == {"n1": 6, "n2": 6}
 
 
 def test_ranks_of_two_nodes_share_the_frames_of_a_study(
@@ -72,7 +72,7 @@ def test_ranks_of_two_nodes_share_the_frames_of_a_study(
     assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), log
     output = tmp_path / "cut_study"
     starts = records(output, "start")
-    places = [sorted([start["host"], *(other["host"] for other in start["followers"])]) for start in starts]
+    places = [sorted([member.host for member in start.members]) for start in starts]
     assert sorted(places) == [["n1", "n1"], ["n1", "n2"], ["n2", "n2"]]
     assert "3 groups of 2 ranks on n[1-2] by " in log
     assert len((output / "study.csv").read_text().splitlines()) == 1 + 3
@@ -120,7 +120,7 @@ def test_within_salloc_the_ranks_run_on_the_nodes(cluster: Cluster, tmp_path: Pa
     scene = slow_scene(tmp_path, 8, 0.01)
     done = cluster.run("salloc", *TWO_BY_TWO, PROGRAM, "render", scene, *SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert {record["host"] for record in records(tmp_path / "slow_renders", "start")} == {"n1", "n2"}
+    assert {record.host for record in records(tmp_path / "slow_renders", "start")} == {"n1", "n2"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,347 @@
+"""What happens in a run: an event for each kind of record in the journals.
+
+In a journal an event is a JSON object with its kind (``event``: the class, in lower case), its fields, ``time`` and
+``host``; in the journal of a rank also ``rank``. Where ranks render in groups, a rank of the journals is a group, its
+number that of the group, and the group's leader writes.
+
+Modules use the classes with the name of this module (``events.Done``); one is called like a built-in exception.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, NamedTuple, Optional, TypeVar, Union, get_type_hints
+
+from mpirender.job.outputs import Image
+from mpirender.run_folder.event_fields import Reader, Unsound, between, reader
+
+SUPERVISOR = -1  # the rank of events that the supervisor records
+MOST_RANKS = 1_000_000
+END_OF_TIME = 253_402_300_799  # the last second of the year 9999
+FRAME_SET = re.compile(r"(?:\d{1,7}(?:-\d{1,7}(?:x[1-9]\d{0,6})?)?(?:,(?!$)|$))+")
+
+Time = Annotated[float, between(0, END_OF_TIME)]  # seconds since the epoch
+Seconds = Annotated[float, between(-1, END_OF_TIME)]  # a clock may be set back a little
+Rank = Annotated[int, between(0, MOST_RANKS)]
+Ranks = Annotated[int, between(1, MOST_RANKS)]
+FrameSet = Annotated[str, FRAME_SET.match]
+
+
+class Process(NamedTuple):
+    """A rank of a group: its rank among all processes that the launcher has started, its host and process id."""
+
+    world_rank: Rank
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened; the journal that records it adds when and where.
+
+    Args:
+        time: seconds since the epoch, by the clock of the host.
+        rank: :data:`SUPERVISOR` in the journal of the supervisor.
+    """
+
+    time: float = field(init=False, default=0.0)
+    host: str = field(init=False, default="")
+    rank: int = field(init=False, default=SUPERVISOR)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record of this event."""
+        kind = type(self).__name__.lower()
+        rank = {} if self.rank == SUPERVISOR else {"rank": self.rank}
+        own = {name: getattr(self, name) for name in READERS[kind]}
+        return {"event": kind, **rank, "host": self.host, "time": self.time, **own}
+
+
+Some = TypeVar("Some", bound=Event)
+
+
+@dataclass(frozen=True)
+class Start(Event):
+    """A rank is up.
+
+    Args:
+        run: id of the run; a run that starts its ranks again keeps it.
+        launch: number of this launch in the run, from 1.
+        began: seconds since the process was started.
+        world_rank: its rank among all processes that the launcher has started.
+        followers: the other ranks that render each frame with it.
+    """
+
+    run: str
+    launch: int
+    ranks: Ranks
+    pid: int
+    world_rank: Rank
+    began: Seconds = 0.0
+    followers: tuple[Process, ...] = ()
+
+    @property
+    def members(self) -> list[Process]:
+        """This rank, and those that render with it."""
+        return [Process(self.world_rank, self.host, self.pid), *self.followers]
+
+
+@dataclass(frozen=True)
+class Plan(Event):
+    """Rank 0 knows what is to be rendered, once in each launch.
+
+    Args:
+        outputs: their names.
+        total, left: numbers of images; ``left_of`` is that of each output.
+        fingerprint: of the images to render, with the ``parts`` from which it is computed.
+        warnings: what the scene, the engine and the results of earlier runs give reason for.
+        skipped: lines of the journals that were damaged.
+    """
+
+    frames: FrameSet
+    outputs: tuple[str, ...]
+    total: int
+    left: int
+    left_of: dict[str, int]
+    fingerprint: str
+    parts: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class Phase(Event):
+    """A rank begins with a phase: backend, load, survey, render, gather, encode or end."""
+
+    phase: str
+
+
+@dataclass(frozen=True)
+class Opened(Event):
+    """A rank has loaded the scene.
+
+    Args:
+        description: of program and renderer.
+        hosts: of the other ranks that render each frame with it.
+        backend, device: the kind of OpenGL window and the EGL device; empty and None for an engine without windows.
+        node_memory: bytes that a job may take on the machine.
+        cores: a set of those that the rank may use; ``threads`` it uses.
+        renderer: what OpenGL calls it.
+    """
+
+    description: str
+    hosts: tuple[str, ...] = ()
+    backend: str = ""
+    device: Optional[int] = None  # noqa: UP045 - evaluated, also by Python 3.9
+    node_memory: int = 0
+    cores: str = ""
+    threads: int = 1
+    renderer: str = ""
+
+
+@dataclass(frozen=True)
+class Take(Event):
+    """A rank begins with an image."""
+
+    image: Image
+
+
+@dataclass(frozen=True)
+class Done(Event):
+    """An image is complete, its file in place.
+
+    Args:
+        shows: view and layout, and the values of properties that vary; ``pixels`` are width and height.
+        bytes, digest: of the file.
+        seconds: until the rank could go on; ``rendering`` is what the engine took of it.
+        written: seconds of compressing and writing, mostly beside the rendering.
+        memory: peak of the rank and of the process that writes for it, in bytes.
+        attempt: 2 for an image that failed on another rank before.
+        complaints: errors that the engine reported, kept with ``--on-error warn``.
+        measured: numbers about the data, None where there were no data.
+    """
+
+    image: Image
+    fingerprint: str
+    bytes: int
+    digest: str
+    pixels: tuple[int, int]
+    shows: tuple[Optional[str], ...] = (None, None)  # noqa: UP045
+    seconds: Seconds = 0.0
+    rendering: Seconds = 0.0
+    written: Seconds = 0.0
+    memory: int = 0
+    renderer: str = ""
+    attempt: int = 1
+    complaints: tuple[str, ...] = ()
+    measured: dict[str, Optional[float]] = field(default_factory=dict)  # noqa: UP045
+
+
+@dataclass(frozen=True)
+class Fail(Event):
+    """An image was not rendered; fields as those of :class:`Done`. It was not even tried if it is set aside."""
+
+    image: Image
+    fingerprint: str
+    reason: str
+    seconds: Seconds = 0.0
+    rendering: Seconds = 0.0
+    attempt: int = 1
+    set_aside: bool = False
+
+
+@dataclass(frozen=True)
+class Survey(Event):
+    """Rank 0 knows the ranges of color maps over all frames, by array; ``of`` identifies what was searched."""
+
+    of: str
+    ranges: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Complaint(Event):
+    """The engine reported an error while loading the scene."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Warning(Event):
+    """Something that the user should know; the run goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Stop(Event):
+    """A signal asked this rank, or the run, to stop; images in progress get ``grace`` seconds."""
+
+    signal: str
+    grace: Seconds = 0.0
+
+
+@dataclass(frozen=True)
+class Error(Event):
+    """A rank ends with an error: its exit code, the name of its class, and its message."""
+
+    code: int
+    kind: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Segment(Event):
+    """A segment of a movie was encoded and read back, or not: number ``number`` (from 0) ``of`` so many."""
+
+    output: str
+    number: int
+    of: int
+    images: int
+    threads: int
+    problem: str
+    seconds: Seconds
+
+
+@dataclass(frozen=True)
+class Movie(Event):
+    """A movie was made, or not.
+
+    Args:
+        seconds: since the ranks began with it.
+        segments: how many were joined; 1 if one encoder made the movie.
+    """
+
+    output: str
+    problem: str
+    seconds: Seconds
+    segments: int
+
+
+@dataclass(frozen=True)
+class Launch(Event):
+    """The supervisor starts the ranks.
+
+    Args:
+        launch: 1 at first, one more each time.
+        ranks: those of the journals: groups where ``ranks_per_frame`` is more than 1.
+        set_aside: images that are not to be rendered, and why; ``suspects`` are those that may have killed their rank.
+        nodes: as Slurm writes them.
+        job, cluster: number of the Slurm job and name of its cluster.
+        allocation: 1 at first, one more each time that Slurm started the job again; 0 outside of Slurm.
+    """
+
+    run: str
+    launch: int
+    ranks: Ranks
+    pid: int
+    set_aside: tuple[tuple[Image, str], ...] = ()
+    suspects: tuple[Image, ...] = ()
+    ranks_per_frame: Ranks = 1
+    launcher: str = ""
+    nodes: str = ""
+    job: str = ""
+    cluster: str = ""
+    allocation: int = 0
+
+
+@dataclass(frozen=True)
+class Death(Event):
+    """The ranks ended before their work did: images that were in progress, and those suspected of it."""
+
+    launch: int
+    reason: str
+    in_progress: tuple[tuple[Rank, Image], ...] = ()
+    blamed: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finish(Event):
+    """The run has ended, with this exit code and message, after so many seconds."""
+
+    code: int
+    message: str
+    seconds: Seconds
+
+
+@dataclass(frozen=True)
+class Note(Event):
+    """A line for the user, which no journal records."""
+
+    text: str
+
+
+ImageOutcome = Union[Done, Fail]
+KINDS = {kind.__name__.lower(): kind for kind in Event.__subclasses__() if kind is not Note}
+
+
+def stamped(event: Some, *, time: float, host: str, rank: int = SUPERVISOR) -> Some:
+    """Return the event with when and where it happened."""
+    copy = replace(event)
+    vars(copy).update(time=time, host=host, rank=rank)
+    return copy
+
+
+def from_json(record: object) -> Event:
+    """Return the event of a record.
+
+    Raises:
+        Unsound: it is of no known kind, lacks a field, or a value has the wrong type or is not reasonable.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("event"), str) or record["event"] not in KINDS:
+        raise Unsound
+    try:
+        event = KINDS[record["event"]](**{name: read(record[name]) for name, read in READERS[record["event"]].items()})
+        rank = reader(Rank)(record["rank"]) if "rank" in record else SUPERVISOR
+        vars(event).update(time=reader(Time)(record["time"]), host=reader(str)(record["host"]), rank=rank)
+    except KeyError:
+        raise Unsound from None
+    return event
+
+
+def _readers(kind: Any) -> dict[str, Reader]:  # noqa: ANN401 - a class of events
+    """Return what reads each field that this kind of event has beside those of all."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {one.name: reader(hints[one.name]) for one in fields(kind) if one.init}
+
+
+READERS = {name: _readers(kind) for name, kind in KINDS.items()}
