@@ -1,10 +1,10 @@
-"""The test pattern: pictures with the frame number and colour bars, made without any renderer.
+"""The test pattern: color bars and the frame number, drawn without a renderer.
 
-It ships so that a launch, a schedule, a disk or an encoder can be tried without ParaView. A scene is a JSON file that
-ends in ``.pattern``: ``{"frames": 24, "seconds": 0.1}`` costs 0.1 s of simulated rendering per image; a list gives each
-frame a cost of its own. ``picture`` names a file beside it that is shown for every frame, at no cost. Lists of frames
-make trouble: ``fail`` reports an error, ``flaky`` does so at the first try only, ``hang`` never ends, and ``kill`` ends
-the rank, ``how``: by a signal (``SIGKILL``, ``SIGSEGV``) or with an exit code (``3``).
+With it, launchers, schedules, disks and encoders can be tested without ParaView. A scene is a JSON file with the suffix
+``.pattern``: ``{"frames": 24, "seconds": 0.1}`` simulates 0.1 s of rendering per image; a list gives the seconds of
+each frame. ``picture`` names an image file in the same folder that is shown in every frame. Lists of frames simulate
+problems: ``fail`` reports an error, ``flaky`` does so only at the first attempt, ``hang`` never ends, and ``kill`` ends
+the rank, by a signal or exit code given by ``how`` (``SIGKILL``, ``SIGSEGV``, ``3``).
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines.base import BackendDevice, Check, DataFile, Inspection, Rendered, WithoutSurvey
+from mpirender.engines.base import Check, DataFile, Inspection, Rendered, WithoutSurvey
+
+# A part of the engine's interface.
+from mpirender.engines.windowless import BACKENDS, backend_devices, environment, mpiexec, split_into_groups  # noqa: F401
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Output
@@ -30,52 +33,27 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BACKENDS = ()
 SCENES = "test patterns"
 HANG_SECONDS = 1e6
 BARS = ((191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191))
 # Seven-segment digits: top, upper left, upper right, middle, lower left, lower right, bottom.
 SEGMENTS = (
-    "1110111",
-    "0010010",
-    "1011101",
-    "1011011",
-    "0111010",
-    "1101011",
-    "1101111",
-    "1010010",
-    "1111111",
-    "1111011",
-)
+    "1110111", "0010010", "1011101", "1011011", "0111010", "1101011", "1101111", "1010010", "1111111", "1111011",
+)  # fmt: skip
 
 
 def command(programs: Programs) -> list[str]:
-    """Return the user's own Python, or that of the container: nothing else is needed."""
+    """Return this Python, or that of the container."""
     return ["python3"] if programs.container else [sys.executable]
 
 
 def verify(programs: Programs, *, afresh: bool = False) -> None:
-    """Find nothing wrong with the Python that runs this."""
-
-
-def mpiexec(programs: Programs) -> str | None:
-    """Return nothing: Python brings no MPI along."""
-    return None
+    """Do nothing: Python is running."""
 
 
 def version(programs: Programs) -> str:
     """Return the version of the pattern."""
     return "1"
-
-
-def backend_devices(programs: Programs, backend: str) -> Sequence[BackendDevice]:
-    """Return nothing: numpy paints the pictures."""
-    return ()
-
-
-def environment(device: BackendDevice) -> Mapping[str, str]:
-    """Return nothing: there is no window."""
-    return {}
 
 
 def _settings(scene: bytes, name: str) -> dict[str, Any]:
@@ -89,22 +67,24 @@ def _settings(scene: bytes, name: str) -> dict[str, Any]:
 
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
-    """Return the scene as it is, and the picture that it shows, if it shows one."""
+    """Return the scene unchanged, and its picture, if it has one."""
     shown = _settings(scene, job.scene.name).get("picture")
     if shown and not (job.scene.parent / shown).is_file():
-        raise UsageError(f"{job.scene.name}: its picture {shown} is not there")
+        raise UsageError(f"{job.scene.name}: its picture {shown} does not exist")
     return scene, [job.scene.parent / shown] if shown else []
 
 
 def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
-    """Say how many frames the pattern has."""
+    """Return the frames of the pattern, and mistakes in its file."""
     settings = _settings(scene, job.scene.name)
     count, seconds = settings.get("frames", 24), settings.get("seconds", 0.0)
     mistakes = []
     if count < 1:
         mistakes.append(f"{job.scene.name}: the scene has no frames")
     elif isinstance(seconds, list) and len(seconds) != count:
-        mistakes.append(f"{job.scene.name}: gives seconds for {len(seconds)} of {count} frames; write one for each")
+        mistakes.append(
+            f"{job.scene.name}: gives seconds for {len(seconds)} of {count} frames; give one value per frame"
+        )
     elif job.frames is not None:
         mistakes += filter(None, [framesets.out_of_range(job.frames, range(count))])
     shown = settings.get("picture")
@@ -117,16 +97,12 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
 
 
 def checks(programs: Programs) -> Sequence[Check]:
-    """Return nothing: the pattern needs nothing that mpirender itself does not."""
+    """Return nothing: the pattern needs no program."""
     return ()
 
 
-def split_into_groups(group: int, rank: int) -> None:
-    """Do nothing: each rank of a group paints the whole picture, and that of the leader is taken."""
-
-
 def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> PatternScene:
-    """Return the pattern, ready to paint."""
+    """Return the pattern, ready to draw."""
     return PatternScene(_settings(scene, job.scene.name), job)
 
 
@@ -152,26 +128,26 @@ class PatternScene(WithoutSurvey):
         self.warnings: Sequence[str] = ()
         self.version = "1"
         self.renderer = "numpy"
-        self.description = "test pattern, painted by numpy"
+        self.description = "test pattern, drawn by numpy"
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
-        """Paint colour bars, a band that moves with the frames, and the frame number."""
+        """Draw color bars, a progress bar, and the frame number."""
         if frame in self.killing:
             self._die()
         time.sleep(HANG_SECONDS if frame in self.hanging else self.seconds[frame])
         picture = self.picture
         if picture is None:
-            picture = paint(frame, len(self.frames), output, transparent=self.transparent)
+            picture = draw(frame, len(self.frames), output, transparent=self.transparent)
         elif picture.shape[:2] != (output.height, output.width):
             raise ValueError(f"the picture of the pattern is {picture.shape[1]}x{picture.shape[0]}, not {output}")
         errors = []
-        if frame in self.failing or (frame in self.flaky and self._is_first_try(frame)):
-            errors = [f"the pattern was told to fail at frame {frame}"]
+        if frame in self.failing or (frame in self.flaky and self._is_first_attempt(frame)):
+            errors = [f"the pattern is set to fail at frame {frame}"]
         if path.suffix == ".png":
             return Rendered(errors, picture)
         import imageio.v3 as iio
 
-        iio.imwrite(path, picture, plugin="pillow")  # the others hide that a disk is full
+        iio.imwrite(path, picture, plugin="pillow")  # other plugins ignore a full disk
         return Rendered(errors)
 
     def _die(self) -> None:
@@ -179,27 +155,27 @@ class PatternScene(WithoutSurvey):
             os._exit(int(self.how))
         os.kill(os.getpid(), signal.Signals[self.how])
 
-    def _is_first_try(self, frame: int) -> bool:
+    def _is_first_attempt(self, frame: int) -> bool:
         tried = self.folder / f"flaky-{frame}"
         first = not tried.exists()
         tried.touch()
         return first
 
     def take_warnings(self) -> list[str]:
-        """Return nothing: numpy does not warn."""
+        """Return nothing."""
         return []
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    """Return the pixels of a picture file."""
+    """Return the pixels of an image file."""
     import imageio.v3 as iio
 
     picture: NDArray[np.uint8] = iio.imread(path)
     return picture
 
 
-def paint(frame: int, count: int, size: Output, *, transparent: bool = False) -> NDArray[np.uint8]:
-    """Return the picture, shape (height, width, 3), or 4 with the bars' upper half transparent; 8 bits a channel."""
+def draw(frame: int, count: int, size: Output, *, transparent: bool = False) -> NDArray[np.uint8]:
+    """Return the image, uint8, shape (height, width, 3), or (height, width, 4) with the upper half transparent."""
     import numpy as np
 
     bars = np.array(BARS, np.uint8)[np.arange(size.width) * len(BARS) // size.width]
@@ -215,7 +191,7 @@ def paint(frame: int, count: int, size: Output, *, transparent: bool = False) ->
 
 
 def _write_number(picture: NDArray[np.uint8], number: int, *, height: int) -> None:
-    """Draw the number in black seven-segment digits into the middle of the picture."""
+    """Draw the number in black seven-segment digits in the middle of the image."""
     width, pen = height // 2, max(height // 10, 1)
     top = (picture.shape[0] - height) // 2
     digits = f"{number:d}"

@@ -207,7 +207,7 @@ def test_real_runs_are_told_rightly(run: Run, pattern: Callable[..., Path], tmp_
     assert re.match(
         r"  finished  test.pattern, \d+ s ago, after \d+ s\n    images  6 of 6 done, 0 left\n", shown.stdout
     )
-    assert "  renderer  test pattern, painted by numpy\n" in shown.stdout
+    assert "  renderer  test pattern, drawn by numpy\n" in shown.stdout
     killing = pattern('{"frames": 7, "kill": [2]}')
     assert run("render", killing, "--size", "80x50", "--ranks", 2).returncode == 4
     given = json.loads(run("status", output, "--json").stdout)

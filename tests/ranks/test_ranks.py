@@ -126,7 +126,7 @@ def test_frames_that_fail_are_named_with_rank_host_and_reason_and_no_movie_is_ma
 ) -> None:
     done = run("render", pattern('{"frames": 8, "fail": [3, 5]}'), *SMALL, "--ranks", 2)
     assert done.returncode == 4
-    assert f"160x90 frames 3: rank 0 on {os.uname().nodename}: the pattern was told to fail at frame 3" in done.stderr
+    assert f"160x90 frames 3: rank 0 on {os.uname().nodename}: the pattern is set to fail at frame 3" in done.stderr
     assert "frames 5: rank 0" in done.stderr
     assert "2 of 8 images missing, so no movie was made" in done.stderr
     assert not list((tmp_path / "test_renders").glob("*.mp4"))
@@ -136,7 +136,7 @@ def test_frames_that_fail_are_named_with_rank_host_and_reason_and_no_movie_is_ma
 def test_with_on_error_warn_such_frames_are_kept_and_told(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     done = run("render", pattern('{"frames": 8, "fail": [3, 5]}'), *SMALL, "--on-error", "warn")
     assert done.returncode == 0, done.stderr
-    assert "warning: frame 3: the pattern was told to fail at frame 3" in done.stdout
+    assert "warning: frame 3: the pattern is set to fail at frame 3" in done.stdout
     assert "errors were reported during 2 images" in done.stdout
     strict = run("render", pattern('{"frames": 8, "fail": [3, 5]}'), *SMALL)
     assert strict.returncode == 4, "what was kept in spite of an error must not pass for sound"

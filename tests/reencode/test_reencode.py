@@ -203,7 +203,7 @@ def test_frames_that_failed_are_named_with_their_reason(run: Run, pattern) -> No
     assert run("render", scene, "--size", SMALL).returncode == 4
     done = run("encode", scene.parent / "test_renders")
     assert done.returncode == 4
-    assert f"{SMALL} frame 2: failed: the pattern was told to fail at frame 2" in done.stderr
+    assert f"{SMALL} frame 2: failed: the pattern is set to fail at frame 2" in done.stderr
     assert "1 of 6 images are missing, so no movie was made\n" in done.stderr
 
 
@@ -218,7 +218,7 @@ def test_frames_kept_in_spite_of_an_error_count_where_the_run_keeps_such_and_are
     file.write_text(file.read_text().replace('"on_error": "warn"', '"on_error": "fail"'))
     strict = run("encode", output)
     assert strict.returncode == 4
-    assert f"{SMALL} frame 2: kept in spite of an error by an earlier run: the pattern was told" in strict.stderr
+    assert f"{SMALL} frame 2: kept in spite of an error by an earlier run: the pattern is set" in strict.stderr
 
 
 def test_frames_of_another_scene_do_not_count(run: Run, output: Path) -> None:

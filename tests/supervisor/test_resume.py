@@ -42,7 +42,7 @@ def test_records_say_what_an_image_took_and_where(run: Run, pattern: Pattern, tm
     for record in records(tmp_path / "test_renders", "done"):
         assert record.memory > 1e7
         assert record.host == os.uname().nodename
-        assert record.renderer == "test pattern, painted by numpy"
+        assert record.renderer == "test pattern, drawn by numpy"
         assert record.pixels == (160, 90)
     (finish,) = records(tmp_path / "test_renders", "finish")
     assert finish.code == 0

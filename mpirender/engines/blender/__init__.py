@@ -1,4 +1,4 @@
-"""The Blender engine: .blend files, rendered by bpy in a Python or inside a Blender program.
+"""The Blender engine: .blend files, rendered by the Python module bpy or inside a Blender program.
 
 ``engine`` and ``inspect`` run outside Blender; ``scene``, ``scene_facts``, ``query`` and ``run_module`` run inside it.
 """

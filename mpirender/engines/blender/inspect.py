@@ -1,4 +1,4 @@
-"""What Blender has told of a file (:mod:`scene_facts`) becomes an inspection: pure functions, without Blender."""
+"""Makes an inspection from the facts that Blender found in a file (:mod:`scene_facts`), without Blender."""
 
 from __future__ import annotations
 
@@ -13,150 +13,152 @@ from mpirender.job.render_job import RenderJob
 from mpirender.system.text import did_you_mean, listed, plural
 
 Facts = Mapping[str, Any]
-# What people call Blender's engines, and its own names for them; EEVEE's depends on the version.
+# Blender's identifiers of its engines; that of EEVEE depends on the version.
 ENGINES = {
     "cycles": ("CYCLES",), "eevee": ("BLENDER_EEVEE_NEXT", "BLENDER_EEVEE"), "workbench": ("BLENDER_WORKBENCH",),
 }  # fmt: skip
 TITLES = {"cycles": "Cycles", "eevee": "EEVEE", "workbench": "Workbench"}
-LINES = 10  # of files that are missing
+MAX_MISSING = 10  # lines about missing files
 
 
-def engine_of(about: Facts, job: RenderJob) -> str:
-    """Return what people call the engine that renders a scene; empty for one that is not Blender's own."""
+def engine_of(scene: Facts, job: RenderJob) -> str:
+    """Return the name of the engine that renders a scene; empty if it is not one of Blender's own."""
     if job.blender_engine:
         return job.blender_engine
-    return next((name for name, ids in ENGINES.items() if about["engine"] in ids), "")
+    return next((name for name, ids in ENGINES.items() if scene["engine"] in ids), "")
 
 
 def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
-    """Say what is in a file and what would go wrong."""
+    """Return the contents of a file, and its warnings and mistakes."""
     saved = ".".join(map(str, facts["saved"][:2]))
-    found = [DataFile("Blender", "", path, path, True) for path in facts["files"]]
-    lost = [DataFile("Blender", what, path, path, False) for what, path in facts["missing"]]
+    files = [DataFile("Blender", "", path, path, True) for path in facts["files"]]
+    missing_files = [DataFile("Blender", what, path, path, False) for what, path in facts["missing"]]
     name = job.scene_name or facts["active"]
-    about = facts["scenes"].get(name)
-    if about is None:
+    scene = facts["scenes"].get(name)
+    if scene is None:
         meant = did_you_mean(name, list(facts["scenes"]))
-        wrong = f"--scene {name!r} is not in the file{meant}; it has: {listed(facts['scenes'])}"
-        return Inspection(engine="blender", written_by=f"Blender {saved}", mistakes=(wrong,))
-    frames = range(about["first"], about["last"] + 1, about["step"])
-    rate = float(Fraction(about["rate"]))
-    kept = job.on_error == "warn"
-    missing = tuple(_missing(facts, kept=kept))
+        mistake = f"--scene {name!r} is not in the file{meant}; it has: {listed(facts['scenes'])}"
+        return Inspection(engine="blender", written_by=f"Blender {saved}", mistakes=(mistake,))
+    frames = range(scene["first"], scene["last"] + 1, scene["step"])
+    rate = float(Fraction(scene["rate"]))
+    tolerated = job.on_error == "warn"
+    missing = tuple(_missing(facts, tolerated=tolerated))
     return Inspection(
         engine="blender",
         written_by=f"Blender {saved}",
         play_mode=f"{rate:.5g} frames a second",
-        times=tuple((frame - about["first"]) / rate for frame in frames),
-        first=about["first"],
-        step=about["step"],
+        times=tuple((frame - scene["first"]) / rate for frame in frames),
+        first=scene["first"],
+        step=scene["step"],
         open_ended=True,
-        frame_rate=about["rate"],
-        size=(about["size"][0], about["size"][1]),
-        data_files=(*found, *lost),
-        order_dependent=tuple(what for what, _ in about["unbaked"]),
-        properties=tuple(_properties(facts, name, about, job)),
-        warnings=(*_warnings(facts, about, job), *(missing if kept else ())),
-        mistakes=(*_mistakes(name, about, job, frames), *(() if kept else missing)),
+        frame_rate=scene["rate"],
+        size=(scene["size"][0], scene["size"][1]),
+        data_files=(*files, *missing_files),
+        order_dependent=tuple(what for what, _ in scene["unbaked"]),
+        properties=tuple(_properties(facts, name, scene, job)),
+        warnings=(*_warnings(facts, scene, job), *(missing if tolerated else ())),
+        mistakes=(*_mistakes(name, scene, job, frames), *(() if tolerated else missing)),
     )
 
 
-def _properties(facts: Facts, name: str, about: Facts, job: RenderJob) -> Iterator[tuple[str, str]]:
+def _properties(facts: Facts, name: str, scene: Facts, job: RenderJob) -> Iterator[tuple[str, str]]:
     others = [other for other in facts["scenes"] if other != name]
     yield "scene", f"{name}{f' (and {listed(others)})' if others else ''}"
-    markers = f", changed by {about['markers']} markers" if about["markers"] else ""
-    more = [camera for camera in about["cameras"] if camera != about["camera"]]
-    yield "camera", f"{about['camera'] or 'none'}{markers}{f' (and {listed(more)})' if more else ''}"
-    yield "layers", ", ".join(layer if used else f"{layer} (not rendered)" for layer, used in about["layers"].items())
-    yield "engine", TITLES.get(engine_of(about, job)) or str(about["engine"])
-    yield "size", f"{about['size'][0]}x{about['size'][1]}"
-    yield "frame rate", about["rate"]
+    markers = f", changed by {scene['markers']} markers" if scene["markers"] else ""
+    more = [camera for camera in scene["cameras"] if camera != scene["camera"]]
+    yield "camera", f"{scene['camera'] or 'none'}{markers}{f' (and {listed(more)})' if more else ''}"
+    yield "layers", ", ".join(layer if used else f"{layer} (not rendered)" for layer, used in scene["layers"].items())
+    yield "engine", TITLES.get(engine_of(scene, job)) or str(scene["engine"])
+    yield "size", f"{scene['size'][0]}x{scene['size'][1]}"
+    yield "frame rate", scene["rate"]
 
 
-def _mistakes(name: str, about: Facts, job: RenderJob, frames: range) -> Iterator[str]:
-    """Yield why it cannot be rendered as asked."""
+def _mistakes(name: str, scene: Facts, job: RenderJob, frames: range) -> Iterator[str]:
+    """Yield why the scene cannot be rendered as requested."""
     where = f"{job.scene.name}: scene {name!r}"
-    if job.camera is not None and job.camera not in about["cameras"]:
-        has = f"it has: {listed(about['cameras'])}" if about["cameras"] else "it has none"
-        meant = did_you_mean(job.camera, about["cameras"])
-        yield f"--camera {job.camera!r} is no camera of scene {name!r}{meant}; {has}"
-    elif not (job.camera or about["camera"] or about["markers"] or about["strips"]):
-        cure = (
-            f"name one of {listed(about['cameras'])} with --camera" if about["cameras"] else "add one and save the file"
+    if job.camera is not None and job.camera not in scene["cameras"]:
+        has = f"it has: {listed(scene['cameras'])}" if scene["cameras"] else "it has none"
+        meant = did_you_mean(job.camera, scene["cameras"])
+        yield f"--camera {job.camera!r} is not a camera of scene {name!r}{meant}; {has}"
+    elif not (job.camera or scene["camera"] or scene["markers"] or scene["strips"]):
+        fix = (
+            f"choose one with --camera: {listed(scene['cameras'])}"
+            if scene["cameras"]
+            else "add a camera and save the file"
         )
-        yield f"{where} has no camera to render with; {cure}"
-    if job.view_layer is not None and job.view_layer not in about["layers"]:
-        meant = did_you_mean(job.view_layer, list(about["layers"]))
-        yield f"--view-layer {job.view_layer!r} is not in scene {name!r}{meant}; it has: {listed(about['layers'])}"
-    elif job.view_layer is None and not any(about["layers"].values()) and not about["strips"]:
-        yield f"{where} renders none of its view layers; name one with --view-layer: {listed(about['layers'])}"
-    yield from _of_frames(where, about, job, frames)
-    yield from _of_engine(where, about, job)
-    if about["eyes"]:
-        yield f"{where} renders each eye into a picture of its own; turn stereo off, or choose anaglyph"
-    if about["region"] and job.sizes and [(one.width, one.height) for one in job.sizes] != [tuple(about["size"])]:
-        yield f"{where} renders a cropped region of the picture, which has a size of its own; leave --size out"
-    if not job.sizes and not all(1 <= side <= LARGEST for side in about["size"]):
-        yield f"{where}: its size {about['size'][0]}x{about['size'][1]} is not possible; give --size"
+        yield f"{where} has no active camera; {fix}"
+    if job.view_layer is not None and job.view_layer not in scene["layers"]:
+        meant = did_you_mean(job.view_layer, list(scene["layers"]))
+        yield f"--view-layer {job.view_layer!r} is not in scene {name!r}{meant}; it has: {listed(scene['layers'])}"
+    elif job.view_layer is None and not any(scene["layers"].values()) and not scene["strips"]:
+        yield f"{where} renders none of its view layers; choose one with --view-layer: {listed(scene['layers'])}"
+    yield from _of_frames(where, scene, job, frames)
+    yield from _of_engine(where, scene, job)
+    if scene["eyes"]:
+        yield f"{where} renders a separate image for each eye; turn stereoscopy off, or choose anaglyph"
+    if scene["region"] and job.sizes and [(one.width, one.height) for one in job.sizes] != [tuple(scene["size"])]:
+        yield f"{where} renders a cropped region, which has its own size; remove --size"
+    if not job.sizes and not all(1 <= side <= LARGEST for side in scene["size"]):
+        yield f"{where}: the size {scene['size'][0]}x{scene['size'][1]} is not possible; give --size"
 
 
-def _of_frames(where: str, about: Facts, job: RenderJob, frames: range) -> Iterator[str]:
+def _of_frames(where: str, scene: Facts, job: RenderJob, frames: range) -> Iterator[str]:
     if job.frames is not None:
         return
     if not frames:
-        yield f"{where} has no frames: it ends at {about['last']}, before {about['first']}; give --frames"
+        yield f"{where} has no frames: its end ({scene['last']}) is before its start ({scene['first']}); give --frames"
     elif frames[0] < 0:
-        yield f"{where} begins at frame {frames[0]}, and images are counted from 0; give --frames, or move it"
+        yield f"{where} begins at frame {frames[0]}, but images count from 0; give --frames, or shift the animation"
 
 
-def _of_engine(where: str, about: Facts, job: RenderJob) -> Iterator[str]:
-    engine = engine_of(about, job)
+def _of_engine(where: str, scene: Facts, job: RenderJob) -> Iterator[str]:
+    engine = engine_of(scene, job)
     if not engine:
-        yield f"{where} is rendered by {about['engine']}, which is no part of Blender; give --blender-engine"
+        yield f"{where} uses the engine {scene['engine']}, which is not part of Blender; give --blender-engine"
     elif engine != "cycles" and job.device is not None:
-        yield f"--device is for Cycles; {TITLES[engine]} takes the OpenGL that there is; leave it out"
+        yield f"--device applies to Cycles only; {TITLES[engine]} uses OpenGL; remove --device"
     if engine == "workbench" and job.samples is not None:
-        yield "--samples is for Cycles and EEVEE; Workbench has none; leave it out"
+        yield "--samples applies to Cycles and EEVEE only; remove it for Workbench"
 
 
-def _warnings(facts: Facts, about: Facts, job: RenderJob) -> Iterator[str]:
-    """Yield what might surprise."""
+def _warnings(facts: Facts, scene: Facts, job: RenderJob) -> Iterator[str]:
+    """Yield warnings."""
     saved, app = facts["saved"][:2], facts["app"][:2]
     if saved > app:
         yield (
-            f"saved by Blender {'.'.join(map(str, saved))}, newer than the {'.'.join(map(str, app))} that renders it: "
-            "what that does not know is lost; look at the pictures, or take the newer one (--blender)"
+            f"saved by Blender {'.'.join(map(str, saved))}, but rendered by the older {'.'.join(map(str, app))}, which "
+            "ignores features unknown to it; check the images, or use the newer version (--blender PATH)"
         )
     if facts["scripts"]:
         yield (
-            f"scripts in the file do not run ({facts['scripts']}), so its pictures may not be those that its author "
-            "sees; --allow-scripts runs them, with your rights"
+            f"scripts in the file do not run ({facts['scripts']}), so images may differ from the author's; "
+            "--allow-scripts runs them with your permissions"
         )
-    if about["unbaked"]:
-        named = ", ".join(what for what, _ in about["unbaked"])
+    if scene["unbaked"]:
+        named = ", ".join(what for what, _ in scene["unbaked"])
         yield (
-            f"{named}: not baked, so a frame depends on those before it; each rank plays the frames before its own "
-            "first; bake and save to spare it that"
+            f"{named}: not baked, so frames depend on earlier frames, and each rank must also compute the frames "
+            "before its own; bake and save the file to avoid this"
         )
-    if about["file_outputs"]:
-        yield f"{listed(about['file_outputs'])} in the compositor writes files that are not looked after"
-    if about["stamp"]:
-        yield "the pictures show when or where they were rendered, so the same frame differs each time"
+    if scene["file_outputs"]:
+        yield f"{listed(scene['file_outputs'])} in the compositor writes files that mpirender does not manage"
+    if scene["stamp"]:
+        yield "images show when or where they were rendered (Metadata), so the same frame differs in every run"
     asked = framesets.parse(job.frames) if job.frames is not None else ()
-    if outside := [frame for frame in asked if not about["first"] <= frame <= about["last"]]:
+    if outside := [frame for frame in asked if not scene["first"] <= frame <= scene["last"]]:
         verb = "is" if len(outside) == 1 else "are"
-        yield f"{framesets.named(outside)} {verb} outside the scene's own, {about['first']}-{about['last']}"
+        yield f"{framesets.named(outside)} {verb} outside the scene's frame range, {scene['first']}-{scene['last']}"
 
 
-def _missing(facts: Facts, *, kept: bool) -> Iterator[str]:
-    """Yield a line for each file that is missing, as long as they are few."""
-    cure = (
-        "without it pictures are wrong"
-        if kept
-        else "put it there, or pack it into the file; --on-error warn does without"
+def _missing(facts: Facts, *, tolerated: bool) -> Iterator[str]:
+    """Yield a line for each missing file, up to a limit."""
+    fix = (
+        "images are wrong without it"
+        if tolerated
+        else "restore it, or pack it into the file; --on-error warn renders without it"
     )
-    for what, path in facts["missing"][:LINES]:
-        yield f"{what} is missing: {path}; {cure}"
-    more = len(facts["missing"]) - LINES
+    for what, path in facts["missing"][:MAX_MISSING]:
+        yield f"{what} is missing: {path}; {fix}"
+    more = len(facts["missing"]) - MAX_MISSING
     if more > 0:
         yield f"and {plural(more, 'more file')} that {'is' if more == 1 else 'are'} missing"

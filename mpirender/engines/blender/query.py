@@ -1,7 +1,7 @@
-"""What Blender is asked to run to find out what it is, and what is in a file; it writes the answer into a file.
+"""Runs inside Blender to answer a query; writes the answer to a file.
 
-python -m mpirender.engines.blender.query ANSWER             its version, and what it can render with here
-python -m mpirender.engines.blender.query ANSWER shot.blend  what is in a file; with --scripts it runs those in there
+python -m mpirender.engines.blender.query ANSWER             Blender's version and devices
+python -m mpirender.engines.blender.query ANSWER shot.blend  contents of a file; --scripts runs the scripts in it
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mpirender.engines.blender import scene_facts
+from mpirender.engines.blender.scene_facts import BPY
+
 EGL = "libEGL.so.1"
-KINDS = ("OPTIX", "CUDA", "HIP", "ONEAPI")  # of GPUs, the fastest way first
+KINDS = ("OPTIX", "CUDA", "HIP", "ONEAPI")  # of GPU interfaces, the fastest first
 
 
 def main() -> None:
-    """Answer, and end without Blender's clean-up, which hangs where a script has left a handler."""
+    """Answer the query, and exit without Blender's cleanup, which hangs if a script has left a handler."""
     place, words = Path(sys.argv[1]), sys.argv[2:]
     try:
-        answer = look(Path(words[0]), scripts="--scripts" in words) if words else about()
+        answer = facts_of(Path(words[0]), scripts="--scripts" in words) if words else version_and_devices()
     except ImportError as error:
         answer = {"absent": str(error)}
     except RuntimeError as error:
@@ -32,15 +35,13 @@ def main() -> None:
     os._exit(0)
 
 
-def look(path: Path, *, scripts: bool) -> dict[str, Any]:
-    """Return what is in a file."""
-    from mpirender.engines.blender import scene_facts
-
+def facts_of(path: Path, *, scripts: bool) -> dict[str, Any]:
+    """Return the facts about a file."""
     return scene_facts.facts_of(scene_facts.open_file(path, scripts=scripts))
 
 
-def about() -> dict[str, Any]:
-    """Return the version, whether OpenGL can be had, and the GPUs that Cycles can use, by kind."""
+def version_and_devices() -> dict[str, Any]:
+    """Return the version, whether EGL is available, and the GPUs that Cycles can use, by kind."""
     import bpy
 
     found = {kind: [device.name for device in devices(bpy, kind)] for kind in KINDS}
@@ -51,7 +52,7 @@ def about() -> dict[str, Any]:
 
 
 def has_egl() -> bool:
-    """Say whether EEVEE and Workbench can open a context; without libEGL Blender ends the process."""
+    """Return whether EEVEE and Workbench can open a context; without libEGL, Blender ends the process."""
     try:
         ctypes.CDLL(EGL)
     except OSError:
@@ -59,8 +60,8 @@ def has_egl() -> bool:
     return True
 
 
-def devices(bpy: Any, kind: str) -> Iterator[Any]:  # noqa: ANN401 - Blender's modules have no types
-    """Yield the GPUs of a kind; none where this Blender was built without it."""
+def devices(bpy: BPY, kind: str) -> Iterator[BPY]:
+    """Yield the GPUs of a kind; none if this Blender was built without it."""
     if "cycles" not in bpy.context.preferences.addons:
         return
     preferences = bpy.context.preferences.addons["cycles"].preferences

@@ -1,4 +1,4 @@
-"""What a Blender program runs where Python has ``-m``: a module of mpirender inside it.
+"""Runs a module of mpirender inside a Blender program, like Python's ``-m``.
 
 blender --background … --python-expr "…run_module.main()" -- -m mpirender.ranks job.json
 """
@@ -13,7 +13,7 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Run the module behind ``-- -m`` with the words behind it, and end the process as Python would."""
+    """Run the module after ``-- -m`` with the remaining arguments, and exit as Python would."""
     words = sys.argv[sys.argv.index("--") + 1 :]
     sys.argv = words[1:]
     code: object = 0
@@ -25,7 +25,7 @@ def main() -> NoReturn:
         traceback.print_exc()
         code = 1
     if isinstance(code, str):
-        print(code, file=sys.stderr)  # noqa: T201 - as Python does with what sys.exit is given
+        print(code, file=sys.stderr)  # noqa: T201 - as Python does for sys.exit(text)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(bool(code)))  # without Blender's clean-up, which may hang
+    os._exit(code if isinstance(code, int) else int(bool(code)))  # without Blender's cleanup, which may hang

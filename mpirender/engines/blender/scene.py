@@ -1,7 +1,7 @@
-"""A Blender file opened in one rank, with any frame rendered in any order.
+"""A Blender file open_scene_file in one rank; renders its frames in any order.
 
-Blender writes each picture into memory, whose content is checked: on a full disk it would leave a file that is cut
-short, and say that it has finished.
+Blender renders to a file in memory, which is then checked: on a full disk, it would leave a truncated file and report
+success.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mpirender.engines.base import Rendered, WithoutSurvey
 from mpirender.engines.blender import inspect, query, scene_facts
+from mpirender.engines.blender.scene_facts import BPY
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
@@ -28,27 +29,27 @@ FORMATS = {"png": "PNG", "jpg": "JPEG", "tiff": "TIFF"}
 TIFF_CODECS = {"None": "NONE", "PackBits": "PACKBITS", "Deflate": "DEFLATE"}
 DEEPEST_ZLIB = 9
 PROBE_SIDE = 16  # pixels
-SKETCHES = ("GPENCIL", "GREASEPENCIL")  # drawn by OpenGL whatever the engine
-_open: dict[tuple[Path, bool], Any] = {}  # the file that this process has open
-_errors: list[str] = []  # reported, and not yet told
+SKETCHES = ("GPENCIL", "GREASEPENCIL")  # drawn by OpenGL with every engine
+_open: dict[tuple[Path, bool], BPY] = {}  # the file that this process has open
+_errors: list[str] = []  # reported since the last call of _take_errors
 
 
-def opened(job: RenderJob) -> Any:  # noqa: ANN401 - Blender's modules have no types
-    """Return the module bpy with the file of a job open in it; open it if it is not.
+def open_scene_file(job: RenderJob) -> BPY:
+    """Return the module bpy with the file of a job open; open it if it is not.
 
     Raises:
         UsageError: Blender cannot open it.
-        ToolMissing: there is no bpy.
+        ToolMissing: bpy cannot be imported.
     """
     key = (job.scene, job.allow_scripts)
     if key not in _open:
         _open.clear()
-        sys.excepthook = _note_error  # Blender calls it for what fails of the scripts, handlers and drivers of a file
+        sys.excepthook = _note_error  # called for errors in scripts, handlers and drivers of the file
         try:
             _open[key] = scene_facts.open_file(job.scene, scripts=job.allow_scripts)
         except ImportError as error:
             raise ToolMissing(
-                f"there is no bpy that loads on {socket.gethostname()} ({one_line(str(error))})"
+                f"bpy cannot be imported on {socket.gethostname()} ({one_line(str(error))}); run mpirender doctor there"
             ) from None
         except RuntimeError as error:
             raise UsageError(f"{job.scene.name}: Blender cannot open it ({one_line(str(error))})") from None
@@ -56,44 +57,46 @@ def opened(job: RenderJob) -> Any:  # noqa: ANN401 - Blender's modules have no t
 
 
 def _note_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    sys.__excepthook__(kind, error, trace)  # into the log
+    sys.__excepthook__(kind, error, trace)  # to the log
     _errors.append(f"{kind.__name__}: {one_line(str(error))}")
 
 
 def _take_errors() -> list[str]:
-    """Return what has been reported since the last call, each text once."""
+    """Return the errors since the last call, each text once."""
     errors = list(dict.fromkeys(_errors))
     _errors.clear()
     return errors
 
 
-def _shown(bpy: Any, name: str) -> Any:  # noqa: ANN401
-    """Return a scene of the open file, made the one that is shown: of another Blender renders that one's frame.
+def _activate(bpy: BPY, name: str) -> BPY:
+    """Make a scene of the open file the active one, since Blender takes the frame from the active scene; return it.
 
     Raises:
-        UsageError: it cannot be made so.
+        UsageError: it cannot be activated.
     """
     scene = bpy.data.scenes[name]
     if bpy.context.window is not None:
         bpy.context.window.scene = scene
     if bpy.context.scene != scene:
-        raise UsageError(f"--scene {name!r}: this Blender does not show another scene than the file's; save it so")
+        raise UsageError(
+            f"--scene {name!r}: this Blender can only render the active scene; activate it and save the file"
+        )
     return scene
 
 
 class BlenderScene(WithoutSurvey):
     """The scene of an open file."""
 
-    def __init__(self, bpy: Any, job: RenderJob, local_rank: int) -> None:  # noqa: ANN401
-        """Set it up as the job asks.
+    def __init__(self, bpy: BPY, job: RenderJob, local_rank: int) -> None:
+        """Apply the options of the job.
 
         Args:
-            local_rank: number of this rank among those on its node.
+            local_rank: rank of this process among those on its node.
         """
         self._bpy, self._job = bpy, job
-        self._scene = _shown(bpy, job.scene_name) if job.scene_name else bpy.context.scene
+        self._scene = _activate(bpy, job.scene_name) if job.scene_name else bpy.context.scene
         about = scene_facts.of_scene(bpy, self._scene)
-        self._unrun = {"", bpy.app.autoexec_fail_message}  # scripts that are known not to run
+        self._unrun = {"", bpy.app.autoexec_fail_message}  # scripts that are already reported not to run
         self._memory = os.memfd_create("picture")
         self.frames: Sequence[int] = range(about["first"], about["last"] + 1, about["step"])
         self.open_ended = True
@@ -101,51 +104,49 @@ class BlenderScene(WithoutSurvey):
         self.warnings: list[str] = []
         self.version = str(bpy.app.version_string)
         starts = [start for _, start in about["unbaked"]]
-        # Unbaked physics go on from frame to frame: where they start, and up to where they have been played.
+        # First frame of unbaked physics, and the last frame computed.
         self._start = min([about["first"], *starts]) if starts else None
         self._played: int | None = None
         self._region = bool(about["region"])
-        self._as_asked()
+        self._apply_options()
         self._plain = self._format()
         self.renderer = self._renderer(local_rank)
         self.description = f"Blender {self.version}, {inspect.TITLES[inspect.engine_of(about, job)]}, {self.renderer}"
         self.errors: list[str] = _take_errors()
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
-        """Render a frame as Blender's animation would; a file other than a png of 8 bits is Blender's own."""
-        self._come_to(frame)
+        """Render a frame as Blender's animation would; Blender encodes all images except 8-bit png."""
+        self._go_to(frame)
         content = self._render(output.width, output.height)
         errors = _take_errors()
         if content is None:
             return Rendered(errors)
         picture = _decoded(content)
         if picture.shape[:2] != (output.height, output.width):
-            raise ValueError(f"Blender made a picture of {picture.shape[1]}x{picture.shape[0]} instead of {output}")
+            raise ValueError(f"Blender rendered {picture.shape[1]}x{picture.shape[0]} pixels instead of {output}")
         if self._plain:
             return Rendered(errors, picture)
         path.write_bytes(content)
         return Rendered(errors)
 
     def take_warnings(self) -> list[str]:
-        """Return what was found to warn of since the last call, each text once."""
+        """Return the warnings since the last call, each text once."""
         unrun = "" if self._job.allow_scripts else self._bpy.app.autoexec_fail_message
         if unrun in self._unrun:
             return []
         self._unrun.add(unrun)
-        return [f"a script of the file does not run ({unrun}); --allow-scripts runs it, with your rights"]
+        return [f"a script of the file does not run ({unrun}); --allow-scripts runs it with your permissions"]
 
-    # ---- as the job asks -------------------------------------------------------------------------------------------
-
-    def _as_asked(self) -> None:
-        """Set what the options ask for."""
+    def _apply_options(self) -> None:
+        """Apply the options of the job."""
         job, scene = self._job, self._scene
-        scene.render.threads_mode = "FIXED"  # AUTO takes all cores, also those that this rank may not use
+        scene.render.threads_mode = "FIXED"  # AUTO uses all cores, including those not available to this rank
         scene.render.threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
         if job.blender_engine:
             self._choose_engine(inspect.ENGINES[job.blender_engine])
         if job.camera:
             scene.camera = scene.objects[job.camera]
-            for marker in scene.timeline_markers:  # they would change it
+            for marker in scene.timeline_markers:  # they would change the camera
                 marker.camera = None
         if job.view_layer:
             for layer in scene.view_layers:
@@ -156,14 +157,16 @@ class BlenderScene(WithoutSurvey):
             scene.render.film_transparent = True
 
     def _choose_engine(self, names: Sequence[str]) -> None:
-        """Take the first of Blender's names for an engine that this version knows."""
+        """Set the engine by the first identifier that this version knows."""
         for name in names:
             try:
                 self._scene.render.engine = name
             except TypeError:
                 continue
             return
-        raise UsageError(f"--blender-engine {self._job.blender_engine}: Blender {self.version} does not have it")
+        raise UsageError(
+            f"--blender-engine {self._job.blender_engine} is not available in Blender {self.version}; use another one"
+        )
 
     def _choose_samples(self, count: int) -> None:
         scene = self._scene
@@ -172,12 +175,12 @@ class BlenderScene(WithoutSurvey):
             return
         scene.cycles.samples = count
         for layer in scene.view_layers:
-            layer.samples = 0  # no number of its own
+            layer.samples = 0  # use the number of the scene
 
     def _format(self) -> bool:
-        """Choose the format of the pictures; say whether others write it: png with 8 bits.
+        """Set the image format; return whether it is 8-bit png, which mpirender writes itself.
 
-        Depth and channels are those of the scene where it asks for this format, too.
+        Depth and channels are those of the scene if it uses the same format.
         """
         job, settings = self._job, self._scene.render.image_settings
         asked = FORMATS[job.image_format]
@@ -201,30 +204,30 @@ class BlenderScene(WithoutSurvey):
         return plain
 
     def _renderer(self, local_rank: int) -> str:
-        """Choose the device; return what people call it.
+        """Choose the device; return its name.
 
         Raises:
-            ToolMissing: it is not there.
+            ToolMissing: it does not exist.
         """
         cycles = self._scene.render.engine == inspect.ENGINES["cycles"][0]
         by_opengl = not cycles or any(thing.type in SKETCHES for thing in self._scene.objects)
         if by_opengl and not query.has_egl():  # Blender would end the process
             raise ToolMissing(
-                f"{query.EGL} is not found on {socket.gethostname()}, which this scene is rendered through; "
+                f"{query.EGL}, which this scene needs, is not found on {socket.gethostname()}; "
                 "Debian, Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
             )
         if cycles:
             return self._device(local_rank)
         import gpu
 
-        self._render(PROBE_SIDE, PROBE_SIDE)  # there is no context before
+        self._render(PROBE_SIDE, PROBE_SIDE)  # opens the OpenGL context
         return str(gpu.platform.renderer_get())
 
     def _device(self, local_rank: int) -> str:
         """Choose the device that Cycles renders with; return its name.
 
         Raises:
-            ToolMissing: a GPU was asked for by name or kind and is not there; Blender would take the CPU in silence.
+            ToolMissing: a GPU was requested that does not exist; Blender would silently use the CPU.
         """
         asked, cycles = self._job.device, self._scene.cycles
         wanted = asked not in (None, "cpu") or (asked is None and cycles.device == "GPU")
@@ -242,20 +245,18 @@ class BlenderScene(WithoutSurvey):
                 return f"{chosen.name} ({kind})"
         if wanted and asked is not None:
             raise ToolMissing(
-                f"--device {asked}: Cycles finds no such GPU on {socket.gethostname()}; see what it finds: "
-                "mpirender doctor; --device cpu renders without"
+                f"--device {asked}: Cycles finds no such GPU on {socket.gethostname()}; mpirender doctor lists its "
+                "GPUs; use --device cpu to render without"
             )
         if wanted:
             self.warnings.append(
-                f"the scene asks for a GPU and {socket.gethostname()} has none for Cycles: the CPU renders"
+                f"the scene is set to a GPU, but Cycles finds none on {socket.gethostname()}; the CPU renders instead"
             )
         cycles.device = "CPU"
         return "CPU"
 
-    # ---- rendering -------------------------------------------------------------------------------------------------
-
-    def _come_to(self, frame: int) -> None:
-        """Go to a frame; where physics are not baked, through those before it."""
+    def _go_to(self, frame: int) -> None:
+        """Go to a frame; if physics are not baked, through all frames before it."""
         if self._start is not None:
             first = self._start if self._played is None else self._played + 1
             for before in range(first, frame):
@@ -264,7 +265,7 @@ class BlenderScene(WithoutSurvey):
         self._scene.frame_set(frame)
 
     def _render(self, width: int, height: int) -> bytes | None:
-        """Render what is on display into memory; return the file, None where Blender says why there is none."""
+        """Render the current frame to memory; return the file, or None if Blender reported an error."""
         render = self._scene.render
         if not self._region:
             render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
@@ -277,20 +278,20 @@ class BlenderScene(WithoutSurvey):
             return None
         content = os.pread(self._memory, os.fstat(self._memory).st_size, 0)
         if not content:
-            _errors.append("Blender has rendered nothing")
+            _errors.append("Blender wrote no image")
         return content or None
 
 
 def _decoded(content: bytes) -> NDArray[np.uint8]:
-    """Return a picture, shape (height, width, channels).
+    """Return the pixels of an image, shape (height, width, channels).
 
     Raises:
-        ValueError: the file is not whole.
+        ValueError: the file is incomplete.
     """
     import imageio.v3 as iio
 
     try:
         picture: NDArray[np.uint8] = iio.imread(content, plugin="pillow")
     except (OSError, SyntaxError) as error:
-        raise ValueError(f"Blender wrote no whole picture ({one_line(str(error))})") from None
+        raise ValueError(f"Blender wrote an incomplete image ({one_line(str(error))})") from None
     return picture if picture.ndim > 2 else picture[..., None]

@@ -1,7 +1,6 @@
-"""What is in a Blender file, asked of Blender itself: everything that has to be known before a frame is rendered.
+"""Collects the facts about a Blender file that must be known before rendering. Runs inside Blender.
 
-This runs inside Blender. Blender says nothing of files that are not there, of caches that were never baked, and of
-scripts that it does not run.
+Blender itself does not report missing files, unbaked caches, or scripts that it does not run.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 Facts = dict[str, Any]
-BPY = Any  # Blender's modules and data have no types
-# Of fps_base, which is stored with 24 bits: 1.001 for the rates of television.
-LARGEST_BASE = 10_000
+BPY = Any  # modules and data of Blender have no annotations
+# Largest denominator of fps_base, which is stored with 24 bits: 1.001 for the rates of television.
+MAX_DENOMINATOR = 10_000
 TILE = "<UDIM>"
 
 
 def open_file(path: Path, *, scripts: bool) -> BPY:
-    """Open a file, with nothing of the user's own settings; return the module bpy.
+    """Open a file with factory settings; return the module bpy.
 
     Raises:
-        RuntimeError: Blender cannot open it, with its words.
+        RuntimeError: Blender cannot open it, with its message.
     """
     import bpy
 
@@ -35,7 +34,7 @@ def open_file(path: Path, *, scripts: bool) -> BPY:
 
 
 def facts_of(bpy: BPY) -> Facts:
-    """Return what is to be known of the open file."""
+    """Return the facts about the open file."""
     return {
         "app": list(bpy.app.version), "version": bpy.app.version_string, "saved": list(bpy.data.version),
         "active": bpy.context.scene.name,
@@ -47,9 +46,9 @@ def facts_of(bpy: BPY) -> Facts:
 
 
 def of_scene(bpy: BPY, scene: BPY) -> Facts:
-    """Return what is to be known of one of its scenes."""
+    """Return the facts about one of its scenes."""
     render = scene.render
-    rate = Fraction(render.fps) / Fraction(render.fps_base).limit_denominator(LARGEST_BASE)
+    rate = Fraction(render.fps) / Fraction(render.fps_base).limit_denominator(MAX_DENOMINATOR)
     return {
         "first": scene.frame_start, "last": scene.frame_end, "step": scene.frame_step, "rate": str(rate),
         "size": list(size_of(render)), "region": bool(render.use_border and render.use_crop_to_border),
@@ -66,12 +65,12 @@ def of_scene(bpy: BPY, scene: BPY) -> Facts:
 
 
 def size_of(render: BPY) -> tuple[int, int]:
-    """Return width and height of the picture; of a cropped region, those that Blender gives it."""
+    """Return width and height of the image, or of the cropped region."""
     width, height = (side * render.resolution_percentage // 100
                      for side in (render.resolution_x, render.resolution_y))  # fmt: skip
     if not (render.use_border and render.use_crop_to_border):
         return width, height
-    import numpy as np  # Blender, too, rounds to 24 bits before it cuts off
+    import numpy as np  # Blender also rounds to 24 bits before truncating
 
     def extent(low: float, high: float, side: int) -> int:
         return int(np.float32(high) * np.float32(side)) - int(np.float32(low) * np.float32(side))
@@ -88,7 +87,7 @@ def _strips(scene: BPY) -> BPY:
 
 
 def _differs_in_size(settings: BPY) -> bool:
-    """Say whether stereo pictures go into several files, or side by side into a larger one."""
+    """Return whether stereo images go to several files, or side by side to a larger one."""
     stereo = settings.stereo_3d_format
     beside = stereo.display_mode in ("SIDEBYSIDE", "TOPBOTTOM") and not stereo.use_squeezed_frame
     return settings.views_format != "STEREO_3D" or beside
@@ -100,8 +99,8 @@ def _changes_by_itself(render: BPY) -> bool:
 
 
 def file_outputs(scene: BPY) -> Iterator[str]:
-    """Yield the names of compositor nodes that write files of their own."""
-    tree = getattr(scene, "compositing_node_group", None) or getattr(scene, "node_tree", None)  # the former from 5.0 on
+    """Yield the names of compositor nodes that write files."""
+    tree = getattr(scene, "compositing_node_group", None) or getattr(scene, "node_tree", None)  # the first from 5.0 on
     if scene.render.use_compositing and getattr(scene, "use_nodes", True) and tree is not None:
         yield from (node.name for node in tree.nodes if node.type == "OUTPUT_FILE" and not node.mute)
 
@@ -110,29 +109,29 @@ def file_outputs(scene: BPY) -> Iterator[str]:
 
 
 def files(bpy: BPY) -> Iterator[str]:
-    """Yield the files that are read, all of a sequence, as far as they are there."""
+    """Yield the existing files that the scene reads, including all files of a sequence."""
     for path in read_paths(bpy):
         pattern = glob.escape(path).replace(TILE, "*")
         numbered = re.fullmatch(r"(.*?)(\d+)(\.\w+)", Path(path).name)
-        if numbered:  # of a sequence the first is named
+        if numbered:  # the first file of a sequence
             pattern = str(Path(glob.escape(str(Path(path).parent))) / f"{glob.escape(numbered[1])}[0-9]*{numbered[3]}")
-        yield from (found for found in glob.glob(pattern) if Path(found).is_file())  # noqa: PTH207 - of any folder
+        yield from (found for found in glob.glob(pattern) if Path(found).is_file())  # noqa: PTH207 - the folder is part of the pattern
     for folder in cache_folders(bpy):
         yield from (str(path) for path in Path(folder).rglob("*") if path.is_file())
 
 
 def read_paths(bpy: BPY) -> list[str]:
-    """Return the paths of what the pictures are made from: neither sounds nor scripts, and nothing that is not used."""
-    aside = {_absolute(bpy, sound.filepath, sound) for sound in bpy.data.sounds}
-    aside |= {_absolute(bpy, text.filepath, text) for text in bpy.data.texts if text.filepath}
+    """Return the paths of the files that affect images: no sounds, no scripts, and nothing unused."""
+    ignored = {_absolute(bpy, sound.filepath, sound) for sound in bpy.data.sounds}
+    ignored |= {_absolute(bpy, text.filepath, text) for text in bpy.data.texts if text.filepath}
     for kind in (bpy.data.images, bpy.data.movieclips, bpy.data.volumes, bpy.data.fonts):
-        aside |= {_absolute(bpy, thing.filepath, thing) for thing in kind if thing.users <= int(thing.use_fake_user)}
+        ignored |= {_absolute(bpy, thing.filepath, thing) for thing in kind if thing.users <= int(thing.use_fake_user)}
     paths = bpy.utils.blend_paths(absolute=True, packed=False, local=False)
-    return [path for path in dict.fromkeys(paths) if path and _plain(path) not in aside]
+    return [path for path in dict.fromkeys(paths) if path and _normalized(path) not in ignored]
 
 
 def missing(bpy: BPY) -> Iterator[tuple[str, str]]:
-    """Yield what is to be read and is not there: what it is for, and its path."""
+    """Yield the missing files: what uses the file, and its path."""
     names: dict[str, str] = {}
     kinds = {
         "image": bpy.data.images, "library": bpy.data.libraries, "cache": bpy.data.cache_files,
@@ -141,23 +140,23 @@ def missing(bpy: BPY) -> Iterator[tuple[str, str]]:
     for kind, things in kinds.items():
         for thing in things:
             names[_absolute(bpy, thing.filepath, thing)] = f"{kind} {thing.name!r}"
-    told = set()
+    reported = set()
     for path in read_paths(bpy):
-        if not _is_there(path):
-            told.add(_plain(path))
-            yield names.get(_plain(path), "file"), path
-    for library in bpy.data.libraries:  # one that is there, but cannot be read
+        if not _exists(path):
+            reported.add(_normalized(path))
+            yield names.get(_normalized(path), "file"), path
+    for library in bpy.data.libraries:  # an existing library that cannot be read
         path = _absolute(bpy, library.filepath, library)
-        if getattr(library, "is_missing", False) and path not in told:
+        if getattr(library, "is_missing", False) and path not in reported:
             yield f"library {library.name!r}", path
     for folder in cache_folders(bpy):
         if not Path(folder).is_dir():
             yield "cache", folder
 
 
-def _is_there(path: str) -> bool:
+def _exists(path: str) -> bool:
     if TILE in path:
-        return bool(glob.glob(glob.escape(path).replace(TILE, "[0-9]*")))  # noqa: PTH207 - of any folder
+        return bool(glob.glob(glob.escape(path).replace(TILE, "[0-9]*")))  # noqa: PTH207 - the folder is part of the pattern
     return Path(path).exists()
 
 
@@ -165,16 +164,16 @@ def _absolute(bpy: BPY, path: str, thing: BPY) -> str:
     # A library's own path is relative to the file that names it.
     parent = thing.parent if hasattr(thing, "parent") and hasattr(thing, "filepath") else None
     library = getattr(thing, "library", None) or (parent if type(thing).__name__ == "Library" else None)
-    return _plain(bpy.path.abspath(path, library=library))
+    return _normalized(bpy.path.abspath(path, library=library))
 
 
-def _plain(path: str) -> str:
-    """Return a path without detours, by which it can be compared."""
+def _normalized(path: str) -> str:
+    """Return a normalized path for comparisons."""
     return os.path.normpath(path)
 
 
 def cache_folders(bpy: BPY) -> Iterator[str]:
-    """Yield the folders of baked physics that are kept as files."""
+    """Yield the folders of baked physics that are stored as files."""
     beside = str(Path(bpy.data.filepath).with_name(f"blendcache_{Path(bpy.data.filepath).stem}"))
     folders = set()
     for scene in bpy.data.scenes:
@@ -192,7 +191,7 @@ def cache_folders(bpy: BPY) -> Iterator[str]:
 
 
 def modifiers(scene: BPY, *kinds: str) -> Iterator[tuple[BPY, BPY]]:
-    """Yield the modifiers of these kinds that are in the picture, with their objects."""
+    """Yield the rendered modifiers of these kinds, with their objects."""
     for thing in scene.objects:
         for modifier in thing.modifiers:
             if modifier.type in kinds and modifier.show_render and not thing.hide_render:
@@ -200,7 +199,7 @@ def modifiers(scene: BPY, *kinds: str) -> Iterator[tuple[BPY, BPY]]:
 
 
 def point_caches(scene: BPY) -> Iterator[tuple[str, BPY]]:
-    """Yield the caches of physics, with what they are of."""
+    """Yield the caches of physics, with the names of their owners."""
     world = scene.rigidbody_world
     if world is not None and world.enabled and world.collection is not None and len(world.collection.objects):
         yield "rigid bodies", world.point_cache
@@ -218,7 +217,7 @@ def point_caches(scene: BPY) -> Iterator[tuple[str, BPY]]:
 
 
 def unbaked(bpy: BPY, scene: BPY) -> Iterator[tuple[str, int]]:
-    """Yield the physics that are not baked, so that frames depend on those before, and from which frame on."""
+    """Yield unbaked physics, because of which frames depend on earlier frames, with its first frame."""
     for what, cache in point_caches(scene):
         if not cache.is_baked and not cache.use_external:
             yield what, cache.frame_start
@@ -232,7 +231,7 @@ def unbaked(bpy: BPY, scene: BPY) -> Iterator[tuple[str, int]]:
 
 
 def _simulates(group: BPY) -> bool:
-    """Say whether geometry nodes carry something on from frame to frame, those of groups inside them, too."""
+    """Return whether geometry nodes, or groups inside them, contain a simulation."""
     for node in group.nodes:
         if node.bl_idname == "GeometryNodeSimulationOutput" and not node.mute:
             return True
@@ -243,7 +242,7 @@ def _simulates(group: BPY) -> bool:
 
 
 def _on_disk(bpy: BPY, thing: BPY, modifier: BPY) -> bool:
-    """Say whether simulation nodes are baked into files; what is baked into the file itself Blender does not tell."""
+    """Return whether simulation nodes are baked to files; Blender does not show bakes inside the .blend file."""
     bakes = list(getattr(modifier, "bakes", ()))
     folders = []
     for bake in bakes:

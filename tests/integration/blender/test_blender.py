@@ -84,7 +84,7 @@ def test_a_frame_is_asked_for_by_its_number_also_one_that_the_scene_leaves_out(
     """On the way: each rank holds Blender, and what a machine has not enough memory for is told with the cure."""
     words = ("--frames", "4,30", "--movie", "none", "--size", "64x36", "--ranks", 2)
     said = rendered(run, blends.file("quick"), *words, env={**os.environ, "SLURM_MEM_PER_NODE": "500"})
-    assert "frame 30 is outside the scene's own, 1-23" in said
+    assert "frame 30 is outside the scene's frame range, 1-23" in said
     told = r"memory will be short: 2 ranks on \S+ take about .*, it has 500 MB|524 MB; take 1 rank there \(--ranks\)\n"
     assert re.search(told, said), said
     names = sorted(path.name for path in (tmp_path / "quick_renders" / "64x36").iterdir())
@@ -130,7 +130,7 @@ def test_physics_that_nobody_has_baked_are_named_and_played_as_the_timeline_does
 ) -> None:
     played = blends.animate(blends.file("falling"), tmp_path / "played", played=True)
     seen = run("inspect", blends.file("falling")).stdout
-    assert "rigid bodies: not baked, so a frame depends on those before it" in seen
+    assert "rigid bodies: not baked, so frames depend on earlier frames" in seen
     for how in ("auto", "interleaved"):
         output = tmp_path / how
         rendered(run, blends.file("falling"), "--ranks", 3, "--schedule", how, "--output", output)
@@ -170,7 +170,7 @@ def test_a_blender_program_renders_its_own_pictures_too(run: Run, blends: Simple
     rendered(run, "old.blend", "--blender", blender, "--ranks", 2)
     assert re.match(r"Blender \d+\.\d+\.\d+[^,]*, Workbench, ", description(tmp_path / "old_renders"))
     done = run("inspect", blends.file("quick"), "--blender", blender)
-    assert (done.returncode, "it was saved by Blender 4.5: take that, or a newer one" in done.stderr) == (2, True)
+    assert (done.returncode, "it was saved by Blender 4.5; use that version or a newer one" in done.stderr) == (2, True)
     assert_same_pictures(tmp_path / "old_renders" / SIZE, tmp_path / "own")
     again = rendered(run, "old.blend", "--blender", sys.executable, "--ranks", 1)
     assert "4 images here are made with other program or renderer; rendered again" in again
@@ -181,7 +181,7 @@ def test_scripts_run_only_when_they_are_allowed_to(run: Run, blends: SimpleNames
     still = blends.animate(blends.file("moves"), tmp_path / "still")
     moved = blends.animate(blends.file("moves"), tmp_path / "moved", scripts=True)
     said = rendered(run, blends.file("moves"), "--ranks", 1)
-    assert "scripts in the file do not run (Text 'moves.py'), so its pictures may not be" in said
+    assert "scripts in the file do not run (Text 'moves.py'), so images may differ" in said
     assert_same_pictures(tmp_path / "moves_renders" / SIZE, still)
     said = rendered(run, blends.file("moves"), "--ranks", 2, "--allow-scripts")
     assert "4 images here are made with other options; rendered again" in said

@@ -26,9 +26,9 @@ def test_what_is_wrong_with_the_command_is_told_at_once(run: Run, blends: Simple
     done = run("render", blends.file("quick"), *words)
     assert done.returncode == 2
     assert sorted(line.split(": ", 2)[2] for line in done.stderr.splitlines()) == [
-        "--camera 'Sid' is no camera of scene 'Scene', did you mean 'Side'?; it has: Camera, Side",
-        "--device is for Cycles; Workbench takes the OpenGL that there is; leave it out",
-        "--samples is for Cycles and EEVEE; Workbench has none; leave it out",
+        "--camera 'Sid' is not a camera of scene 'Scene', did you mean 'Side'?; it has: Camera, Side",
+        "--device applies to Cycles only; Workbench uses OpenGL; remove --device",
+        "--samples applies to Cycles and EEVEE only; remove it for Workbench",
         "--set does not apply to Blender files",
         "--view-layer 'x' is not in scene 'Scene'; it has: ViewLayer",
     ]
@@ -36,7 +36,7 @@ def test_what_is_wrong_with_the_command_is_told_at_once(run: Run, blends: Simple
     done = run("render", blends.file("quick"), "--scene", "Othr")
     assert "--scene 'Othr' is not in the file, did you mean 'Other'?; it has: Other, Scene" in done.stderr
     done = run("render", blends.file("eyeless"))
-    assert "scene 'Scene' has no camera to render with; name one of Camera with --camera" in done.stderr
+    assert "scene 'Scene' has no active camera; choose one with --camera: Camera" in done.stderr
 
 
 def test_files_that_are_missing_are_named_before_anything_is_rendered(
@@ -47,7 +47,7 @@ def test_files_that_are_missing_are_named_before_anything_is_rendered(
     (tmp_path / "here" / "library.blend").unlink()
     done = run("render", tmp_path / "here" / "gone.blend")
     assert done.returncode == 2
-    told = [line.split("; put it there")[0] for line in done.stderr.splitlines()]
+    told = [line.split("; restore it")[0] for line in done.stderr.splitlines()]
     assert sorted(told) == [
         f"mpirender: error: cache 'sim.abc' is missing: {blends.folder}/sim.abc",
         f"mpirender: error: image 'wood' is missing: {tmp_path}/here/textures/wood.png",
@@ -64,7 +64,7 @@ def test_files_that_are_missing_are_named_before_anything_is_rendered(
     [
         (b"", "not a Blender file; it is empty"),
         (b"<svg/>", "not a Blender file"),
-        (None, r"Blender cannot open it \(.+\); see whether it opens there: it may be damaged"),
+        (None, r"Blender cannot open it \(.+\); check that it opens in Blender; it may be damaged"),
     ],
     ids=["empty", "another", "cut short"],
 )
@@ -82,7 +82,9 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(run: Run, blends: Sim
     for device in ("gpu", "cuda"):
         done = run("render", blends.file("shot"), "--device", device, "--ranks", 2)
         assert done.returncode == 3
-        assert re.search(rf"--device {device}: Cycles finds no such GPU on \S+; see what it finds", done.stderr)
+        assert re.search(
+            rf"--device {device}: Cycles finds no such GPU on \S+; mpirender doctor lists its GPUs", done.stderr
+        )
 
 
 def test_without_blender_it_is_told_how_to_get_it(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def test_without_blender_it_is_told_how_to_get_it(run: Run, blends: SimpleNamesp
         (("--blender", "/no/blender"), "/no/blender: no such program; pip install 'mpirender[blender]'"),
         (
             ("--blender", "/usr/bin/python3"),
-            "/usr/bin/python3 has no bpy that loads (No module named 'bpy'); pip install",
+            "/usr/bin/python3 cannot import bpy (No module named 'bpy'); pip install",
         ),
         (("--blender", "/bin/true"), "/bin/true did not report a Blender version"),
     ):
@@ -113,18 +115,18 @@ def test_what_else_would_surprise_is_told(blends: SimpleNamespace, tmp_path: Pat
     job = RenderJob(blends.file("quick"))
     assert inspection_of(found, job).warnings == inspection_of(found, job).mistakes == ()
     newer = {**found, "saved": [found["app"][0], found["app"][1] + 1, 0]}
-    assert "newer than the 4.5 that renders it" in inspection_of(newer, job).warnings[0]
+    assert "but rendered by the older 4.5" in inspection_of(newer, job).warnings[0]
     for change, told in (
-        ({"stamp": True}, "the pictures show when or where they were rendered"),
+        ({"stamp": True}, "images show when or where they were rendered"),
         ({"file_outputs": ["File Output"]}, "File Output in the compositor writes files"),
     ):
         changed = {**found, "scenes": {"Scene": {**scene, **change}}}
         assert told in inspection_of(changed, job).warnings[0]
     for change, told in (
-        ({"first": -2, "last": 1}, "begins at frame -2, and images are counted from 0"),
-        ({"last": 0}, "has no frames: it ends at 0, before 1"),
-        ({"engine": "LUXCORE"}, "is rendered by LUXCORE, which is no part of Blender"),
-        ({"eyes": True}, "renders each eye into a picture of its own"),
+        ({"first": -2, "last": 1}, "begins at frame -2, but images count from 0"),
+        ({"last": 0}, "has no frames: its end (0) is before its start (1)"),
+        ({"engine": "LUXCORE"}, "uses the engine LUXCORE, which is not part of Blender"),
+        ({"eyes": True}, "renders a separate image for each eye"),
         ({"layers": {"A": False}}, "renders none of its view layers"),
         ({"size": [20000, 2]}, "its size 20000x2 is not possible"),
     ):
