@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -60,7 +60,7 @@ def _int(value: Any) -> int:  # noqa: ANN401
 
 
 def _float(value: Any) -> float:  # noqa: ANN401
-    if type(value) not in (int, float) or not -LARGEST <= value <= LARGEST or not math.isfinite(value):
+    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:  # neither is NaN
         raise Unsound
     return float(value)
 

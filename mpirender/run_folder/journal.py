@@ -32,9 +32,7 @@ class Journal:
     def __init__(self, folder: Path, rank: int | None, host: str) -> None:
         self._rank, self._host = SUPERVISOR if rank is None else rank, host
         # Unbuffered and append-only: each record is one write, so a kill can cut short at most the last line.
-        path = folder / (OF_SUPERVISOR if rank is None else f"rank-{rank:04d}.jsonl")
-        self._file = path.open("ab", buffering=0)
-        self._cut = self._file.tell() > 0  # perhaps in the middle of a line; blank lines are skipped when read
+        self._file = (folder / (OF_SUPERVISOR if rank is None else f"rank-{rank:04d}.jsonl")).open("ab", buffering=0)
 
     def __enter__(self) -> Journal:
         return self
@@ -49,18 +47,23 @@ class Journal:
             OSError: it cannot be written; an incomplete line is skipped when read.
         """
         event = events.stamped(event, time=time.time(), host=self._host, rank=self._rank)
-        written = b"\n" * self._cut + line(event)
-        self._cut = True
+        written = line(event)
         if self._file.write(written) != len(written):  # what a full disk does to the last write that fits in part
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file.name))
-        self._cut = False
         return event
 
 
 def line(event: Event) -> bytes:
-    """Return the line of a journal that records this event."""
-    record = json.dumps(event.to_json()).encode()[:-1]
-    return record + CHECK + b'%08x"}\n' % zlib.crc32(record)
+    """Return the line of a journal that records this event.
+
+    It begins with a line break, too: the line before may have been cut short. Blank lines are skipped when read.
+    """
+    return b"\n" + with_check(json.dumps(event.to_json()).encode())
+
+
+def with_check(record: bytes) -> bytes:
+    """Add its checksum to a JSON object, as the last field; return a line."""
+    return record[:-1] + CHECK + b'%08x"}\n' % zlib.crc32(record[:-1])
 
 
 def parse(text: bytes) -> Event:
@@ -70,8 +73,8 @@ def parse(text: bytes) -> Event:
         ValueError: the line was cut short or changed, or holds no sound event.
         RecursionError: it is nested too deeply.
     """
-    record, _, check = text.rpartition(CHECK)
-    if check != b'%08x"}\n' % zlib.crc32(record):
+    record = text.rpartition(CHECK)[0]
+    if text != with_check(record + b"}"):
         raise Unsound
     return events.from_json(json.loads(text))
 

@@ -36,7 +36,7 @@ class Scribe:
         host = "login1" if rank == SUPERVISOR else f"n{rank // 16}.cluster.example.org"
         name = journal.OF_SUPERVISOR if rank == SUPERVISOR else f"rank-{rank:04d}.jsonl"
         with (self.folder / name).open("ab") as file:
-            file.write(b"\n" + journal.line(events.stamped(event, time=self.start + at, host=host, rank=rank)))
+            file.write(journal.line(events.stamped(event, time=self.start + at, host=host, rank=rank)))
 
     def launch(self, ranks: int = 2, at: float = 0.0, number: int = 1, **fields: object) -> None:
         self.number = number
