@@ -1,4 +1,4 @@
-"""Turn a scene and its animation into a movie, with one MPI program."""
+"""Render the animation of a ParaView or Blender scene to a movie, with one MPI program."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["RenderJob", "RenderResult", "__version__", "pool", "render"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower type
-    """Import what is asked for only then: `import mpirender` stays cheap on a login node and inside pvbatch."""
+    """Import a name when it is first used, so that ``import mpirender`` is fast on a login node and inside pvbatch."""
     if name == "RenderJob":
         from mpirender.job.render_job import RenderJob
 

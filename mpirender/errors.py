@@ -1,6 +1,6 @@
-"""Every error a user can meet, with the exit code it ends in.
+"""The errors that a user can meet, each with its exit code.
 
-A message says what is wrong, where, and what to do about it, in one line.
+A message is one line: what is wrong, where, and how to fix it.
 """
 
 from __future__ import annotations
@@ -50,53 +50,54 @@ class UsageError(MpirenderError):
 
 
 class ToolMissing(MpirenderError):
-    """A program or library that the run needs is not there or does not fit the others."""
+    """A program or library that the run needs is missing, or does not fit the others."""
 
     exit_code = 3
 
 
 class FramesMissing(MpirenderError):
-    """Frames were not rendered, or not whole; no movie was made."""
+    """Frames are missing or damaged; no movie was made."""
 
     exit_code = 4
 
 
 class NoSpace(FramesMissing):
-    """The disk or the quota is full; what was written until then stays, and nothing half-written."""
+    """The disk or the quota is full. Files that are complete are kept; no file is incomplete."""
 
     def __init__(self, place: Path | str, comfort: str = "") -> None:
-        """Name the folder and say what is not lost, or say it all in a text."""
-        cure = f"{comfort}make room and run the same command again"
-        super().__init__(
-            f"{place}: {NO_SPACE} on the disk, or in your quota; {cure}" if isinstance(place, Path) else place
-        )
+        """Make the message for a folder, with what is not lost; or take a whole message."""
+        if isinstance(place, Path):
+            place = (
+                f"{place}: {NO_SPACE} on the disk, or in your quota; {comfort}make room and run the same command again"
+            )
+        super().__init__(place)
 
 
 class EncodeFailed(MpirenderError):
-    """The frames are complete but the movie could not be made or did not pass its check."""
+    """The frames are complete, but the movie could not be made or failed its check."""
 
     exit_code = 5
 
 
 class LaunchFailed(MpirenderError):
-    """The MPI program could not be started or died before it could say why."""
+    """The MPI program could not be started, or ended without reporting an error."""
 
     exit_code = 6
 
 
 class Stopped(MpirenderError):
-    """A signal ended the run early; the same command again goes on (EX_TEMPFAIL of sysexits.h)."""
+    """A signal ended the run early; the same command continues it (EX_TEMPFAIL of sysexits.h)."""
 
     exit_code = 75
 
     def __init__(self, so_far: str, advice: str = "", *, signal: str = "") -> None:
-        """Say what was reached and what to do; signal is the name of what came."""
+        """Make the message of what is done so far and of what to do next; signal is the name of the signal."""
         self.so_far, self.signal = so_far, signal
         super().__init__("; ".join(filter(None, [so_far, advice])))
 
 
 class TakenOver(Stopped):
-    """Another run took this one for dead and goes on in its place."""
+    """Another run considered this one dead, and continues in its place."""
 
 
 class Interrupted(MpirenderError):
@@ -106,11 +107,11 @@ class Interrupted(MpirenderError):
 
 
 class JobFailed(MpirenderError):
-    """What a pool was to do with one of its jobs has failed; from Python only."""
+    """The function of a pool failed with one of its jobs; raised in Python only."""
 
 
 KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, Stopped, Interrupted)
-# NoSpace shares its code with the kind it is one of.
+# NoSpace shares the code of FramesMissing, its base class.
 BY_EXIT_CODE: dict[int, type[MpirenderError]] = {kind.exit_code: kind for kind in KINDS}
 
 
@@ -120,5 +121,5 @@ def out_of_space(error: BaseException) -> bool:
 
 
 def one_line(text: str) -> str:
-    """Return a text of any kind of program without its line breaks."""
+    """Return a text, such as the output of a program, without line breaks."""
     return " ".join(text.split())

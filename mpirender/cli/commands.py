@@ -74,11 +74,11 @@ def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  
 @cli.command(context_settings=SETTINGS)
 @with_options(SCENE, *STUDY, PRINTING)
 def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
-    """Render a scene with every combination of the values of some of its properties.
+    """Render a scene with several values of its properties.
 
-    Writes a folder of images for each combination, a table of values and images (study.csv, study.json) and a contact
-    sheet with the values along both axes; with more than one frame, also movies. If you run the same command again,
-    only images that are missing or out of date are rendered.
+    Renders every combination of the values. Writes a folder of images for each combination, a table of values and
+    images (study.csv, study.json) and a contact sheet with the values along both axes; with more than one frame, also
+    movies. If you run the same command again, only images that are missing or out of date are rendered.
     """
     from mpirender.monitor import sweep_report
 
@@ -101,9 +101,10 @@ def submit(
     at: int | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Check a scene here, then render it in a Slurm job, or study it (--vary).
+    """Check a scene, then render it in a Slurm job.
 
-    The batch script is written into the output folder. The job requeues itself until the movie is complete.
+    With --vary, the job renders a parameter study. The batch script is written into the output folder. The job
+    requeues itself until the movie is complete.
     """
     from mpirender.batch import submit as batch
 
@@ -154,7 +155,10 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
 @cli.command(context_settings=SETTINGS)
 @with_options(PROGRAMS)
 def doctor(**options: Any) -> None:  # noqa: ANN401
-    """Show what is installed, what is missing, and the command that installs it; then test a launch of two ranks."""
+    """Check what is installed, and how to install what is missing.
+
+    Finally renders a test pattern with two ranks.
+    """
     from mpirender import doctor as checks
     from mpirender.job.programs import Programs
 
@@ -172,9 +176,10 @@ def doctor(**options: Any) -> None:  # noqa: ANN401
 @cli.command(context_settings=SETTINGS)
 @with_options(RUN_FOLDER, WATCH, JSON)
 def status(output: str, watch: bool, as_json: bool) -> None:
-    """Show the state of a run, on any machine that can read its output folder.
+    """Show the state of a run.
 
-    Shows the frames done, failed and left, the estimated end, and what each rank does. Writes nothing.
+    Shows the frames done, failed and left, the estimated end, and what each rank does. Works on every machine that can
+    read the output folder, and writes nothing.
     """
     from mpirender.monitor.status import follow
 
@@ -188,9 +193,10 @@ def status(output: str, watch: bool, as_json: bool) -> None:
 @cli.command(context_settings=SETTINGS)
 @with_options(RUN_FOLDER, ENCODING, QUIET)
 def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
-    """Make new movies from the frames of a run, with another frame rate, format or codec.
+    """Make new movies from the frames of a run.
 
-    An existing movie is kept until the new one is complete. Needs neither ParaView nor MPI.
+    They can have another frame rate, format or codec. An existing movie is kept until the new one is complete. Needs
+    neither ParaView nor MPI.
     """
     from mpirender.reencode import reencode
 

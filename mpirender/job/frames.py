@@ -10,9 +10,9 @@ def parse(text: str) -> tuple[int, ...]:
     """Return the frames of a frame set such as ``0-99x2,120``, sorted, each once.
 
     Raises:
-        ValueError: the text is no frame set, is empty, or names a frame below 0.
+        ValueError: the text is not a frame set, is empty, or contains a frame below 0.
     """
-    from fileseq import FrameSet  # here, since it is 70 files, which only rank 0 of the ranks needs to read
+    from fileseq import FrameSet  # imported here: it consists of 70 files, which only rank 0 needs
     from fileseq.exceptions import ParseException
 
     try:
@@ -27,7 +27,7 @@ def parse(text: str) -> tuple[int, ...]:
 
 
 def text(frames: Iterable[int]) -> str:
-    """Write frames as the shortest frame set: ``12-15,40``; an empty string for none."""
+    """Return the shortest frame set of these frames: ``12-15,40``; an empty text for none."""
     from fileseq import FrameSet
 
     frames = sorted(set(frames))
@@ -35,28 +35,26 @@ def text(frames: Iterable[int]) -> str:
 
 
 def named(frames: Iterable[int]) -> str:
-    """Name frames: ``frame 40``, ``frames 12-15,40``."""
+    """Return the frames with the noun: ``frame 40``, ``frames 12-15,40``."""
     frames = set(frames)
     return f"frame{'' if len(frames) == 1 else 's'} {text(frames)}"
 
 
 def out_of_range(asked: str, frames: Collection[int]) -> str:
-    """Say which frames of a frame set a scene does not have, empty when it has them all.
+    """Return a message about frames of a frame set that a scene does not have; empty if it has them all.
 
     Args:
-        frames: the numbers of those that it has.
+        frames: the frames of the scene.
     """
     beyond = [frame for frame in parse(asked) if frame not in frames]
-    has = f"the scene has {named(frames)}{' only' if len(frames) == 1 else ''}"
-    verb = "is" if len(beyond) == 1 else "are"
-    return f"--frames {asked}: {has}; {text(beyond)} {verb} not there" if beyond else ""
+    return f"--frames {asked}: the scene has {named(frames)}, not {text(beyond)}" if beyond else ""
 
 
 def file_name(frame: int, image_format: str) -> str:
-    """Return the image file's name; six digits keep names in frame order up to a million frames."""
+    """Return the name of an image file. With six digits, names sort in frame order up to a million frames."""
     return f"frame_{frame:06d}.{image_format}"
 
 
 def number(image: Path) -> int:
-    """Return the frame of an image, from the name that :func:`file_name` gave it."""
+    """Return the frame number in a name that :func:`file_name` made."""
     return int(image.stem.rpartition("_")[2])

@@ -1,8 +1,9 @@
-"""How a field of RenderJob is declared, once: its option, its checks and its documentation come from that."""
+"""The declaration of a field of RenderJob. Its option, its checks and its documentation are derived from it."""
 
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,19 +18,18 @@ class Option:
     """The declaration of a field.
 
     Args:
-        help: what it is, for ``--help`` and the reference page; choices, default and repetition are added to it.
-        pixels: whether images are rendered again if it changes: it changes pixels, or what an image must come with.
-        group: the heading of ``--help`` that lists it; empty for the scene, which is no option.
-        name: of the option without ``--``, if it is not that of the field.
-        short: the option of one letter.
-        choices: the values that it can have, with a description each where the name alone is not clear.
-        least, most, above: the range of a number; ``above`` does not belong to it.
-        engines: the names of the engines that take it; empty for all.
-        several: whether it can be given several times, and is a tuple.
-        last_wins: whether values of the same name may follow one another, the last of which counts.
-        without: what happens without it, if its default does not show that.
-        read: returns a value, or one of several, as the job keeps it. Raises ValueError if it is wrong.
-        field, default, kind: of the field, taken from the class.
+        help: the help text; choices, repetition and default are added to it.
+        pixels: whether images are rendered again if the value changes, since it changes pixels, or data beside them.
+        group: the heading of ``--help`` that lists it; by default, that of the field before it.
+        name: name of the option without ``--``; by default, that of the field.
+        choices: the possible values, each with a description, which may be empty.
+        least, most, above: limits of a number; ``above`` itself is not allowed.
+        engines: the engines to which it applies; empty for all.
+        several: whether the option can be repeated.
+        last_wins: whether repeated values are kept, because the last one for a property counts.
+        without: a description of the default, if the default is None or empty.
+        read: converts and checks a value, or one of several values; raises ValueError with the reason.
+        field, default, kind: name, default and type of the field; filled in from the class.
     """
 
     help: str
@@ -53,24 +53,24 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """The option as it is written on the command line."""
+        """The option on the command line, ``--samples``."""
         return "--" + (self.name or self.field).replace("_", "-")
 
     @property
     def text(self) -> str:
-        """The help with the choices, the range, and what happens without it."""
+        """The help text with choices, repetition and the description of the default."""
         choices = ", ".join(f"{one} ({what})" if what else one for one, what in self.choices.items())
         first, dot, rest = self.help.partition(".")
         text = f"{first}: {choices}{dot}{rest}" if choices else self.help
         text += " Can be repeated." if self.several else ""
-        return text + (f" [default: {self.without}]" if self.without else "")
+        return text + (f"  [default: {self.without}]" if self.without else "")
 
     def applies_to(self, engine: str) -> bool:
-        """Say whether an engine takes it."""
+        """Return whether it applies to an engine."""
         return not self.engines or engine in self.engines
 
     def check(self, given: Any) -> tuple[Any, list[str]]:  # noqa: ANN401
-        """Return a value as the job keeps it, and what is wrong with it, in a line each."""
+        """Return the checked and converted value, and all mistakes in it."""
         if given is None and self.default is None:
             return None, []
         if not self.several:
@@ -84,15 +84,12 @@ class Option:
     def _check_one(self, given: Any) -> tuple[Any, list[str]]:  # noqa: ANN401
         if self.choices and given not in self.choices:
             return given, [f"{self.flag} {given!r} must be one of: {', '.join(self.choices)}"]
-        bound = ""
-        if self.least is not None and not given >= self.least:  # NaN is neither more nor less
-            bound = f"at least {self.least}"
-        elif self.most is not None and not given <= self.most:
-            bound = f"at most {self.most}"
-        elif self.above is not None and not given > self.above:
-            bound = f"more than {self.above}"
-        if bound:
-            return given, [f"{self.flag} {given:.12g} must be {bound}"]
+        for limit, words, keeps in (
+            (self.least, "at least", operator.ge), (self.most, "at most", operator.le),
+            (self.above, "more than", operator.gt),
+        ):  # fmt: skip
+            if limit is not None and not keeps(given, limit):
+                return given, [f"{self.flag} {given:.12g} must be {words} {limit}"]
         try:
             return self.read(given), []
         except ValueError as error:

@@ -1,15 +1,13 @@
-"""What the values of options can be: choices, how a value is read, and which options contradict each other."""
+"""The values of options: choices, functions that check a value, and options that contradict each other."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.job import frames as framesets
-from mpirender.job import sweep
 from mpirender.job.sweep import NUMBER
 
 if TYPE_CHECKING:
@@ -30,11 +28,11 @@ SCHEDULES = {
     DYNAMIC: "the next frame goes to the next free rank; for frames or nodes of different speed",
 }
 LAUNCHERS = {
-    AUTO: "mpiexec; in a Slurm allocation, the launcher that connects the ranks in a short test",
+    AUTO: "mpiexec; in a Slurm allocation, the one that passes a short test",
     "mpiexec": "", "srun": "", "none": "one rank, without MPI",
 }  # fmt: skip
 BACKENDS = {
-    AUTO: "EGL on a GPU; without a GPU OSMesa, EGL on the CPU, or GLX with Xvfb, whichever is available first",
+    AUTO: "the first that works: EGL on a GPU, OSMesa, EGL on the CPU, GLX with a private X server",
     "egl": "", "osmesa": "", "glx": "",
 }  # fmt: skip
 ON_ERROR = {"fail": "the frame counts as failed", "warn": "the frame is kept"}
@@ -68,14 +66,18 @@ def container(given: str | Path) -> str | None:
     return str(Path(given).absolute()) if given else None
 
 
-def frame_set(text: str) -> str:
-    """Return a frame set if it is one."""
-    framesets.parse(text)
-    return text
+def checked(parse: Callable[[str], object]) -> Callable[[str], str]:
+    """Return a function that returns its text if that can be parsed."""
+
+    def read(text: str) -> str:
+        parse(text)
+        return text
+
+    return read
 
 
 def frame_rate(given: str | float) -> str:
-    """Return a frame rate as text."""
+    """Return a frame rate as text, checked."""
     try:
         rate = Fraction(str(given))
     except (ValueError, ZeroDivisionError):
@@ -94,7 +96,7 @@ def file_of_reader(given: str | tuple[str, str]) -> tuple[str, str]:
 
 
 def assignment(given: str | tuple[str, Any]) -> str:
-    """Return an override as it is written on the command line."""
+    """Return an assignment to a property as text, checked."""
     if not isinstance(given, str):
         name, value = given
         given = f"{name}={value if isinstance(value, str) else repr(value)}"
@@ -103,14 +105,8 @@ def assignment(given: str | tuple[str, Any]) -> str:
     return given
 
 
-def axis(text: str) -> str:
-    """Return a property with the values that it takes if it is written correctly."""
-    sweep.parse(text)
-    return text
-
-
 def color_range(text: str) -> str:
-    """Return how a range is found if it is written correctly."""
+    """Return a color range, checked."""
     limits = COLOR_RANGE.fullmatch(text)
     if not limits:
         raise ValueError(f"{text!r} must be global, data, clamp or MIN,MAX, with ARRAY= before it for one array")
@@ -120,7 +116,7 @@ def color_range(text: str) -> str:
 
 
 def measure(text: str) -> str:
-    """Return what is measured if it is written correctly."""
+    """Return a measurement, checked."""
     if not MEASURE.fullmatch(text):
         raise ValueError(
             f"{text!r}: write SOURCE.ARRAY for the range of an array, such as Contour1.Pressure, or "
@@ -130,7 +126,7 @@ def measure(text: str) -> str:
 
 
 def color(text: str) -> str:
-    """Return red, green and blue if they are."""
+    """Return red, green and blue, checked."""
     parts = text.split(",")
     if len(parts) != 3 or not all(re.fullmatch(NUMBER, one.strip()) and 0 <= float(one) <= 1 for one in parts):
         raise ValueError(f"{text!r} must be red, green and blue from 0 to 1, such as 0.9,0.9,0.9")
@@ -138,7 +134,7 @@ def color(text: str) -> str:
 
 
 def gpus(text: str) -> str:
-    """Return the numbers of EGL devices, or ``none``."""
+    """Return the numbers of EGL devices or ``none``, checked."""
     numbers = text.split(",")
     if text != "none" and not (all(number.isdigit() for number in numbers) and len(set(numbers)) == len(numbers)):
         raise ValueError(f"{text!r} must be numbers of EGL devices, such as 0,1, or none")
@@ -146,7 +142,7 @@ def gpus(text: str) -> str:
 
 
 def contradictions(job: RenderJob) -> Iterator[str]:
-    """Yield which options do not go together."""
+    """Yield the options that contradict each other."""
     names = [size.name for size in job.sizes]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         yield f"--size {name} is given twice with different sizes; give them different names"
@@ -164,7 +160,7 @@ def contradictions(job: RenderJob) -> Iterator[str]:
 
 
 def _of_format(job: RenderJob) -> Iterator[str]:
-    """Yield which options do not fit the image format."""
+    """Yield the options that do not apply to the image format."""
     if job.transparent_background and job.image_format == "jpg":
         yield "--transparent-background needs --image-format png or tiff; jpg has no transparency"
     if job.quality is not None and job.image_format != "jpg":

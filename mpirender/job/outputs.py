@@ -1,4 +1,4 @@
-"""What a run makes: images of frames, in a folder for each view or layout at each size."""
+"""The outputs of a run: a folder of images and a movie for each view or layout at each size."""
 
 from __future__ import annotations
 
@@ -10,19 +10,11 @@ from typing import NamedTuple
 from mpirender.job.sweep import Variant, plain
 
 SIZE_NAMES = {
-    "480p": (640, 480),
-    "720p": (1280, 720),
-    "HD": (1920, 1080),
-    "1080p": (1920, 1080),
-    "2K": (2048, 1080),
-    "1440p": (2560, 1440),
-    "QHD": (2560, 1440),
-    "4K": (3840, 2160),
-    "UHD": (3840, 2160),
-    "2160p": (3840, 2160),
+    "480p": (640, 480), "720p": (1280, 720), "HD": (1920, 1080), "1080p": (1920, 1080), "2K": (2048, 1080),
+    "1440p": (2560, 1440), "QHD": (2560, 1440), "4K": (3840, 2160), "UHD": (3840, 2160), "2160p": (3840, 2160),
     "8K": (7680, 4320),
-}
-LARGEST = 16384  # H.264 and most OpenGL drivers stop here
+}  # fmt: skip
+LARGEST = 16384  # limit of H.264 and of most OpenGL drivers
 EYES = ("left", "right")  # in the order in which ParaView renders them
 
 
@@ -39,7 +31,7 @@ class Size:
         """Read ``HD``, ``1280x720`` or ``NAME=1280x720``.
 
         Raises:
-            ValueError: the text is none of them, or a side is not 1 to 16384 pixels.
+            ValueError: the text is not a size, or a side is not 1 to 16384 pixels.
         """
         known = {name.lower(): name for name in SIZE_NAMES}
         if text.lower() in known:
@@ -56,13 +48,13 @@ class Size:
 
     @classmethod
     def of(cls, width: int, height: int) -> Size:
-        """Return the size of these sides, by the name that it has."""
+        """Return the size of this width and height, with its usual name."""
         name = next((name for name, sides in SIZE_NAMES.items() if sides == (width, height)), f"{width}x{height}")
         return cls(name, width, height)
 
     @property
     def argument(self) -> str:
-        """What :meth:`parse` reads it from."""
+        """The text from which :meth:`parse` reads it."""
         plain = f"{self.width}x{self.height}"
         if SIZE_NAMES.get(self.name) == (self.width, self.height):
             return self.name
@@ -75,14 +67,14 @@ class Size:
 
 @dataclass(frozen=True)
 class Output:
-    """What gets a folder of images and a movie of its own: a view or a layout of the scene at a size, for an eye.
+    """A view or layout of the scene at a size, with a folder of images and a movie.
 
     Args:
-        name: of its folder.
-        view: name of the view; without view and layout it is the view that the scene shows first.
+        name: name of the folder.
+        view: name of the view; without view and layout, the first view of the scene.
         layout: name or number (from 1) of the layout.
-        overrides: properties with other values than the scene's, beside those of the job.
-        eye: one of :data:`EYES` where each has pictures of its own, else empty.
+        overrides: assignments to properties, in addition to those of the job.
+        eye: one of :data:`EYES` if each eye has images of its own, else empty.
     """
 
     name: str
@@ -95,22 +87,22 @@ class Output:
 
     @property
     def shows(self) -> list[str | None]:
-        """What is recorded of its images, so that those of another view under the same name do not count."""
+        """The content, recorded with each image, so that an image of another view in the same folder does not count."""
         return [self.view, self.layout, *self.overrides, *([self.eye] if self.eye else [])]
 
     @property
     def variant(self) -> str:
-        """The name of the variant, empty where nothing varies."""
+        """The name of the variant, empty without a sweep."""
         return self.name.rpartition("/")[0]
 
     @property
     def size(self) -> Size:
-        """Its name without the variant, and its sides."""
+        """The size, named as the folder without the variant."""
         return Size(self.name.rpartition("/")[2], self.width, self.height)
 
     @property
     def asked_size(self) -> Size:
-        """The size that a job for it alone has to ask for: the name of the eye is added to that."""
+        """The size for a job with this output alone, which appends the name of the eye itself."""
         name = self.size.name
         return Size(name[: -len(f"_{self.eye}")] if self.eye else name, self.width, self.height)
 
@@ -119,14 +111,14 @@ class Output:
 
 
 class Image(NamedTuple):
-    """One image of a run: a frame of an output, named as its folder is."""
+    """A frame of an output, which is given by its name."""
 
     frame: int
     output: str
 
     @property
     def task(self) -> tuple[str, int]:
-        """The variant and the frame: what one rank does at a time, for all views and sizes."""
+        """The variant and the frame. One rank renders them at a time, for all views and sizes."""
         return self.output.rpartition("/")[0], self.frame
 
     def __str__(self) -> str:
@@ -141,10 +133,10 @@ def outputs(
     *,
     both_eyes: bool = False,
 ) -> tuple[Output, ...]:
-    """Return every view and layout at every size, of every variant; names tell apart what there are several of.
+    """Return every view and layout at every size, of every variant.
 
     Args:
-        both_eyes: each has pictures of its own.
+        both_eyes: whether each eye has images of its own.
     """
     targets: list[tuple[str, str | None, str | None]] = [(name, name, None) for name in views]
     targets += [(name, None, name) for name in layouts]
@@ -162,7 +154,7 @@ def outputs(
 
 
 def _folder_names(targets: Sequence[str]) -> list[str]:
-    """Return beginnings for the names of folders that tell views and layouts apart, on any file system."""
+    """Return a distinct prefix of folder names for each view and layout, valid on every file system."""
     names: list[str] = []
     for target in map(plain, targets):
         number = next(number for number in range(1, len(targets) + 1) if _numbered(target, number) not in names)
@@ -175,5 +167,5 @@ def _numbered(name: str, number: int) -> str:
 
 
 def read_size(given: Size | str) -> Size:
-    """Return a size, checked."""
+    """Return a size, checked, from a size or its text."""
     return Size.parse(given.argument if isinstance(given, Size) else given)

@@ -49,7 +49,8 @@ class RenderJob:
         read=outputs.read_size)
     frames: str | None = option(
         None, "Frames to render, such as 0-99, 0-999x2 or 1,5,10-20. ParaView frames count from 0; Blender frames keep "
-        "the file's numbering.", pixels=False, metavar="SET", short="-f", without="all", read=options.frame_set)
+        "the file's numbering.", pixels=False, metavar="SET", short="-f", without="all",
+        read=options.checked(framesets.parse))
     frame_rate: str | None = option(
         None, "Frames per second of the movie, a number or a ratio such as 30000/1001.", pixels=False, metavar="RATE",
         short="-r", without="the scene's own, else 25", read=options.frame_rate)
@@ -112,7 +113,7 @@ class RenderJob:
         (), "Property and its values: START:STOP:STEP (STOP included) or VALUE,VALUE, such as Cone1.Resolution=3,6. "
         "With several properties, every combination of values is rendered. Names are those of --set.",
         group="Parameter study", pixels=False, metavar="NAME.PROPERTY=VALUES", engines=ONLY_PARAVIEW, several=True,
-        read=options.axis)
+        read=options.checked(sweep.parse))
 
     scene_name: str | None = option(
         None, "Scene to render.", group="Blender files", pixels=True, name="scene", engines=BLENDER,
@@ -124,15 +125,15 @@ class RenderJob:
     samples: int | None = option(
         None, "Samples per pixel (Cycles, EEVEE).", pixels=True, least=1, engines=BLENDER, without="the scene's")
     device: str | None = option(  # recorded as the renderer, like backend
-        None, "Device on which Cycles renders. GPUs are assigned round-robin to the ranks of a node; a GPU that is "
-        "named here and missing is an error.", pixels=False, choices=options.DEVICES, engines=BLENDER,
+        None, "Device on which Cycles renders. GPUs are assigned round-robin to the ranks of a node; it is an error if "
+        "the GPU named here is missing.", pixels=False, choices=options.DEVICES, engines=BLENDER,
         without="the scene's; the CPU if that is missing")
     allow_scripts: bool = option(
         False, "Run the scripts in the file, with your permissions.", pixels=True, engines=BLENDER)
 
     data_dir: Path | None = option(  # all data files are part of the fingerprint
         None, "Search this folder for the scene's data files, like ParaView's 'Search files under specified "
-        "directory'. For scenes from another machine, Windows included.", group="Data files", pixels=False,
+        "directory'. Also for scenes saved on another machine, Windows included.", group="Data files", pixels=False,
         metavar="FOLDER", engines=PARAVIEW, read=options.absolute_path)
     files: tuple[tuple[str, str], ...] = option(
         (), "File to read instead of the scene's; READER is the name of the reader in the pipeline.", pixels=False,
@@ -148,8 +149,8 @@ class RenderJob:
     schedule: str = option(
         AUTO, "How frames are distributed to ranks.", pixels=False, metavar="HOW", choices=options.SCHEDULES)
     allow_order_dependence: bool = option(
-        False, "Render even if a script in the scene gives different results each time it runs. Without this option "
-        "such a scene is refused, after a test before rendering.", pixels=True, engines=PARAVIEW)
+        False, "Render even if a script in the scene gives different results each time it runs. Without this "
+        "option, mpirender tests the scripts before rendering and refuses such a scene.", pixels=True, engines=PARAVIEW)
     on_error: str = option(  # recorded of each image
         "fail", "What to do with a frame during which ParaView or Blender reports an error.", pixels=False,
         metavar="WHAT", choices=options.ON_ERROR)
@@ -159,9 +160,9 @@ class RenderJob:
     frame_timeout: float | None = option(
         None, "Time limit for one image. A rank that takes longer is killed, and treated like one that crashed.",
         pixels=False, above=0,
-        without="20 times the slowest image, at least 10 minutes; 4 hours before the first image")
+        without="20 times the slowest image, at least 10 minutes; 4 hours until the first image is done")
     grace_period: float = option(
-        25.0, "How long images in progress may take to finish after SIGTERM, SIGUSR1 or Ctrl-C.", pixels=False, least=0)
+        25, "How long images in progress may take to finish after SIGTERM, SIGUSR1 or Ctrl-C.", pixels=False, least=0)
     max_requeues: int = option(
         100, "How often a Slurm job requeues itself when its time limit is near (SIGUSR1).", pixels=False, least=0)
 
@@ -208,14 +209,14 @@ class RenderJob:
 
     @cached_property
     def outputs(self) -> tuple[Output, ...]:
-        """Every view and layout at every size; all of a frame are rendered by the same rank, in this order."""
+        """Every view and layout at every size. One rank renders all outputs of a frame, in this order."""
         both_eyes = self.stereo_mode == BOTH_EYES
         sizes = self.sizes or (Size.parse(DEFAULT_SIZE),)
         return outputs.outputs(sizes, self.views, self.layouts, self.variants, both_eyes=both_eyes)
 
     @cached_property
     def variants(self) -> tuple[Variant, ...]:
-        """Every combination of the values that properties take; one without a name where none varies."""
+        """Every combination of the values of a sweep; one variant without a name if there is no sweep."""
         return sweep.all_of([sweep.parse(text) for text in self.vary])
 
     @property
@@ -234,24 +235,24 @@ class RenderJob:
         return self.output / FOLDER
 
     def image(self, output: Output, frame: int) -> Path:
-        """Return where the image of a frame has its place."""
+        """Return the path of the image of a frame."""
         return self.place(Image(frame, output.name))
 
     def place(self, image: Image) -> Path:
-        """Return where an image has its place."""
+        """Return the path of an image."""
         return self.output / image.output / framesets.file_name(image.frame, self.image_format)
 
     def movie_path(self, output: Output) -> Path:
-        """Return where the movie of an output has its place."""
+        """Return the path of the movie of an output."""
         return self.output / f"{self.scene.stem}_{output.name.replace('/', '_')}.{self.movie}"
 
     def to_json(self) -> str:
-        """Write the job for :meth:`from_json`."""
+        """Return the job as JSON."""
         return json.dumps({name: getattr(self, name) for name in OPTIONS}, indent=2, default=_written)
 
     @classmethod
     def from_json(cls, text: str) -> RenderJob:
-        """Read what :meth:`to_json` wrote."""
+        """Return the job that :meth:`to_json` wrote."""
         return cls(**json.loads(text))
 
     def command(self) -> list[str]:
@@ -265,9 +266,7 @@ class RenderJob:
             value = getattr(self, name)
             if name != "scene" and value != one.default:
                 items = value if one.several else (value,)
-                words += (
-                    [one.flag] if value is True else [word for item in items for word in (one.flag, _written(item))]
-                )
+                words += [one.flag] if value is True else [w for item in items for w in (one.flag, _written(item))]
         return words
 
     def pixel_options(self) -> dict[str, Any]:

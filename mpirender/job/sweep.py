@@ -1,4 +1,4 @@
-"""Variants of a scene: every combination of the values that some of its properties take in turn."""
+"""Parameter sweeps: a variant of the scene for every combination of values of some properties."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import NamedTuple
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 STEPS = re.compile(rf"({NUMBER}):({NUMBER})(?::({NUMBER}))?")
-MOST = 10_000  # values of a property; more is a slip of the finger
+MOST = 10_000  # values of a property; more are probably a typing error
 
 
 class Axis(NamedTuple):
-    """A property and the values that it takes in turn, as they are written."""
+    """A property and its values, as text."""
 
     target: str
     values: tuple[str, ...]
 
 
 class Variant(NamedTuple):
-    """A combination.
+    """A combination of values.
 
     Args:
-        name: of its folder, which tells the values; unique.
-        overrides: ``NAME.PROPERTY=VALUE`` each.
+        name: name of its folder, which contains the values; unique.
+        overrides: assignments ``NAME.PROPERTY=VALUE``.
     """
 
     name: str
@@ -38,7 +38,7 @@ def parse(text: str) -> Axis:
     Commas within brackets and quotes belong to a value.
 
     Raises:
-        ValueError: it is neither of them; says why.
+        ValueError: the text is neither.
     """
     target, equals, written = text.partition("=")
     if not equals or "." not in target.strip(".") or not written.strip():
@@ -50,12 +50,12 @@ def parse(text: str) -> Axis:
     if not all(values):
         raise ValueError(f"{text!r}: a value is missing between two commas")
     if len(set(values)) < len(values):
-        raise ValueError(f"{text!r}: a value is there twice")
+        raise ValueError(f"{text!r}: a value is given twice")
     return Axis(target, tuple(values))
 
 
 def _stepped(text: str, match: re.Match[str]) -> list[str]:
-    """Return the values from a start to a stop, which counts, too."""
+    """Return the values from a start to a stop, both included."""
     start, stop, step = (float(part) for part in (match[1], match[2], match[3] or "1"))
     count = math.floor((stop - start) / step + 1e-9) + 1 if step else 0
     if count < 1:
@@ -67,7 +67,7 @@ def _stepped(text: str, match: re.Match[str]) -> list[str]:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas that are in no brackets and no quotes."""
+    """Split a text at commas outside brackets and quotes."""
     parts, depth, quote, part = [], 0, "", ""
     for letter in text:
         if letter == "," and not depth and not quote:
@@ -85,7 +85,7 @@ def _split(text: str) -> list[str]:
 
 
 def all_of(axes: Sequence[Axis]) -> tuple[Variant, ...]:
-    """Return every combination, the last axis changing fastest; one without a name where nothing varies."""
+    """Return every combination, the last axis changing fastest; one variant without a name if there are no axes."""
     if not axes:
         return (Variant("", ()),)
     labels = short_names(axes)
@@ -99,12 +99,12 @@ def all_of(axes: Sequence[Axis]) -> tuple[Variant, ...]:
 
 
 def short_names(axes: Sequence[Axis]) -> list[str]:
-    """Return the properties without the names of their objects, where that is enough to tell them apart."""
+    """Return the names of the properties, with the names of their objects only if they are ambiguous."""
     last = [axis.target.rpartition(".")[2] for axis in axes]
     return [plain(name if last.count(name) == 1 else axis.target) for name, axis in zip(last, axes)]
 
 
 def plain(text: str) -> str:
-    """Return a text as it can be part of the name of a folder anywhere."""
+    """Return a text with only the characters that folder names may contain on every file system."""
     with_quotes_gone = text.strip("'\"")
     return re.sub(r"[^\w.+-]+", "_", with_quotes_gone).strip("_")[:60] or "_"

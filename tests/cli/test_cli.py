@@ -59,7 +59,7 @@ def test_help_answers_at_once() -> None:
         (("test.pattern", "--size", "0x5"), r"--size '0x5': each side must be 1 to 16384 pixels"),
         (("test.pattern", "--frames", "a-b"), r"--frames 'a-b' is not a frame set; write it like 0-99"),
         (("test.pattern", "--frames", ""), r"--frames '' names no frame"),
-        (("test.pattern", "--frames", "0-99"), r"--frames 0-99: the scene has frames 0-5; 6-99 are not there"),
+        (("test.pattern", "--frames", "0-99"), r"--frames 0-99: the scene has frames 0-5, not 6-99"),
         (("test.pattern", "--frame-rate", "fast"), r"--frame-rate 'fast' must be a number"),
         (("test.pattern", "--ranks", "0"), r"--ranks 0 must be at least 1"),
         (("test.pattern", "--movie", "avi"), r"--movie 'avi' must be one of: mp4, webm, gif, mkv, none"),

@@ -39,7 +39,7 @@ def test_values_are_listed_or_counted(text: str, values: tuple[str, ...]) -> Non
     ("text", "reason"),
     [
         ("Cone1", "write NAME.PROPERTY="), ("C.R=", "write NAME.PROPERTY="), ("C=3", "write NAME.PROPERTY="),
-        ("C.R=3,,4", "a value is missing"), ("C.R=3,4,3", "a value is there twice"),
+        ("C.R=3,,4", "a value is missing"), ("C.R=3,4,3", "a value is given twice"),
         ("C.R=1:5:0", "no step of 0 leads from 1 to 5"), ("C.R=5:1:1", "no step of 1 leads from 5 to 1"),
         ("C.R=0:1e9:1", "are more than 10000"),
     ],

@@ -238,7 +238,7 @@ def test_frames_of_another_scene_do_not_count(run: Run, output: Path) -> None:
 def test_frames_that_the_scene_does_not_have_are_a_mistake(run: Run, output: Path) -> None:
     done = run("encode", output, "--frames", "0-13", "--allow-missing", "hold")
     assert done.returncode == 2
-    assert done.stderr == "mpirender: error: --frames 0-13: the scene has frames 0-11; 12-13 are not there\n"
+    assert done.stderr == "mpirender: error: --frames 0-13: the scene has frames 0-11, not 12-13\n"
 
 
 # --- mistakes
