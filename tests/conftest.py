@@ -130,6 +130,34 @@ def pattern(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def rendered_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Render six frames of the test pattern, once for all tests; return the folder of scene and output."""
+    folder = tmp_path_factory.mktemp("rendered")
+    (folder / "test.pattern").write_text('{"frames": 6}')
+    command = [
+        sys.executable,
+        "-m",
+        "mpirender",
+        "render",
+        "test.pattern",
+        "--size",
+        "160x90",
+        "--ranks",
+        "2",
+        "--quiet",
+    ]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture
+def rendered(rendered_once: Path, tmp_path: Path) -> Path:
+    """Give each test a copy of the six frames beside its scene, as if ``run`` had rendered ``pattern()``."""
+    shutil.copy(rendered_once / "test.pattern", tmp_path)
+    return Path(shutil.copytree(rendered_once / "test_renders", tmp_path / "test_renders"))
+
+
 @pytest.fixture
 def poor_ffmpeg(tmp_path: Path) -> Path:
     """Return an ffmpeg that works but was built with one encoder alone, the one for h264."""

@@ -199,14 +199,11 @@ def test_looking_needs_no_mpi_no_paraview_and_no_numpy(alive: Scribe) -> None:
     assert not {"mpi4py", "paraview", "vtkmodules", "numpy"} & set(done.stdout.splitlines()[-1].split())
 
 
-def test_real_runs_are_told_rightly(run: Run, pattern: Callable[..., Path], tmp_path: Path) -> None:
-    output = tmp_path / "test_renders"
-    assert run("render", pattern('{"frames": 6}'), "--size", "80x50", "--ranks", 2).returncode == 0
+def test_real_runs_are_told_rightly(run: Run, pattern: Callable[..., Path], rendered: Path) -> None:
+    output = rendered
     shown = run("status", output)
     assert shown.returncode == 0
-    assert re.match(
-        r"  finished  test.pattern, \d+ s ago, after \d+ s\n    images  6 of 6 done, 0 left\n", shown.stdout
-    )
+    assert re.match(r"  finished  test.pattern, .* ago, after \d+ s\n    images  6 of 6 done, 0 left\n", shown.stdout)
     assert "  renderer  test pattern, drawn by numpy\n" in shown.stdout
     killing = pattern('{"frames": 7, "kill": [2]}')
     assert run("render", killing, "--size", "80x50", "--ranks", 2).returncode == 4

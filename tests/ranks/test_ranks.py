@@ -90,20 +90,18 @@ def test_transparent_frames_stay_transparent(run: Run, pattern: Pattern, tmp_pat
     assert picture[0, 0, 3] == 0
 
 
-def test_the_same_command_again_renders_nothing(run: Run, pattern: Pattern, tmp_path: Path) -> None:
-    assert run("render", pattern(), *SMALL).returncode == 0
+def test_the_same_command_again_renders_nothing(run: Run, pattern: Pattern, rendered: Path) -> None:
     again = run("render", pattern(), *SMALL, "--ranks", 3)
     assert again.returncode == 0
     assert "0 rendered, 6 kept from before" in again.stdout
-    assert done_frames(tmp_path / "test_renders") == list(range(6))
+    assert done_frames(rendered) == list(range(6))
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "gone", "other"])
 def test_a_damaged_frame_is_rendered_again_and_no_other(
-    run: Run, pattern: Pattern, tmp_path: Path, damage: str
+    run: Run, pattern: Pattern, rendered: Path, damage: str
 ) -> None:
-    assert run("render", pattern(), *SMALL).returncode == 0
-    folder = tmp_path / "test_renders" / "160x90"
+    folder = rendered / "160x90"
     victim = folder / "frame_000003.png"
     content = victim.read_bytes()
     changed = {
@@ -116,8 +114,8 @@ def test_a_damaged_frame_is_rendered_again_and_no_other(
     assert victim.read_bytes() == content
 
 
+@pytest.mark.usefixtures("rendered")
 def test_another_scene_of_the_same_name_is_rendered_anew(run: Run, pattern: Pattern) -> None:
-    assert run("render", pattern('{"frames": 6}'), *SMALL).returncode == 0
     assert "6 rendered," in run("render", pattern('{"frames": 6, "seconds": 0.001}'), *SMALL).stdout
 
 
@@ -189,12 +187,12 @@ def test_errors_reach_python_as_exceptions(pattern: Pattern, tmp_path: Path) -> 
         )
 
 
-def test_the_manifest_names_every_image_with_its_digest(run: Run, pattern: Pattern, tmp_path: Path) -> None:
-    assert run("render", pattern(), *SMALL, "--movie", "none").returncode == 0
-    manifest = json.loads((tmp_path / "test_renders" / ".mpirender" / "manifest.json").read_text())
+def test_the_manifest_names_every_image_with_its_digest(rendered: Path) -> None:
+    manifest = json.loads((rendered / ".mpirender" / "manifest.json").read_text())
     assert manifest["complete"]
+    assert len(manifest["images"]) == 6
     for image in manifest["images"]:
-        path = tmp_path / "test_renders" / "160x90" / framesets.file_name(image["frame"], "png")
+        path = rendered / "160x90" / framesets.file_name(image["frame"], "png")
         assert files.digest(path.read_bytes()) == image["digest"]
 
 

@@ -116,7 +116,17 @@ def test_after_the_last_restart_the_run_ends_and_the_next_goes_on(run: Run, patt
 
 def test_ranks_that_die_before_any_image_are_not_started_for_ever(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     broken = tmp_path / "mpiexec"
-    broken.write_text('#!/bin/sh\nmpiexec "$@" &\nsleep 1.5\nkill -9 $!\nexit 1\n')
+    broken.write_text(
+        f"""#!/bin/bash
+started() {{ cat {tmp_path}/test_renders/.mpirender/rank-*.jsonl 2>/dev/null | grep -c '"start"'; }}
+before=$(started)
+mpiexec "$@" &
+until (($(started) >= before + 2)) || ! kill -0 $!; do sleep 0.1; done
+sleep 0.3
+kill -9 $!
+exit 1
+"""
+    )
     broken.chmod(0o755)
     done = run("render", pattern('{"frames": 3, "seconds": 60}'), *SMALL, "--mpiexec", broken, "--max-restarts", 50)
     assert done.returncode == 4

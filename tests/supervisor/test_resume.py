@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from mpirender.run_folder import lock
 from processes import Pattern, Run
 from records import records
 from runs import SMALL
 
 
-def test_frames_of_other_options_are_told_and_never_mixed_in(run: Run, pattern: Pattern, tmp_path: Path) -> None:
-    scene = pattern()
-    assert run("render", scene, *SMALL).returncode == 0
-    again = run("render", scene, *SMALL, "--transparent-background")
+@pytest.mark.usefixtures("rendered")
+def test_frames_of_other_options_are_told_and_never_mixed_in(run: Run, pattern: Pattern) -> None:
+    again = run("render", pattern(), *SMALL, "--transparent-background")
     assert "warning: 6 images here are made with other options; rendered again" in again.stdout
     assert "6 rendered" in again.stdout
     other = run("render", pattern('{"frames": 6, "seconds": 0.001}'), *SMALL, "--transparent-background")
@@ -37,13 +38,12 @@ def test_a_stray_file_under_a_frames_name_is_rendered_over(run: Run, pattern: Pa
     assert (folder / "frame_000002.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_records_say_what_an_image_took_and_where(run: Run, pattern: Pattern, tmp_path: Path) -> None:
-    assert run("render", pattern(), *SMALL).returncode == 0
-    for record in records(tmp_path / "test_renders", "done"):
+def test_records_say_what_an_image_took_and_where(rendered: Path) -> None:
+    for record in records(rendered, "done"):
         assert record.memory > 1e7
         assert record.host == os.uname().nodename
         assert record.renderer == "test pattern, drawn by numpy"
         assert record.pixels == (160, 90)
-    (finish,) = records(tmp_path / "test_renders", "finish")
+    (finish,) = records(rendered, "finish")
     assert finish.code == 0
-    assert lock.read(tmp_path / "test_renders" / ".mpirender") is None
+    assert lock.read(rendered / ".mpirender") is None
