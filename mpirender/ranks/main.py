@@ -162,7 +162,7 @@ def recorded(log: Journal) -> Iterator[None]:
     try:
         yield
     except MpirenderError as error:
-        log.write(events.Error(error.exit_code, type(error).__name__, str(error)))
+        log.write(events.Error(error.exit_code, type(error).__name__, error.message))
         raise
 
 

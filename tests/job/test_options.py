@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 import pytest
 
-from mpirender import engines
+from mpirender import engines, render
 from mpirender.cli.commands import study
 from mpirender.cli.job_from_options import job_of
 from mpirender.errors import UsageError
@@ -88,6 +88,8 @@ def test_python_users_are_told_about_fields_and_command_line_users_about_options
     ]
     done = run("render", pattern(), "--samples", 0)
     assert "--samples 0 must be at least 1" in done.stderr
+    with pytest.raises(UsageError, match=r"^views does not apply to test patterns$"):
+        render(RenderJob(pattern(), views="V"))
 
 
 def test_the_last_of_several_values_for_one_property_counts() -> None:
