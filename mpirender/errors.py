@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -113,6 +113,22 @@ class JobFailed(MpirenderError):
 KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, Stopped, Interrupted)
 # NoSpace shares the code of FramesMissing, its base class.
 BY_EXIT_CODE: dict[int, type[MpirenderError]] = {kind.exit_code: kind for kind in KINDS}
+
+
+def recorded(found: Iterable[tuple[str, str]]) -> MpirenderError | None:
+    """Return the error that ranks recorded, with the different messages of all ranks; None if they recorded none.
+
+    Args:
+        found: class name and message of the error of each rank.
+    """
+    messages: dict[str, list[str]] = {}
+    for name, message in found:
+        messages.setdefault(name, []).extend(message.splitlines())
+    kinds: list[type[MpirenderError]] = [*KINDS, NoSpace, TakenOver]
+    for kind in kinds:
+        if lines := list(dict.fromkeys(messages.get(kind.__name__, ()))):
+            return kind(lines) if issubclass(kind, UsageError) else kind("\n".join(lines))
+    return None
 
 
 def out_of_space(error: BaseException) -> bool:

@@ -4,7 +4,7 @@
 
     outcomes = pool.run(function, jobs, engine="paraview", ranks=8)
 
-A rank imports this package, too, and then only what every pvbatch has; so :func:`run` is loaded when it is asked for.
+Ranks import this package, too, and have only the packages of pvbatch; therefore :func:`run` is loaded when first used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Outcome", "run"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower type
-    """Import what is asked for."""
+    """Import a public name when it is first used."""
     if name == "run":
         from mpirender.pool.run_jobs import run
 

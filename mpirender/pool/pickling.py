@@ -1,7 +1,7 @@
-"""The user's function, jobs and results on their way to a rank of a pool and back.
+"""Pickling of the user's function, jobs and results between a pool and its ranks.
 
-Functions and classes go by their names, as pickle has it. Those of the program that the user has started, ``__main__``,
-a rank finds by loading its file under another name, so that what stands under ``if __name__ == "__main__"`` is not run.
+Pickle stores functions and classes by name. For those of the user's program, ``__main__``, a rank loads its file under
+another name, so that the lines under ``if __name__ == "__main__"`` do not run.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-MAIN = "__pool_main__"  # multiprocessing has one of its own, which stands for the main module of the rank
-PROTOCOL = 5  # of pickle; Python 3.8 reads it, and what is newer need not be that of the rank
+MAIN = "__pool_main__"  # not the name that multiprocessing gives to the main module of the rank
+PROTOCOL = 5  # of pickle; readable since Python 3.8, while a rank may not know newer ones
 
 
 class Main(NamedTuple):
-    """The program that the user has started: the module that ``python -m`` was told, or a file; neither in a shell."""
+    """The program that the user started: a module (``python -m``) or a file; neither in a shell."""
 
     module: str = ""
     path: str = ""
 
     @classmethod
     def of_caller(cls) -> Main:
-        """Return that of this process."""
+        """Return the program of this process."""
         main = sys.modules["__main__"]
         spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
         if spec is not None:
@@ -35,7 +35,7 @@ class Main(NamedTuple):
         return cls(path=str(Path(path).absolute())) if path else cls()
 
     def in_rank(self, module: str) -> str:
-        """Return the name of a module in a rank, where the caller's program is loaded when it is first asked for."""
+        """Return the name of a module of the caller in a rank, which loads the caller's program when first needed."""
         return self._load() if module == "__main__" else module
 
     def in_caller(self, module: str) -> str:

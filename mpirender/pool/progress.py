@@ -1,4 +1,4 @@
-"""The progress of a pool: what its events add up to, shown as that of a run is."""
+"""The progress of a pool, shown like the progress of a run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mpirender.system.text import duration
 WORKING = "working"
 
 
-class Tally:
-    """What the events of a pool add up to."""
+class PoolProgress:
+    """The counts of a pool, from its events."""
 
     unit_of_work = "jobs"
 
@@ -28,12 +28,12 @@ class Tally:
         self.news: list[str] = []
         self.dealt_with = 0
         self.failed = 0
-        self._done = 0  # of those that the function was called with
+        self._called = 0  # jobs that the function was called with
         self._started = self._began = time.monotonic()
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
 
     def add(self, new: Sequence[PoolEvent]) -> None:
-        """Count these events in."""
+        """Count these events."""
         for event in new:
             if isinstance(event, RankReady) and self.phase == STARTING:
                 self.phase, self._began = WORKING, time.monotonic()
@@ -44,24 +44,24 @@ class Tally:
 
     def _add(self, outcome: Outcome[Any, Any]) -> None:
         self.dealt_with += 1
-        self._done += outcome.rank is not None
+        self._called += outcome.rank is not None
         self.failed += bool(outcome.error)
-        if outcome.error and outcome.error not in self._told:  # the same for very many jobs is told once
-            self._told.add(outcome.error)
+        if outcome.error and outcome.error not in self._shown:  # an error that many jobs share is shown once
+            self._shown.add(outcome.error)
             self.news.append(f"warning: {outcome.name}: {outcome.error}")
 
     def text(self) -> str:
-        """Say in a few words how fast it goes and when it ends."""
-        if self.phase == STARTING or not self._done:
+        """Return the speed and the remaining time."""
+        if self.phase == STARTING or not self._called:
             return self.phase
-        each = (time.monotonic() - self._began) / self._done
+        each = (time.monotonic() - self._began) / self._called
         parts = [f"{1 / max(each, 1e-3):.2f} jobs/s" if each < 1 else f"{duration(each)} a job"]
         if self.dealt_with < self.total:
             parts.append(f"{duration(each * (self.total - self.dealt_with))} left")
         return ", ".join([*parts, *self._failures()])
 
     def summary(self) -> str:
-        """Say how it has ended."""
+        """Return the final counts and the time."""
         took = duration(time.monotonic() - self._started)
         return ", ".join([f"{self.dealt_with} jobs in {took}", *self._failures()])
 
@@ -71,8 +71,8 @@ class Tally:
 
 @contextlib.contextmanager
 def shown(total: int) -> Iterator[Callable[[Sequence[PoolEvent]], None]]:
-    """Show the progress on standard error for the time of the block; give what is to be called with new events."""
-    tally = Tally(total)
-    with (Bar if sys.stderr.isatty() else Lines)(sys.stderr, tally) as board:
-        yield board
-        board([Note(tally.summary())])
+    """Show the progress on standard error during the block; yield a function for the events."""
+    counts = PoolProgress(total)
+    with (Bar if sys.stderr.isatty() else Lines)(sys.stderr, counts) as bar:
+        yield bar
+        bar([Note(counts.summary())])

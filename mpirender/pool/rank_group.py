@@ -1,4 +1,4 @@
-"""One start of a pool's ranks: who is up, what each is at, and what it has ended of."""
+"""One launch of a pool's ranks: which ranks are up, what each is doing, and why the launch ended."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mpirender.launcher import exit_diagnosis
 from mpirender.launcher.process import Launch
 from mpirender.pool.server import Peer
 from mpirender.supervisor import retry_policy
+from mpirender.supervisor.retry_policy import LaunchEnd
 
-AT_ONCE_SECONDS = 3.0  # what a launcher gets to end its ranks
-GONE_SECONDS = 5.0  # in which a launcher ends the others when a rank is gone; not all of them do
+GONE_SECONDS = 5.0  # in which a launcher ends the other ranks when one is gone; not all launchers do
 
 
 @dataclass
@@ -20,9 +20,9 @@ class Member:
 
     Args:
         ready: whether it takes jobs.
-        task: number of the job that it is at, None for none.
-        since: when it took that up.
-        gone: when its connection ended, None while it stands.
+        task: number of the job that it is doing, None for none.
+        since: when it took that job.
+        gone: when its connection ended, None while it is open.
     """
 
     peer: Peer
@@ -36,65 +36,85 @@ class Member:
 
 
 @dataclass
-class Start:
+class RankGroup:
     """A launcher with all its ranks, or a process that is a rank alone.
 
     Args:
+        launcher: name of the launcher.
         size: number of its ranks.
-        alone: number of the rank where it is one alone.
-        answers: how many jobs its ranks have dealt with.
-        hung: the rank that took too long, for which all were ended.
+        alone: number of the rank if the process is a rank alone.
+        results: number of jobs that its ranks have finished.
+        hung: the rank that exceeded the time limit, because of which all were ended.
         ended: when the launcher had ended, None while it runs.
-        pushed: whether it did not do so by itself.
+        terminated: whether the pool ended it.
     """
 
     launch: Launch
+    launcher: str
     size: int
     alone: int | None
     began: float = field(default_factory=time.monotonic)
     members: dict[int, Member] = field(default_factory=dict)
-    answers: int = 0
+    results: int = 0
     hung: Member | None = None
     ended: float | None = None
-    pushed: bool = False
+    terminated: bool = False
 
-    def end(self) -> None:
-        """End the launcher and its ranks before they have done so."""
-        self.pushed = True
-        self.launch.end(AT_ONCE_SECONDS)
+    @property
+    def in_progress(self) -> dict[int, int]:
+        """The number of the job that each rank is doing."""
+        return {rank: member.task for rank, member in self.members.items() if member.task is not None}
+
+    def terminate(self) -> None:
+        """End the launcher and its ranks while they still run."""
+        self.terminated = True
+        self.launch.end()
 
     def overdue(self, timeout: float | None) -> bool:
-        """Say whether it must be ended: a rank takes too long for a job, or is gone, or none has come up."""
+        """Return whether it must be ended: a rank exceeds the time limit or is gone, or no rank came up in time."""
         now = time.monotonic()
         slow = [one for one in self.members.values() if one.task is not None and timeout and now - one.since > timeout]
         self.hung = min(slow, key=lambda one: one.since, default=None)
         gone = any(one.gone is not None and now - one.gone > GONE_SECONDS for one in self.members.values())
         return bool(self.hung or gone or (not self.members and now - self.began > retry_policy.START_SECONDS))
 
-    def first_to_die(self) -> Member | None:
-        """Return the rank that died first and of itself, as far as it is known."""
+    def first_dead(self) -> Member | None:
+        """Return the rank that died first, without being ended by the launcher, None if it is unknown."""
         if self.hung is not None:
             return self.hung
-        if self.alone is None and not self.pushed:
-            if (self.launch.code or 0) < 0:  # it was the launcher
+        if self.alone is None and not self.terminated:
+            if (self.launch.code or 0) < 0:  # the launcher itself was killed
                 return None
             death = exit_diagnosis.first_death(self.launch.output)
-            told_of = [self.members.get(-1 if death.rank is None else death.rank)]
-            told_of += [one for one in self.members.values() if one.peer.hello.pid == death.pid]
-            if found := next(filter(None, told_of), None):
+            named = [self.members.get(-1 if death.rank is None else death.rank)]
+            named += [one for one in self.members.values() if one.peer.hello.pid == death.pid]
+            if found := next(filter(None, named), None):
                 return found
         gone = [one for one in self.members.values() if one.gone is not None]
         return min(gone, key=lambda one: one.gone or 0.0, default=None)
 
-    def cause(self, dead: Member | None, way: object, timeout: float | None) -> str:
-        """Say what this start ended of."""
-        code = self.launch.code or 0
+    def end(self, lost: tuple[str, ...]) -> LaunchEnd:
+        """Return how it ended.
+
+        Args:
+            lost: nodes that no longer respond.
+        """
+        code, late = self.launch.code or 0, self.terminated and not self.members
+        return LaunchEnd(
+            0 if self.terminated else code, tuple(self.launch.output), late=late, lost=lost, launcher=self.launcher
+        )  # fmt: skip
+
+    def cause(self, dead: Member | None, timeout: float | None) -> str:
+        """Return why it ended, if no fault of the launcher explains it.
+
+        Args:
+            dead: the rank that died first, None if unknown.
+            timeout: seconds after which a job counts as hung.
+        """
+        ending = exit_diagnosis.ending(self.launch.code or 0)
         if self.hung is not None:
             return f"{dead} took longer than {timeout:g} s and was ended (timeout)"
         if dead is not None:
             how = "" if self.alone is not None else exit_diagnosis.first_death(self.launch.output).how
-            return f"{dead} died ({how or ('it ended' if self.pushed else exit_diagnosis.ending(code))})"
-        who = "a rank" if self.alone is not None else str(way)
-        if not self.members and self.pushed:
-            return f"{who} had not come up after {retry_policy.START_SECONDS / 60:.0f} minutes and was ended"
-        return f"{who} ended {'' if self.members else 'before a rank was up '}({exit_diagnosis.ending(code)})"
+            return f"{dead} died ({how or ('it ended' if self.terminated else ending)})"
+        return f"{self.end(()).who} ended ({ending})" if self.members else self.end(()).before_start()

@@ -1,10 +1,10 @@
-"""The user's own function over jobs, in ranks that live inside the engine's program (pvbatch, Blender).
+"""Run a user's function over jobs, in ranks inside the engine's program (pvbatch, Blender).
 
     from mpirender import pool
 
     outcomes = pool.run(function, jobs, engine="paraview", ranks=8)
 
-Ranks import this, too, with the script that it is called from: what it imports at the top every pvbatch has.
+Ranks import this module with the user's script, so its imports at the top are limited to what every pvbatch has.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from mpirender.launcher import launch_plan
 from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.placement import Launcher, Placement, RankRequest, cores
 from mpirender.pool import pickling
+from mpirender.pool.messages import Setup, describe
 from mpirender.pool.pickling import Main
-from mpirender.pool.server import Exchange
-from mpirender.pool.supervisor import Limits, Shift, stopped
-from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, Work, name_of
-from mpirender.pool.worker import Orders, shown
+from mpirender.pool.server import Server
+from mpirender.pool.supervisor import PoolSupervisor, stopped
+from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, TaskQueue, name_of
 from mpirender.run_folder.events import Note
 from mpirender.supervisor import preflight
+from mpirender.supervisor.retry_policy import RetryPolicy
 from mpirender.system import apptainer, signals, slurm
 from mpirender.system.signals import StopRequest
 from mpirender.system.site import POOL
@@ -46,9 +47,9 @@ __all__ = ["Outcome", "run"]
 Job = TypeVar("Job")
 Value = TypeVar("Value")
 
-# What of a RenderJob is about programs and what they render with, not about a scene.
+# The options of a RenderJob that concern programs and hardware, not a scene.
 OPTIONS = ("pvbatch", "blender", "mpiexec", "backend", "gpus", "allow_software", "display", "container")
-TOLD = 3  # jobs that cannot be sent, by name
+NAMED = 3  # jobs that cannot be sent, in a message
 
 
 def run(
@@ -67,67 +68,73 @@ def run(
 ) -> list[Outcome[Job, Value]]:
     """Call a function with every job, in ranks inside the engine's program; return the outcomes in order.
 
-    The ranks are set up to render and take one job after the other. An exception fails only its job. A job at which a
-    rank dies is tried once more, on another rank if there is one.
+    An exception fails only its job. A job at which a rank dies is tried once more, on another rank if there is one.
 
     Args:
-        function: of a module, or of the script that is run; in it ``from paraview import simple``, or ``import bpy``.
-        jobs: what it is called with, one after the other; anything that can be pickled, as what it returns.
+        function: a function of a module or of the script; it may import ``paraview.simple``, or ``bpy``.
+        jobs: the arguments of the calls, of any type that can be pickled, like the return values.
         engine: ``paraview``, ``blender``, or ``pattern`` for plain Python.
-        ranks: how many; by default one per core, or what Slurm has room for, and never more than jobs.
-        launcher: ``auto``, ``mpiexec`` or ``srun``, as for :class:`RenderJob`; ``none`` for processes on this machine
-            that need no launcher, and of which a death costs no other its work.
-        max_restarts: how often ranks are started again after one of them has died.
-        timeout: seconds after which a job counts as hanging, and its rank as dead; None for never.
-        logs: folder in which each rank's log is kept (``rank-0000.log``); by default they are not.
+        ranks: number of ranks, at most one per job; by default one per core, or as many as the Slurm job has room for.
+        launcher: as for :class:`RenderJob`; ``none`` for processes on this machine that die independently.
+        max_restarts: how often ranks are started again after a death.
+        timeout: seconds after which a job counts as hung, and its rank as dead; None for never.
+        logs: folder for the logs of the ranks (``rank-0000.log``); by default they are deleted.
         quiet: show no progress.
-        watch: called with each outcome when it is there.
+        watch: called with each outcome.
         options: :data:`OPTIONS`, as for :class:`RenderJob`.
 
     Raises:
-        UsageError: something of this makes no sense, with every mistake; or a rank cannot load the function.
-        ToolMissing: a program is not there, or there is nothing to render with.
+        UsageError: with every mistake in the arguments; or a rank cannot load the function.
+        ToolMissing: a program is missing, or there is nothing to render with.
         LaunchFailed: the ranks do not start, or die without a job done.
-        Interrupted, Stopped: Ctrl-C or another signal came.
+        Interrupted, Stopped: Ctrl-C or another signal ended the pool.
     """
     main, given = Main.of_caller(), list(jobs)
-    programs = checked(function, main, engine, options, ranks=ranks, launcher=launcher)
-    limits = Limits(max_restarts, timeout)
-    work: Work[Job, Value] = Work(given, pack(given), main)
+    programs = checked_programs(function, main, engine, options, ranks=ranks, launcher=launcher)
+    check_limits(max_restarts, timeout)
+    tasks: TaskQueue[Job, Value] = TaskQueue(given, pack(given), main, RetryPolicy(max_restarts))
     if not given:
         return []
     request = RankRequest(launcher, ranks and min(ranks, len(given)), most=len(given))
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(signals.on_signals())
-        told = told_to(stack, len(given), watch, quiet=quiet)
         allocation = None if launcher == "none" else slurm.allocation()
         folder = stack.enter_context(log_folder(logs, shared=allocation is not None))
-        folders = [Path.cwd(), folder, *(file.parent for file in files_of(function))]
-        plan = planned(engine, programs, request, allocation, folders=folders, stop=stop, told=told)
-        if plan is None:
-            raise stopped(stop, work)
-        exchange = stack.enter_context(Exchange(tuple(plan.placement.nodes)))
-        orders = orders_for(function, main, engine, programs, folder)
-        Shift(work, plan, allocation, exchange=exchange, orders=orders, limits=limits).work_until_done(stop, told)
-    return work.outcomes
+        setup = setup_for(function, main, engine, programs, folder)
+        show = stack.enter_context(shown_to(len(given), watch, quiet=quiet))
+        run_on_ranks(tasks, request, setup, allocation, function=function, timeout=timeout, stop=stop, show=show)
+    return tasks.outcomes
 
 
-def checked(
+def run_on_ranks(
+    tasks: TaskQueue[Any, Any], request: RankRequest, setup: Setup, allocation: Allocation | None, *,
+    function: Callable[..., Any], timeout: float | None, stop: StopRequest, show: Callable[[Sequence[PoolEvent]], None],
+) -> None:  # fmt: skip
+    """Do all jobs on ranks; the arguments are those of :func:`plan_for` and :class:`PoolSupervisor`."""
+    plan = plan_for(setup, request, allocation, folders=folders_of(function), stop=stop, show=show)
+    if plan is None:
+        raise stopped(stop, tasks)
+    with Server(tuple(plan.placement.nodes)) as server:
+        supervisor = PoolSupervisor(tasks, plan, allocation=allocation, server=server, setup=setup, timeout=timeout)
+        supervisor.run(stop, show)
+
+
+def checked_programs(
     function: Callable[[Job], Value], main: Main, engine: str, options: dict[str, Any], *,
     ranks: int | None, launcher: str,
 ) -> Programs:  # fmt: skip
-    """Return the programs to start, and what to render with.
+    """Check the arguments of a pool; return the programs to start, and the hardware to render on.
 
     Raises:
-        UsageError: with every mistake of what was asked for.
+        UsageError: with every mistake in the arguments.
         ToolMissing: a program is not found.
     """
     if POOL in os.environ:
         raise UsageError(
-            "mpirender.pool.run was called in a rank, which would start ranks without end; "
-            'put the lines of the script that start it under: if __name__ == "__main__":'
+            "mpirender.pool.run was called inside a rank, which would start ranks without end; "
+            'put the lines of the script that call it under: if __name__ == "__main__":'
         )
-    mistakes = [*of_function(function, main), *of_options(engine, ranks, launcher, options)]
+    mistakes = [*function_mistakes(function, main), *option_mistakes(engine, ranks, launcher, options)]
     if mistakes:
         raise UsageError(mistakes)
     programs = Programs(**options)
@@ -143,32 +150,32 @@ def checked(
     return programs
 
 
-def of_function(function: Callable[[Job], Value], main: Main) -> Iterator[str]:
-    """Yield why ranks would not find a function."""
+def function_mistakes(function: Callable[[Job], Value], main: Main) -> Iterator[str]:
+    """Yield why ranks could not find the function."""
     named = unwrapped(function)
     name = getattr(named, "__qualname__", type(named).__qualname__)
     if not callable(function):
-        yield f"{function!r} is no function that could be called with a job"
+        yield f"{function!r} is not a function that can be called with a job"
     elif "<" in name:
         yield f"{name}: ranks find a function by its name; define it with def at the top of a module or script"
     elif getattr(named, "__module__", "") == "__main__" and not any(main):
-        yield f"{name}: ranks cannot find what was typed into a shell; write it into a file, and import it from there"
+        yield f"{name}: ranks cannot find a function typed into a shell; write it into a file and import it from there"
     else:
         try:
             pickling.dumps(function)
         except Exception as error:
-            yield f"{name}: cannot be sent to a rank ({shown(error)})"
+            yield f"{name}: cannot be sent to a rank ({describe(error)})"
 
 
 def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function of which this is a part with some arguments given."""
+    """Return the function inside of partial()."""
     while isinstance(function, partial):
         function = function.func
     return function
 
 
-def of_options(engine: str, ranks: int | None, launcher: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the options by themselves."""
+def option_mistakes(engine: str, ranks: int | None, launcher: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the options, each by itself."""
     known = list(dict.fromkeys(engines.SUFFIXES.values()))
     if engine not in known:
         yield f"engine {engine!r} must be one of: {', '.join(known)}"
@@ -178,44 +185,61 @@ def of_options(engine: str, ranks: int | None, launcher: str, options: Mapping[s
             yield from FIELDS[name].check(given[name])[1]
     for name in options:
         if name not in OPTIONS:
-            yield f"{name} is no option of a pool; there are: {', '.join(OPTIONS)}"
+            yield f"{name} is not an option of a pool; its options are: {', '.join(OPTIONS)}"
+
+
+def check_limits(max_restarts: int, timeout: float | None) -> None:
+    """Check the limits of a pool.
+
+    Raises:
+        UsageError: with every mistake.
+    """
+    mistakes = [f"max_restarts {max_restarts} must be at least 0"] if max_restarts < 0 else []
+    if timeout is not None and not timeout > 0:
+        mistakes.append(f"timeout {timeout:g} must be more than 0 seconds")
+    if mistakes:
+        raise UsageError(mistakes)
 
 
 def pack(jobs: Sequence[object]) -> list[bytes]:
     """Return each job pickled.
 
     Raises:
-        UsageError: some cannot be.
+        UsageError: some cannot be pickled.
     """
     packed, mistakes = [], []
     for number, job in enumerate(jobs):
         try:
             packed.append(pickling.dumps(job))
         except Exception as error:
-            mistakes.append(f"{name_of(number, job)} cannot be sent to a rank: {shown(error)}")
+            mistakes.append(f"{name_of(number, job)} cannot be sent to a rank: {describe(error)}")
     if mistakes:
-        more = len(mistakes) - TOLD
-        raise UsageError([*mistakes[:TOLD], *([f"and {more} jobs more"] if more > 0 else [])])
+        more = len(mistakes) - NAMED
+        raise UsageError([*mistakes[:NAMED], *([f"and {more} more jobs"] if more > 0 else [])])
     return packed
 
 
-def planned(
-    engine: str, programs: Programs, request: RankRequest, allocation: Allocation | None, *,
-    folders: Iterable[Path], stop: StopRequest, told: Callable[[Sequence[PoolEvent]], None],
+def plan_for(
+    setup: Setup, request: RankRequest, allocation: Allocation | None, *,
+    folders: Iterable[Path], stop: StopRequest, show: Callable[[Sequence[PoolEvent]], None],
 ) -> LaunchPlan | None:  # fmt: skip
-    """Plan the launch of the ranks; return None if it is to stop before the plan is made.
+    """Plan the launch of the ranks; return None if a signal came before the plan is made.
+
+    Args:
+        folders: folders that the ranks must see if they run in a container, beside that of the logs.
 
     Raises:
         ToolMissing: a program is not found, or no launcher starts ranks that see each other.
     """
+    engine, needed = engines.get(setup.engine), [*folders, Path(setup.logs)]
     if request.launcher == "none":
         count = min(request.ranks or cores(), request.most)
         placement = Placement(count, max(cores() // count, 1), Launcher("none"))
-        return LaunchPlan.of(engines.get(engine), programs, placement, folders)
+        return LaunchPlan.of(engine, setup.programs, placement, needed)
     try:
         return launch_plan.make(
-            engines.get(engine), programs, request, allocation, folders=folders,
-            stop=lambda: stop.requested, note=lambda text: told([Note(text)]),
+            engine, setup.programs, request, allocation, folders=needed,
+            stop=lambda: stop.requested, note=lambda text: show([Note(text)]),
         )  # fmt: skip
     except ToolMissing:
         if stop.requested:
@@ -223,18 +247,16 @@ def planned(
         raise
 
 
-def orders_for(
-    function: Callable[[Job], Value], main: Main, engine: str, programs: Programs, folder: Path
-) -> Orders:  # fmt: skip
-    """Return what every rank is told first."""
-    return Orders(
-        engine=engine, programs=programs, function=pickling.dumps(function), main=main, path=tuple(search_path()),
-        words=tuple(sys.argv), folder=str(Path.cwd()), logs=str(folder),
+def setup_for(function: Callable[[Job], Value], main: Main, engine: str, programs: Programs, logs: str) -> Setup:
+    """Return the first message to every rank."""
+    return Setup(
+        engine=engine, programs=programs, function=pickling.dumps(function), main=main,
+        module_path=tuple(module_path()), arguments=tuple(sys.argv), folder=str(Path.cwd()), logs=logs,
     )  # fmt: skip
 
 
-def search_path() -> Iterator[str]:
-    """Yield where this process finds modules, but for those of its own Python: the rank has another."""
+def module_path() -> Iterator[str]:
+    """Yield the folders of this process's modules, without those of its own Python: the ranks have another Python."""
     libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
     libraries |= {library / "lib-dynload" for library in libraries}
     for entry in sys.path:
@@ -243,22 +265,22 @@ def search_path() -> Iterator[str]:
             yield str(path)
 
 
-def files_of(function: Callable[..., Any]) -> list[Path]:
-    """Return the file that holds a function, if there is one."""
+def folders_of(function: Callable[..., Any]) -> Iterator[Path]:
+    """Yield the current folder, and that of the file that defines a function, if there is one."""
+    yield Path.cwd()
     with contextlib.suppress(TypeError, OSError):
-        return [Path(inspect.getfile(unwrapped(function))).absolute()]
-    return []
+        yield Path(inspect.getfile(unwrapped(function))).absolute().parent
 
 
 @contextlib.contextmanager
-def log_folder(asked: str | Path | None, *, shared: bool) -> Iterator[Path]:
-    """Give the folder for logs: the one that was asked for, or one for the time of the block.
+def log_folder(asked: str | Path | None, *, shared: bool) -> Iterator[str]:
+    """Yield the folder for logs: the folder asked for, or a temporary one.
 
     Args:
-        shared: whether it must be where other machines see it, which of a temporary folder is not likely.
+        shared: whether other machines must see it, which is unlikely under /tmp; it is then made in the current folder.
 
     Raises:
-        LaunchFailed: nothing can be written there.
+        LaunchFailed: it cannot be made.
     """
     try:
         if asked is not None:
@@ -267,28 +289,31 @@ def log_folder(asked: str | Path | None, *, shared: bool) -> Iterator[Path]:
         else:
             folder = Path(tempfile.mkdtemp(prefix="mpirender-pool-", dir=Path.cwd() if shared else None))
     except OSError as error:
-        raise LaunchFailed(f"{error.filename}: no folder for logs ({error.strerror}); name one with logs=") from None
+        problem = f"{error.filename}: cannot make the folder for logs ({error.strerror}); name another one with logs="
+        raise LaunchFailed(problem) from None
     try:
-        yield folder
+        yield str(folder)
     finally:
         if asked is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def told_to(
-    stack: contextlib.ExitStack, total: int, watch: Callable[[Outcome[Any, Any]], object], *, quiet: bool
-) -> Callable[[Sequence[PoolEvent]], None]:
-    """Return what is to be called with what happens: it shows the progress, and calls the user's own function."""
-    board: Callable[[Sequence[PoolEvent]], None] = lambda new: None  # noqa: E731
-    if not quiet:
-        from mpirender.pool import progress  # with rich, which a rank may lack
+@contextlib.contextmanager
+def shown_to(
+    total: int, watch: Callable[[Outcome[Any, Any]], object], *, quiet: bool
+) -> Iterator[Callable[[Sequence[PoolEvent]], None]]:
+    """Yield a function for the events of a pool: it shows the progress, and passes outcomes to the user's function."""
+    with contextlib.ExitStack() as stack:
+        progress_bar: Callable[[Sequence[PoolEvent]], None] = lambda new: None  # noqa: E731
+        if not quiet:
+            from mpirender.pool import progress  # imports rich, which a rank may lack
 
-        board = stack.enter_context(progress.shown(total))
+            progress_bar = stack.enter_context(progress.shown(total))
 
-    def told(new: Sequence[PoolEvent]) -> None:
-        board(new)
-        for event in new:
-            if isinstance(event, JobEnded):
-                watch(event.outcome)
+        def show(new: Sequence[PoolEvent]) -> None:
+            progress_bar(new)
+            for event in new:
+                if isinstance(event, JobEnded):
+                    watch(event.outcome)
 
-    return told
+        yield show

@@ -1,11 +1,10 @@
-"""The ranks of a pool at work: started, handed jobs, heard, started again when they die, and ended."""
+"""The supervisor of a pool: starts the ranks, hands out jobs, starts ranks again after a death, and ends them."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,249 +13,230 @@ from mpirender.launcher import launch_plan
 from mpirender.launcher.exit_diagnosis import printed_error
 from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.process import LAUNCH_LOG, Launch
-from mpirender.pool.rank_group import AT_ONCE_SECONDS, Member, Start
-from mpirender.pool.server import Exchange, Gone, Peer, Said
-from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, RankReady, Remote, Work
-from mpirender.pool.worker import MODULE, Answer, Hello, Orders, Ready
+from mpirender.pool.messages import FromRank, Gone, Hello, Ready, Result, Setup
+from mpirender.pool.rank_group import Member, RankGroup
+from mpirender.pool.server import Peer, Server
+from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, RankReady, Remote, TaskQueue
+from mpirender.pool.worker import MODULE
 from mpirender.run_folder.events import Note
-from mpirender.supervisor import retry_policy
+from mpirender.supervisor.retry_policy import GiveUp, last_log_lines
 from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation
 
 POLL_SECONDS = 0.05
 EVENTS_AT_ONCE = 100
-LAST_WORDS_SECONDS = 2.0  # for what a rank has said before it died; a node that is lost does not close its connections
+LAST_MESSAGES_SECONDS = 2.0  # for the messages of a rank before its death; a lost node closes no connections
 LEAVE_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Limits:
-    """When a pool loses patience.
+class PoolSupervisor:
+    """All launches of a pool's ranks.
 
     Args:
-        max_restarts: how often ranks are started again after a death.
-        timeout: seconds after which a job counts as hanging, None for never.
-
-    Raises:
-        UsageError: with every mistake.
-    """
-
-    max_restarts: int = 10
-    timeout: float | None = None
-
-    def __post_init__(self) -> None:
-        mistakes = [f"max_restarts {self.max_restarts} must be at least 0"] if self.max_restarts < 0 else []
-        if self.timeout is not None and not self.timeout > 0:
-            mistakes.append(f"timeout {self.timeout:g} must be more than 0 seconds")
-        if mistakes:
-            raise UsageError(mistakes)
-
-
-class Shift:
-    """As many starts of the ranks as the work takes.
-
-    Args:
-        work: the jobs.
-        allocation: the part of a cluster that the ranks run in, None for this machine alone.
+        queue: the jobs.
         plan: how the ranks are started.
-        orders: what each rank is told first.
+        allocation: the part of a cluster that the ranks run in, None for this machine alone.
+        server: what the ranks connect to.
+        setup: the first message to each rank.
+        timeout: seconds after which a job counts as hung, None for never.
     """
 
     def __init__(
-        self, work: Work[Any, Any], plan: LaunchPlan, allocation: Allocation | None, *,
-        exchange: Exchange, orders: Orders, limits: Limits,
+        self, queue: TaskQueue[Any, Any], plan: LaunchPlan, *,
+        allocation: Allocation | None, server: Server, setup: Setup, timeout: float | None,
     ) -> None:  # fmt: skip
-        self.work, self.plan, self.allocation = work, plan, allocation
-        self._exchange, self._orders, self._limits = exchange, orders, limits
+        self.queue, self.policy, self.plan = queue, queue.policy, plan
+        self._allocation, self._server, self._setup, self._timeout = allocation, server, setup, timeout
         self._watch: Callable[[Sequence[PoolEvent]], None] = lambda new: None
-        self._run, self._count = uuid.uuid4().hex[:12], 0
-        self._starts: dict[str, Start] = {}
-        self._restarts = self._fruitless = 0
+        self._id, self._launches = uuid.uuid4().hex[:12], 0
+        self._groups: dict[str, RankGroup] = {}
         self._leaving = self._came_up = False
+        self.policy.launcher_works = bool(plan.placement.nodes)  # it has passed a probe
 
-    def work_until_done(self, stop: StopRequest, watch: Callable[[Sequence[PoolEvent]], None]) -> None:
-        """Start the ranks, and again after a death, until something has come of every job.
+    def run(self, stop: StopRequest, watch: Callable[[Sequence[PoolEvent]], None]) -> None:
+        """Start the ranks, and again after a death, until every job has an outcome.
 
         Args:
-            watch: called many times a second with what has happened since.
+            watch: called many times a second with the events since the last call.
 
         Raises:
-            MpirenderError: a signal came; the function cannot be loaded; or no rank could do a single job.
+            MpirenderError: a signal came, the function cannot be loaded, or no rank could do a single job.
         """
         self._watch = watch
         together = self.plan.placement.launcher.name != "none"
         try:
             for alone in [None] if together else range(self.plan.placement.ranks):
                 self._start(alone)
-            while not self.work.finished:
+            while not self.queue.finished:
                 if stop.requested:
-                    raise stopped(stop, self.work)
-                self._hear()
-                for tag in list(self._starts):
-                    self._look_after(tag, stop)
-            self._let_go()
+                    raise stopped(stop, self.queue)
+                self._receive()
+                for tag in list(self._groups):
+                    self._check(tag, stop)
+            self._let_leave()
         finally:
-            for start in self._starts.values():
-                start.launch.end(AT_ONCE_SECONDS)
+            for group in self._groups.values():
+                group.launch.end()
 
     def _start(self, alone: int | None) -> None:
-        self._count += 1
-        tag = f"{self._run}-{self._count}"
-        known_by = ["-m", MODULE, tag]
-        command = self.plan.command(*known_by, *([] if alone is None else [str(alone)]))
-        environment = {**self.plan.environment, **self._exchange.settings}
-        launch = Launch(command, environment, rank_words=known_by, log=Path(self._orders.logs) / LAUNCH_LOG)
-        self._starts[tag] = Start(launch, self.plan.placement.ranks if alone is None else 1, alone)
+        self._launches += 1
+        tag = f"{self._id}-{self._launches}"
+        words, log = ["-m", MODULE, tag], Path(self._setup.logs) / LAUNCH_LOG
+        command = self.plan.command(*words, *([] if alone is None else [str(alone)]))
+        environment = {**self.plan.environment, **self._server.environment}
+        launch = Launch(command, environment, rank_words=words, log=log)
+        placement = self.plan.placement
+        size = placement.ranks if alone is None else 1
+        name = "none" if alone is not None else str(placement.launcher)
+        self._groups[tag] = RankGroup(launch, name, size, alone)
 
-    def _hear(self) -> None:
-        """Take in what the ranks have said, and hand out jobs to those that are free."""
-        event, heard = self._exchange.hear(POLL_SECONDS), 0
+    def _receive(self) -> None:
+        """Handle the messages of the ranks, and hand out jobs to those that are free."""
+        event, handled = self._server.receive(POLL_SECONDS), 0
         while event is not None:
-            self._take_in(*event)
-            heard += 1
-            event = self._exchange.hear(0.0) if heard < EVENTS_AT_ONCE else None
+            self._handle(*event)
+            handled += 1
+            event = self._server.receive(0.0) if handled < EVENTS_AT_ONCE else None
         self._hand_out()
         self._watch([])
 
-    def _take_in(self, peer: Peer, said: Said) -> None:
-        start = self._starts.get(peer.hello.tag)
-        if start is None:  # it is buried already
+    def _handle(self, peer: Peer, message: FromRank) -> None:
+        group = self._groups.get(peer.hello.tag)
+        if group is None:  # it has ended
             return
-        if isinstance(said, Hello):
+        if isinstance(message, Hello):
             self._came_up = True
-            start.members[said.rank] = Member(peer)
-            peer.tell(self._orders)
+            group.members[message.rank] = Member(peer)
+            peer.send(self._setup)
             if self._leaving:
-                peer.tell(None)
+                peer.send(None)
             return
-        member = start.members[peer.hello.rank]
-        if isinstance(said, Ready):
-            if said.problem:
-                cure = "its Python is another one: import there only what that has"
-                problem = f"the function cannot be loaded in a rank ({said.problem}); {cure}"
-                raise UsageError(problem) from Remote(said.details)
-            member.ready = True
-            self._watch([RankReady()])
-        elif isinstance(said, Answer):
+        member = group.members[peer.hello.rank]
+        if isinstance(message, Ready):
+            self._make_ready(member, message)
+        elif isinstance(message, Result):
             member.task = None
-            start.answers += 1
-            self._outcome(self.work.settle(said, peer.hello.rank, peer.hello.host))
-        elif isinstance(said, Gone):
+            group.results += 1
+            self._show_outcome(self.queue.finish(message, peer.hello.rank, peer.hello.host))
+        elif isinstance(message, Gone):
             member.gone = time.monotonic()
 
+    def _make_ready(self, member: Member, message: Ready) -> None:
+        if message.problem:
+            fix = "the ranks run another Python: import only modules that it has"
+            problem = f"the function cannot be loaded in a rank ({message.problem}); {fix}"
+            raise UsageError(problem) from Remote(message.details)
+        member.ready = True
+        self._watch([RankReady()])
+
     def _hand_out(self) -> None:
-        alone = sum(start.size for start in self._starts.values()) == 1
-        for member in self._free() if self.work.left else ():
-            task = self.work.take(member.peer.hello.rank, alone=alone)
+        only_rank = sum(group.size for group in self._groups.values()) == 1
+        for member in self._free() if self.queue.waiting else ():
+            task = self.queue.take(member.peer.hello.rank, only_rank=only_rank)
             if task is not None:
                 member.task, member.since = task.number, time.monotonic()
-                member.peer.tell(task)
+                member.peer.send(task)
 
     def _free(self) -> Iterator[Member]:
-        members = (member for start in self._starts.values() for member in start.members.values())
+        members = (member for group in self._groups.values() for member in group.members.values())
         return (member for member in members if member.ready and member.task is None and member.gone is None)
 
-    def _look_after(self, tag: str, stop: StopRequest) -> None:
-        """End a start that is overdue, and bury one that has ended, when all that it had to say is heard."""
-        start = self._starts[tag]
-        if start.launch.code is None:
-            if not start.overdue(self._limits.timeout):
+    def _check(self, tag: str, stop: StopRequest) -> None:
+        """End a launch that is overdue; recover from one that has ended, once all its messages are handled."""
+        group = self._groups[tag]
+        if group.launch.code is None:
+            if not group.overdue(self._timeout):
                 return
-            start.end()
-        start.ended = start.ended or time.monotonic()
-        heard = all(member.gone is not None for member in start.members.values())
-        if heard or time.monotonic() - start.ended > LAST_WORDS_SECONDS:
-            del self._starts[tag]
-            start.launch.end(AT_ONCE_SECONDS)
-            self._bury(start, stop)
+            group.terminate()
+        group.ended = group.ended or time.monotonic()
+        complete = all(member.gone is not None for member in group.members.values())
+        if complete or time.monotonic() - group.ended > LAST_MESSAGES_SECONDS:
+            del self._groups[tag]
+            group.launch.end()
+            if not stop.requested and not self.queue.finished:
+                self._recover(group, stop)
 
-    def _bury(self, start: Start, stop: StopRequest) -> None:
-        """Find out what a start ended of and whom to blame; start it again where that helps."""
-        if stop.requested or self.work.finished:
+    def _recover(self, group: RankGroup, stop: StopRequest) -> None:
+        """Find out why a launch ended and which job is to blame; start it again if that makes sense."""
+        end = group.end(self._lost_nodes(stop))
+        dead = None if end.lost else group.first_dead()
+        reason = end.launcher_fault() or group.cause(dead, self._timeout)
+        error = None if group.terminated else printed_error(end.output, end.code)
+        rank = None if dead is None else dead.peer.hello.rank
+        blamed = [] if rank is None else self.policy.blame(group.in_progress, rank)
+        self.policy.record_death(blamed, reason, rank=rank, started=self._came_up, progress=bool(group.results))
+        for member in group.members.values():
+            if member.task is not None:
+                self._retry(member, member.task, blamed=member.task in blamed)
+        if not self.queue.waiting:
             return
-        lost = self._lost_nodes(stop)
-        dead = None if lost else start.first_to_die()
-        reason = lost or start.cause(dead, self.plan.placement.launcher, self._limits.timeout)
-        error = None if start.pushed else printed_error(start.launch.output, start.launch.code or 0)
-        guilty = dead is not None and dead.task is not None
-        for member in start.members.values():
-            if member.task is not None and member is not dead:
-                self.work.put_back(member.task)
-        if dead is not None and dead.task is not None:
-            self._blame(dead, dead.task, reason)
-        self._fruitless = 0 if start.answers or guilty else self._fruitless + 1
-        if not self.work.left:
-            return
-        error = error or self._too_much(start, reason)
+        if error is None and (verdict := self.policy.next_attempt(reason)) is not None:
+            error = LaunchFailed(self._message(verdict, reason, end.not_started(reason)))
         if error is not None:
             self._give_up(error)
             return
-        self._restarts += 1
-        again = "" if guilty else "; starting again"
-        self._note(f"warning: {reason}{again}")
-        self._start(start.alone)
+        self._note(f"warning: {reason}{'' if blamed else '; starting again'}")
+        self._start(group.alone)
 
-    def _blame(self, dead: Member, task: int, reason: str) -> None:
-        hello = dead.peer.hello
-        log = Path(self._orders.logs) / f"rank-{hello.rank:04d}.log"
-        outcome = self.work.blame(task, hello.rank, hello.host, reason, "\n".join(retry_policy.tail_of(log)))
-        if outcome is not None:
-            self._outcome(outcome)
-
-    def _lost_nodes(self, stop: StopRequest) -> str:
-        """Go on without the nodes that do not answer any more; say which, empty for none."""
+    def _lost_nodes(self, stop: StopRequest) -> tuple[str, ...]:
+        """Continue without the nodes that no longer respond; return them."""
         before = self.plan.placement.nodes
         if self.plan.placement.launcher.name == "none":
-            return ""
-        self.plan = launch_plan.on_responding_nodes(self.plan, self.allocation, lambda: stop.requested)
-        lost = tuple(node for node in before if node not in self.plan.placement.nodes)
-        return retry_policy.End(0, lost=lost).of_launch()
+            return ()
+        self.plan = launch_plan.on_responding_nodes(self.plan, self._allocation, lambda: stop.requested)
+        return tuple(node for node in before if node not in self.plan.placement.nodes)
 
-    def _too_much(self, start: Start, reason: str) -> MpirenderError | None:
-        """Return why it makes no sense to start again, None where it does."""
-        worth = "signal" in reason or self._came_up or self.plan.placement.nodes  # a launcher for nodes was tried
-        if not worth or (self._fruitless >= retry_policy.FRUITLESS and not self._came_up):
-            tail = "; ".join(line.strip() for line in start.launch.output if line.strip(" -"))[-300:]
-            return LaunchFailed(f"the ranks did not start ({reason}): {tail or 'no output'}")
-        if self._fruitless >= retry_policy.FRUITLESS:
-            return LaunchFailed(f"the ranks die again and again without a job done: {reason}")
-        if self._restarts >= self._limits.max_restarts:
-            return LaunchFailed(f"{reason}, after {self._restarts} restarts (max_restarts)")
-        return None
+    def _retry(self, member: Member, task: int, *, blamed: bool) -> None:
+        if not blamed:
+            self.queue.put_back(task)
+            return
+        hello = member.peer.hello
+        log = Path(self._setup.logs) / f"rank-{hello.rank:04d}.log"
+        outcome = self.queue.retry_or_fail(task, hello.rank, hello.host, "\n".join(last_log_lines(log)))
+        if outcome is not None:
+            self._show_outcome(outcome)
+
+    def _message(self, verdict: GiveUp, reason: str, not_started: str) -> str:
+        """Return why the ranks are not started again."""
+        return {
+            GiveUp.NOT_STARTED: not_started,
+            GiveUp.FRUITLESS: f"the ranks died repeatedly without a job done: {reason}",
+            GiveUp.TOO_MANY_RESTARTS: f"{reason}, after {self.policy.restarts} restarts (max_restarts)",
+        }[verdict]
 
     def _give_up(self, error: MpirenderError) -> None:
-        """Leave the rest to the other ranks, or undone where there are none; where nothing is done at all, raise."""
-        others = [member for start in self._starts.values() for member in start.members.values()]
-        if self._starts and (self.work.outcomes or any(member.ready for member in others)):
-            self._note(f"warning: {error}; the other ranks go on")
+        """Leave the waiting jobs to the other ranks, or fail them if there are none; raise if no job is done at all."""
+        others = [member for group in self._groups.values() for member in group.members.values()]
+        if self._groups and (self.queue.outcomes or any(member.ready for member in others)):
+            self._note(f"warning: {error}; the other ranks continue")
             return
-        if not self.work.outcomes:
+        if not self.queue.outcomes:
             raise error
-        for outcome in self.work.give_up(str(error)):
-            self._outcome(outcome)
+        for outcome in self.queue.give_up(str(error)):
+            self._show_outcome(outcome)
 
-    def _let_go(self) -> None:
-        """Let the ranks leave; those that cannot are ended."""
+    def _let_leave(self) -> None:
+        """Let the ranks exit; those that cannot are ended."""
         self._leaving = True
-        for start in self._starts.values():
-            for member in start.members.values():
-                member.peer.tell(None)
+        for group in self._groups.values():
+            for member in group.members.values():
+                member.peer.send(None)
         end = time.monotonic() + LEAVE_SECONDS
         while time.monotonic() < end and any(
-            start.launch.code is None and start.members for start in self._starts.values()
+            group.launch.code is None and group.members for group in self._groups.values()
         ):
-            self._hear()
+            self._receive()
 
-    def _outcome(self, outcome: Outcome[Any, Any]) -> None:
+    def _show_outcome(self, outcome: Outcome[Any, Any]) -> None:
         self._watch([JobEnded(outcome)])
 
     def _note(self, text: str) -> None:
         self._watch([Note(text)])
 
 
-def stopped(stop: StopRequest, work: Work[Any, Any]) -> MpirenderError:
-    """Return the error for work that a signal has ended."""
-    so_far = f"{len(work.outcomes)} of {work.total} jobs are done"
+def stopped(stop: StopRequest, queue: TaskQueue[Any, Any]) -> MpirenderError:
+    """Return the error for a pool that a signal has ended."""
+    so_far = f"{len(queue.outcomes)} of {queue.total} jobs are done"
     if stop.interrupted:
         return Interrupted(f"interrupted; {so_far}")
     return Stopped(f"stopped on {stop.name}; {so_far}", signal=stop.name)

@@ -2,8 +2,8 @@
 
     mpiexec -n 8 pvbatch --no-mpi -m mpirender.pool.worker TAG
 
-Each connects to the process that has started it, is told the function there, is set up to render, and is handed jobs.
-There is no message among the ranks from then on, so that none waits for another.
+A rank connects to the process that started it, receives the function, sets itself up to render, and receives jobs.
+From then on the ranks exchange no messages with each other, so none waits for another.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import pickle
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 if __name__ == "__main__":
     from mpirender.system import site
@@ -29,8 +28,8 @@ if __name__ == "__main__":
 
 from mpirender import engines
 from mpirender.errors import LaunchFailed, one_line
-from mpirender.job.programs import Programs
 from mpirender.pool import pickling
+from mpirender.pool.messages import Hello, Ready, Result, Setup, Task, describe, traceback_of
 from mpirender.pool.pickling import Main
 from mpirender.ranks import backends
 from mpirender.ranks.log import log_of_rank
@@ -41,224 +40,134 @@ from mpirender.system.site import POOL
 CONNECT_SECONDS = 60.0
 MODULE = "mpirender.pool.worker"
 LOG = 1  # file descriptor
-MOST_SHOWN = 4000  # bytes of a log
+LOG_BYTES_SHOWN = 4000
 
-Call = Callable[[Any], Any]
-
-
-class Hello(NamedTuple):
-    """What a rank says first.
-
-    Args:
-        tag: that of the start it belongs to.
-    """
-
-    tag: str
-    rank: int
-    host: str
-    pid: int
-
-
-class Orders(NamedTuple):
-    """What a rank is told first.
-
-    Args:
-        engine: name of the engine.
-        programs: its programs, and the hardware to render on.
-        function: the user's, pickled.
-        main: the program that the user has started.
-        path: where that finds its modules.
-        words: its arguments.
-        folder: where it stands.
-        logs: folder for the logs of the ranks.
-    """
-
-    engine: str
-    programs: Programs
-    function: bytes
-    main: Main
-    path: tuple[str, ...]
-    words: tuple[str, ...]
-    folder: str
-    logs: str
-
-
-class Ready(NamedTuple):
-    """What a rank says when it can take jobs, or why it never will.
-
-    Args:
-        problem: why the function cannot be loaded, in a line; empty where it is.
-        details: the traceback.
-    """
-
-    problem: str = ""
-    details: str = ""
-
-
-class Task(NamedTuple):
-    """A job for a rank, by its number; pickled."""
-
-    number: int
-    job: bytes
-
-
-class Answer(NamedTuple):
-    """What has come of a job.
-
-    Args:
-        value: what the function has returned, pickled; None where it failed.
-        error: type and message of the exception, in a line; empty for none.
-        details: the traceback, and what was printed meanwhile.
-        seconds: that the function took.
-    """
-
-    number: int
-    value: bytes | None = None
-    error: str = ""
-    details: str = ""
-    seconds: float = 0.0
+Function = Callable[[Any], Any]
 
 
 def main() -> None:
-    """Run this rank; on an error say it in one line and end all ranks."""
+    """Run this rank; on an error print it in one line and end all ranks."""
     if len(sys.argv) not in (2, 3) or POOL not in os.environ:
         sys.exit("mpirender.pool starts this program: mpirender.pool.run(function, jobs)")
     world = enter()
     alone = int(sys.argv[2]) if len(sys.argv) > 2 else None
     try:
         check_world(world)
-        line = connected()
+        connection = connect()
         number = world.rank if alone is None else alone
-        say(line, Hello(sys.argv[1], number, socket.gethostname(), os.getpid()))
-        orders: Orders = pickle.loads(line.recv_bytes())
-        settle(orders)
-        with log_of_rank(Path(orders.logs), f"{number:04d}"):
-            work(world, line, orders, alone)
+        send(connection, Hello(sys.argv[1], number, socket.gethostname(), os.getpid()))
+        setup: Setup = pickle.loads(connection.recv_bytes())
+        imitate_caller(setup)
+        with log_of_rank(Path(setup.logs), f"{number:04d}"):
+            work(world, connection, setup, alone)
     except BaseException as error:  # whatever it is: the other ranks must not wait for this one
         end_all(world, error)
     leave(world, 0)
 
 
-def connected() -> Connection:
-    """Connect to the process that has started this rank.
+def connect() -> Connection:
+    """Connect to the process that started this rank.
 
     Raises:
-        LaunchFailed: it is at none of its addresses.
+        LaunchFailed: none of its addresses can be reached.
     """
-    told = json.loads(os.environ[POOL])
-    os.environ[POOL] = ""  # what the user's function starts need not know the key; that this is a rank it must
-    key, problems = bytes.fromhex(told["key"]), []
-    for host, port in told["at"]:
+    server = json.loads(os.environ[POOL])
+    os.environ[POOL] = ""  # programs that the user's function starts need not know the key, only that this is a rank
+    key, problems = bytes.fromhex(server["key"]), []
+    for host, port in server["addresses"]:
         try:
             stream = socket.create_connection((host, port), CONNECT_SECONDS)
             stream.settimeout(None)
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            line = Connection(stream.detach())
-            answer_challenge(line, key)
-            deliver_challenge(line, key)
-            return line
+            connection = Connection(stream.detach())
+            answer_challenge(connection, key)
+            deliver_challenge(connection, key)
+            return connection
         except (OSError, EOFError, AuthenticationError) as error:
             problems.append(f"{host}:{port}: {one_line(str(error)) or type(error).__name__}")
     raise LaunchFailed(
-        f"{socket.gethostname()} does not reach the program that has started its ranks ({'; '.join(problems)}); "
-        "let its nodes connect to that machine, or start the program on one of them (sbatch)"
+        f"{socket.gethostname()} cannot reach the program that started its ranks ({'; '.join(problems)}); "
+        "allow connections from its nodes to that machine, or start the program on one of the nodes (sbatch)"
     )
 
 
-def settle(orders: Orders) -> None:
-    """Make this process look like the one that the user has started, as far as the function may look."""
-    # At the end: pvbatch's own packages are never shadowed.
-    sys.path.extend(path for path in orders.path if path not in sys.path)
-    sys.argv[:] = orders.words
-    with contextlib.suppress(OSError):  # in a container, or on another machine, it may not be there
-        os.chdir(orders.folder)
-    Path(orders.logs).mkdir(parents=True, exist_ok=True)
+def imitate_caller(setup: Setup) -> None:
+    """Give this process the modules, arguments and current folder of the program that the user started."""
+    # At the end of the path: the packages of pvbatch itself come first.
+    sys.path.extend(path for path in setup.module_path if path not in sys.path)
+    sys.argv[:] = setup.arguments
+    with contextlib.suppress(OSError):  # in a container, or on another machine, it may not exist
+        os.chdir(setup.folder)
+    Path(setup.logs).mkdir(parents=True, exist_ok=True)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # pvbatch has streams of its own
-            stream.reconfigure(line_buffering=True)  # a rank that dies has said what it has said
+            stream.reconfigure(line_buffering=True)  # so that the log of a rank that dies is complete
 
 
-def work(world: Comm, line: Connection, orders: Orders, alone: int | None) -> None:
-    """Set this rank up to render, load the function, and do what is handed out until there is no more."""
-    with backends.chosen(world, engines.get(orders.engine), orders.programs, alone=alone):
-        function, ready = loaded(orders)
-        say(line, ready)
-        while (task := heard(line)) is not None:
-            say(line, answer(function, task, orders.main))
+def work(world: Comm, connection: Connection, setup: Setup, alone: int | None) -> None:
+    """Set this rank up to render, load the function, and call it for each job until there are no more."""
+    with backends.chosen(world, engines.get(setup.engine), setup.programs, alone=alone):
+        function, ready = load(setup)
+        send(connection, ready)
+        while (task := receive(connection)) is not None:
+            send(connection, call(function, task, setup.main))
         wait_for_all(world)  # the X server on which others render may be that of this rank
 
 
-def loaded(orders: Orders) -> tuple[Call, Ready]:
+def load(setup: Setup) -> tuple[Function, Ready]:
     """Return the user's function, or why it cannot be loaded."""
     try:
-        return pickling.loads(orders.function, orders.main.in_rank), Ready()
-    except BaseException as error:  # the user's module may do anything, end the process, too
-        return answer_nothing, Ready(shown(error), traceback_of(error))
+        return pickling.loads(setup.function, setup.main.in_rank), Ready()
+    except BaseException as error:  # the user's module may do anything, even end the process
+        return lambda job: None, Ready(describe(error), traceback_of(error))
 
 
-def answer_nothing(job: object) -> None:
-    """Stand for a function that cannot be loaded; nobody hands out a job to it."""
+def send(connection: Connection, message: object) -> None:
+    """Send a message to the process that started this rank."""
+    connection.send_bytes(pickling.dumps(message))
 
 
-def say(line: Connection, message: object) -> None:
-    """Say something to the process that has started this rank."""
-    line.send_bytes(pickling.dumps(message))
-
-
-def heard(line: Connection) -> Task | None:
-    """Wait for a job; None says that there is none any more."""
+def receive(connection: Connection) -> Task | None:
+    """Wait for a job; None means that there are no more."""
     try:
-        task: Task | None = pickle.loads(line.recv_bytes())
-    except (EOFError, OSError):  # whoever has started this is gone, and with it the launcher
+        task: Task | None = pickle.loads(connection.recv_bytes())
+    except (EOFError, OSError):  # the process that started this rank is gone, and so is the launcher
         os._exit(1)
     return task
 
 
-def answer(function: Call, task: Task, main: Main) -> Answer:
-    """Call the function with a job; whatever it raises is the answer, also when it wants the process to end."""
-    start, printed = time.monotonic(), length_of_log()
+def call(function: Function, task: Task, main: Main) -> Result:
+    """Call the function with a job; an exception becomes part of the result, even one that ends the process."""
+    start, log_length = time.monotonic(), length_of_log()
     try:
         value = function(pickling.loads(task.job, main.in_rank))
     except BaseException as error:
-        details = traceback_of(error) + log_since(printed)
-        return Answer(task.number, None, shown(error), details, time.monotonic() - start)
+        details = traceback_of(error) + log_since(log_length)
+        return Result(task.number, None, describe(error), details, time.monotonic() - start)
     seconds = time.monotonic() - start
     try:
-        return Answer(task.number, pickling.dumps(value), seconds=seconds)
+        return Result(task.number, pickling.dumps(value), seconds=seconds)
     except BaseException as error:
-        problem = f"what the function has returned cannot be sent back: {shown(error)}"
-        return Answer(task.number, None, problem, traceback_of(error), seconds)
+        problem = f"the return value of the function cannot be sent back: {describe(error)}"
+        return Result(task.number, None, problem, traceback_of(error), seconds)
 
 
 def length_of_log() -> int:
     """Return how much this rank has printed, in bytes."""
-    with contextlib.suppress(OSError):  # the function may have done anything to its standard output
+    with contextlib.suppress(OSError):  # the function may have closed its standard output
         return os.fstat(LOG).st_size
     return 0
 
 
-def log_since(place: int) -> str:
-    """Return the last of what this rank has printed since its log was so long: the engine's own words, too."""
+def log_since(length: int) -> str:
+    """Return the end of what this rank has printed since its log had this length, messages of the engine included."""
     with contextlib.suppress(OSError):
-        with Path(f"/proc/self/fd/{LOG}").open("rb") as log:  # anew: it is open for writing alone
-            log.seek(max(place, length_of_log() - MOST_SHOWN))
-            said = log.read(MOST_SHOWN)
-        if said.strip():
-            return f"\nIt had printed:\n{said.decode(errors='replace')}"
+        with Path(f"/proc/self/fd/{LOG}").open("rb") as log:  # opened again, since descriptor 1 can only be written
+            log.seek(max(length, length_of_log() - LOG_BYTES_SHOWN))
+            printed = log.read(LOG_BYTES_SHOWN)
+        if printed.strip():
+            return f"\nIt had printed:\n{printed.decode(errors='replace')}"
     return ""
-
-
-def shown(error: BaseException) -> str:
-    """Return type and message of an exception in one line."""
-    return ": ".join(filter(None, [type(error).__name__, one_line(str(error))]))
-
-
-def traceback_of(error: BaseException) -> str:
-    """Return the traceback of an exception as Python prints it, without the lines of this program."""
-    here = error.__traceback__
-    while here is not None and here.tb_frame.f_code.co_filename in (__file__, pickling.__file__):
-        here = here.tb_next
-    return "".join(traceback.format_exception(type(error), error, here))
 
 
 if __name__ == "__main__":

@@ -86,6 +86,7 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
         stop = stack.enter_context(heard)
         followers = groups.members(crew.group, crew.world)
         log.write(events.Start(orders.run, orders.launch, comm.size, os.getpid(), crew.world.rank, age(), followers))
+        stack.enter_context(recorded(log, job))
 
         def go_on() -> bool:
             beat()
@@ -125,8 +126,7 @@ def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
         if comm.rank == 0:
             outcomes.update({**done, **painter.fail(orders.set_aside)})
         log.write(events.Phase("gather"))
-        with recorded(log):
-            gather.assemble(comm, log, job, images, outcomes, stopped=stop.name)
+        gather.assemble(comm, log, job, images, outcomes, stopped=stop.name)
         log.write(events.Phase("end"))
 
 
@@ -157,12 +157,15 @@ def opened(
 
 
 @contextlib.contextmanager
-def recorded(log: Journal) -> Iterator[None]:
-    """Record an error that ends this rank: launchers do not always pass on exit code and output."""
+def recorded(log: Journal, job: RenderJob) -> Iterator[None]:
+    """Record an error that ends this rank, from which the supervisor makes its own."""
     try:
         yield
-    except MpirenderError as error:
-        log.write(events.Error(error.exit_code, type(error).__name__, error.message))
+    except (MpirenderError, OSError) as error:
+        known = NoSpace(job.output) if out_of_space(error) else error
+        if isinstance(known, MpirenderError):
+            with contextlib.suppress(OSError):  # a full disk; the error is printed as well
+                log.write(events.Error(known.exit_code, type(known).__name__, known.message))
         raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from mpirender.job.outputs import Image
+from mpirender.run_folder.events import Error
 from mpirender.run_folder.run_state import LaunchState
 
 SLOWER = 20  # times the slowest image so far
@@ -66,9 +67,9 @@ class RunningRanks:
         return 0 in self.launch.sessions and self.launch.sessions[0].phase == "end"
 
     @property
-    def code(self) -> int:
-        """The exit code with which a rank ends, 0 for none."""
-        return next((one.error.code for one in self.launch.sessions.values() if one.error is not None), 0)
+    def errors(self) -> list[Error]:
+        """The errors that ranks recorded."""
+        return [one.error for one in self.launch.sessions.values() if one.error is not None]
 
     @property
     def signal(self) -> str:

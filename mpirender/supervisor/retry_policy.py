@@ -1,204 +1,170 @@
-"""What becomes of a run whose ranks die: which image is blamed, what is set aside, and when to give up."""
+"""What follows a death: which item is blamed, what is tried again and where, what is set aside, when to give up.
+
+Runs use this for images, pools for jobs.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
-import shlex
 from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from mpirender.errors import FramesMissing, LaunchFailed
-from mpirender.job.options import DYNAMIC
-from mpirender.job.outputs import Image
-from mpirender.job.render_job import RenderJob
 from mpirender.launcher import exit_diagnosis
-from mpirender.launcher.process import LAUNCH_LOG
-from mpirender.run_folder.events import Death
-from mpirender.run_folder.restart_plan import RestartPlan
-from mpirender.supervisor.in_flight import RunningRanks
-from mpirender.system.text import rank_or_group
 
-DEADLY = 2  # deaths for which an image is blamed, then it is set aside
-FRUITLESS = 3  # starts in a row that end without an image done or blamed: it is not the images then
+MAX_DEATHS_PER_IMAGE = 2  # then the image, or the job of a pool, is set aside
+MAX_FRUITLESS_LAUNCHES = 3  # in a row, without an item done or blamed: then the items are not the cause
+START_SECONDS = 600.0  # until the first rank is up and connected; thousands of ranks load their program at once
 LOG_LINES = 5
-BACKTRACE = re.compile(r"\[\S+:\d+\] (\[ ?\d+\]|\*\*\*)")  # Open MPI's, which tells a scientist nothing
-START_SECONDS = 600.0  # until a rank says that it is up and connected; very many read their program at once
-OUT_OF_MEMORY = "if memory ran out (dmesg tells), give fewer --ranks, or let some share frames (--ranks-per-frame)"
-TOLD = 3  # images set aside for which it is said how to try them
+BACKTRACE = re.compile(r"\[\S+:\d+\] (\[ ?\d+\]|\*\*\*)")  # Open MPI's, of no use to a scientist
+
+Item = TypeVar("Item", bound=Hashable)
 
 
 @dataclass(frozen=True)
-class End:
-    """How a start of the ranks ended.
+class LaunchEnd:
+    """How a launch of the ranks ended.
 
     Args:
         code: exit code of the launcher, negative for a signal.
-        said: what it and the ranks printed.
-        hung: ranks that were ended since they took too long for an image.
-        late: whether they were ended since none had come up for too long.
-        stopped: whether they were ended since the grace period after a signal was over.
-        lost: nodes that do not answer any more.
-        launcher: what had started them.
+        output: the lines that the launcher and the ranks printed.
+        hung: ranks that exceeded the time limit of an item and were ended.
+        late: whether it was ended because no rank came up for too long.
+        stopped: whether it was ended because the grace period after a signal was over.
+        lost: nodes that no longer respond.
+        launcher: name of the launcher.
     """
 
     code: int
-    said: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
     hung: tuple[int, ...] = ()
-    stopped: bool = False
     late: bool = False
+    stopped: bool = False
     lost: tuple[str, ...] = ()
     launcher: str = "mpiexec"
 
-    def of_launch(self) -> str:
-        """Say what went wrong that is no rank's doing, empty for nothing."""
+    @property
+    def who(self) -> str:
+        """What the messages name as the process that ended."""
+        return "the process" if self.launcher == "none" else self.launcher
+
+    def launcher_fault(self) -> str:
+        """Return what went wrong without any rank being the cause, empty if a rank was."""
         if self.lost:
-            names = f"node{'s' if len(self.lost) > 1 else ''} {', '.join(self.lost)}"
-            return f"{names} {'do' if len(self.lost) > 1 else 'does'} not answer any more"
+            names = ", ".join(self.lost)
+            return f"nodes {names} no longer respond" if len(self.lost) > 1 else f"node {names} no longer responds"
         if self.late:
-            return f"{self.launcher} had started no rank after {START_SECONDS / 60:.0f} minutes and was ended"
+            return f"no rank was up after {START_SECONDS / 60:.0f} minutes; {self.who} was ended"
         if self.code < 0 and self.launcher != "none" and not self.hung:
             return f"{self.launcher} was ended by {exit_diagnosis.ending(self.code)}"
         return ""
 
+    def before_start(self) -> str:
+        """Return the reason for a launch that ended before a rank was up."""
+        return f"{self.who} ended before a rank was up ({exit_diagnosis.ending(self.code)})"
 
-class Fate:
-    """The deaths of one run."""
+    def not_started(self, reason: str) -> str:
+        """Return the message for ranks that cannot be started."""
+        output = "; ".join(line.strip() for line in self.output if line.strip(" -"))[-300:]
+        return f"the ranks did not start ({reason}): {output or 'no output'}"
 
-    def __init__(self, job: RenderJob, run_id: str) -> None:
-        self.job = job
-        self.run_id = run_id
-        self.life = 1
-        self.set_aside: dict[Image, str] = {}
-        self.reason = ""
-        self.unit = rank_or_group(job.ranks_per_frame)
-        self.proven = False  # whether the launcher has started ranks in a trial
-        self._blamed: Counter[Image] = Counter()
-        self._log_tails: dict[Image, list[str]] = {}
+
+class GiveUp(Enum):
+    """Why the ranks are not started again."""
+
+    NOT_STARTED = "the ranks have never started"
+    FRUITLESS = "several launches in a row without an item done"
+    TOO_MANY_RESTARTS = "the limit of the restarts is reached"
+
+
+class RetryPolicy(Generic[Item]):
+    """The deaths so far, and what follows from them.
+
+    Args:
+        max_restarts: how often the ranks are started again after a death.
+    """
+
+    def __init__(self, max_restarts: int) -> None:
+        self.max_restarts = max_restarts
+        self.restarts = 0
+        self.set_aside: dict[Item, str] = {}
+        self.launcher_works = False  # whether it has passed a probe
+        self._started = False  # whether a rank has ever been up
+        self._deaths: Counter[Item] = Counter()
+        self._last_rank: dict[Item, int | None] = {}
         self._fruitless = 0
-        self._started = False
 
-    def plan(self) -> RestartPlan:
-        """Return what the next launch is to do."""
-        suspects = frozenset(image for image in self._blamed if image not in self.set_aside)
-        return RestartPlan(self.run_id, self.life, dict(self.set_aside), suspects)
+    @property
+    def suspects(self) -> frozenset[Item]:
+        """The items that are blamed for a death and tried again."""
+        return frozenset(item for item in self._deaths if item not in self.set_aside)
 
-    def bury(self, ranks: RunningRanks, end: End) -> Death:
-        """Find out what the ranks died of; return what to record of it.
+    def may_try(self, item: Item, rank: int) -> bool:
+        """Return whether a rank may be given an item: an item that a rank died at goes to another rank."""
+        return item not in self._last_rank or self._last_rank[item] != rank
+
+    def blame(self, in_progress: Mapping[int, Item], rank: int | None) -> list[Item]:
+        """Return the items suspected of a death.
+
+        This is the item of the rank that died. If that is unknown, all items in progress are suspects, or only those
+        that were suspects before, if there are any.
 
         Args:
-            ranks: what they were doing.
+            in_progress: the item of each rank.
+            rank: the rank that died, None if unknown.
         """
-        rank, self.reason = self._cause(ranks, end)
-        blamed = self._blame(ranks, end, rank)
-        for image in blamed:
-            self._remember(image, rank)
-        self._fruitless = 0 if ranks.done or blamed else self._fruitless + 1
-        lost = tuple((one, image) for one, images in sorted(ranks.unwritten.items()) for image in images)
-        return Death(self.life, self.reason, in_progress=lost, blamed=tuple(blamed))
-
-    def rise(self, ranks: RunningRanks, end: End) -> None:
-        """Prepare the next start.
-
-        Raises:
-            LaunchFailed: the ranks never started.
-            FramesMissing: they die too often, or without getting anywhere.
-        """
-        log = self.job.folder / LAUNCH_LOG
-        self._started = self._started or bool(ranks.pids)
-        # What a signal has killed, or what has worked before, is worth another try; else it would end by itself again.
-        worth = "signal" in self.reason or self.proven
-        if not self._started and (not worth or self._fruitless >= FRUITLESS):
-            tail = "; ".join(line.strip() for line in end.said if line.strip(" -"))[-300:]
-            ending = self.reason if end.late else exit_diagnosis.ending(end.code)
-            raise LaunchFailed(f"the ranks did not start ({ending}): {tail or 'no output'}; the log is {log}")
-        look = f"look into {self.job.folder}/rank-*.log and {log}"
-        if self._fruitless >= FRUITLESS:
-            out = f"; {OUT_OF_MEMORY}" if "SIGKILL" in self.reason else ""
-            raise FramesMissing(f"the ranks die again and again without an image done: {self.reason}{out}; {look}")
-        if self.life > self.job.max_restarts:
-            times = f"after {self.life - 1} restarts (--max-restarts {self.job.max_restarts})"
-            again = f"{self.reason}, {times}; {look}, then run the same command again to go on"
-            raise FramesMissing("\n".join([again, *self.advice()]))
-        self.life += 1
-
-    def advice(self) -> list[str]:
-        """Say of each image set aside how to try it alone, and what its rank's log ended with."""
-        lines = []
-        for image in list(self.set_aside)[:TOLD]:
-            lines.append(f"to try {image} alone: {self.alone(image)}")
-            lines += [f"    its rank's log: {line}" for line in self._log_tails[image]]
-        return lines
-
-    def alone(self, image: Image) -> str:
-        """Return the command that renders one image on one rank, or one group; with it that of the other eye."""
-        output = next(output for output in self.job.outputs if output.name == image.output)
-        job = dataclasses.replace(
-            self.job, frames=str(image.frame), vary=(), overrides=(*self.job.overrides, *output.overrides),
-            sizes=(output.asked_size,),
-            views=(output.view,) if output.view else (), layouts=(output.layout,) if output.layout else (),
-            ranks=self.job.ranks_per_frame, movie="none", max_restarts=0,
-        )  # fmt: skip
-        return shlex.join(job.command())
-
-    def _cause(self, ranks: RunningRanks, end: End) -> tuple[int | None, str]:
-        """Return the rank that ended first, as far as is known, and words for what happened."""
-        if reason := end.of_launch():
-            return None, reason
-        if end.hung:
-            rank: int | None = end.hung[0]
-            how = f"took too long for {ranks.rendering[end.hung[0]]} and was ended (--frame-timeout)"
-        else:
-            death = exit_diagnosis.Death(0) if end.launcher == "none" else exit_diagnosis.first_death(end.said)
-            rank = ranks.rank_of(death.pid) if death.pid is not None else ranks.rank_in_world(death.rank)
-            how = f"died ({death.how or exit_diagnosis.ending(end.code)})"
-        if self._desk_died(ranks, end):
-            return None, f"the process that hands out frames {how}"
         if rank is not None:
-            return rank, f"{self.unit} {rank} on {ranks.hosts(rank)} {how}"
-        if not ranks.pids:
-            return None, f"{end.launcher} ended before a rank had started ({exit_diagnosis.ending(end.code)})"
-        return None, f"a rank {how}"
+            return [in_progress[rank]] if rank in in_progress else []
+        items = set(in_progress.values())
+        return list(items & set(self._deaths) or items)
 
-    def _blame(self, ranks: RunningRanks, end: End, rank: int | None) -> list[Image]:
-        """Return the images suspected of a death: that of the rank that died, where it is known.
+    def record_death(
+        self, blamed: Iterable[Item], reason: str, *, rank: int | None = None, started: bool, progress: bool
+    ) -> None:
+        """Record a death; an item that is blamed too often is set aside.
 
-        Where it is not, all images in progress are suspects, but those that were so before rather than the others.
+        Args:
+            blamed: the items suspected of it.
+            reason: what happened, for people.
+            rank: the rank that died, None if unknown.
+            started: whether a rank was up.
+            progress: whether an item was done in this launch.
         """
-        if end.hung:
-            return [ranks.rendering[one] for one in end.hung]
-        if end.of_launch() or self._desk_died(ranks, end):
-            return []  # it was not the images
-        if rank is not None:
-            return [ranks.rendering[rank]] if rank in ranks.rendering else []
-        flown = set(ranks.rendering.values())
-        return sorted(flown & set(self._blamed) or flown, key=lambda image: (image.frame, image.output))
+        self._started = self._started or started
+        guilty = list(blamed)
+        self._fruitless = 0 if progress or guilty else self._fruitless + 1
+        for item in guilty:
+            self._deaths[item] += 1
+            self._last_rank[item] = rank
+            if self._deaths[item] >= MAX_DEATHS_PER_IMAGE:
+                self.set_aside[item] = f"set aside after {self._deaths[item]} deaths; the last: {reason}"
 
-    def _desk_died(self, ranks: RunningRanks, end: End) -> bool:
-        """Say whether it was the process that hands out frames: the launcher names one that is no rank."""
-        death = exit_diagnosis.first_death(end.said).rank if self.job.schedule == DYNAMIC and not end.hung else None
-        return death is not None and bool(ranks.pids) and ranks.rank_in_world(death) is None
+    def next_attempt(self, reason: str) -> GiveUp | None:
+        """Count a restart and return None, or return why the ranks are not to be started again.
 
-    def _remember(self, image: Image, rank: int | None) -> None:
-        self._blamed[image] += 1
-        self._log_tails[image] = [] if rank is None else self._log_tail(rank)
-        if self._blamed[image] >= DEADLY:
-            self.set_aside[image] = f"set aside after {self._blamed[image]} deaths at it; the last: {self.reason}"
+        Args:
+            reason: that of the death before.
+        """
+        # Worth another try if a signal ended the launch, or if it worked before; otherwise it would fail again.
+        worth_it = "signal" in reason or self.launcher_works
+        fruitless = self._fruitless >= MAX_FRUITLESS_LAUNCHES
+        if not self._started and (fruitless or not worth_it):
+            return GiveUp.NOT_STARTED
+        if fruitless:
+            return GiveUp.FRUITLESS
+        if self.restarts >= self.max_restarts:
+            return GiveUp.TOO_MANY_RESTARTS
+        self.restarts += 1
+        return None
 
-    def _log_tail(self, rank: int) -> list[str]:
-        """Return what the logs of a rank, or of all in a group, end with."""
-        lines = []
-        own = self.job.folder / f"rank-{rank:04d}.log"
-        for log in (own, *sorted(self.job.folder.glob(f"{own.stem}-*.log"))):
-            lines += tail_of(log)
-        return lines
 
-
-def tail_of(log: Path) -> list[str]:
-    """Return what the log of a rank ends with; nothing where it cannot be read."""
+def last_log_lines(log: Path) -> list[str]:
+    """Return the last lines of a rank's log, without backtraces; none if it cannot be read."""
     with contextlib.suppress(OSError):
-        words = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        return [line for line in words if not BACKTRACE.match(line)][-LOG_LINES:]
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        return [line for line in lines if not BACKTRACE.match(line)][-LOG_LINES:]
     return []

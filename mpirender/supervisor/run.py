@@ -1,4 +1,4 @@
-"""Start the ranks, watch their journals, start them again when they die, and turn the end into a result or an error."""
+"""One run: start the ranks, follow their journals, start them again after a death, and return a result or an error."""
 
 from __future__ import annotations
 
@@ -11,17 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from mpirender import errors
 from mpirender.engines import Inspection
-from mpirender.errors import (
-    FramesMissing,
-    Interrupted,
-    MpirenderError,
-    NoSpace,
-    Stopped,
-    TakenOver,
-    ToolMissing,
-    UsageError,
-)
+from mpirender.errors import FramesMissing, Interrupted, MpirenderError, Stopped, TakenOver, ToolMissing, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, launch_plan
 from mpirender.launcher.exit_diagnosis import printed_error
@@ -34,36 +26,36 @@ from mpirender.run_folder.journal import Journal, Tail
 from mpirender.run_folder.lock import Lock
 from mpirender.run_folder.run_state import RunState, progress
 from mpirender.supervisor import disk_estimate, memory_estimate, preflight, retry_policy
+from mpirender.supervisor.crash_recovery import CrashRecovery
 from mpirender.supervisor.in_flight import RunningRanks, time_limit
 from mpirender.supervisor.result import RenderResult, result_of
-from mpirender.supervisor.retry_policy import End, Fate
+from mpirender.supervisor.retry_policy import LaunchEnd
 from mpirender.system import signals, slurm
 from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation
 from mpirender.system.text import ranks_or_groups
 
 POLL_SECONDS = 0.05
-POLL_SECONDS_A_RANK = 0.005  # looking into very many journals, on a file system for many, must not become a load
-AT_ONCE_SECONDS = 3.0  # what mpiexec gets to end the ranks when time is up
-LATE_SECONDS = 6.0  # a rank that stops on a signal may be one of those that mpiexec ends because another has died
-PAUSE_SECONDS = 10.0  # before another start where a launcher that has worked did not start a rank
-WAIT_SECONDS = 1.0  # between looks at the lock of a run before
-KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s where a site has not set it
+POLL_SECONDS_PER_RANK = 0.005  # reading thousands of journals must not become a load on a shared file system
+LATE_SECONDS = 6.0  # after a death the launcher sends the other ranks a signal, too: these are not asked to stop
+PAUSE_SECONDS = 10.0  # before another launch if a launcher that works did not start a rank
+WAIT_SECONDS = 1.0  # between attempts to take the lock of an earlier run
+KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s by default
+
+Watch = Callable[[Sequence[Event]], None]
 
 
 def render(
-    job: RenderJob,
-    watch: Callable[[Sequence[Event]], None] = lambda new: None,
-    inspection: Inspection | None = None,
-) -> RenderResult:
-    """Render a job: check it, start its ranks, and again when they die, until frames and movies are there.
+    job: RenderJob, watch: Watch = lambda new: None, inspection: Inspection | None = None
+) -> RenderResult:  # fmt: skip
+    """Render a job: check it, start its ranks, and again after deaths, until frames and movies are complete.
 
     Args:
-        watch: called many times a second with the records that were written since.
-        inspection: what is known of the scene, if it was inspected before.
+        watch: called many times a second with the events since the last call.
+        inspection: the inspection of the scene, if it was made before.
 
     Raises:
-        MpirenderError: one of its kinds, saying what is wrong and what to do.
+        MpirenderError: one of its subclasses; the message says what is wrong and what to do.
     """
     started = time.monotonic()
     run_id = uuid.uuid4().hex[:12]
@@ -75,101 +67,99 @@ def render(
             preflight.check(job, inspection)
             allocation = slurm.allocation()
             job.folder.mkdir(parents=True, exist_ok=True)
-            held = stack.enter_context(lock.held(job.folder, run_id, patience(allocation, stop, watch)))
+            held = stack.enter_context(lock.held(job.folder, run_id, when_locked(allocation, stop, watch)))
             folder.write_job(job)
-            sweep(command_line.rank_words(job))  # what a run that was killed has left
+            sweep(command_line.rank_words(job))  # ranks of an earlier run that was killed
             folder.tidy(job)
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
-            run = Run(job, allocation, Fate(job, run_id), log, watch)
-            run.go_on_until_done(inspection, stop, held)
+            run = Run(job, allocation, CrashRecovery(job, run_id), log, watch)
+            run.run_to_end(inspection, stop, held)
     except OSError as error:
         raise folder.unwritable(job, error) from None
     return result_of(job, run.state, time.monotonic() - started, skipped=run.tail.skipped)
 
 
-def patience(
-    allocation: Allocation | None, stop: StopRequest, watch: Callable[[Sequence[Event]], None]
-) -> Callable[[UsageError], None]:
-    """Return what to do when another run holds the lock: give up, or, as a later life of a Slurm job, wait a while.
+def when_locked(allocation: Allocation | None, stop: StopRequest, watch: Watch) -> Callable[[UsageError], None]:
+    """Return what to do if another run holds the lock: raise, or wait a while if Slurm has restarted this job.
 
-    Slurm starts a job again on other nodes, from which a dead owner is known as dead by its silence alone.
+    Slurm restarts a job on other nodes, where a dead owner of the lock is recognized only by its silence.
     """
     deadline = time.monotonic() + (2 * lock.DEAD_SECONDS if allocation is not None and allocation.run > 1 else 0)
-    told: list[str] = []
+    noted: list[str] = []
 
-    def refused(error: UsageError) -> None:
+    def wait(error: UsageError) -> None:
         if stop.requested:
             raise Stopped(f"stopped on {stop.name}", "run the same command again", signal=stop.name)
         if time.monotonic() >= deadline:
             raise error
-        if not told:
-            told.append(f"waiting until the run before is known as dead, at most {2 * lock.DEAD_SECONDS:.0f} s")
-            note(watch, told[0])
+        if not noted:
+            noted.append(f"waiting up to {2 * lock.DEAD_SECONDS:.0f} s for the lock of the previous run")
+            note(watch, noted[0])
         time.sleep(WAIT_SECONDS)
 
-    return refused
+    return wait
 
 
-def note(watch: Callable[[Sequence[Event]], None], text: str) -> None:
-    """Let the user know."""
+def note(watch: Watch, text: str) -> None:
+    """Show a line to the user."""
     watch([events.Note(text)])
 
 
 def leftover(placement: Placement) -> str:
-    """Say that there is room for ranks that make no whole group, empty where all do."""
+    """Return a note about ranks that would fit but make no whole group, empty for none."""
     if not placement.spare:
         return ""
     left = "1 more is" if placement.spare == 1 else f"{placement.spare} more are"
     return f"{placement.ranks} ranks make {ranks_or_groups(placement.groups, placement.group)}; {left} not started"
 
 
+def reported_error(ranks: RunningRanks, end: LaunchEnd) -> MpirenderError | None:
+    """Return the error that ranks recorded, or printed if they could not record it; None if they died without one."""
+    recorded = errors.recorded((error.kind, error.message) for error in ranks.errors)
+    return recorded or printed_error(end.output, end.code or next((error.code for error in ranks.errors), 0))
+
+
 class Run:
-    """One run of the command: as many starts of the ranks as it takes."""
+    """One run of the command: as many launches of the ranks as it takes."""
 
     def __init__(
-        self,
-        job: RenderJob,
-        allocation: Allocation | None,
-        fate: Fate,
-        log: Journal,
-        watch: Callable[[Sequence[Event]], None],
-    ) -> None:
+        self, job: RenderJob, allocation: Allocation | None, recovery: CrashRecovery, log: Journal, watch: Watch
+    ) -> None:  # fmt: skip
         self.job = job
         self.allocation = allocation
         self.plan: LaunchPlan
-        self.fate = fate
+        self.recovery = recovery
         self.log = log
         self.watch = watch
-        self.state = RunState(fate.run_id)
+        self.state = RunState(recovery.run_id)
         self.tail = Tail(job.folder)
         self._estimates = [disk_estimate.shortage, memory_estimate.shortage]
 
-    def go_on_until_done(self, inspection: Inspection, stop: StopRequest, held: Lock) -> None:
-        """Start the ranks, and start them again after a death, until their work is done.
+    def run_to_end(self, inspection: Inspection, stop: StopRequest, held: Lock) -> None:
+        """Start the ranks, and again after deaths, until their work is done.
 
         Args:
-            inspection: what is known of the scene.
+            inspection: the inspection of the scene.
 
         Raises:
-            MpirenderError: they have said what is wrong, were asked to stop, or die too often.
+            MpirenderError: the ranks reported it, a signal came, or they died too often.
         """
         started = time.monotonic()
         try:
-            self._settle(inspection, stop)
-            while not self._lived(stop, held):
+            self._make_plan(inspection, stop)
+            while not self._launch(stop, held):
                 pass
-        except TakenOver:  # the journal is the other run's now
+        except TakenOver:  # the journal belongs to the other run now
             raise
         except MpirenderError as error:
-            self._finish(error, started)
+            self._record_end(error, started)
             raise
         except OSError as error:
-            self._finish(folder.unwritable(self.job, error), started)
+            self._record_end(folder.unwritable(self.job, error), started)
             raise
-        self._finish(None, started)
+        self._record_end(None, started)
 
-    def _settle(self, inspection: Inspection, stop: StopRequest) -> None:
-        """Plan the launch."""
+    def _make_plan(self, inspection: Inspection, stop: StopRequest) -> None:
         images = preflight.images_of(self.job, inspection)
         try:
             self.plan = launch_plan.of_job(
@@ -179,56 +169,59 @@ class Run:
             if stop.requested:
                 raise self._stopped(stop) from None
             raise
-        self.fate.proven = bool(self.plan.placement.nodes)  # its launcher has passed a probe
+        self.recovery.policy.launcher_works = bool(self.plan.placement.nodes)  # it has passed a probe
         if rest := leftover(self.plan.placement):
             note(self.watch, rest)
 
-    def _finish(self, error: MpirenderError | None, started: float) -> None:
-        """Write down how the run has ended."""
+    def _record_end(self, error: MpirenderError | None, started: float) -> None:
         code, message = (0, "") if error is None else (error.exit_code, error.message)
         with contextlib.suppress(OSError):  # a full disk
             self.log.write(events.Finish(code, message, time.monotonic() - started))
-        self._look()
+        self._read_journals()
 
-    def _lived(self, stop: StopRequest, held: Lock) -> bool:
-        """Start the ranks once; return whether their work is done, otherwise it is worth starting them again."""
+    def _launch(self, stop: StopRequest, held: Lock) -> bool:
+        """Start the ranks once; return whether their work is done, otherwise they are to be started again."""
         if stop.requested:
             raise self._stopped(stop)
-        self.log.write(self._launch())
-        ranks = RunningRanks(self.state.launch(self.fate.life))
-        end = self._live(ranks, stop, held)
-        # MPICH ends with 0 also if a rank does so in the midst of its work, or if one alone ends with another code.
+        self.log.write(self._launch_event())
+        ranks = RunningRanks(self.state.launch(self.recovery.launch))
+        end = self._follow(ranks, stop, held)
+        # MPICH ends with 0 even if a rank exits with 0 in the middle of its work, or if one rank has another code.
         if end.code == 0 and ranks.finished:
             return True
-        error = printed_error(end.said, end.code or ranks.code)
-        if stop.requested or end.stopped or isinstance(error, Stopped):
-            raise self._stopped(stop)
-        if isinstance(error, FramesMissing) and not isinstance(error, NoSpace):
-            raise FramesMissing("\n".join([str(error), *self.fate.advice()]))
-        if error is not None:
-            raise error
-        if not ranks.pids:  # it may not be what it was when it was asked last
-            self.plan.engine.verify(self.job.programs, afresh=True)
-        end = self._call_the_roll(end, stop)
+        self._raise_error(ranks, end, stop)
+        end = self._without_lost_nodes(end, stop)
         if stop.requested:
             raise self._stopped(stop)
-        self.log.write(self.fate.bury(ranks, end))
-        self._look()
-        self.fate.rise(ranks, end)
-        if not ranks.pids and self.fate.proven:
+        self.log.write(self.recovery.record_death(ranks, end))
+        self._read_journals()
+        self.recovery.prepare_restart(end)
+        if not ranks.pids and self.recovery.policy.launcher_works:
             self._pause(stop, held)
         return False
 
+    def _raise_error(self, ranks: RunningRanks, end: LaunchEnd, stop: StopRequest) -> None:
+        """Raise the error that ended a launch, unless it was a death."""
+        error = reported_error(ranks, end)
+        if stop.requested or end.stopped or isinstance(error, Stopped):
+            raise self._stopped(stop)
+        if type(error) is FramesMissing:
+            raise FramesMissing("\n".join([str(error), *self.recovery.advice()]))
+        if error is not None:
+            raise error
+        if not ranks.pids:  # the program may have changed since it was last checked
+            self.plan.engine.verify(self.job.programs, afresh=True)
+
     def _pause(self, stop: StopRequest, held: Lock) -> None:
-        """Let pass what kept the ranks from starting: a node that is slow to answer, the end of a life before."""
+        """Wait until the reason has passed: a node that responds slowly, or processes of an earlier launch."""
         end = time.monotonic() + PAUSE_SECONDS
         while time.monotonic() < end and not stop.requested:
             held.beat()
             time.sleep(POLL_SECONDS)
 
-    def _launch(self) -> events.Launch:
+    def _launch_event(self) -> events.Launch:
         """Return what to record of the launch: what the ranks are to do, and where they run."""
-        placement, plan = self.plan.placement, self.fate.plan()
+        placement, plan = self.plan.placement, self.recovery.restart_plan()
         launch = events.Launch(
             plan.run, plan.launch, placement.groups, os.getpid(), tuple(plan.set_aside.items()),
             tuple(sorted(plan.suspects)), ranks_per_frame=placement.group, launcher=str(placement.launcher),
@@ -240,57 +233,52 @@ class Run:
         job, cluster, number = self.allocation.job, self.allocation.cluster, self.allocation.run
         return replace(launch, nodes=nodes, job=job, cluster=cluster, allocation=number)
 
-    def _call_the_roll(self, end: End, stop: StopRequest) -> End:
-        """Go on without the nodes that do not answer any more, and say that they are what the ranks died of."""
+    def _without_lost_nodes(self, end: LaunchEnd, stop: StopRequest) -> LaunchEnd:
+        """Continue without the nodes that no longer respond; return how the launch ended, with these nodes."""
         before = self.plan.placement.nodes
         self.plan = launch_plan.on_responding_nodes(self.plan, self.allocation, lambda: stop.requested)
-        lost = tuple(node for node in before if node not in self.plan.placement.nodes)
-        return replace(end, lost=lost, launcher=self.plan.placement.launcher.name)
+        return replace(end, lost=tuple(node for node in before if node not in self.plan.placement.nodes))
 
-    def _live(self, ranks: RunningRanks, stop: StopRequest, held: Lock) -> End:
-        """Run the ranks once, to their end."""
-        ending: float | None = None  # since when they are to end
-        grace = 0.0
+    def _follow(self, ranks: RunningRanks, stop: StopRequest, held: Lock) -> LaunchEnd:
+        """Start the ranks and follow them to their end; end them if they hang or the grace period is over."""
+        deadline: float | None = None  # of the grace period
         hung: tuple[int, ...] = ()
         over = late = False
         started = time.monotonic()
-        pause = max(POLL_SECONDS, POLL_SECONDS_A_RANK * self.plan.placement.ranks)
+        pause = max(POLL_SECONDS, POLL_SECONDS_PER_RANK * self.plan.placement.ranks)
         with self._start() as launch:
             while launch.code is None and not (hung or over or late):
                 held.beat()
-                self._look(estimate=True)
-                if ending is None and (stop.requested or ranks.stopped(LATE_SECONDS)):
-                    ending = time.monotonic()
-                    launch.ask_to_stop()
-                    name = stop.name or ranks.signal
-                    grace = self._grace(name)
-                    self.log.write(events.Stop(name, grace))
-                over = ending is not None and time.monotonic() - ending > grace
-                over = over or stop.interrupted > 1
+                self._read_journals(estimate=True)
+                if deadline is None and (stop.requested or ranks.stopped(LATE_SECONDS)):
+                    deadline = time.monotonic() + self._ask_to_stop(launch, stop.name or ranks.signal)
+                over = (deadline is not None and time.monotonic() > deadline) or stop.interrupted > 1
                 late = not over and not ranks.pids and time.monotonic() - started > retry_policy.START_SECONDS
                 hung = () if over else ranks.hanging(time_limit(self.job.frame_timeout, ranks.slowest))
                 time.sleep(pause)
             if hung or over or late:
-                launch.end(AT_ONCE_SECONDS)
-        self._look(estimate=True)
+                launch.end()
+        self._read_journals(estimate=True)
         folder.tidy(self.job)
-        code = launch.code
-        assert code is not None  # it has ended with the block
-        return End(code, tuple(launch.output), hung, stopped=over, late=late)
+        assert launch.code is not None  # the block has ended the launcher
+        launcher = self.plan.placement.launcher.name
+        return LaunchEnd(launch.code, tuple(launch.output), hung, late=late, stopped=over, launcher=launcher)
 
     def _start(self) -> Launch:
-        """Start the ranks."""
         words, log = command_line.rank_words(self.job), self.job.folder / LAUNCH_LOG
-        command = self.plan.command(*words, self.fate.run_id)
+        command = self.plan.command(*words, self.recovery.run_id)
         return Launch(command, self.plan.environment, rank_words=words, log=log)
 
-    def _grace(self, signal: str) -> float:
-        """Return the seconds that images in progress get to end after a signal."""
-        kills = self.allocation is not None and signal == "SIGTERM"  # Slurm lets SIGKILL follow it
-        return min(self.job.grace_period, KILL_WAIT_SECONDS) if kills else self.job.grace_period
+    def _ask_to_stop(self, launch: Launch, signal: str) -> float:
+        """Ask the ranks to stop; return the seconds that images in progress get."""
+        launch.ask_to_stop()
+        kill_follows = self.allocation is not None and signal == "SIGTERM"  # Slurm sends SIGKILL after it
+        grace = min(self.job.grace_period, KILL_WAIT_SECONDS) if kill_follows else self.job.grace_period
+        self.log.write(events.Stop(signal, grace))
+        return grace
 
-    def _look(self, *, estimate: bool = False) -> None:
-        """Read what is new in the journals, and pass it on; if asked for, warn once that disk or memory is short."""
+    def _read_journals(self, *, estimate: bool = False) -> None:
+        """Read the new events, and pass them on; with ``estimate``, warn once that disk or memory will run short."""
         new = self.tail.read()
         for event in new:
             self.state.apply(event)
@@ -304,7 +292,7 @@ class Run:
         """Return the error for a run that a signal has ended."""
         images = progress(self.state)
         so_far = f"; {images.done} of {images.total} images are done" if images else ""
-        again = "run the same command again and it goes on with what is left"
+        again = "run the same command again to continue"
         if stop.interrupted:
             return Interrupted(f"interrupted{so_far}; {again}")
         name = stop.name or RunningRanks(self.state.now).signal

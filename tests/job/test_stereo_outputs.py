@@ -16,7 +16,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.monitor import image_table
 from mpirender.movie import encode
 from mpirender.ranks import schedule
-from mpirender.supervisor.retry_policy import Fate
+from mpirender.supervisor.crash_recovery import CrashRecovery
 from processes import Run
 
 BOTH = "Both Eyes"
@@ -42,7 +42,7 @@ def test_each_eye_has_a_folder_and_a_movie_and_both_are_rendered_by_one_rank(tmp
 
 def test_an_image_of_an_eye_is_tried_exclusive_access_the_folder_that_it_has(tmp_path: Path) -> None:
     job = RenderJob(tmp_path / "x.pvsm", stereo_mode=BOTH, sizes="HD", views=("V1", "V2"), vary=("C.R=3,6",))
-    words = shlex.split(Fate(job, "run").alone(Image(2, "R=6/V2_HD_left")))
+    words = shlex.split(CrashRecovery(job, "run").command_for(Image(2, "R=6/V2_HD_left")))
     assert words[:2] == ["mpirender", "render"]
     params = render.make_context("render", words[2:]).params
     alone = job_of({name: value for name, value in params.items() if name not in ("dry_run", "quiet", "verbose")})

@@ -12,7 +12,7 @@ from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.job.sweep import Axis
 from mpirender.ranks import schedule
-from mpirender.supervisor.retry_policy import Fate
+from mpirender.supervisor.crash_recovery import CrashRecovery
 from processes import Run
 
 
@@ -72,7 +72,7 @@ def test_a_study_of_one_frame_is_dealt_out_by_its_values_and_all_sizes_of_them_g
 
 def test_an_image_of_a_study_is_tried_alone_with_its_values_set() -> None:
     job = RenderJob("x.pvsm", vary=("C.R=3,6",), overrides="A.B=1", views=("V1", "V2"), sizes="HD", ranks=4)
-    words = shlex.split(Fate(job, "run").alone(Image(2, "R=6/V2_HD")))
+    words = shlex.split(CrashRecovery(job, "run").command_for(Image(2, "R=6/V2_HD")))
     for expected in ("--set A.B=1 --set C.R=6", "--view V2", "--frames 2", "--size V2_HD=1920x1080", "--ranks 1"):
         assert expected in " ".join(words)
     assert "--vary" not in words

@@ -58,7 +58,7 @@ def test_restarts_are_counted_and_the_last_death_and_what_is_set_aside_are_named
     alive.done(0, 0, 10)
     for number in (2, 3):
         alive.die(f"rank {number} on n0 died", 10 * number)
-        aside = ((Image(7, "HD"), "set aside after 2 deaths at it"),)
+        aside = ((Image(7, "HD"), "set aside after 2 deaths"),)
         alive.launch(at=10 * number + 1, number=number, set_aside=aside)
     assert "starting the ranks again" in alive.text()
     alive.up(at=32)
@@ -70,7 +70,7 @@ def test_restarts_are_counted_and_the_last_death_and_what_is_set_aside_are_named
     assert [rank.images for rank in seen.ranks] == [0, 1]
     shown = alive.text()
     assert "  restarts  2; the last: rank 3 on n0 died; set aside: HD frame 7\n" in shown
-    assert "    failed  HD frame 7: set aside after 2 deaths at it\n" in shown
+    assert "    failed  HD frame 7: set aside after 2 deaths\n" in shown
     alive.phase("gather", at=50)
     assert alive.look().phase == "checking frames"
 

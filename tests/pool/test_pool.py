@@ -16,7 +16,8 @@ from mpirender.launcher.environment import variables
 from mpirender.pool import progress, run_jobs
 from mpirender.pool.pickling import Main
 from mpirender.pool.run_jobs import Outcome
-from mpirender.pool.task_queue import JobEnded, RankReady, Work
+from mpirender.pool.task_queue import JobEnded, RankReady, TaskQueue
+from mpirender.supervisor.retry_policy import RetryPolicy
 from pools import HOST, either_way, run, told
 from repository import REPOSITORY
 
@@ -100,24 +101,26 @@ def test_a_script_that_is_run_as_a_module_of_a_package_works_too(tmp_path: Path)
 def test_a_script_that_would_start_ranks_in_its_ranks_is_told(tmp_path: Path) -> None:
     done = told(script(tmp_path, f"{SCRIPT}main()"))
     assert done.returncode == 1
-    assert 'put the lines of the script that start it under: if __name__ == "__main__":' in done.stderr.splitlines()[-1]
+    assert 'put the lines of the script that call it under: if __name__ == "__main__":' in done.stderr.splitlines()[-1]
 
 
 def test_a_job_whose_rank_has_died_comes_last_and_on_another_rank_where_there_is_one() -> None:
-    work: Work[str, str] = Work("abc", [b"a", b"b", b"c"], Main())
-    assert work.take(0, alone=False).number == 0
-    assert work.blame(0, 0, "n1", "it died", "") is None
-    assert work.take(1, alone=False).number == 1
-    work.put_back(1)
-    assert [work.take(0, alone=False).number for _ in range(2)] == [1, 2]
-    assert work.take(0, alone=False) is None
-    assert work.take(1, alone=False).number == 0
-    work.put_back(0)
-    assert work.take(0, alone=True).number == 0
+    policy: RetryPolicy[int] = RetryPolicy(max_restarts=10)
+    queue: TaskQueue[str, str] = TaskQueue("abc", [b"a", b"b", b"c"], Main(), policy)
+    assert queue.take(0, only_rank=False).number == 0
+    policy.record_death([0], "it died", rank=0, started=True, progress=False)
+    assert queue.retry_or_fail(0, 0, "n1", "") is None
+    assert queue.take(1, only_rank=False).number == 1
+    queue.put_back(1)
+    assert [queue.take(0, only_rank=False).number for _ in range(2)] == [1, 2]
+    assert queue.take(0, only_rank=False) is None
+    assert queue.take(1, only_rank=False).number == 0
+    queue.put_back(0)
+    assert queue.take(0, only_rank=True).number == 0
 
 
 def test_progress_tells_the_pace_the_end_and_the_failures() -> None:
-    counts = progress.Tally(10)
+    counts = progress.PoolProgress(10)
     assert counts.text() == "starting the ranks"
     counts.add([RankReady()])
     assert counts.text() == "working"
@@ -131,7 +134,7 @@ def test_progress_tells_the_pace_the_end_and_the_failures() -> None:
 
 
 def test_ranks_get_the_callers_modules_but_not_those_of_its_own_python() -> None:
-    path = list(run_jobs.search_path())
+    path = list(run_jobs.module_path())
     assert str(Path(errands.__file__).parent) in path
     assert str(Path(np.__file__).parents[1]) in path
     assert not {str(Path(os.__file__).parent), str(Path(os.__file__).parent / "lib-dynload")} & set(path)

@@ -51,9 +51,7 @@ def test_a_job_that_kills_its_rank_twice_is_given_up_and_the_others_are_done(
     jobs = [("", ""), (how, ""), *[("", "")] * 4]
     outcomes = run(errands.die, jobs, launcher=launcher)
     bad = outcomes.pop(1)
-    assert re.fullmatch(
-        rf"given up after 2 ranks died at it; the last: rank {bad.rank} on {HOST} died \({named}\)", bad.error
-    )
+    assert re.fullmatch(rf"set aside after 2 deaths; the last: rank {bad.rank} on {HOST} died \({named}\)", bad.error)
     assert "the last words of this rank" in bad.details
     assert [outcome.error for outcome in outcomes] == [""] * 5
 

@@ -14,9 +14,10 @@ import pytest
 import errands
 from mpirender.errors import JobFailed, LaunchFailed, ToolMissing, UsageError
 from mpirender.pool import run_jobs, worker
+from mpirender.pool.messages import Hello
 from mpirender.pool.pickling import dumps
-from mpirender.pool.server import Exchange
-from mpirender.pool.worker import POOL, Hello
+from mpirender.pool.server import Server
+from mpirender.system.site import POOL
 from pools import HOST, one_way_in_haste, run, told
 
 
@@ -27,8 +28,8 @@ def test_an_error_is_that_of_its_job_alone(launcher: str) -> None:
     assert [outcome.error.partition(": Attr")[0].partition(": Can't")[0] for outcome in outcomes] == [
         "ValueError: no such timestep",
         "SystemExit: 3",
-        "what the function has returned cannot be sent back",
-        "what the function has returned cannot be read here: RuntimeError: only in the rank",
+        "the return value of the function cannot be sent back",
+        "the return value of the function cannot be read here: RuntimeError: only in the rank",
         "",
     ]
     failed = outcomes[0]
@@ -49,9 +50,9 @@ def test_mistakes_are_told_at_once_before_a_rank_is_started() -> None:
         "test_mistakes_are_told_at_once_before_a_rank_is_started.<locals>.<lambda>: ranks find a function by its name",
         "engine 'povray' must be one of: " + ", ".join(dict.fromkeys(run_jobs.engines.SUFFIXES.values())),
         "ranks 0 must be at least 1",
-        "pvbach is no option of a pool",
+        "pvbach is not an option of a pool",
     ]
-    with pytest.raises(UsageError, match="'frames' is no function that could be called with a job"):
+    with pytest.raises(UsageError, match="'frames' is not a function that can be called with a job"):
         run("frames", [1])
     with pytest.raises(UsageError) as told:
         run(errands.scaled, [1, *[lambda: 0] * 5])
@@ -64,7 +65,7 @@ def test_mistakes_are_told_at_once_before_a_rank_is_started() -> None:
 def test_a_function_that_was_typed_into_a_shell_is_told() -> None:
     typed = "from mpirender import pool\ndef typed(job): pass\npool.run(typed, [1], engine='pattern')"
     done = told([sys.executable, "-c", typed])
-    assert "UsageError: typed: ranks cannot find what was typed into a shell; write it into a file" in done.stderr
+    assert "UsageError: typed: ranks cannot find a function typed into a shell; write it into a file" in done.stderr
 
 
 @one_way_in_haste
@@ -105,16 +106,16 @@ def test_ranks_of_which_each_believes_that_it_is_alone_are_told(tmp_path: Path) 
 
 
 def test_who_does_not_have_the_key_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Exchange() as exchange:
-        told = json.loads(exchange.settings[POOL])
-        (host, port), key = told["at"][0], bytes.fromhex(told["key"])
+    with Server() as server:
+        told = json.loads(server.environment[POOL])
+        (host, port), key = told["addresses"][0], bytes.fromhex(told["key"])
         with pytest.raises((AuthenticationError, EOFError, ConnectionError)):
             Client((host, port), authkey=b"guessed")
-        assert exchange.hear(0.2) is None
+        assert server.receive(0.2) is None
         with Client((host, port), authkey=key) as line:
             line.send_bytes(dumps(Hello("tag", 3, "n1", 42)))
-            peer, said = exchange.hear(5)
+            peer, said = server.receive(5)
         assert said == peer.hello == Hello("tag", 3, "n1", 42)
         monkeypatch.setenv(POOL, json.dumps({**told, "key": "00"}))
-        with pytest.raises(LaunchFailed, match=rf"does not reach the program .*\({host}:{port}: "):
-            worker.connected()
+        with pytest.raises(LaunchFailed, match=rf"cannot reach the program .*\({host}:{port}: "):
+            worker.connect()

@@ -114,5 +114,5 @@ def test_a_poison_frame_is_set_aside_and_the_command_to_try_it_starts_a_group(ru
     scene = pattern('{"frames": 8, "seconds": 0.02, "kill": [3]}')
     done = run("render", scene, *SMALL, "--ranks", 4, "--ranks-per-frame", 2)
     assert done.returncode == 4
-    assert "80x50 frames 3: set aside after 2 deaths at it; the last: group" in done.stderr
+    assert "80x50 frames 3: set aside after 2 deaths; the last: group" in done.stderr
     assert re.search(r"to try .* alone: .* --ranks 2 --ranks-per-frame 2", done.stderr)

@@ -8,32 +8,38 @@ import pytest
 
 from mpirender.errors import FramesMissing, LaunchFailed
 from mpirender.job.outputs import Image
+from mpirender.run_folder.events import Death
 from mpirender.run_folder.run_state import LaunchState
+from mpirender.supervisor.crash_recovery import CrashRecovery
 from mpirender.supervisor.in_flight import RunningRanks
-from mpirender.supervisor.retry_policy import End, Fate
+from mpirender.supervisor.retry_policy import LaunchEnd
 from sample_events import done, start, take
 from started_ranks import job, ranks_at, state_of
 
 KILLED_1 = ("mpiexec noticed that process rank 1 with PID 0 on node n1 exited on signal 9 (Killed).",)
 
 
+def death(tmp_path: Path, ranks: RunningRanks, end: LaunchEnd) -> Death:
+    return CrashRecovery(job(tmp_path), "run").record_death(ranks, end)
+
+
 def test_an_image_that_is_still_to_be_written_is_lost_with_its_rank_but_not_blamed(tmp_path: Path) -> None:
-    death = Fate(job(tmp_path), "run").bury(ranks_at(4, 5, then=[take(1, 6)]), End(137, KILLED_1))
-    assert death.blamed == (Image(6, "HD"),)
-    assert death.in_progress == ((0, Image(4, "HD")), (1, Image(5, "HD")), (1, Image(6, "HD")))
+    found = death(tmp_path, ranks_at(4, 5, then=[take(1, 6)]), LaunchEnd(137, KILLED_1))
+    assert found.blamed == (Image(6, "HD"),)
+    assert found.in_progress == ((0, Image(4, "HD")), (1, Image(5, "HD")), (1, Image(6, "HD")))
     ranks = ranks_at(4, 5, then=[take(1, 6), done(1, 5), done(1, 6)])
-    assert Fate(job(tmp_path), "run").bury(ranks, End(137, KILLED_1)).in_progress == ((0, Image(4, "HD")),)
+    assert death(tmp_path, ranks, LaunchEnd(137, KILLED_1)).in_progress == ((0, Image(4, "HD")),)
 
 
 def test_the_image_of_the_rank_that_died_is_blamed_and_set_aside_the_second_time(tmp_path: Path) -> None:
-    fate = Fate(job(tmp_path), "run")
-    assert fate.bury(ranks_at(4, 5), End(137, KILLED_1)).blamed == (Image(5, "HD"),)
-    assert fate.plan().suspects == {Image(5, "HD")}
-    assert fate.plan().set_aside == {}
-    fate.bury(ranks_at(8, 5), End(137, KILLED_1))
-    assert list(fate.plan().set_aside) == [Image(5, "HD")]
-    assert "rank 1 on n1 died (signal SIGKILL)" in fate.plan().set_aside[Image(5, "HD")]
-    assert fate.plan().suspects == frozenset()
+    recovery = CrashRecovery(job(tmp_path), "run")
+    assert recovery.record_death(ranks_at(4, 5), LaunchEnd(137, KILLED_1)).blamed == (Image(5, "HD"),)
+    assert recovery.restart_plan().suspects == {Image(5, "HD")}
+    assert recovery.restart_plan().set_aside == {}
+    recovery.record_death(ranks_at(8, 5), LaunchEnd(137, KILLED_1))
+    assert list(recovery.restart_plan().set_aside) == [Image(5, "HD")]
+    assert "rank 1 on n1 died (signal SIGKILL)" in recovery.restart_plan().set_aside[Image(5, "HD")]
+    assert recovery.restart_plan().suspects == frozenset()
 
 
 def test_launchers_count_the_process_that_hands_out_frames(tmp_path: Path) -> None:
@@ -41,64 +47,64 @@ def test_launchers_count_the_process_that_hands_out_frames(tmp_path: Path) -> No
     numbers = ((0, 0), (1, 2))
     begun = [event for rank, world in numbers for event in (start(rank, world_rank=world), take(rank, rank))]
     ranks = RunningRanks(state_of(*begun).launch(1))
-    fate = Fate(job(tmp_path, schedule="dynamic"), "run")
-    of_desk = fate.bury(ranks, End(137, KILLED_1))
+    recovery = CrashRecovery(job(tmp_path, schedule="dynamic"), "run")
+    of_desk = recovery.record_death(ranks, LaunchEnd(137, KILLED_1))
     assert (of_desk.blamed, of_desk.reason) == ((), "the process that hands out frames died (signal SIGKILL)")
     second = (KILLED_1[0].replace("rank 1", "rank 2"),)
-    assert fate.bury(ranks, End(137, second)).blamed == (Image(1, "HD"),)
+    assert recovery.record_death(ranks, LaunchEnd(137, second)).blamed == (Image(1, "HD"),)
 
 
 def test_where_no_launcher_tells_who_died_suspicion_narrows_down(tmp_path: Path) -> None:
-    fate = Fate(job(tmp_path), "run")
-    fate.bury(ranks_at(4, 5), End(1))
-    assert fate.plan().suspects == {Image(4, "HD"), Image(5, "HD")}
-    fate.bury(ranks_at(9, 5), End(1))
-    assert list(fate.plan().set_aside) == [Image(5, "HD")], "frame 9 only happened to be in progress"
-    assert fate.plan().suspects == {Image(4, "HD")}
+    recovery = CrashRecovery(job(tmp_path), "run")
+    recovery.record_death(ranks_at(4, 5), LaunchEnd(1))
+    assert recovery.restart_plan().suspects == {Image(4, "HD"), Image(5, "HD")}
+    recovery.record_death(ranks_at(9, 5), LaunchEnd(1))
+    assert list(recovery.restart_plan().set_aside) == [Image(5, "HD")], "frame 9 only happened to be in progress"
+    assert recovery.restart_plan().suspects == {Image(4, "HD")}
 
 
 def test_a_rank_that_mpich_names_by_its_process_is_found(tmp_path: Path) -> None:
     said = "=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n=   PID 101 RUNNING AT n1\n=   EXIT CODE: 11"
-    assert Fate(job(tmp_path), "r").bury(ranks_at(4, 5), End(11, (said,))).blamed == (Image(5, "HD"),)
+    assert death(tmp_path, ranks_at(4, 5), LaunchEnd(11, (said,))).blamed == (Image(5, "HD"),)
 
 
 def test_no_image_is_blamed_when_mpiexec_itself_is_killed(tmp_path: Path) -> None:
-    assert Fate(job(tmp_path), "run").bury(ranks_at(4, 5), End(-9)).blamed == ()
+    assert death(tmp_path, ranks_at(4, 5), LaunchEnd(-9)).blamed == ()
 
 
 def test_a_hanging_image_is_blamed_and_no_other(tmp_path: Path) -> None:
-    assert Fate(job(tmp_path), "run").bury(ranks_at(4, 5), End(-15, hung=(0,))).blamed == (Image(4, "HD"),)
+    assert death(tmp_path, ranks_at(4, 5), LaunchEnd(-15, hung=(0,))).blamed == (Image(4, "HD"),)
 
 
 def test_a_run_ends_after_its_restarts_or_when_it_gets_nowhere(tmp_path: Path) -> None:
-    fate, ranks = Fate(job(tmp_path, max_restarts=1), "run"), ranks_at(4, 5)
-    fate.bury(ranks, End(137, KILLED_1))
-    fate.rise(ranks, End(137, KILLED_1))
-    assert fate.plan().launch == 2
-    with pytest.raises(FramesMissing, match="after 1 restarts"):
-        fate.rise(ranks, End(137, KILLED_1))
+    recovery, ranks = CrashRecovery(job(tmp_path, max_restarts=1), "run"), ranks_at(4, 5)
+    recovery.record_death(ranks, LaunchEnd(137, KILLED_1))
+    recovery.prepare_restart(LaunchEnd(137, KILLED_1))
+    assert recovery.restart_plan().launch == 2
+    with pytest.raises(FramesMissing, match="after 1 restart "):
+        recovery.prepare_restart(LaunchEnd(137, KILLED_1))
     nowhere = RunningRanks(state_of(start(0), start(1)).launch(1))
-    fate = Fate(job(tmp_path, max_restarts=99), "run")
+    recovery = CrashRecovery(job(tmp_path, max_restarts=99), "run")
     for _ in range(2):
-        fate.bury(nowhere, End(137, KILLED_1))
-        fate.rise(nowhere, End(137, KILLED_1))
-    fate.bury(nowhere, End(137, KILLED_1))
-    with pytest.raises(FramesMissing, match="again and again without an image done: rank 1 on n1 died"):
-        fate.rise(nowhere, End(137, KILLED_1))
+        recovery.record_death(nowhere, LaunchEnd(137, KILLED_1))
+        recovery.prepare_restart(LaunchEnd(137, KILLED_1))
+    recovery.record_death(nowhere, LaunchEnd(137, KILLED_1))
+    with pytest.raises(FramesMissing, match="repeatedly without an image done: rank 1 on n1 died"):
+        recovery.prepare_restart(LaunchEnd(137, KILLED_1))
 
 
 def test_ranks_that_never_started_are_not_started_again(tmp_path: Path) -> None:
-    fate = Fate(job(tmp_path), "run")
-    fate.bury(RunningRanks(LaunchState(1)), End(1, ("no such host",)))
+    recovery = CrashRecovery(job(tmp_path), "run")
+    recovery.record_death(RunningRanks(LaunchState(1)), LaunchEnd(1, ("no such host",)))
     with pytest.raises(LaunchFailed, match="no such host"):
-        fate.rise(RunningRanks(LaunchState(1)), End(1, ("no such host",)))
+        recovery.prepare_restart(LaunchEnd(1, ("no such host",)))
 
 
 def test_ranks_that_are_killed_while_they_start_are_started_again_but_not_for_ever(tmp_path: Path) -> None:
-    fate = Fate(job(tmp_path), "run")
-    for end in (End(137, KILLED_1), End(-9)):
-        fate.bury(RunningRanks(LaunchState(1)), end)
-        fate.rise(RunningRanks(LaunchState(1)), end)
-    fate.bury(RunningRanks(LaunchState(1)), End(137, KILLED_1))
+    recovery = CrashRecovery(job(tmp_path), "run")
+    for end in (LaunchEnd(137, KILLED_1), LaunchEnd(-9)):
+        recovery.record_death(RunningRanks(LaunchState(1)), end)
+        recovery.prepare_restart(end)
+    recovery.record_death(RunningRanks(LaunchState(1)), LaunchEnd(137, KILLED_1))
     with pytest.raises(LaunchFailed, match=r"did not start \(signal SIGKILL\)"):
-        fate.rise(RunningRanks(LaunchState(1)), End(137, KILLED_1))
+        recovery.prepare_restart(LaunchEnd(137, KILLED_1))

@@ -28,7 +28,7 @@ def test_a_signal_lets_frames_in_flight_end_and_the_next_run_goes_on(
         out, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert len(err.splitlines()) == 1
-    assert re.search(r"\d+ of 30 images are done; run the same command again and it goes on with what is left", err)
+    assert re.search(r"\d+ of 30 images are done; run the same command again to continue", err)
     assert ("Ctrl-C again ends at once" if number == "SIGINT" else f"stopping on {number}: ") in out
     done = done_frames(output)
     assert sorted(record.image.frame for record in records(output, "take")) == done, "what was taken up was ended"

@@ -31,7 +31,7 @@ def test_a_poison_frame_fails_the_job_and_the_other_frames_are_there(
     job = ended(cluster, sbatch(TWO_BY_TWO, scene, *SMALL, "--launcher", how))
     log = (tmp_path / "log").read_text()
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "4:0", "0"), log
-    assert "80x50 frames 5: set aside after 2 deaths at it" in log
+    assert "80x50 frames 5: set aside after 2 deaths" in log
     assert len(list((tmp_path / "slow_renders" / "80x50").glob("*.png"))) == 11
 
 

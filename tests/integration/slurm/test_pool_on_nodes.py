@@ -58,7 +58,7 @@ def test_a_pool_goes_on_without_a_node_that_crashes(cluster: Cluster, tmp_path: 
     job = ended(cluster, number, 180)
     log = (tmp_path / "log").read_text()
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "0"), log
-    assert re.search(r"warning: node n2 does not answer any more; starting again", log)
+    assert re.search(r"warning: node n2 no longer responds; starting again", log)
     outcomes = re.findall(r"outcome (\d+) True (\d) (n\d)", log)
     assert [int(number) for number, *_ in outcomes] == list(range(60)), log
     assert {host for *_, host in outcomes[-4:]} == {"n1", "n3"}

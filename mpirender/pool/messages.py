@@ -1,0 +1,106 @@
+"""The messages between a pool and its ranks, pickled."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import NamedTuple, Union
+
+from mpirender.errors import one_line
+from mpirender.job.programs import Programs
+from mpirender.pool.pickling import Main
+
+OWN_FOLDER = str(Path(__file__).parent)
+
+
+class Hello(NamedTuple):
+    """The first message of a rank.
+
+    Args:
+        tag: the tag of the launch that it belongs to.
+    """
+
+    tag: str
+    rank: int
+    host: str
+    pid: int
+
+
+class Setup(NamedTuple):
+    """The first message to a rank.
+
+    Args:
+        engine: name of the engine.
+        programs: programs of the engine, and the hardware to render on.
+        function: the user's function, pickled.
+        main: the program that the user started.
+        module_path: where that program finds its modules.
+        arguments: its arguments.
+        folder: its current folder.
+        logs: folder for the logs of the ranks.
+    """
+
+    engine: str
+    programs: Programs
+    function: bytes
+    main: Main
+    module_path: tuple[str, ...]
+    arguments: tuple[str, ...]
+    folder: str
+    logs: str
+
+
+class Ready(NamedTuple):
+    """A rank can take jobs, or reports why it never will.
+
+    Args:
+        problem: why the function cannot be loaded, in one line; empty if it is loaded.
+        details: the traceback.
+    """
+
+    problem: str = ""
+    details: str = ""
+
+
+class Task(NamedTuple):
+    """A job for a rank, by its number; pickled."""
+
+    number: int
+    job: bytes
+
+
+class Result(NamedTuple):
+    """The result of a job.
+
+    Args:
+        value: the return value of the function, pickled; None if it failed.
+        error: type and message of the exception, in one line; empty for none.
+        details: the traceback, and what was printed during the job.
+        seconds: run time of the function.
+    """
+
+    number: int
+    value: bytes | None = None
+    error: str = ""
+    details: str = ""
+    seconds: float = 0.0
+
+
+class Gone(NamedTuple):
+    """The connection of a rank has ended; made by the server."""
+
+
+FromRank = Union[Hello, Ready, Result, Gone]
+
+
+def describe(error: BaseException) -> str:
+    """Return type and message of an exception in one line."""
+    return ": ".join(filter(None, [type(error).__name__, one_line(str(error))]))
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an exception as Python prints it, without the lines of this package."""
+    first = error.__traceback__
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(OWN_FOLDER):
+        first = first.tb_next
+    return "".join(traceback.format_exception(type(error), error, first))
