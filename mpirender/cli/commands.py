@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,6 @@ from mpirender.cli.options import (
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 
 if TYPE_CHECKING:
-    from mpirender.engines import Inspection
     from mpirender.job.render_job import RenderJob
     from mpirender.monitor.progress import Bar, Lines, Silent
     from mpirender.supervisor.result import RenderResult
@@ -60,20 +59,19 @@ def cli() -> None:
 
 @cli.command(context_settings=SETTINGS)
 @with_options(SCENE, *RENDERING, PRINTING)
-def render(dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
+def render(**options: Any) -> None:  # noqa: ANN401
     """Render the animation of a scene to images and a movie.
 
     If you run the same command again, only images that are missing or out of date are rendered.
     """
     from mpirender.monitor import image_table
 
-    job, inspection = checked_job_of(options)
-    carry_out(job, inspection, image_table.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    carry_out(options, image_table.write_down)
 
 
 @cli.command(context_settings=SETTINGS)
 @with_options(SCENE, *STUDY, PRINTING)
-def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401
+def study(at: int | None, **options: Any) -> None:  # noqa: ANN401
     """Render a scene with several values of its properties.
 
     Renders every combination of the values. Writes a folder of images for each combination, a table of values and
@@ -82,8 +80,7 @@ def study(at: int | None, dry_run: bool, quiet: bool, verbose: bool, **options: 
     """
     from mpirender.monitor import sweep_report
 
-    job, inspection = checked_job_of(options, make_study(options, at))
-    carry_out(job, inspection, sweep_report.write_down, dry_run=dry_run, quiet=quiet, verbose=verbose)
+    carry_out(options, sweep_report.write_down, make_study(options, at))
 
 
 @cli.command(context_settings=SETTINGS)
@@ -207,23 +204,21 @@ def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
 
 
 def carry_out(
-    job: RenderJob,
-    inspection: Inspection,
-    write_sheet: Callable[[RenderJob, RenderResult], Path],
-    *,
-    dry_run: bool,
-    quiet: bool,
-    verbose: bool,
+    options: dict[str, Any], write_sheet: Callable[[RenderJob, RenderResult], Path], mistakes: Sequence[str] = ()
 ) -> None:
     """Render a job and print a summary.
 
     Args:
+        options: of the command.
         write_sheet: writes the contact sheet and the tables.
+        mistakes: already found in the options.
     """
     from mpirender.batch import requeue
     from mpirender.cli.dry_run import command_line_of, dry_run_lines
     from mpirender.monitor import summary
 
+    dry_run, quiet, verbose = (options.pop(name) for name in ("dry_run", "quiet", "verbose"))
+    job, inspection = checked_job_of(options, mistakes)
     if dry_run:
         click.echo("\n".join(dry_run_lines(job, inspection)))
         return

@@ -66,4 +66,4 @@ def _distribution(job: RenderJob, frames: Sequence[int], placement: Placement) -
     unit = rank_or_group(placement.group)
     if len(job.variants) == 1:
         return summary.schedule_lines(shares, unit)
-    return [f"{unit} {number}: {len(share)} of them" for number, share in enumerate(shares)]
+    return [f"{unit} {number}: {len(share)} frames" for number, share in enumerate(shares)]

@@ -82,9 +82,10 @@ class RenderJob:
         "objects.", pixels=True, metavar="NAME.PROPERTY=VALUE", name="set", engines=ONLY_PARAVIEW, several=True,
         last_wins=True, read=options.assignment)
     camera: str | None = option(
-        None, "orbit: one turn around the focal point during the scene's frames, or 100 frames if the scene has no "
-        "animation. orbit:N: one turn in N frames, with everything else at rest. For Blender files: name of a camera.",
-        pixels=True, metavar="HOW", engines=("paraview", "blender"), without="the scene's camera")
+        None, "orbit turns the camera once around the focal point during the scene's frames, or during 100 frames if "
+        "the scene has no animation. orbit:N makes the turn in N frames and keeps everything else at rest. For Blender "
+        "files: name of a camera.", pixels=True, metavar="HOW", engines=("paraview", "blender"),
+        without="the scene's camera")
     color_range: tuple[str, ...] = option(
         (), "Range of the color maps: global (over all rendered frames), data (of the first frame), clamp (rescaled "
         "for every frame) or MIN,MAX. ARRAY=HOW sets the range of one array.", pixels=True, metavar="[ARRAY=]HOW",
@@ -170,7 +171,7 @@ class RenderJob:
         AUTO, "Rendering backend.", group="Rendering hardware", pixels=False, choices=options.BACKENDS,
         engines=PARAVIEW)
     gpus: str | None = option(
-        None, "EGL devices to use, such as 0,1, assigned round-robin to the ranks of a node. none: only the CPU.",
+        None, "EGL devices to use, such as 0,1, assigned round-robin to the ranks of a node. none uses only the CPU.",
         pixels=False, metavar="NUMBERS", engines=PARAVIEW, without="the GPUs that Slurm and CUDA make visible",
         read=options.gpus)
     allow_software: bool = option(
