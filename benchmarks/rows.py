@@ -16,7 +16,7 @@ from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import exit_diagnosis
 from mpirender.launcher.placement import on_this_host
-from mpirender.ranks import backends
+from mpirender.system import host
 
 ROOT = Path(__file__).parents[1]  # of the repository
 
@@ -129,7 +129,7 @@ def process_per_frame_limited(case: Case, folder: Path, environment: Environment
 
 def limited(case: Case, environment: Environment) -> Environment:
     """Return the environment in which a process has as many threads as a rank has."""
-    return {**environment, **dict.fromkeys(backends.THREAD_LIMITS, str(on_this_host(case.job).threads))}
+    return {**environment, **dict.fromkeys(host.THREAD_LIMITS, str(on_this_host(case.job).threads))}
 
 
 def save_animation(case: Case, folder: Path, environment: Environment) -> None:
@@ -225,7 +225,7 @@ def plain_environment() -> dict[str, str]:
 
     Programs find the benchmarks' modules in it, and mpirender, beside what the user has told them to find.
     """
-    kept = {name: value for name, value in os.environ.items() if name not in (*backends.THREAD_LIMITS, "DISPLAY")}
+    kept = {name: value for name, value in os.environ.items() if name not in (*host.THREAD_LIMITS, "DISPLAY")}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mpirender.launcher.placement import Placement
-from mpirender.ranks.backends import THREAD_LIMITS
 from mpirender.system import site, slurm
+from mpirender.system.host import THREAD_LIMITS
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

@@ -1,7 +1,7 @@
-"""Images to a verified movie, through ffmpeg.
+"""Encode images into a verified movie with ffmpeg.
 
-``encode`` makes a movie of images, ``segments`` and ``segment_plan`` make it in parts that are joined, ``verify`` reads
-it back, and ``ffmpeg`` finds and runs the program.
+``encode`` makes a movie from images, ``segments`` and ``segment_plan`` make it in segments that are joined, ``verify``
+decodes it, and ``ffmpeg`` finds and runs the program.
 """
 
 __all__ = ["encode", "ffmpeg", "segment_plan", "segments", "verify"]

@@ -1,4 +1,4 @@
-"""Turn the images of a run into a movie, and believe it only after reading it back."""
+"""Encode images into a movie, which is kept only if it decodes as requested."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from mpirender.movie.ffmpeg_args import (
     PALETTE,
     Encoding,
     encode_command,
-    look_command,
     palette_command,
+    stream_command,
     with_encoder,
 )
 from mpirender.movie.verify import STREAM, MovieInfo, decode, differences
@@ -29,12 +29,12 @@ from mpirender.system import files
 
 FINEST = 100_000  # denominator of a frame rate; ffmpeg counts in 32 bits
 GIF_FASTEST = 50  # frames a second; players slow down at delays below two hundredths of a second
-BLOCK = 4096  # bytes; where fewer are free, nothing can be written
-WITHOUT_TRANSPARENCY = "av1 holds no transparency, and a webm shows none without it; use vp9"
+BLOCK = 4096  # bytes; a disk with less space is full
+NO_TRANSPARENCY = "av1 has no transparency in webm; use vp9"
 
 
 class ImageDamaged(EncodeFailed):
-    """An image is to blame, and no other way to encode would help."""
+    """An image is damaged, so no other way to encode would succeed."""
 
 
 def encode(
@@ -48,27 +48,27 @@ def encode(
 ) -> MovieInfo:
     """Encode the images, in this order, into a movie of the kind that its suffix names.
 
-    The movie is written beside its place, decoded from end to end, compared with what was asked, and only then
-    renamed: what stood there before stays until that moment. ffmpeg ends with the thread that calls this.
+    The movie is written beside its place, decoded from end to end and compared with the request. Only then does it
+    replace an earlier movie. ffmpeg ends with the thread that calls this.
 
     Args:
-        images: whole png, jpg or tiff files, all of one kind and size.
+        images: png, jpg or tiff files, all of the same kind and size.
         movie: ``.mp4`` (odd sides grow by one pixel, which repeats the edge), ``.webm``, ``.gif`` (one palette) or
             ``.mkv`` (lossless).
         rate: frames a second; of a gif at most 50, and kept on average since its delays are hundredths of a second.
-        codec: one of :data:`choices.CODECS` for this kind, by default the first. ``images`` in an mkv are the png
-            or jpg files themselves, tiff as png.
-        threads: of ffmpeg; 0 takes every core.
-        transparent: keep the images' transparency; mp4 has none and lays them over black.
+        codec: one of :data:`mpirender.job.options.CODECS` for this kind, by default the first. ``images`` stores the
+            png or jpg files themselves in an mkv, and tiff as png.
+        threads: threads of ffmpeg; 0 for all cores.
+        transparent: keep the images' transparency; mp4 has none and shows them over black.
 
     Raises:
-        EncodeFailed: an image is missing, cut short or unlike the first, ffmpeg failed, or the movie is not as asked.
+        EncodeFailed: an image is missing, truncated or unlike the first, ffmpeg failed, or the movie has errors.
         NoSpace: the disk or the quota is full.
-        ToolMissing: there is no ffmpeg, or it lacks the encoder.
+        ToolMissing: ffmpeg or its encoder is missing.
     """
     movie = movie.absolute()
     task = request(images, movie, rate=rate, codec=codec, threads=threads, transparent=transparent)
-    with errors_told(movie), files.replacing(movie) as part:
+    with disk_errors(movie), files.replacing(movie) as part:
         info = write(replace(task, part=part), images, movie.name)
     return replace(info, path=movie)
 
@@ -82,11 +82,11 @@ def request(
     threads: int = 0,
     transparent: bool = False,
 ) -> Encoding:
-    """Return what is asked of :func:`encode` as a task for ffmpeg, after refusing what cannot work.
+    """Check the arguments of :func:`encode` and return them as a task for ffmpeg.
 
     Raises:
-        EncodeFailed: that cannot work.
-        ToolMissing: there is no ffmpeg.
+        EncodeFailed: they cannot work.
+        ToolMissing: ffmpeg is missing.
     """
     codec = codec or CODECS.get(movie.suffix.lower()[1:], ("",))[0]
     _check_request(images, movie, rate, codec, transparent)
@@ -94,8 +94,8 @@ def request(
 
 
 @contextlib.contextmanager
-def errors_told(movie: Path) -> Iterator[None]:
-    """Tell what the disk refuses as errors of a movie."""
+def disk_errors(movie: Path) -> Iterator[None]:
+    """Turn errors of the disk into errors of a movie."""
     try:
         yield
     except OSError as error:
@@ -106,29 +106,29 @@ def errors_told(movie: Path) -> Iterator[None]:
 
 
 def read_back(movie: Path, *, threads: int = 0) -> MovieInfo:
-    """Decode a whole movie and return what is in it.
+    """Decode a whole movie and return its properties.
 
     Raises:
         EncodeFailed: it cannot be decoded from end to end, or its frames change size.
-        ToolMissing: there is no ffmpeg.
+        ToolMissing: ffmpeg is missing.
     """
     program, path = ffmpeg(), movie.absolute()
-    told = STREAM.search(run(look_command(program, path), movie.name)) if path.suffix.lower() == ".webm" else None
-    return decode(program, path, movie.name, threads, told[1] if told else "")
+    found = STREAM.search(run(stream_command(program, path), movie.name)) if path.suffix.lower() == ".webm" else None
+    return decode(program, path, movie.name, threads, found[1] if found else "")
 
 
 def _check_request(images: Sequence[Path], movie: Path, rate: Fraction, codec: str, transparent: bool) -> None:
-    """Refuse what cannot work before anything is started."""
+    """Refuse arguments that cannot work."""
     kind = movie.suffix.lower()
     codecs = CODECS.get(kind[1:], ())
     missing = [image.name for image in images if not image.is_file()]
     kinds = sorted({image.suffix.lower() for image in images})
-    slower = f"gif players show at most {GIF_FASTEST} frames a second, not {float(rate):g}; ask for fewer, or for mp4"
+    too_fast = f"gif players show at most {GIF_FASTEST} frames a second, not {float(rate):g}; ask for fewer, or for mp4"
     checks = {
-        f"a movie's name must end in one of: {', '.join(MUXERS)}": kind in MUXERS,
+        f"the name of a movie must end in one of: {', '.join(MUXERS)}": kind in MUXERS,
         f"{codec!r} is no codec for it; choose {' or '.join(codecs)}": codec in codecs,
-        WITHOUT_TRANSPARENCY: not (transparent and kind == ".webm" and codec != "vp9"),
-        slower: kind != ".gif" or rate <= GIF_FASTEST,
+        NO_TRANSPARENCY: not (transparent and kind == ".webm" and codec != "vp9"),
+        too_fast: kind != ".gif" or rate <= GIF_FASTEST,
         "there are no images to encode": len(images) > 0,
         f"the images are of several kinds, {', '.join(kinds)}; give one kind": len(kinds) <= 1,
         f"{len(missing)} of {len(images)} images are missing: {', '.join(missing[:5])}; render them": not missing,
@@ -139,61 +139,61 @@ def _check_request(images: Sequence[Path], movie: Path, rate: Fraction, codec: s
 
 
 def write(task: Encoding, images: Sequence[Path], name: str, palette: Path | None = None) -> MovieInfo:
-    """Write the part of a movie and check it by decoding it from end to end.
+    """Encode a movie or a segment and check it by decoding it from end to end.
 
     Args:
-        name: what the movie is called in errors.
-        palette: of a gif; by default it is made of these images.
+        name: name of the movie in messages.
+        palette: palette of a gif; by default it is computed from these images.
 
     Raises:
-        ImageDamaged: an image is cut short or unlike the first.
-        EncodeFailed: ffmpeg failed, or the part is not as asked.
-        OSError: the disk is full, or does not let us write.
+        ImageDamaged: an image is truncated or unlike the first.
+        EncodeFailed: ffmpeg failed, or the result is not as requested.
+        OSError: the disk is full or not writable.
     """
-    with drawn_from(task, images, name) as (drawn, first, folder):
+    with linked_images(task, images, name) as (linked, first, folder):
         if palette is not None:
             (folder / PALETTE).symlink_to(palette)
         elif task.codec == "gif":
-            run(palette_command(drawn), name, folder)
-        run(encode_command(drawn), name, folder)
+            run(palette_command(linked), name, folder)
+        run(encode_command(linked), name, folder)
         info = decode(task.program, task.part, name, task.threads, task.codec)
     wrong = differences(
         info, first, frames=len(images), rate=task.rate, codec=task.codec, transparent=task.transparent
     )  # fmt: skip
     if wrong:
-        raise EncodeFailed(f"{name} was not kept, since it did not read back as asked: {'; '.join(wrong)}")
+        raise EncodeFailed(f"{name} was not kept, since it did not decode as requested: {'; '.join(wrong)}")
     return info
 
 
 @contextlib.contextmanager
-def drawn_from(task: Encoding, images: Sequence[Path], name: str) -> Iterator[tuple[Encoding, MovieInfo, Path]]:
-    """Link the images in a folder of their own; give it, the task with what they are like, and what the first is.
+def linked_images(task: Encoding, images: Sequence[Path], name: str) -> Iterator[tuple[Encoding, MovieInfo, Path]]:
+    """Link the images in a temporary folder; give the task with their properties, those of the first, and the folder.
 
-    When ffmpeg fails in the block, an image that is to blame is named.
+    If ffmpeg fails in the block, a damaged image is named.
     """
     with TemporaryDirectory(prefix="mpirender-") as place:
         folder = Path(place)
         links = _link(images, folder)
-        first = _look(task.program, links[0], images[0].name)
+        first = _decode_image(task.program, links[0], images[0].name)
         task = replace(task, pattern=f"%06d{links[0].suffix}", size=(first.width, first.height))
         task = with_encoder(task, encoders(task.program))
         try:
             yield task, first, folder
         except EncodeFailed:
-            _blame(task.program, links, images, first)
-            _check_space(folder, task.part.parent)  # ffmpeg 4 does not always say so
+            _check_images(task.program, links, images, first)
+            _check_space(folder, task.part.parent)  # ffmpeg 4 does not always report it
             raise
 
 
 def _link(images: Sequence[Path], folder: Path) -> list[Path]:
-    """Give the images plain names: frames have gaps, and ffmpeg reads a meaning into %, colons and leading dashes."""
+    """Give the images plain names: frames have gaps, and ffmpeg interprets %, colons and leading dashes."""
     links = [folder / f"{number:06d}{image.suffix.lower()}" for number, image in enumerate(images)]
     for link, image in zip(links, images):
         link.symlink_to(image.absolute())
     return links
 
 
-def _look(program: str, link: Path, name: str) -> MovieInfo:
+def _decode_image(program: str, link: Path, name: str) -> MovieInfo:
     """Decode one image."""
     try:
         return decode(program, link, name, 1)
@@ -201,13 +201,13 @@ def _look(program: str, link: Path, name: str) -> MovieInfo:
         raise ImageDamaged(f"{name} is damaged ({str(error).split(': ')[-1]}); delete it and render it again") from None
 
 
-def _blame(program: str, links: Sequence[Path], images: Sequence[Path], first: MovieInfo) -> None:
-    """Raise ImageDamaged for the first image that is broken or unlike the first one, if any is."""
+def _check_images(program: str, links: Sequence[Path], images: Sequence[Path], first: MovieInfo) -> None:
+    """Raise ImageDamaged for the first image that is broken or unlike the first one, if there is one."""
     for link, image in zip(links, images):
-        info = _look(program, link, image.name)
-        looks, expected = (f"{one.width}x{one.height} {one.pixel_format}" for one in (info, first))
-        if looks != expected:
-            raise ImageDamaged(f"{image.name} is {looks}, unlike {images[0].name}, {expected}; render it again")
+        info = _decode_image(program, link, image.name)
+        kind, expected = (f"{one.width}x{one.height} {one.pixel_format}" for one in (info, first))
+        if kind != expected:
+            raise ImageDamaged(f"{image.name} is {kind}, unlike {images[0].name}, {expected}; render it again")
 
 
 def _check_space(*folders: Path) -> None:

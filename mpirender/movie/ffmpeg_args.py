@@ -1,4 +1,4 @@
-"""What ffmpeg is told: the command line for each kind of movie and each codec, as pure functions."""
+"""The command lines of ffmpeg for each kind of movie and each codec, as pure functions."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mpirender.errors import EncodeFailed, ToolMissing
 
 PIP_LINE = "python -m pip install imageio-ffmpeg"
 MUXERS = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".mkv": "matroska"}
-TICKS = {".mp4": 1e-4, ".webm": 1e-3, ".gif": 1e-2, ".mkv": 1e-3}  # seconds; what a time stamp is rounded to
-COPIED = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}  # image files that are packets of a codec as they are
+TICKS = {".mp4": 1e-4, ".webm": 1e-3, ".gif": 1e-2, ".mkv": 1e-3}  # seconds; resolution of the time stamps
+COPIED = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}  # image files that a movie can store as its packets
 
-PALETTE, LISTED, PACKETS = "palette.png", "segments.txt", "packets.txt"  # beside which ffmpeg is started
+PALETTE, LISTED, PACKETS = "palette.png", "segments.txt", "packets.txt"  # in ffmpeg's working folder
 QUIET = ["-hide_banner", "-nostdin", "-nostats", "-xerror", "-loglevel", "level+info"]
 BT709 = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
 TO_BT709 = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
-# Of a single pixel, so that showinfo's checksums cost nothing; the frames are decoded whole all the same.
+# showinfo computes checksums, so it gets a single pixel; the whole frames are decoded nevertheless.
 LOG_EACH = "crop=1:1:0:0:exact=1,showinfo"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a codec is made: its encoders in ffmpeg, best first, and what ffmpeg calls it when it reads it back.
+    """A codec: its encoders in ffmpeg, best first, and ffmpeg's name for its stream.
 
-    ``even`` codecs are those that players decode in 4:2:0 only with even sides; odd ones grow by one pixel.
+    ``even`` codecs need even sides, since players decode them in 4:2:0 only; odd sides grow by one pixel.
     """
 
     encoders: tuple[str, ...]
@@ -36,10 +36,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Encoder:
-    """The options of an encoder, and what it takes: the shorter side in pixels, frames a second.
+    """The options of an encoder, and its limits: the shorter side in pixels, frames per second.
 
-    ``threads`` is the option that limits them where ``-threads`` does not; ``alone`` and ``in_segments`` are options
-    for a whole movie, and for a segment of one.
+    ``threads`` limits its threads if ``-threads`` does not; ``alone`` and ``in_segments`` are options for a whole
+    movie and for a segment.
     """
 
     options: tuple[str, ...] = ()
@@ -54,28 +54,28 @@ class Encoder:
 RECIPES = {
     "h264": Recipe(("libx264",), "h264", even=True),
     "h265": Recipe(("libx265",), "hevc", even=True),
-    "av1": Recipe(("libsvtav1", "libaom-av1"), "av1", even=True),  # the second compresses as well, many times slower
+    "av1": Recipe(("libsvtav1", "libaom-av1"), "av1", even=True),  # the second is as good, but many times slower
     "vp9": Recipe(("libvpx-vp9",), "vp9"),
     "gif": Recipe(("gif",), "gif"),
     "ffv1": Recipe(("ffv1",), "ffv1"),
     "images": Recipe(("copy", "png")),
 }
-# A key frame at least every so many frames, five seconds as a rule. Where the length of segments is a multiple of it,
-# the joined movie is that of one encoder. Twice as many as by default cost about 1 % in size.
+# A key frame at least every 125 frames, usually five seconds. If the length of segments is a multiple of it, the joined
+# movie is the same as from one encoder. Twice as many key frames as by default cost about 1 % in size.
 KEY = ("-g", "125")
-# Pictures come out about as true as with x264 at 18.
+# The quality is about that of x264 at 18.
 ENCODERS = {
-    # It spends less on the first frames and the last ones of what it encodes, which is made up for. Its headers are to
-    # be the same for every segment, not what suits one best.
+    # x264 spends fewer bits on the first and last frames, which the lower value for segments compensates. stitchable
+    # makes the headers of all segments equal.
     "libx264": Encoder(
         ("-preset", "medium", *KEY), alone=("-crf", "18"), in_segments=("-crf", "17.8", "-x264-params", "stitchable=1")
     ),
-    # Apple's players know it by the name hvc1 alone.
+    # Apple's players accept the tag hvc1 only.
     "libx265": Encoder(
         ("-preset", "medium", "-crf", "20", *KEY, "-tag:v", "hvc1"), smallest=16, threads=("-x265-params", "pools=")
     ),
     "libsvtav1": Encoder(("-preset", "6", "-crf", "23"), 64, fastest=240, threads=("-svtav1-params", "lp=")),
-    # Up to ffmpeg 4.2 it counts as experimental; left alone it sets one key frame in 9999.
+    # Experimental up to ffmpeg 4.2; its default is one key frame in 9999.
     "libaom-av1": Encoder(
         ("-strict", "experimental", "-b:v", "0", "-crf", "26", "-cpu-used", "6", "-row-mt", "1", "-g", "240"), slowest=1
     ),
@@ -88,7 +88,7 @@ ENCODERS = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """What the command lines need to know; the pattern names images beside which ffmpeg is started."""
+    """The parameters of the command lines; ``pattern`` names the images in ffmpeg's working folder."""
 
     program: str
     pattern: str
@@ -103,44 +103,44 @@ class Encoding:
 
 
 def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
-    """Return the task with the encoder of ffmpeg that does it best.
+    """Return the task with the best encoder of this ffmpeg.
 
     Args:
-        available: the encoders that this ffmpeg has; empty if that is not known.
+        available: encoders of this ffmpeg; empty if unknown.
 
     Raises:
-        ToolMissing: this ffmpeg has none for the codec.
-        EncodeFailed: none that it has takes such pictures.
+        ToolMissing: this ffmpeg has no encoder for the codec.
+        EncodeFailed: no encoder takes images of this size and frame rate.
     """
     names = RECIPES[task.codec].encoders
     if task.codec == "images":
         return replace(task, encoder=names[Path(task.pattern).suffix not in COPIED])
-    here = [name for name in names if name in available or not available]
-    if not here:
+    usable = [name for name in names if name in available or not available]
+    if not usable:
         raise ToolMissing(
             f"{task.program} has no encoder for {task.codec} ({' or '.join(names)}); use the ffmpeg that comes with "
             f"imageio-ffmpeg ({PIP_LINE}), or another codec"
         )
-    for name in here:
-        takes = ENCODERS.get(name, Encoder())
+    for name in usable:
+        limits = ENCODERS.get(name, Encoder())
         smaller = min(expected_sides(task.codec, *task.size))
-        if smaller >= takes.smallest and takes.slowest <= task.rate <= takes.fastest:
+        if smaller >= limits.smallest and limits.slowest <= task.rate <= limits.fastest:
             return replace(task, encoder=name)
     width, height = task.size
     raise EncodeFailed(
-        f"{task.codec} is not possible for {width}x{height} pixels at {float(task.rate):g} frames a second with this "
-        f"ffmpeg's {' and '.join(here)}; use another codec"
+        f"{task.codec} is not possible for {width}x{height} pixels at {float(task.rate):g} frames per second with this "
+        f"ffmpeg's {' and '.join(usable)}; use another codec"
     )
 
 
 def expected_sides(codec: str, width: int, height: int) -> tuple[int, int]:
-    """Return the sides of a movie in pixels, given those of its images."""
+    """Return width and height of a movie in pixels, given those of its images."""
     grown = RECIPES[codec].even
     return width + grown * (width % 2), height + grown * (height % 2)
 
 
 def expected_stream(codec: str, image: str) -> str:
-    """Return what ffmpeg calls the codec of a movie, given the suffix of its images."""
+    """Return ffmpeg's name for the stream of a movie, given the suffix of its images."""
     return COPIED.get(image, "png") if codec == "images" else RECIPES[codec].stream
 
 
@@ -148,24 +148,24 @@ def read_command(program: str, movie: Path, *, codec: str = "", threads: int, fr
     """Return the command that decodes a movie or an image, and logs a line for each frame.
 
     Args:
-        frames: how many, from the first; 0 for all.
+        frames: how many frames, from the first; 0 for all.
     """
-    # ffmpeg's own VP9 decoder passes over the transparency.
+    # ffmpeg's own VP9 decoder ignores transparency.
     decoder = ["-c:v", "libvpx-vp9"] if codec == "vp9" else []
     source = ["-threads", str(threads), *_strict(movie), *decoder, "-i", f"file:{movie}", "-map", "0:v:0"]
     first = ["-frames:v", str(frames)] if frames else []
     return [program, *QUIET, *source, "-vf", LOG_EACH, *first, "-f", "null", "-"]
 
 
-def look_command(program: str, movie: Path) -> list[str]:
-    """Return the command that logs what a movie holds, without decoding it."""
+def stream_command(program: str, movie: Path) -> list[str]:
+    """Return the command that logs the streams of a movie, without decoding it."""
     return [program, *QUIET, "-i", f"file:{movie}", "-map", "0:v:0", "-c", "copy", "-frames:v", "1", "-f", "null", "-"]
 
 
 def palette_command(task: Encoding) -> list[str]:
-    """Return the command that finds one palette for all images and writes ``palette.png`` beside them.
+    """Return the command that computes one palette for all images and writes ``palette.png``.
 
-    It is a pass of its own: in one pass with the encoding, ffmpeg would hold every frame in memory.
+    It is a separate pass: in one pass with the encoding, ffmpeg would keep every frame in memory.
     """
     palette = f"{gif_filters(task.transparent)},palettegen=stats_mode=full:reserve_transparent={task.transparent:d}"
     out = ["-vf", palette, "-frames:v", "1", "-update", "1", "-f", "image2", "-y", PALETTE]
@@ -173,38 +173,38 @@ def palette_command(task: Encoding) -> list[str]:
 
 
 def encode_command(task: Encoding) -> list[str]:
-    """Return the command that encodes the numbered images; for a gif it reads ``palette.png`` beside them."""
+    """Return the command that encodes the numbered images; for a gif it reads ``palette.png``."""
     kind = task.part.suffix.lower()
     encoder = ENCODERS.get(task.encoder, Encoder())
     quality = encoder.in_segments if task.segment else encoder.alone
-    options = [*_picture(task), "-c:v", task.encoder, *encoder.options, *quality, "-threads", str(task.threads)]
+    options = [*_filters(task), "-c:v", task.encoder, *encoder.options, *quality, "-threads", str(task.threads)]
     if task.threads and encoder.threads:
-        option, word = encoder.threads
-        options += [option, f"{word}{task.threads}"]
+        option, name = encoder.threads
+        options += [option, f"{name}{task.threads}"]
     loop = ["-loop", "0"] if kind == ".gif" else []
     return [task.program, *QUIET, *_input(task), *options, *loop, *_container(task)]
 
 
 def join_command(task: Encoding) -> list[str]:
-    """Return the command that joins the segments that ``segments.txt`` lists, their packets untouched."""
+    """Return the command that joins the segments listed in ``segments.txt`` and copies their packets."""
     tag = ["-tag:v", "hvc1"] if task.codec == "h265" else []
     return [task.program, *QUIET, *_listed(), "-map", "0:v:0", "-c", "copy", *tag, *_container(task)]
 
 
 def segment_list(names: Iterable[str], seconds: Iterable[float]) -> str:
-    """Return what ``segments.txt`` holds; containers round their own durations, up to a thousandth of a second."""
+    """Return the content of ``segments.txt``, with exact durations: containers round theirs to a millisecond."""
     lines = (f"file {name}\nduration {length:.6f}\n" for name, length in zip(names, seconds))
     return "ffconcat version 1.0\n" + "".join(lines)
 
 
 def packets_command(program: str, movie: Path) -> list[str]:
-    """Return the command that writes time stamp and hash of each packet of a movie to ``packets.txt``."""
+    """Return the command that writes the time stamp and hash of each packet to ``packets.txt``."""
     return [program, *QUIET, "-i", f"file:{movie}", "-map", "0:v:0", "-c", "copy", "-f", "framemd5", "-y", PACKETS]
 
 
 def even_filters(size: tuple[int, int], transparent: bool) -> str:
-    """Return the filters from an image to what every player shows: over black, even sides, BT.709, 4:2:0."""
-    # Without the range told, ffmpeg 4 takes black for 16.
+    """Return the filters from an image to what every player shows: on black, even sides, BT.709, 4:2:0."""
+    # Without an explicit range, ffmpeg 4 takes 16 for black.
     over_black = "format=gbrap,setparams=range=full,premultiply=inplace=1," if transparent else ""
     right, bottom = size[0] % 2, size[1] % 2
     pad = f"pad={size[0] + right}:{size[1] + bottom}:0:0,fillborders=right={right}:bottom={bottom}:mode=smear,"
@@ -212,29 +212,31 @@ def even_filters(size: tuple[int, int], transparent: bool) -> str:
 
 
 def gif_filters(transparent: bool) -> str:
-    """Return the filters from an image to what a gif can hold: a pixel is there or it is not."""
+    """Return the filters from an image to a gif, in which a pixel is either opaque or transparent."""
     return "format=rgba,lutrgb=a=255*floor(val/128)" if transparent else "format=gbrp"
 
 
 def vp9_filters(transparent: bool) -> str:
-    """Return the filters from an image to what VP9 players show: BT.709, 4:2:0, with its transparency if asked."""
+    """Return the filters from an image to what VP9 players show: BT.709, 4:2:0, with transparency on request."""
     return f"format=gbrap,{TO_BT709},format=yuva420p" if transparent else f"format=gbrp,{TO_BT709},format=yuv420p"
 
 
-def _picture(task: Encoding) -> list[str]:
-    """Return what is done to the images before they are encoded."""
+def _filters(task: Encoding) -> list[str]:
+    """Return the options with the filters from the images to the frames."""
     if task.encoder == "copy":
         return []
     if task.codec == "gif":
-        whole = f"[0:v]{_watched(gif_filters(task.transparent) + '[image]')};[image][1:v]paletteuse=diff_mode=rectangle"
+        whole = (
+            f"[0:v]{_log_images(gif_filters(task.transparent) + '[image]')};[image][1:v]paletteuse=diff_mode=rectangle"
+        )
         return ["-i", PALETTE, "-lavfi", whole]
     if task.codec == "vp9":
         # libvpx refuses alternate frames with transparency.
         alone = ["-auto-alt-ref", "0"] if task.transparent else []
-        return ["-vf", _watched(vp9_filters(task.transparent)), *BT709, *alone]
+        return ["-vf", _log_images(vp9_filters(task.transparent)), *BT709, *alone]
     if RECIPES[task.codec].even:
-        return ["-vf", _watched(even_filters(task.size, task.transparent)), *BT709]
-    return ["-vf", _watched("format=bgr0|bgra" if task.codec == "ffv1" else "null")]
+        return ["-vf", _log_images(even_filters(task.size, task.transparent)), *BT709]
+    return ["-vf", _log_images("format=bgr0|bgra" if task.codec == "ffv1" else "null")]
 
 
 def _input(task: Encoding) -> list[str]:
@@ -243,7 +245,7 @@ def _input(task: Encoding) -> list[str]:
 
 
 def _listed() -> list[str]:
-    # Packets of h264 would else change their form on the way.
+    # ffmpeg would otherwise change the form of h264 packets.
     return ["-f", "concat", "-auto_convert", "0", "-i", LISTED]
 
 
@@ -254,10 +256,10 @@ def _container(task: Encoding) -> list[str]:
 
 
 def _strict(path: Path) -> list[str]:
-    """Make ffmpeg fail on a damaged image, which it would patch up; strict about tiff, it refuses sound ones."""
+    """Make ffmpeg fail on a damaged image instead of repairing it; for tiff it would also refuse intact images."""
     return [] if path.suffix.lower() in (".tif", ".tiff") else ["-err_detect", "crccheck+explode"]
 
 
-def _watched(filters: str) -> str:
-    """Log each image beside the encoding: ffmpeg would quietly scale one of another size to that of the first."""
-    return f"split[watched],{filters};[watched]{LOG_EACH},nullsink"
+def _log_images(filters: str) -> str:
+    """Log each image while encoding: ffmpeg silently scales an image of another size to that of the first."""
+    return f"split[logged],{filters};[logged]{LOG_EACH},nullsink"

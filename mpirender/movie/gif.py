@@ -1,4 +1,4 @@
-"""Join GIF files that share a palette, picture for picture, as GIF89a describes them."""
+"""Join GIF files that share a palette, image by image (GIF89a specification)."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ PLAIN_CONTROL = bytes([EXTENSION, CONTROL, 4, 0, 0, 0, 0, 0])  # delay at 4 and 
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture of a GIF: its control block, delay included, and the rest; ``sides`` are left, top, width, height."""
+class GifImage:
+    """An image of a GIF: its control block with the delay, the rest, and left, top, width and height as bytes."""
 
     control: bytes
     rest: bytes
-    sides: bytes
+    rectangle: bytes
 
 
 def join(parts: Sequence[Path], target: Path, rate: Fraction) -> int:
-    """Write the pictures of all parts one after the other, with delays that keep the rate on average.
+    """Write the images of all parts one after the other, with delays that keep the frame rate on average.
 
-    ffmpeg would take the header of a part for the end of the picture before it.
+    ffmpeg cannot do this: it takes the header of a part for the end of the image before it.
 
     Returns:
-        the number of pictures.
+        the number of images.
 
     Raises:
-        EncodeFailed: the parts do not share a palette, or one does not begin with a whole picture.
-        OSError: they cannot be read or written.
+        EncodeFailed: the parts have different palettes, or a part does not begin with a whole image.
+        OSError: a file cannot be read or written.
     """
     count = 0
     with target.open("wb") as file:
@@ -43,31 +43,31 @@ def join(parts: Sequence[Path], target: Path, rate: Fraction) -> int:
                 head = data[: _palette_end(data)]
                 file.write(data[: next(_blocks(data))[0]])
             elif data[: len(head)] != head:
-                raise EncodeFailed(f"{part.name}: has another palette than the segment before")
-            for position, picture in enumerate(pictures(data)):
-                if position == 0 and picture.sides != bytes(4) + data[6:10]:
-                    raise EncodeFailed(f"{part.name}: does not begin with a whole picture")
+                raise EncodeFailed(f"{part.name}: has a palette other than the first segment's")
+            for position, image in enumerate(images(data)):
+                if position == 0 and image.rectangle != bytes(4) + data[6:10]:
+                    raise EncodeFailed(f"{part.name}: does not begin with a whole image")
                 delay = _hundredths(count + 1, rate) - _hundredths(count, rate)
-                control = picture.control[:4] + delay.to_bytes(2, "little") + picture.control[6:]
-                file.write(control + picture.rest)
+                control = image.control[:4] + delay.to_bytes(2, "little") + image.control[6:]
+                file.write(control + image.rest)
                 count += 1
         file.write(bytes([END]))
     return count
 
 
-def pictures(data: bytes) -> Iterator[Picture]:
-    """Yield the pictures of a GIF file.
+def images(data: bytes) -> Iterator[GifImage]:
+    """Yield the images of a GIF file.
 
     Raises:
-        EncodeFailed: it is none, or is cut short.
+        EncodeFailed: it is not a GIF, or it is truncated.
     """
-    for start, picture, end in _blocks(data):
-        control = data[start:picture] or PLAIN_CONTROL
-        yield Picture(control, data[picture:end], data[picture + 1 : picture + 9])
+    for start, image, end in _blocks(data):
+        control = data[start:image] or PLAIN_CONTROL
+        yield GifImage(control, data[image:end], data[image + 1 : image + 9])
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield where the control block of each picture begins, where the picture does, and where it ends."""
+    """Yield three offsets for each image: its control block, the image itself, and its end."""
     at, start = _palette_end(data), None
     try:
         while data[at] != END:
@@ -76,33 +76,33 @@ def _blocks(data: bytes) -> Iterator[tuple[int, int, int]]:
                 at = _after_blocks(data, at + 2)
                 continue
             if data[at] != PICTURE:
-                raise EncodeFailed("a segment is no GIF as the standard has it")
-            end = _after_blocks(data, at + 11 + _colours(data[at + 9]))
+                raise EncodeFailed("a segment does not conform to GIF89a")
+            end = _after_blocks(data, at + 11 + _palette_bytes(data[at + 9]))
             yield at if start is None else start, at, end
             at, start = end, None
     except IndexError:
-        raise EncodeFailed("a segment is a GIF that is cut short") from None
+        raise EncodeFailed("a segment is a truncated GIF") from None
 
 
 def _after_blocks(data: bytes, at: int) -> int:
-    """Return where a chain of blocks ends, each of which begins with its length."""
+    """Return the end of a chain of blocks, each of which begins with its length."""
     while data[at]:
         at += 1 + data[at]
     return at + 1
 
 
 def _palette_end(data: bytes) -> int:
-    """Return where the palette of all pictures ends."""
+    """Return the end of the palette of all images."""
     if data[:6] != b"GIF89a" or len(data) < SCREEN:
-        raise EncodeFailed("a segment is no GIF")
-    return SCREEN + _colours(data[10])
+        raise EncodeFailed("a segment is not a GIF")
+    return SCREEN + _palette_bytes(data[10])
 
 
-def _colours(flags: int) -> int:
-    """Return the bytes of a palette, given the flags that announce it."""
+def _palette_bytes(flags: int) -> int:
+    """Return the size of a palette in bytes, given its flags."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _hundredths(frame: int, rate: Fraction) -> int:
-    """Return when a frame is to be shown, in hundredths of a second."""
+    """Return the time of a frame in hundredths of a second."""
     return round(100 * frame / rate)

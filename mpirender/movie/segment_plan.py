@@ -8,10 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# A segment begins with a key frame of its own, so short ones make the movie larger: rendered pictures in h264 by 4 %
-# with segments of 50 frames, by 11 % with 25.
+# A segment begins with its own key frame, so short segments make the movie larger: rendered images in h264 by 4 % with
+# segments of 50 frames, by 11 % with 25.
 SHORTEST = 50
-WHOLE = {"images"}  # these are copied as they are, which is no work to share
+COPIED = {"images"}  # codecs that copy the images, so that several ranks would not be faster
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,30 @@ class Cores:
 
     @classmethod
     def here(cls) -> Cores:
-        """Return those of this process."""
+        """Return the cores of this process."""
         return cls(socket.gethostname(), frozenset(os.sched_getaffinity(0)))
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some frames of a movie, from the one at ``start`` to the one before ``stop``, and the rank that encodes them."""
+class Segment:
+    """Frames of a movie, from ``start`` up to and without ``stop``, and the rank that encodes them.
 
-    size: str
+    Args:
+        output: the output that the movie shows.
+        number: position of the segment in the movie, from 0.
+        count: number of segments of the movie.
+    """
+
+    output: str
     number: int
-    of: int
+    count: int
     start: int
     stop: int
     rank: int
 
 
-def spread(cores: Sequence[Cores]) -> list[int]:
-    """Return the ranks in the order in which they get work: first one of each host, then another of each."""
+def rank_order(cores: Sequence[Cores]) -> list[int]:
+    """Return the ranks in the order in which they get segments: the first rank of each host, then the second, …"""
     seen: Counter[str] = Counter()
     turns = []
     for rank, one in enumerate(cores):
@@ -49,31 +55,32 @@ def spread(cores: Sequence[Cores]) -> list[int]:
     return [rank for _, rank in sorted(turns)]
 
 
-def plan(sizes: Iterable[str], frames: int, ranks: Sequence[int], codec: str, *, transparent: bool) -> list[Piece]:
-    """Cut the movies of all sizes into contiguous pieces, at most one of each for a rank, and deal them out.
+def plan(outputs: Iterable[str], frames: int, ranks: Sequence[int], codec: str, *, transparent: bool) -> list[Segment]:
+    """Cut the movies of all outputs into contiguous segments, at most one of each movie per rank, and assign them.
 
     Args:
-        frames: how many each movie has.
-        ranks: in the order in which they get work.
+        frames: frames of each movie.
+        ranks: in the order in which they get segments.
     """
-    apart = codec not in WHOLE and not (codec == "gif" and transparent)  # of which a picture needs the one before
-    of = min(len(ranks), max(frames // SHORTEST, 1)) if apart else 1
-    bounds = [frames * number // of for number in range(of + 1)]
-    pieces: list[Piece] = []
-    for size in sizes:
+    # In a transparent gif a frame may depend on the frame before it.
+    separable = codec not in COPIED and not (codec == "gif" and transparent)
+    count = min(len(ranks), max(frames // SHORTEST, 1)) if separable else 1
+    bounds = [frames * number // count for number in range(count + 1)]
+    segments: list[Segment] = []
+    for output in outputs:
         for number, (start, stop) in enumerate(zip(bounds, bounds[1:])):
-            pieces.append(Piece(size, number, of, start, stop, ranks[len(pieces) % len(ranks)]))
-    return pieces
+            segments.append(Segment(output, number, count, start, stop, ranks[len(segments) % len(ranks)]))
+    return segments
 
 
-def threads_of(cores: Sequence[Cores], pieces: Iterable[Piece]) -> dict[int, int]:
-    """Return how many threads each rank with work may start: those that have some share the cores of their host."""
-    workers = {piece.rank for piece in pieces}
+def threads_of(cores: Sequence[Cores], segments: Iterable[Segment]) -> dict[int, int]:
+    """Return the number of threads of each rank that has segments: such ranks share the cores of their host."""
+    workers = {segment.rank for segment in segments}
     working = Counter(cores[rank].host for rank in workers)
-    there: dict[str, set[int]] = defaultdict(set)
+    on_host: dict[str, set[int]] = defaultdict(set)
     for one in cores:
-        there[one.host] |= one.allowed
+        on_host[one.host] |= one.allowed
     return {
-        rank: max(min(len(there[cores[rank].host]) // working[cores[rank].host], len(cores[rank].allowed)), 1)
+        rank: max(min(len(on_host[cores[rank].host]) // working[cores[rank].host], len(cores[rank].allowed)), 1)
         for rank in workers
     }

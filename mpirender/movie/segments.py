@@ -1,4 +1,4 @@
-"""Encode a movie in segments, each by another rank, and join them without encoding again."""
+"""Encode a movie in segments, each on another rank, and join them without encoding again."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from mpirender.movie.ffmpeg_args import (
     palette_command,
     segment_list,
 )
-from mpirender.movie.segment_plan import Piece
+from mpirender.movie.segment_plan import Segment
 from mpirender.movie.verify import MovieInfo, decode, differences
 from mpirender.system import files
 
-LOOKED_AT = 100  # images for the palette of a gif
+PALETTE_IMAGES = 100  # at most, for the palette of a gif
 
 
 @dataclass(frozen=True)
 class Packets:
-    """What is stored in a movie, not decoded.
+    """The packets of a movie, not decoded.
 
     Args:
-        tick: seconds that time stamps count in.
-        stamps: when the frames are shown, in order.
-        hashes: of each packet and what goes beside it, such as its transparency.
-        headers: hashes of what decoders need to know before the first packet.
+        tick: unit of the time stamps, in seconds.
+        stamps: presentation times of the frames, in order.
+        hashes: of each packet with its side data, such as transparency.
+        headers: hashes of the codec's headers.
     """
 
     tick: Fraction
@@ -50,17 +50,17 @@ class Packets:
 
 
 @dataclass(frozen=True)
-class Segment:
+class EncodedSegment:
     """A segment that was written and decoded from end to end."""
 
-    piece: Piece
+    segment: Segment
     info: MovieInfo
     packets: Packets | None
 
 
 @dataclass(frozen=True)
-class Film:
-    """A movie that several ranks make; what they write beside it stays until :meth:`clear`."""
+class SegmentedMovie:
+    """A movie that several ranks encode; the segments stay beside it until :meth:`clear`."""
 
     images: Sequence[Path]
     movie: Path
@@ -71,23 +71,23 @@ class Film:
 
     @property
     def needs_palette(self) -> bool:
-        """Whether a palette is to be found before anything can be encoded."""
+        """Whether a palette must be computed before any segment is encoded."""
         return self.codec == "gif"
 
-    def palette(self) -> Path:
-        """Return where the palette of all segments is."""
+    def palette_path(self) -> Path:
+        """Return the path of the palette of all segments."""
         return self._part("palette", ".png")
 
-    def segment(self, number: int) -> Path:
-        """Return where a segment is."""
+    def segment_path(self, number: int) -> Path:
+        """Return the path of a segment."""
         return self._part(number, self.movie.suffix)
 
-    def _part(self, what: object, suffix: str) -> Path:
-        return self.movie.with_name(f".part-{self.movie.stem}.{what}{suffix}")
+    def _part(self, name: object, suffix: str) -> Path:
+        return self.movie.with_name(f".part-{self.movie.stem}.{name}{suffix}")
 
     def clear(self, count: int) -> None:
-        """Remove what was written for so many segments, as far as the disk lets us."""
-        for path in (*map(self.segment, range(count)), self.palette()):
+        """Remove the files of this many segments, and ignore errors."""
+        for path in (*map(self.segment_path, range(count)), self.palette_path()):
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -97,52 +97,52 @@ class Film:
         )
 
     def make(self) -> MovieInfo:
-        """Make the movie with one encoder; see :func:`movie.encode`."""
+        """Make the movie with one encoder; see :func:`mpirender.movie.encode.encode`."""
         return encode.encode(
             self.images, self.movie, rate=self.rate, codec=self.codec, threads=self.threads,
             transparent=self.transparent,
         )  # fmt: skip
 
-    def find_palette(self) -> None:
-        """Find the palette for all segments: that of all images, or where there are many, of some all over the movie.
+    def make_palette(self) -> None:
+        """Compute one palette for all segments, from all images or from 100 images spread over the movie.
 
-        Fewer pixels of each image would not do: ffmpeg then finds palettes that are several dB worse.
+        Smaller images would not do: the palettes that ffmpeg computes from them are several dB worse.
 
         Raises:
-            EncodeFailed, NoSpace, ToolMissing: as :func:`movie.encode`.
+            EncodeFailed, NoSpace, ToolMissing: as :func:`mpirender.movie.encode.encode`.
         """
-        count = min(len(self.images), LOOKED_AT)
+        count = min(len(self.images), PALETTE_IMAGES)
         images = [self.images[len(self.images) * number // count] for number in range(count)]
-        task = replace(self._task(images), part=self.palette(), threads=0)  # the others wait
-        with encode.errors_told(self.movie), encode.drawn_from(task, images, self.movie.name) as (drawn, _, folder):
-            run(palette_command(drawn), self.movie.name, folder)
-            shutil.copyfile(folder / PALETTE, self.palette())
+        task = replace(self._task(images), part=self.palette_path(), threads=0)  # the other ranks wait
+        with encode.disk_errors(self.movie), encode.linked_images(task, images, self.movie.name) as (linked, _, folder):
+            run(palette_command(linked), self.movie.name, folder)
+            shutil.copyfile(folder / PALETTE, self.palette_path())
 
-    def encode(self, piece: Piece) -> Segment:
-        """Encode a segment, decode it from end to end, and return what is in it.
+    def encode(self, segment: Segment) -> EncodedSegment:
+        """Encode a segment and decode it from end to end.
 
         Raises:
-            EncodeFailed, NoSpace, ToolMissing: as :func:`movie.encode`.
+            EncodeFailed, NoSpace, ToolMissing: as :func:`mpirender.movie.encode.encode`.
         """
-        images = self.images[piece.start : piece.stop]
-        task = replace(self._task(images), part=self.segment(piece.number), segment=True)
-        with encode.errors_told(self.movie):
-            info = encode.write(task, images, self.movie.name, self.palette() if self.needs_palette else None)
-            return Segment(piece, info, None if self.needs_palette else packets(task.program, task.part))
+        images = self.images[segment.start : segment.stop]
+        task = replace(self._task(images), part=self.segment_path(segment.number), segment=True)
+        with encode.disk_errors(self.movie):
+            info = encode.write(task, images, self.movie.name, self.palette_path() if self.needs_palette else None)
+            return EncodedSegment(segment, info, None if self.needs_palette else packets(task.program, task.part))
 
-    def join(self, segments: Sequence[Segment]) -> MovieInfo:
-        """Make the movie of its segments, check that it holds just their packets, and give it its name.
+    def join(self, segments: Sequence[EncodedSegment]) -> MovieInfo:
+        """Join the segments, check that the movie holds exactly their packets, and put it in its place.
 
         Raises:
-            EncodeFailed: they do not fit together, or what was joined is not what was asked.
+            EncodeFailed: the segments do not fit together, or the joined movie is not as requested.
             NoSpace: the disk is full.
         """
-        looks = {(one.info.width, one.info.height, one.info.codec, one.info.pixel_format) for one in segments}
-        _refuse(self.movie, [f"they differ: {sorted(looks)}"] if len(looks) > 1 else [])
-        with encode.errors_told(self.movie), files.replacing(self.movie) as part:
+        kinds = {(one.info.width, one.info.height, one.info.codec, one.info.pixel_format) for one in segments}
+        _refuse(self.movie, [f"they differ: {sorted(kinds)}"] if len(kinds) > 1 else [])
+        with encode.disk_errors(self.movie), files.replacing(self.movie) as part:
             task = replace(self._task(self.images), part=part)
             info = self._joined(task, segments)
-            with encode.drawn_from(task, self.images[:1], self.movie.name) as (_, first, _):
+            with encode.linked_images(task, self.images[:1], self.movie.name) as (_, first, _):
                 pass
             wrong = differences(
                 info, first, frames=len(self.images), rate=self.rate, codec=task.codec, transparent=self.transparent
@@ -150,32 +150,32 @@ class Film:
             _refuse(self.movie, wrong)
         return replace(info, path=self.movie)
 
-    def _joined(self, task: Encoding, segments: Sequence[Segment]) -> MovieInfo:
-        """Join the segments and return what is in the whole, seen without decoding it again."""
-        pieces = [one.piece for one in segments]
-        paths = [self.segment(piece.number) for piece in pieces]
-        if self.needs_palette:  # quickly decoded, and its clock is told by nothing else
+    def _joined(self, task: Encoding, segments: Sequence[EncodedSegment]) -> MovieInfo:
+        """Join the segments and return what the movie holds, without decoding all of it again."""
+        parts = [one.segment for one in segments]
+        paths = [self.segment_path(part.number) for part in parts]
+        if self.needs_palette:  # decoding is fast, and only decoding shows its timing
             gif.join(paths, task.part, self.rate)
             return decode(task.program, task.part, self.movie.name, task.threads)
         with TemporaryDirectory(prefix="mpirender-") as place:
-            self._list(Path(place), paths, pieces)
+            self._list(Path(place), paths, parts)
             run(join_command(task), self.movie.name, Path(place))
         whole = packets(task.program, task.part)
-        _refuse(self.movie, unfaithful(whole, [one.packets for one in segments if one.packets], task))
+        _refuse(self.movie, packet_differences(whole, [one.packets for one in segments if one.packets], task))
         info = decode(task.program, task.part, self.movie.name, task.threads, task.codec, frames=2)
         return replace(info, frames=len(whole.hashes))
 
-    def _list(self, folder: Path, paths: Sequence[Path], pieces: Sequence[Piece]) -> None:
-        """List files for ffmpeg by plain names: it reads a meaning into quotes and line breaks."""
+    def _list(self, folder: Path, paths: Sequence[Path], parts: Sequence[Segment]) -> None:
+        """Write the list of segments for ffmpeg, with plain names: it would interpret quotes and line breaks."""
         links = [folder / f"{number:06d}{path.suffix.lower()}" for number, path in enumerate(paths)]
         for link, path in zip(links, paths):
             link.symlink_to(path)
-        seconds = [float((piece.stop - piece.start) / self.rate) for piece in pieces]
+        seconds = [float((part.stop - part.start) / self.rate) for part in parts]
         (folder / LISTED).write_text(segment_list([link.name for link in links], seconds))
 
 
 def packets(program: str, path: Path) -> Packets:
-    """Return the packets of a movie, not decoded.
+    """Return the packets of a movie.
 
     Raises:
         EncodeFailed: ffmpeg cannot read it.
@@ -190,7 +190,7 @@ def packets(program: str, path: Path) -> Packets:
     except (ValueError, IndexError):
         stamps = []
     if clock is None or not stamps:
-        raise EncodeFailed(f"{path.name}: ffmpeg did not say what is in it")
+        raise EncodeFailed(f"{path.name}: ffmpeg listed no packets")
     return Packets(
         Fraction(int(clock[1]), int(clock[2])),
         tuple(stamps),
@@ -199,15 +199,15 @@ def packets(program: str, path: Path) -> Packets:
     )
 
 
-def unfaithful(whole: Packets, parts: Sequence[Packets], task: Encoding) -> list[str]:
-    """Say in what a joined movie is not its segments one after the other, evenly spaced; an empty list if it is."""
+def packet_differences(whole: Packets, parts: Sequence[Packets], task: Encoding) -> list[str]:
+    """Return how a joined movie differs from its segments in a row, evenly spaced; empty if it does not."""
     stored = tuple(one for part in parts for one in part.hashes)
-    shown = ((stamp - whole.stamps[0]) * whole.tick for stamp in whole.stamps)
-    off = max(abs(time - frame / task.rate) for frame, time in enumerate(shown))
+    times = ((stamp - whole.stamps[0]) * whole.tick for stamp in whole.stamps)
+    off = max(abs(time - frame / task.rate) for frame, time in enumerate(times))
     checks = {
-        "its packets are not those of its segments": whole.hashes == stored,
+        "its packets differ from those of its segments": whole.hashes == stored,
         "its segments have different headers": len({part.headers for part in (whole, *parts)}) == 1,
-        f"a frame is {float(off):g} s from its place": off <= 1.5 * TICKS[task.part.suffix.lower()],
+        f"a frame is {float(off):g} s off its time": off <= 1.5 * TICKS[task.part.suffix.lower()],
     }
     return [wrong for wrong, passed in checks.items() if not passed]
 

@@ -1,4 +1,4 @@
-"""Read back what is in a movie or an image, and compare it with what was asked for."""
+"""Decode a movie or an image and compare it with the request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STREAM = re.compile(r"Video: (\w+).*?, (\w+)(?:\(.*?\))?, (\d+)x(\d+)")
 
 @dataclass(frozen=True)
 class MovieInfo:
-    """A movie as it was read back; the frames are those that could be decoded, the rate is in frames a second."""
+    """A decoded movie: number of decoded frames, size in pixels, frames per second, codec and pixel format."""
 
     path: Path
     frames: int
@@ -30,7 +30,11 @@ class MovieInfo:
 
 
 def decode(program: str, movie: Path, name: str, threads: int, codec: str = "", *, frames: int = 0) -> MovieInfo:
-    """Decode a movie, or so many of its first frames, and return what is in it.
+    """Decode a movie, or its first frames, and return its properties.
+
+    Args:
+        name: name of the movie in messages.
+        frames: how many frames, from the first; 0 for all.
 
     Raises:
         EncodeFailed: it cannot be decoded.
@@ -40,11 +44,11 @@ def decode(program: str, movie: Path, name: str, threads: int, codec: str = "", 
     clock = re.search(r"config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)", log)
     stamps = [int(stamp) for stamp in re.findall(r"n: *\d+ pts: *(-?\d+)", log)]
     if not (stream and clock and stamps):
-        raise EncodeFailed(f"{name}: ffmpeg found no picture in it")
-    tick, told, tick_of, told_of = (int(number) for number in (clock[1], clock[3], clock[2], clock[4]))
+        raise EncodeFailed(f"{name}: ffmpeg found no frames in it")
+    tick, stated, tick_of, stated_of = (int(number) for number in (clock[1], clock[3], clock[2], clock[4]))
     seconds = (max(stamps) - min(stamps)) * tick / tick_of
-    rate = told / max(told_of, 1)
-    # Time stamps tell the truth as far as they are fine enough: Matroska's milliseconds cannot deny 30000/1001.
+    rate = stated / max(stated_of, 1)
+    # Time stamps are right within their resolution: Matroska's milliseconds cannot disprove 30000/1001.
     if seconds and (not rate or stream[1] == "gif" or abs((len(stamps) - 1) / rate - seconds) > tick / tick_of):
         rate = (len(stamps) - 1) / seconds
     width, height = int(stream[3]), int(stream[4])
@@ -54,17 +58,17 @@ def decode(program: str, movie: Path, name: str, threads: int, codec: str = "", 
 def differences(
     info: MovieInfo, image: MovieInfo, *, frames: int, rate: Fraction, codec: str = "", transparent: bool = False
 ) -> list[str]:
-    """Say in what a movie is not the one asked for, given one of its images; an empty list if it is."""
+    """Return how a movie differs from the request, given one of its images; empty if it does not."""
     kind = info.path.suffix.lower()
     codec = codec or CODECS[kind[1:]][0]
     stream = expected_stream(codec, image.path.suffix)
     width, height = expected_sides(codec, image.width, image.height)
-    # Both ends of the movie are rounded to the container's clock; a single frame has no rate to speak of.
+    # Both ends of the movie are rounded to the container's clock; a single frame has no rate.
     seconds_off = info.frames * abs(1 / (info.frame_rate or 1e-9) - 1 / float(rate)) if info.frames > 1 else 0
     checks = {
         f"{info.frames} frames instead of {frames}": info.frames == frames,
         f"{info.width}x{info.height} instead of {width}x{height}": (info.width, info.height) == (width, height),
-        f"{info.frame_rate:g} frames a second instead of {float(rate):g}": seconds_off <= 2 * TICKS[kind],
+        f"{info.frame_rate:g} frames per second instead of {float(rate):g}": seconds_off <= 2 * TICKS[kind],
         f"{info.codec} instead of {stream}": info.codec == stream,
         "no transparency": not (transparent and kind == ".webm") or info.pixel_format.startswith("yuva"),
     }

@@ -33,7 +33,7 @@ from mpirender.pool.messages import Hello, Ready, Result, Setup, Task, describe,
 from mpirender.pool.pickling import Main
 from mpirender.ranks import backends
 from mpirender.ranks.log import log_of_rank
-from mpirender.ranks.mpi import check_world, end_all, enter, leave, wait_for_all
+from mpirender.ranks.mpi import abort_all, check_world, finalize, start_mpi, wait_for_all
 from mpirender.system.comm import Comm
 from mpirender.system.site import POOL
 
@@ -49,7 +49,7 @@ def main() -> None:
     """Run this rank; on an error print it in one line and end all ranks."""
     if len(sys.argv) not in (2, 3) or POOL not in os.environ:
         sys.exit("mpirender.pool starts this program: mpirender.pool.run(function, jobs)")
-    world = enter()
+    world = start_mpi()
     alone = int(sys.argv[2]) if len(sys.argv) > 2 else None
     try:
         check_world(world)
@@ -61,8 +61,8 @@ def main() -> None:
         with log_of_rank(Path(setup.logs), f"{number:04d}"):
             work(world, connection, setup, alone)
     except BaseException as error:  # whatever it is: the other ranks must not wait for this one
-        end_all(world, error)
-    leave(world, 0)
+        abort_all(world, error)
+    finalize(world, 0)
 
 
 def connect() -> Connection:
@@ -106,7 +106,7 @@ def imitate_caller(setup: Setup) -> None:
 
 def work(world: Comm, connection: Connection, setup: Setup, alone: int | None) -> None:
     """Set this rank up to render, load the function, and call it for each job until there are no more."""
-    with backends.chosen(world, engines.get(setup.engine), setup.programs, alone=alone):
+    with backends.chosen(world, engines.get(setup.engine), setup.programs, local_rank=alone):
         function, ready = load(setup)
         send(connection, ready)
         while (task := receive(connection)) is not None:

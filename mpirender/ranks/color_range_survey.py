@@ -1,7 +1,7 @@
-"""What must be known of all frames before the first is rendered: the ranges of colour maps over time.
+"""The color range survey: find the ranges of color maps over all frames before the first frame is rendered.
 
-Each rank looks at a part of the frames, without rendering them. What is found is recorded, so that a run that goes on
-does not look again.
+Each rank surveys a part of the frames without rendering them. The result is recorded, so that a resumed run need not
+survey again.
 """
 
 from __future__ import annotations
@@ -21,44 +21,44 @@ from mpirender.system import files
 from mpirender.system.comm import Comm
 
 
-def settle(
+def survey(
     comm: Comm,
     log: Journal,
     scene: engines.Scene,
     images: Sequence[Image],
     *,
     past: Sequence[Event],
-    about: object,
+    key: object,
     go_on: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Find out what the scene wants to know of the frames, and let it take it; return that, empty for nothing.
+    """Survey the frames as the scene requires and set its color ranges; return the ranges, empty if none are needed.
 
     Args:
-        past: what the journals hold; needed on rank 0 alone.
-        about: what the answer depends on beside the frames, as JSON values.
-        go_on: says between frames whether to go on.
+        past: events of the journals; needed on rank 0 only.
+        key: what the ranges depend on besides the frames, as JSON values.
+        go_on: called before every frame; the survey ends when it returns False.
     """
     frames = list(dict.fromkeys(image.frame for image in images))
     wanted = scene.frames_to_survey(frames)
     found: Ranges = {}
     if wanted:
-        question = files.digest(json.dumps([about, list(wanted)], sort_keys=True, default=str).encode())
-        found = comm.bcast(known(past, question) if comm.rank == 0 else None, root=0) or {}
+        digest = files.digest(json.dumps([key, list(wanted)], sort_keys=True, default=str).encode())
+        found = comm.bcast(recorded(past, digest) if comm.rank == 0 else None, root=0) or {}
         if not found:
-            found, whole = look(comm, log, scene, wanted, first=frames[0], go_on=go_on)
-            if comm.rank == 0 and whole:
-                log.write(events.Survey(question, found))
+            found, complete = survey_share(comm, log, scene, wanted, first=frames[0], go_on=go_on)
+            if comm.rank == 0 and complete:
+                log.write(events.Survey(digest, found))
     scene.set_color_ranges(found)
     return {name: [float(limit) for limit in limits] for name, limits in sorted(found.items())}
 
 
-def known(past: Sequence[Event], question: str) -> Ranges:
-    """Return what was found before, empty for nothing."""
-    surveys = [event for event in past if isinstance(event, events.Survey) and event.of == question]
+def recorded(past: Sequence[Event], digest: str) -> Ranges:
+    """Return the ranges that an earlier run found with this digest, empty if none did."""
+    surveys = [event for event in past if isinstance(event, events.Survey) and event.of == digest]
     return surveys[-1].ranges if surveys else {}
 
 
-def look(
+def survey_share(
     comm: Comm,
     log: Journal,
     scene: engines.Scene,
@@ -67,7 +67,7 @@ def look(
     first: int,
     go_on: Callable[[], bool],
 ) -> tuple[Ranges, bool]:
-    """Look at this rank's part of the frames; return what all ranks have found, and whether they looked at all."""
+    """Survey this rank's share of the frames; return the ranges of all ranks, and whether all frames were surveyed."""
     log.write(events.Phase("survey"))
     mine: Ranges = {}
     left = schedule.deal(wanted, comm.size, "contiguous")[comm.rank]
@@ -75,4 +75,4 @@ def look(
         frame = left.pop(0)
         mine = engines.merge_ranges([mine, scene.survey(frame, first=frame == first)])
     parts = comm.allgather((mine, not left))
-    return engines.merge_ranges(found for found, _ in parts), all(whole for _, whole in parts)
+    return engines.merge_ranges(found for found, _ in parts), all(complete for _, complete in parts)

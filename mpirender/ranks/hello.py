@@ -9,7 +9,7 @@ import socket
 from typing import NoReturn
 
 from mpirender.ranks.log import write_line
-from mpirender.ranks.mpi import enter, leave
+from mpirender.ranks.mpi import finalize, start_mpi
 
 HELLO = "--hello"
 HOSTS = "mpirender: hosts of the ranks: "  # what the line with the hosts begins with
@@ -17,8 +17,8 @@ HOSTS = "mpirender: hosts of the ranks: "  # what the line with the hosts begins
 
 def main() -> NoReturn:
     """Print the hosts of all ranks on rank 0."""
-    world = enter()
+    world = start_mpi()
     hosts = world.gather(socket.gethostname(), root=0)
     if hosts is not None:
         write_line(1, HOSTS + " ".join(hosts))
-    leave(world, 0)
+    finalize(world, 0)

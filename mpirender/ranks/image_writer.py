@@ -1,8 +1,8 @@
-"""A process beside a rank that compresses its pictures and writes them, while the rank renders the next one.
+"""A child process of a rank that compresses and writes its images while the rank renders the next one.
 
-It is a process since VTK keeps Python's interpreter lock while it renders: a thread would get no turn between
-compressing, writing and syncing. It is forked before MPI and OpenGL come up, of which it must have nothing, gets
-pictures through shared memory, and ends with its rank.
+It is a process, since VTK keeps Python's interpreter lock while it renders, which would block a thread. It is forked
+before MPI and OpenGL start, so that it inherits nothing of them, gets the images through shared memory, and ends with
+its rank.
 """
 
 from __future__ import annotations
@@ -30,85 +30,85 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SLOTS = 2  # pictures in shared memory: one is written while the next one comes
-LONGEST = 1 << 16  # bytes of a message
+SLOTS = 2  # images in shared memory: one is written while the next one is rendered
+MAX_MESSAGE = 1 << 16  # bytes
 KIB = 1024
 
 Facts = Mapping[str, Any]
 
 
-class WriterGone(Exception):
-    """The process that writes the pictures has died."""
+class WriterDied(Exception):
+    """The process that writes the images has died."""
 
 
-class Writer:
-    """What a rank knows of its writing process."""
+class ImageWriter:
+    """The rank's end of the writing process."""
 
     def __init__(self) -> None:
-        """Start the process. No thread and no connection may be there that must not be doubled."""
-        self._memory = os.memfd_create("mpirender pictures")
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        """Fork the process; call this before any thread or connection exists."""
+        self._memory = os.memfd_create("mpirender images")
+        own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._pid = os.fork()
         if not self._pid:
-            ours.close()
-            _serve(theirs, self._memory)
-        theirs.close()
-        self._socket = ours
+            own.close()
+            _serve(other, self._memory)
+        other.close()
+        self._socket = own
         self._slots: mmap.mmap | None = None
         self._free = list(range(SLOTS))
         self._slot_of: dict[int, int] = {}
         self._results: list[tuple[int, Facts]] = []
 
     def close(self) -> None:
-        """End the process; it writes what it has got."""
+        """End the process after it has written the images it has received."""
         self._socket.close()
-        with contextlib.suppress(ChildProcessError):  # its death was noticed before
+        with contextlib.suppress(ChildProcessError):  # it has died before
             os.waitpid(self._pid, 0)
 
-    def hold(self, largest: int) -> None:
-        """Make room for pictures of at most so many bytes; memory is taken up as they come."""
+    def reserve(self, largest: int) -> None:
+        """Reserve shared memory for images of at most ``largest`` bytes; it is allocated when they are written."""
         size = SLOTS * largest
         os.ftruncate(self._memory, size)
         self._slots = mmap.mmap(self._memory, size)
 
     def put(self, ticket: int, picture: NDArray[np.uint8], order: Mapping[str, Any]) -> None:
-        """Hand a picture over; waits until there is room for it.
+        """Pass an image to the process; wait until a slot is free.
 
         Args:
-            ticket: by which its result is known, a new one for each picture.
-            picture: rows from the top, shape (height, width, channels), 8 bits a channel; may be changed afterwards.
-            order: ``part`` (where it is written), ``place`` (its name in the end), ``level`` and ``threads``.
+            ticket: a new number for each image, which its result carries.
+            picture: rows from the top, shape (height, width, channels), uint8; it may be changed afterwards.
+            order: ``part`` (temporary path), ``place`` (final path), ``level`` (of compression) and ``threads``.
 
         Raises:
-            WriterGone: the process has died.
+            WriterDied: the process has died.
         """
         import numpy as np
 
-        assert self._slots is not None, "hold() comes first"
+        assert self._slots is not None, "call reserve() first"
         while not self._free:
             self._receive(None)
         slot = self._free.pop()
         self._slot_of[ticket] = slot
         start = slot * (len(self._slots) // SLOTS)
-        room = np.frombuffer(self._slots, np.uint8, picture.size, start).reshape(picture.shape)
-        np.copyto(room, picture)
+        target = np.frombuffer(self._slots, np.uint8, picture.size, start).reshape(picture.shape)
+        np.copyto(target, picture)
         message = {"ticket": ticket, "start": start, "shape": picture.shape, "memory": len(self._slots), **order}
         try:
             self._socket.send(json.dumps(message).encode())
         except OSError:
-            raise WriterGone(self._death()) from None
+            raise WriterDied(self._how_it_died()) from None
 
     def results(self, patience: float | None = 0.0) -> list[tuple[int, Facts]]:
-        """Return what has become of pictures since the last call, by their tickets.
+        """Return the results since the last call, with their tickets.
 
-        Facts are ``bytes`` and ``digest`` of the file, ``written`` (seconds) and ``memory`` (peak of the process,
+        A result has ``bytes`` and ``digest`` of the file, ``written`` (seconds) and ``memory`` (peak of the process,
         bytes), or ``errno`` and ``error``.
 
         Args:
-            patience: seconds to wait for pictures that are being written; None for all of them.
+            patience: seconds to wait for images that are being written; None waits for all of them.
 
         Raises:
-            WriterGone: the process has died.
+            WriterDied: the process has died.
         """
         end = None if patience is None else time.monotonic() + patience
         while self._slot_of and self._receive(None if end is None else max(end - time.monotonic(), 0.0)):
@@ -117,81 +117,81 @@ class Writer:
         return results
 
     def _receive(self, patience: float | None) -> bool:
-        """Take in one result; say whether there was one."""
+        """Receive one result; return whether there was one."""
         if not select.select([self._socket], [], [], patience)[0]:
             return False
         message = b""
         with contextlib.suppress(OSError):
-            message = self._socket.recv(LONGEST)
+            message = self._socket.recv(MAX_MESSAGE)
         if not message:
-            raise WriterGone(self._death())
+            raise WriterDied(self._how_it_died())
         facts = json.loads(message)
         ticket = facts.pop("ticket")
         self._free.append(self._slot_of.pop(ticket))
         self._results.append((ticket, facts))
         return True
 
-    def _death(self) -> str:
+    def _how_it_died(self) -> str:
         status = os.waitpid(self._pid, 0)[1]
         how = f"signal {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else f"status {status}"
         return f"the process that writes the images has died ({how})"
 
 
 def _serve(orders: socket.socket, memory: int) -> None:
-    """Write pictures until the rank closes its end; what the forked process does, and it does not return."""
+    """Write images until the rank closes its end; the main function of the process, which does not return."""
     code = 1
     try:
         end_with_parent(signal.SIGKILL)
-        signals.ignore_signals()  # the rank hears of them, and its images in flight are to end
-        _let_go(but=(orders.fileno(), memory))
-        desk = _Desk(orders, memory)
-        while message := orders.recv(LONGEST):
-            desk.take(json.loads(message))
-        desk.close()
+        signals.ignore_signals()  # the rank handles them, and its images in progress must be finished
+        _close_files(but=(orders.fileno(), memory))
+        writer = _Process(orders, memory)
+        while message := orders.recv(MAX_MESSAGE):
+            writer.take(json.loads(message))
+        writer.close()
         code = 0
     finally:
         os._exit(code)
 
 
-def _let_go(but: tuple[int, ...]) -> None:
-    """Close all files that came along but these: launchers learn of a rank's death from the ends of its connections."""
-    silence = os.open(os.devnull, os.O_RDWR)
+def _close_files(but: tuple[int, ...]) -> None:
+    """Close all inherited files except these: launchers notice the death of a rank by its closed connections."""
+    null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
-        os.dup2(silence, stream)
+        os.dup2(null, stream)
     for number in [int(link.name) for link in Path("/proc/self/fd").iterdir()]:
         if number > 2 and number not in but:
-            with contextlib.suppress(OSError):  # that of the list itself
+            with contextlib.suppress(OSError):  # the file of the list itself
                 os.close(number)
 
 
-class _Desk:
-    """The writing process: a picture for each thread of one pool, whose strips the threads of another compress."""
+class _Process:
+    """The writing process: one thread pool writes an image per thread, another compresses strips of them."""
 
     def __init__(self, orders: socket.socket, memory: int) -> None:
         self._socket, self._memory = orders, memory
         self._lock = threading.Lock()
-        self._pictures = ThreadPoolExecutor(SLOTS)
+        self._images = ThreadPoolExecutor(SLOTS)
         self._strips: ThreadPoolExecutor | None = None
         self._slots: mmap.mmap | None = None
 
     def take(self, order: dict[str, Any]) -> None:
-        """Begin with a picture."""
+        """Start to write an image."""
         if self._slots is None:
             self._slots = mmap.mmap(self._memory, order["memory"])
         if self._strips is None and order["threads"] > 1:
             self._strips = ThreadPoolExecutor(order["threads"])
-        self._pictures.submit(self._answer, order)
+        self._images.submit(self._write_and_report, order)
 
     def close(self) -> None:
-        """End when everything is written."""
-        self._pictures.shutdown()
+        """End when every image is written."""
+        self._images.shutdown()
 
-    def _answer(self, order: dict[str, Any]) -> None:
+    def _write_and_report(self, order: dict[str, Any]) -> None:
         try:
             facts = self._write(order)
         except OSError as error:
             facts = {"errno": error.errno, "error": f"{type(error).__name__}: {error}"}
-        except Exception as error:  # whatever it is, the rank must hear of it
+        except Exception as error:  # the rank must get a result
             facts = {"errno": 0, "error": f"{type(error).__name__}: {error}"}
         with self._lock:
             self._socket.send(json.dumps({"ticket": order["ticket"], **facts}).encode())

@@ -1,4 +1,4 @@
-"""What a rank says: lines that the supervisor hears, and everything else in a log of its own."""
+"""The output of a rank: error lines that the supervisor reads, and a log file for everything else."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def log_of_rank(folder: Path, rank: str) -> Iterator[None]:
-    """Send everything this process prints, C++ included, to the rank's own log for the time of the block.
+    """Redirect everything this process prints, C++ included, to the rank's log during the block.
 
     Args:
-        rank: its number, as in the name of the log.
+        rank: number of the rank, as in the name of the log.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -28,7 +28,7 @@ def log_of_rank(folder: Path, rank: str) -> Iterator[None]:
         yield
     except BaseException:
         with contextlib.suppress(OSError):  # the disk may be full
-            traceback.print_exc()  # into the log: the terminal gets one line
+            traceback.print_exc()  # into the log; the terminal gets one line
         raise
     finally:
         for stream in (sys.stdout, sys.stderr):
@@ -39,14 +39,14 @@ def log_of_rank(folder: Path, rank: str) -> Iterator[None]:
             os.close(copy)
 
 
-def tell(message: str) -> None:
-    """Say each mistake in a line of its own, as the supervisor looks for it."""
+def log_error(message: str) -> None:
+    """Print each line of a message with the prefix by which the supervisor finds errors."""
     for line in message.splitlines():
         write_line(2, f"mpirender: error: {line}")
 
 
 def write_line(fd: int, line: str) -> None:
-    """Write a line in one piece: pvbatch's print ends it in a second one, and mpiexec may put its own words between."""
+    """Write a line with one call: pvbatch's print uses two, between which mpiexec may write something else."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.write(fd, f"{line}\n".encode(errors="replace"))

@@ -1,9 +1,9 @@
-"""The program that mpiexec starts: what every rank runs, top to bottom.
+"""The program that mpiexec starts: what every rank runs, from top to bottom.
 
     mpiexec -n 8 pvbatch --no-mpi -m mpirender.ranks orbit_renders/.mpirender/job.json
 
-Rank 0 reads the scene and what is already complete, and broadcasts both; every rank renders its own frames; a gather
-checks that every frame is there and whole; then the movies are made.
+Rank 0 reads the scene and finds the complete images, and broadcasts both; every rank renders its own frames; a gather
+checks that every frame is present and intact; then the movies are made.
 """
 
 from __future__ import annotations
@@ -32,13 +32,24 @@ from mpirender.errors import (
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.ranks import backends, color_range_survey, dynamic_schedule, gather, groups, hello, resume, roster
-from mpirender.ranks.dynamic_schedule import Crew
-from mpirender.ranks.frame_renderer import Painter
-from mpirender.ranks.groups import LedScene
-from mpirender.ranks.image_writer import Writer
+from mpirender.ranks import (
+    backends,
+    color_range_survey,
+    dynamic_schedule,
+    gather,
+    gpu_assignment,
+    groups,
+    hello,
+    resume,
+    roster,
+)
+from mpirender.ranks.dynamic_schedule import FrameServer
+from mpirender.ranks.frame_renderer import FrameRenderer
+from mpirender.ranks.groups import GroupScene
+from mpirender.ranks.image_writer import ImageWriter
+from mpirender.ranks.layout import RankLayout
 from mpirender.ranks.log import log_of_rank
-from mpirender.ranks.mpi import check_world, end_all, enter, leave, wait_for_all
+from mpirender.ranks.mpi import abort_all, check_world, finalize, start_mpi, wait_for_all
 from mpirender.run_folder import events, lock
 from mpirender.run_folder.events import ImageOutcome, Plan
 from mpirender.run_folder.journal import Journal, Tail
@@ -48,110 +59,109 @@ from mpirender.system.comm import Comm, same_node
 
 
 def main() -> None:
-    """Run this rank; on an error say it in one line and end all ranks."""
+    """Run this rank; on an error print one line and abort all ranks."""
     if sys.argv[1:] == [hello.HELLO]:
         hello.main()
     if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
         sys.exit("usage: mpiexec -n RANKS pvbatch --no-mpi -m mpirender.ranks OUTPUT/.mpirender/job.json")
-    writer = Writer()  # before MPI: of that it must have nothing
-    world, job_file, run_id = enter(), Path(sys.argv[1]), "".join(sys.argv[2:])
+    writer = ImageWriter()  # its process must not inherit anything of MPI
+    world, job_file, run_id = start_mpi(), Path(sys.argv[1]), "".join(sys.argv[2:])
     try:
         check_world(world)
         job = world.bcast(read_job(job_file) if world.rank == 0 else None, root=0)
-        crew = Crew.of(world, job.schedule, job.ranks_per_frame)
-        with log_of_rank(job.folder, crew.name):
-            if crew.group is not None:
-                engines.for_scene(job.scene).split_into_groups(crew.part, crew.group.rank)
-            if crew.at_desk or crew.follows:
+        layout = RankLayout.of(world, job.schedule, job.ranks_per_frame)
+        with log_of_rank(job.folder, layout.name):
+            if layout.group is not None:
+                engines.for_scene(job.scene).split_into_groups(layout.part, layout.group.rank)
+            if layout.is_server or layout.follows:
                 writer.close()
-            if crew.at_desk:
-                dynamic_schedule.serve(world, crew.part)
-            elif crew.follows:
-                follow(crew, job)
+            if layout.is_server:
+                FrameServer(world, layout.part).serve()
+            elif layout.follows:
+                follow(layout, job)
             else:
-                run(crew, job, run_id, writer)
+                run(layout, job, run_id, writer)
                 writer.close()
-    except BaseException as error:  # whatever it is: the other ranks must not wait for this one
-        end_all(world, NoSpace(job_file.parent.parent) if out_of_space(error) else error)
-    leave(world, 0)
+    except BaseException as error:  # the other ranks must not wait for this one
+        abort_all(world, NoSpace(job_file.parent.parent) if out_of_space(error) else error)
+    finalize(world, 0)
 
 
-def run(crew: Crew, job: RenderJob, run_id: str, writer: Writer) -> None:
-    """Render this rank's share and make the movies, together with the other ranks."""
-    comm = crew.comm
+def run(layout: RankLayout, job: RenderJob, run_id: str, writer: ImageWriter) -> None:
+    """Render this rank's share of the frames and make the movies, together with the other ranks."""
+    comm = layout.comm
     with contextlib.ExitStack() as stack:
-        orders, beat = take_orders(comm, job, run_id, stack)
+        plan, heartbeat = restart_plan(comm, job, run_id, stack)
         log = stack.enter_context(Journal(job.folder, comm.rank, socket.gethostname()))
-        heard = signals.on_signals(lambda name: log.write(events.Stop(name)), at_once=True)
-        stop = stack.enter_context(heard)
-        followers = groups.members(crew.group, crew.world)
-        log.write(events.Start(orders.run, orders.launch, comm.size, os.getpid(), crew.world.rank, age(), followers))
+        handled = signals.on_signals(lambda name: log.write(events.Stop(name)), at_once=True)
+        stop = stack.enter_context(handled)
+        followers = groups.followers(layout.group, layout.world)
+        log.write(events.Start(plan.run, plan.launch, comm.size, os.getpid(), layout.world.rank, age(), followers))
         stack.enter_context(recorded(log, job))
 
         def go_on() -> bool:
-            beat()
+            heartbeat()
             return not stop.requested
 
         engine = engines.for_scene(job.scene)
-        content, data = crew.everyone.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
+        content, data = layout.renderers.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
         log.write(events.Phase("backend"))
-        ability = stack.enter_context(backends.chosen(crew.everyone, engine, job.programs))
+        device = stack.enter_context(backends.chosen(layout.renderers, engine, job.programs))
         log.write(events.Phase("load"))
-        scene = opened(crew, engine, content, job, stack)
-        log.write(roster.entry(scene, ability, followers))
-        backends.check(ability, scene.renderer, job.programs)
-        check_complaints(log, job, scene)
-        with_what = sorted(set(crew.everyone.allgather(scene.description)))
-        images = comm.bcast(resume.wanted(job, scene) if comm.rank == 0 else None, root=0)
+        scene = open_scene(layout, engine, content, job, stack)
+        log.write(roster.entry(scene, device, followers))
+        gpu_assignment.check(device, scene.renderer, job.programs)
+        check_errors(log, job, scene)
+        renderers = sorted(set(layout.renderers.allgather(scene.description)))
+        images = comm.bcast(resume.requested(job, scene) if comm.rank == 0 else None, root=0)
         journals = Tail(job.folder, from_start=True)
         past = journals.read() if comm.rank == 0 else []
         data += comm.bcast(files_of(scene.files) if comm.rank == 0 else None, root=0)
-        parts = resume.identity(job, content, data, "; ".join(with_what))
-        parts["survey"] = color_range_survey.settle(comm, log, scene, images, past=past, about=parts, go_on=go_on)
-        mark = resume.fingerprint(parts)
-        done = resume.completed(comm, job, images, past, mark)
+        parts = resume.identity(job, content, data, "; ".join(renderers))
+        parts["survey"] = color_range_survey.survey(comm, log, scene, images, past=past, key=parts, go_on=go_on)
+        fingerprint = resume.fingerprint(parts)
+        done = resume.completed(comm, job, images, past, fingerprint)
         if comm.rank == 0:
-            stale = resume.stale(job, past, images, mark, parts) if orders.launch == 1 else ""
-            notes = filter(None, [stale, resume.mixed(with_what)])
+            outdated = resume.outdated(job, past, images, fingerprint, parts) if plan.launch == 1 else ""
+            notes = filter(None, [outdated, resume.different_renderers(renderers)])
             warnings = [*notes, *engine.inspect(content, job, scene.version).warnings, *scene.warnings]
-            planned = plan(job, images, done, mark, parts)
-            log.write(replace(planned, warnings=tuple(warnings), skipped=journals.skipped))
-        left = [image for image in images if image not in done and image not in orders.set_aside]
-        painter = Painter(log, scene, job, mark, writer, suspects=orders.suspects)
+            work = work_of(job, images, done, fingerprint, parts)
+            log.write(replace(work, warnings=tuple(warnings), skipped=journals.skipped))
+        left = [image for image in images if image not in done and image not in plan.set_aside]
+        renderer = FrameRenderer(log, scene, job, fingerprint, writer, suspects=plan.suspects)
         log.write(events.Phase("render"))
-        with dynamic_schedule.share(crew, left, orders.suspects, job.schedule) as mine:
-            outcomes = painter.render(mine, go_on)
-        again = second_chance(comm, outcomes)
-        outcomes.update(painter.render(again, go_on, attempt=2))
+        with dynamic_schedule.share(layout, left, plan.suspects, job.schedule) as mine:
+            outcomes = renderer.render(mine, go_on)
+        outcomes.update(renderer.render(second_attempts(comm, outcomes), go_on, attempt=2))
         if comm.rank == 0:
-            outcomes.update({**done, **painter.fail(orders.set_aside)})
+            outcomes.update({**done, **renderer.fail(plan.set_aside)})
         log.write(events.Phase("gather"))
-        gather.assemble(comm, log, job, images, outcomes, stopped=stop.name)
+        gather.finish(comm, log, job, images, outcomes, stopped=stop.name)
         log.write(events.Phase("end"))
 
 
-def follow(crew: Crew, job: RenderJob) -> None:
-    """Render frames together with the leader of this rank's group, until that has nothing more."""
-    assert crew.group is not None
-    signals.ignore_signals()  # the leaders hear of signals
-    groups.members(crew.group, crew.world)
+def follow(layout: RankLayout, job: RenderJob) -> None:
+    """Render frames together with the leader of this rank's group, until the leader has no more."""
+    assert layout.group is not None
+    signals.ignore_signals()  # the leaders handle them
+    groups.followers(layout.group, layout.world)
     engine = engines.for_scene(job.scene)
-    content, _ = crew.everyone.bcast(None, root=0)
-    with backends.chosen(crew.everyone, engine, job.programs) as ability:
-        scene = engine.open_scene(content, job, crew.group, same_node(crew.everyone).rank)
-        backends.check(ability, scene.renderer, job.programs)
-        crew.everyone.allgather(scene.description)
-        groups.follow(scene, crew.group)
+    content, _ = layout.renderers.bcast(None, root=0)
+    with backends.chosen(layout.renderers, engine, job.programs) as device:
+        scene = engine.open_scene(content, job, layout.group, same_node(layout.renderers).rank)
+        gpu_assignment.check(device, scene.renderer, job.programs)
+        layout.renderers.allgather(scene.description)
+        groups.follow(scene, layout.group)
 
 
-def opened(
-    crew: Crew, engine: engines.Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack
+def open_scene(
+    layout: RankLayout, engine: engines.Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack
 ) -> engines.Scene:
-    """Open the scene on a rank that takes up frames; those of its group wait for it until the stack ends."""
-    scene = engine.open_scene(content, job, crew.group, same_node(crew.everyone).rank)
-    if crew.group is None:
+    """Open the scene on a rank that takes frames; its followers wait for it until the stack is closed."""
+    scene = engine.open_scene(content, job, layout.group, same_node(layout.renderers).rank)
+    if layout.group is None:
         return scene
-    led = LedScene(scene, crew.group)
+    led = GroupScene(scene, layout.group)
     stack.callback(led.dismiss)
     return led
 
@@ -169,42 +179,39 @@ def recorded(log: Journal, job: RenderJob) -> Iterator[None]:
         raise
 
 
-def take_orders(
-    comm: Comm,
-    job: RenderJob,
-    run_id: str,
-    stack: contextlib.ExitStack,
+def restart_plan(
+    comm: Comm, job: RenderJob, run_id: str, stack: contextlib.ExitStack
 ) -> tuple[RestartPlan, Callable[[], None]]:
-    """Return what the supervisor wants, and what to call between images.
+    """Return the restart plan, and the function to call between images.
 
-    Without a supervisor rank 0 takes the lock of the folder itself, and keeps it fresh between its images.
+    Without a supervisor, rank 0 takes the lock of the folder itself; the function is the lock's heartbeat.
     """
-    beat: Callable[[], None] = lambda: None  # noqa: E731
-    orders = None
+    heartbeat: Callable[[], None] = lambda: None  # noqa: E731
+    plan = None
     if comm.rank == 0 and run_id:
-        orders = RestartPlan.read(job.folder, run_id)
+        plan = RestartPlan.read(job.folder, run_id)
     elif comm.rank == 0:
-        orders = RestartPlan(uuid.uuid4().hex[:12])
-        beat = stack.enter_context(lock.held(job.folder, orders.run)).beat
-    return comm.bcast(orders, root=0), beat
+        plan = RestartPlan(uuid.uuid4().hex[:12])
+        heartbeat = stack.enter_context(lock.held(job.folder, plan.run)).beat
+    return comm.bcast(plan, root=0), heartbeat
 
 
-def second_chance(comm: Comm, outcomes: Mapping[Image, ImageOutcome]) -> list[Image]:
-    """Return the images to try again here: those that failed on another rank, dealt out to the ranks behind it."""
+def second_attempts(comm: Comm, outcomes: Mapping[Image, ImageOutcome]) -> list[Image]:
+    """Return the images that this rank tries again: those that failed on others, dealt round-robin."""
     wait_for_all(comm)
     failed = [image for image, outcome in outcomes.items() if isinstance(outcome, events.Fail)]
     mine: list[Image] = []
     for rank, part in enumerate(comm.allgather(failed)):
-        behind = [(rank + step) % comm.size for step in range(1, comm.size)] or [rank]
-        mine += [image for image, chosen in zip(part, itertools.cycle(behind)) if chosen == comm.rank]
+        others = [(rank + step) % comm.size for step in range(1, comm.size)] or [rank]
+        mine += [image for image, chosen in zip(part, itertools.cycle(others)) if chosen == comm.rank]
     return mine
 
 
 def read_job(job_file: Path) -> RenderJob:
-    """Return the job.
+    """Read the job file.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: it cannot be read, or another version of mpirender wrote it.
     """
     try:
         return RenderJob.from_json(job_file.read_text())
@@ -213,54 +220,54 @@ def read_job(job_file: Path) -> RenderJob:
     except (TypeError, KeyError, ValueError) as error:
         raise UsageError(
             f"{job_file}: written by another version of mpirender ({one_line(str(error))}); "
-            "a container must hold the one that is outside"
+            "the container must hold the same version as the host"
         ) from None
 
 
 def age() -> float:
-    """Return the seconds since this process was started; field 22 of proc_pid_stat(5), in ticks since the boot."""
+    """Return the seconds since this process started: field 22 of proc_pid_stat(5), in ticks since the boot."""
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def read_scene(engine: engines.Engine, job: RenderJob) -> tuple[bytes, list[tuple[str, int, int]]]:
-    """Read the scene on rank 0; return it as the ranks load it, and name, bytes and time of the files it reads."""
+    """Read the scene on rank 0; return it as the ranks load it, and the files that it reads."""
     content, files = engine.prepare(job.scene.read_bytes(), job)
     return content, files_of(files)
 
 
 def files_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """Return name, bytes and time of files."""
+    """Return name, size in bytes and modification time in ns of files."""
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
 
-def check_complaints(log: Journal, job: RenderJob, scene: engines.Scene) -> None:
-    """Refuse a scene during whose loading the engine reported an error, unless the job keeps such frames.
+def check_errors(log: Journal, job: RenderJob, scene: engines.Scene) -> None:
+    """Refuse a scene if the engine reported an error while loading it, unless the job keeps such frames.
 
-    It is told before hours are spent on frames that would fail one by one.
+    Otherwise every frame would fail, hours later.
 
     Raises:
         UsageError: with the first error.
     """
-    for complaint in scene.errors:
-        log.write(events.Complaint(complaint))
+    for error in scene.errors:
+        log.write(events.Complaint(error))
     if scene.errors and job.on_error == "fail":
         raise UsageError(
             f"{job.scene.name}: error while loading: {scene.errors[0]} "
-            "(mend the scene, or render it all the same with --on-error warn)"
+            "(fix the scene, or render it nevertheless with --on-error warn)"
         )
 
 
-def plan(
-    job: RenderJob, images: Sequence[Image], done: Collection[Image], mark: str, parts: Mapping[str, Any]
+def work_of(
+    job: RenderJob, images: Sequence[Image], done: Collection[Image], fingerprint: str, parts: Mapping[str, Any]
 ) -> Plan:  # fmt: skip
-    """Return what is recorded of the work before it starts, without warnings."""
+    """Return the record of the work, without warnings."""
     return Plan(
         frames=framesets.text(image.frame for image in images),
         outputs=tuple(output.name for output in job.outputs),
         total=len(images),
         left=len(images) - len(done),
         left_of=Counter(image.output for image in images if image not in done),
-        fingerprint=mark,
+        fingerprint=fingerprint,
         parts=dict(parts),
     )

@@ -1,4 +1,4 @@
-"""A process among those that a launcher started: how it finds the others, waits for them, and ends with them."""
+"""Start MPI, wait without using the CPU, and end all ranks together."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from mpirender.errors import (
     ToolMissing,
     one_line,
 )
-from mpirender.ranks.log import tell
+from mpirender.ranks.log import log_error
 from mpirender.system.comm import Comm
 
-# How launchers tell a process the size of the world it was started in: Open MPI; MPICH and its kin.
+# The number of started processes, as Open MPI and MPICH (with its derivatives) report it.
 WORLD_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 
 
-def enter() -> Comm:
-    """Start MPI and return the communicator of all processes; where that is not possible say so and end."""
+def start_mpi() -> Comm:
+    """Start MPI and return the communicator of all processes; if that fails, report it and exit."""
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        tell(f"mpi4py cannot be used here ({one_line(str(error))}); install one that fits this Python and MPI")
+        log_error(f"mpi4py cannot be used here ({one_line(str(error))}); install one that fits this Python and MPI")
         sys.exit(ToolMissing.exit_code)
     return MPI.COMM_WORLD
 
 
 def check_world(world: Comm) -> None:
-    """Make sure that the ranks see each other.
+    """Make sure that MPI connects the ranks.
 
     Raises:
-        ToolMissing: the launcher started several processes, yet each believes to be rank 0 of 1.
+        ToolMissing: the launcher started several processes, but each is rank 0 of 1.
     """
     from mpi4py import MPI
 
@@ -55,17 +55,14 @@ def check_world(world: Comm) -> None:
 
 
 def wait_for_all(comm: Comm) -> None:
-    """Wait until all ranks are here, asleep: MPI's own waiting would take a core from those that still render."""
+    """Wait for all ranks and sleep meanwhile: MPI's own barrier would take a core from ranks that still render."""
     request = comm.Ibarrier()
     while not request.Test():
         time.sleep(0.02)
 
 
-def leave(world: Comm, code: int) -> NoReturn:
-    """End the process, when all are here, without the engine's clean-up, which would call an X server that may be gone.
-
-    MPI would wait for the others, too, but awake.
-    """
+def finalize(world: Comm, code: int) -> NoReturn:
+    """Wait for all ranks, then exit without the engine's clean-up, which may need an X server that has ended."""
     from mpi4py import MPI
 
     wait_for_all(world)
@@ -75,16 +72,16 @@ def leave(world: Comm, code: int) -> NoReturn:
     os._exit(code)
 
 
-def end_all(world: Comm, error: BaseException) -> NoReturn:
-    """Say what is wrong and end all ranks, with the exit code of the error."""
+def abort_all(world: Comm, error: BaseException) -> NoReturn:
+    """Report an error and end all ranks with its exit code."""
     if not isinstance(error, MpirenderError):
         traceback.print_exception(type(error), error, error.__traceback__)
-        tell(f"rank {world.rank} of {world.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
+        log_error(f"rank {world.rank} of {world.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
         world.Abort(1)
         raise AssertionError("Abort does not return")
-    tell(error.message)
-    # These are raised by rank 0 when the others are done; there is nothing to cut off.
+    log_error(error.message)
+    # Rank 0 raises these when the other ranks have finished, so no rank needs to be aborted.
     if isinstance(error, (FramesMissing, EncodeFailed, Stopped)) and not isinstance(error, (NoSpace, TakenOver)):
-        leave(world, error.exit_code)
+        finalize(world, error.exit_code)
     world.Abort(error.exit_code)
     raise AssertionError("Abort does not return")

@@ -1,8 +1,8 @@
-"""Write PNG files fast: one filter for all rows, and strips of them compressed at once.
+"""Write PNG files fast: one filter for all rows, and strips of rows that threads compress in parallel.
 
-Libraries try five filters on every row, which costs more than the compression: at 4K, a sixth of the time of a whole
-frame. Rows that are stored as differences from the row above suit renderings, whose columns change slowly. zlib lets go
-of the interpreter lock while it works, so threads compress strips of one picture side by side.
+Libraries try five filters on every row, which takes longer than the compression: at 4K, a sixth of the time of a whole
+frame. Differences from the row above suit renderings, whose columns change slowly. zlib releases the interpreter lock,
+so several threads can compress strips of one image.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # grey, grey and alpha, RGB, RGBA; PNG specification, section 11.2.2
-UP = 2  # the filter's number in front of every row; section 9.2
+COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # gray, gray and alpha, RGB, RGBA; PNG specification, section 11.2.2
+UP = 2  # number of the filter, before every row; section 9.2
 ZLIB_HEADER = b"\x78\x01"  # deflate, a window of 32 KiB; RFC 1950
-RAW = -15  # for zlib: such a window, no header and no checksum
+RAW = -15  # for zlib: the same window, without header and checksum
 ADLER_BASE = 65521  # RFC 1950, section 9
-ROWS = 256  # of a strip, whatever the number of threads, so that the same picture makes the same file
+ROWS = 256  # of a strip; independent of the number of threads, so that the same image gives the same file
 
-Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # the built-in one, or that of a thread pool
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # the built-in function, or a thread pool's method
 
 
 class Strip(NamedTuple):
-    """Some rows of a picture: compressed, the checksum of what they were, and how many bytes that was."""
+    """Rows of an image: compressed, with checksum and length of the uncompressed bytes."""
 
     compressed: bytes
     adler: int
@@ -37,15 +37,15 @@ class Strip(NamedTuple):
 
 
 def write(path: Path, picture: NDArray[np.uint8], compression_level: int, each: Map = map) -> None:
-    """Write a picture.
+    """Write an image.
 
     Args:
-        picture: rows from the top, shape (height, width, channels), 8 bits a channel, 1 to 4 channels.
+        picture: rows from the top, shape (height, width, channels), uint8, 1 to 4 channels.
         compression_level: of zlib, 0 to 9.
-        each: applies a function to every strip, at once where it is a thread pool's.
+        each: applies a function to every strip; a thread pool's map does so in parallel.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     height, width, channels = picture.shape
     flat = picture.reshape(height, width * channels)
@@ -56,7 +56,7 @@ def write(path: Path, picture: NDArray[np.uint8], compression_level: int, each: 
         return _compress(flat, *borders[place], compression_level, zlib.Z_FINISH if place == last else _GO_ON)
 
     made = list(each(compress, range(len(borders))))
-    header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, COLOR_TYPES[channels], 0, 0, 0)
     data = [ZLIB_HEADER, *(strip.compressed for strip in made), struct.pack(">I", adler32(made))]
     with path.open("wb") as file:
         file.write(SIGNATURE)
@@ -69,7 +69,7 @@ _GO_ON = zlib.Z_SYNC_FLUSH
 
 
 def _compress(flat: NDArray[np.uint8], first: int, end: int, level: int, how: int) -> Strip:
-    """Filter and compress some rows of a picture whose rows are flat."""
+    """Filter and compress rows of an image, given as an array of shape (height, bytes of a row)."""
     import numpy as np
 
     rows = np.empty((end - first, 1 + flat.shape[1]), np.uint8)
@@ -85,10 +85,10 @@ def _compress(flat: NDArray[np.uint8], first: int, end: int, level: int, how: in
 
 
 def adler32(strips: Sequence[Strip]) -> int:
-    """Return the checksum of what all strips were, one after the other, from the checksum of each.
+    """Return the checksum of all strips together from the checksums of the strips.
 
     Its halves are a = 1 + the sum of all bytes, and b = the sum of a after each byte, modulo 65521 (RFC 1950, section
-    8.2). Behind a first part that ends with (a, b), one of n bytes that alone would give (c, d) ends with
+    8.2). If a first part has (a, b) and a second part of n bytes has (c, d), both together have
     (a + c - 1, b + d + n (a - 1)).
     """
     low, high = 1, 0

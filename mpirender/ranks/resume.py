@@ -1,4 +1,4 @@
-"""What earlier runs have completed, and what is left: an image counts if record, file and fingerprint agree."""
+"""Find the images that earlier runs completed: an image counts if its record, file and fingerprint agree."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PARTS = {
     "scene": "scene file",
     "data": "data files",
     "options": "options",
-    "survey": "ranges of colour maps",
+    "survey": "ranges of color maps",
     "renderer": "program or renderer",
 }
 
 
 def identity(job: RenderJob, content: bytes, data: DataFiles, renderer: str) -> dict[str, Any]:
-    """Return what decides the pixels: scene, data files, options, engine and renderer.
+    """Return everything that determines the pixels: scene, data files, options, engine and renderer.
 
     Args:
         data: name, bytes and modification time (ns) of each data file.
@@ -46,18 +46,18 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
     return files.digest(json.dumps(parts, sort_keys=True, default=str).encode())
 
 
-def mixed(renderers: Sequence[str]) -> str:
-    """Warn of ranks that render with different things; empty where they agree."""
+def different_renderers(renderers: Sequence[str]) -> str:
+    """Return a warning if the ranks have different renderers, else an empty string."""
     if len(renderers) < 2:
         return ""
-    return f"the ranks render with {' and '.join(renderers)}; their pictures may differ by some levels at edges"
+    return f"the ranks render with {' and '.join(renderers)}; their images may differ slightly at edges"
 
 
-def wanted(job: RenderJob, scene: Scene) -> list[Image]:
-    """Return the images to be in the movies, frame by frame.
+def requested(job: RenderJob, scene: Scene) -> list[Image]:
+    """Return all images of the movies, frame by frame.
 
     Raises:
-        UsageError: the scene has no frames, or not all that were asked for.
+        UsageError: the scene has no frames, or lacks requested frames.
     """
     if not scene.frames:
         raise UsageError(f"{job.scene.name}: the scene has no frames")
@@ -74,22 +74,22 @@ def completed(
     job: RenderJob,
     images: Sequence[Image],
     past: Sequence[Event],
-    mark: str,
+    fingerprint: str,
 ) -> dict[Image, ImageOutcome]:
-    """Return those of the images that an earlier run completed and that are still whole; each rank checks its part.
+    """Return the images that an earlier run completed and that are still intact; each rank checks a part of them.
 
-    One that was kept in spite of an error counts only for a job that keeps such images, too.
+    Images that were kept despite an error count only if this job keeps such images.
 
     Args:
-        past: what the journals hold; needed on rank 0 alone.
-        mark: the fingerprint that the images must have.
+        past: events of the journals; needed on rank 0 only.
+        fingerprint: fingerprint that the images must have.
     """
-    claimed: list[tuple[Image, Done]] = []
+    recorded: list[tuple[Image, Done]] = []
     if comm.rank == 0:
-        last = journal.newest(past, mark, job.outputs)
+        last = journal.newest(past, fingerprint, job.outputs)
         found = [(image, last.get(image)) for image in images]
-        claimed = [(image, done) for image, done in found if isinstance(done, Done) and _counts(job, done)]
-    part = comm.scatter([claimed[rank :: comm.size] for rank in range(comm.size)], root=0)
+        recorded = [(image, done) for image, done in found if isinstance(done, Done) and _counts(job, done)]
+    part = comm.scatter([recorded[rank :: comm.size] for rank in range(comm.size)], root=0)
     whole = {image: done for image, done in part if journal.whole(job.place(image), done.bytes, done.digest)}
     return {image: done for checked in comm.allgather(whole) for image, done in checked.items()}
 
@@ -98,28 +98,30 @@ def _counts(job: RenderJob, done: Done) -> bool:
     return job.on_error == "warn" or not done.complaints
 
 
-def stale(job: RenderJob, past: Sequence[Event], images: Sequence[Image], mark: str, parts: Mapping[str, Any]) -> str:
-    """Say how many of the images are there with another fingerprint, and in what it differs; empty for none.
+def outdated(
+    job: RenderJob, past: Sequence[Event], images: Sequence[Image], fingerprint: str, parts: Mapping[str, Any]
+) -> str:
+    """Return how many images have another fingerprint, and what differs; empty if there are none.
 
     Args:
-        mark: the fingerprint of this run.
-        parts: the identity behind it.
+        fingerprint: fingerprint of this run.
+        parts: the identity that it was computed from.
     """
-    asked = set(images)
+    requested_images = set(images)
     last = {event.image: event for event in past if isinstance(event, Done)}
     outputs = {output.name: output for output in job.outputs}
     others = [
         image
         for image, done in last.items()
-        if image in asked and (done.fingerprint != mark or not journal.of(done, outputs))
+        if image in requested_images and (done.fingerprint != fingerprint or not journal.of(done, outputs))
     ]
     if not others:
         return ""
-    plans = [event for event in past if isinstance(event, events.Plan) and event.fingerprint != mark]
+    plans = [event for event in past if isinstance(event, events.Plan) and event.fingerprint != fingerprint]
     before = plans[-1].parts if plans else {}
-    changed = [words for name, words in PARTS.items() if name in before and before[name] != parts[name]]
-    of = f"made with other {' and '.join(changed)}" if changed else "of another run"
-    if all(last[image].fingerprint == mark for image in others):
-        of = "of another view or size"
+    changed = [part for name, part in PARTS.items() if name in before and before[name] != parts[name]]
+    how = f"made with other {' and '.join(changed)}" if changed else "of another run"
+    if all(last[image].fingerprint == fingerprint for image in others):
+        how = "of another view or size"
     count = f"{len(others)} images here are" if len(others) > 1 else "1 image here is"
-    return f"{count} {of}; rendered again"
+    return f"{count} {how}; rendered again"

@@ -1,4 +1,4 @@
-"""What each rank records of itself: where it renders, on which cores and with what."""
+"""What each rank records about itself: host resources, backend, device and renderer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mpirender.system import host
 
 
 def entry(scene: Scene, device: BackendDevice | None, followers: Sequence[Process] = ()) -> Opened:
-    """Return what this rank records of itself when it has opened the scene.
+    """Return the record of this rank after it has opened the scene.
 
     Args:
-        device: what it was set up to render with, None for an engine without windows.
-        followers: the ranks that render each frame with it.
+        device: its backend and device, None for an engine without windows.
+        followers: of this rank's group.
     """
     return Opened(
         description=scene.description,

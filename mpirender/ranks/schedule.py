@@ -1,4 +1,4 @@
-"""Who renders which frame."""
+"""The static schedules: which rank renders which frame."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ T = TypeVar("T")
 
 
 def deal(frames: Sequence[T], ranks: int, schedule: str) -> list[list[T]]:
-    """Deal frames out to ranks: every frame to exactly one rank, shares differing by at most one frame.
+    """Distribute frames to ranks: each frame to exactly one rank; shares differ by at most one frame.
 
     ``interleaved`` gives rank ``r`` every ``ranks``-th frame, which evens out scenes that get slower over time.
     ``contiguous`` gives each rank one block in a row, for filters that integrate over time and readers with caches.
-    ``dynamic`` deals nothing beforehand (:mod:`mpirender.ranks.dynamic_schedule`), save to a single rank.
+    ``dynamic`` has no shares in advance (:mod:`mpirender.ranks.dynamic_schedule`), except for a single rank.
 
     Args:
-        frames: the frames to render, or anything else there is to deal out, in order.
+        frames: the frames, or any other items, in order.
         ranks: number of ranks, at least 1.
-        schedule: one of :data:`choices.SCHEDULES`.
+        schedule: one of :data:`mpirender.job.options.SCHEDULES`.
 
     Returns:
         For each rank, its frames in order; empty where there are more ranks than frames.
@@ -38,15 +38,15 @@ def deal(frames: Sequence[T], ranks: int, schedule: str) -> list[list[T]]:
 
 
 def share(images: Sequence[Image], suspects: Collection[Image], rank: int, ranks: int, schedule: str) -> list[Image]:
-    """Return the images that a rank renders, in order: all sizes of a frame on one rank, suspects at the very end.
+    """Return the images that a rank renders, in order: all outputs of a frame on one rank, suspects last.
 
     Suspects are images that may have killed their rank. They all go to the last rank, whose share is never the
-    largest: one at a time, so that the next death tells which of them it was.
+    largest. It renders one at a time, so that the next death shows which of them was the cause.
 
     Args:
         images: the images to render, in order.
     """
-    calm = [image for image in images if image not in suspects]
-    tasks = set(deal(list(dict.fromkeys(image.task for image in calm)), ranks, schedule)[rank])
-    mine = [image for image in calm if image.task in tasks]
+    others = [image for image in images if image not in suspects]
+    tasks = set(deal(list(dict.fromkeys(image.task for image in others)), ranks, schedule)[rank])
+    mine = [image for image in others if image.task in tasks]
     return mine + [image for image in images if image in suspects] * (rank == ranks - 1)

@@ -1,4 +1,4 @@
-"""What this process may use of its machine: cores, threads, memory; and the most memory that it has taken."""
+"""What this process may use of its machine (cores, threads, memory), and the most memory that it has used."""
 
 from __future__ import annotations
 
@@ -13,55 +13,65 @@ from pathlib import Path
 from mpirender.system import slurm
 
 KIB = 1024
+THREAD_LIMITS = (
+    "LP_NUM_THREADS", "OSPRAY_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VTK_SMP_MAX_THREADS"
+)  # fmt: skip
 
 
 def threads() -> int:
-    """Return how many threads this rank's pools are limited to, 0 where they are not."""
-    return int(os.environ.get("LP_NUM_THREADS", "0"))
+    """Return how many threads the pools of this rank may have, 0 if there is no limit."""
+    return int(os.environ.get(THREAD_LIMITS[0], "0"))
+
+
+def limit_threads() -> None:
+    """Limit the thread pools of this rank to the cores it may use: a launcher may have bound it to few."""
+    cores = len(os.sched_getaffinity(0))
+    for name in THREAD_LIMITS:
+        limit = os.environ.get(name, "")
+        os.environ[name] = str(min(int(limit), cores) if limit.isdigit() else cores)
 
 
 def memory() -> int:
-    """Return the bytes of memory that a job may take on this machine: all there are, or what Slurm or a cgroup grants.
+    """Return the bytes of memory that a job may use on this machine: all of it, or the limit of Slurm or a cgroup.
 
-    Of cgroups that of this process and those above it count, of both versions (cgroups(7)).
+    The limits of the cgroup of this process and of its parents count, for both versions of cgroups (cgroups(7)).
     """
     found = re.search(r"MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text())
-    limits = [int(found[1]) * KIB if found else sys.maxsize]
-    limits.append(slurm.memory_limit() or sys.maxsize)
+    limits = [int(found[1]) * KIB if found else sys.maxsize, slurm.memory_limit() or sys.maxsize]
     for folder in _cgroups():
         limits += _limits_in(folder)
     return min(limit for limit in limits if limit)
 
 
 def peak() -> int:
-    """Return the most memory that this process has taken, in bytes."""
+    """Return the most memory that this process has used, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
 
 
 def _cgroups() -> Iterator[Path]:
     """Yield the folders of the cgroups that may limit the memory of this process, from its own upwards."""
     lines: list[str] = []
-    with contextlib.suppress(OSError):  # a kernel without them
+    with contextlib.suppress(OSError):  # a kernel without cgroups
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers in ("", "memory"):
             root = Path("/sys/fs/cgroup") / controllers
-            here = root / path.lstrip("/")
-            for folder in (here, *here.parents):
+            own = root / path.lstrip("/")
+            for folder in (own, *own.parents):
                 yield folder
                 if folder == root:
                     break
 
 
 def _limits_in(folder: Path) -> Iterator[int]:
-    """Yield the limit of memory that a cgroup has, if it has one."""
+    """Yield the memory limit of a cgroup, if it has one."""
     for name in ("memory.max", "memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
+        with contextlib.suppress(OSError, ValueError):  # the file is missing, or holds "max"
             yield int((folder / name).read_text())
 
 
 def cores() -> str:
-    """Return the cores that this process may use, as the kernel writes them: ``0-3,8``."""
+    """Return the cores that this process may use, in the kernel's notation: ``0-3,8``."""
     found = re.search(r"Cpus_allowed_list:\s*(\S+)", Path("/proc/self/status").read_text())
     return found[1] if found else ""

@@ -49,7 +49,7 @@ def test_ranges_of_parts_are_joined() -> None:
 
 def test_only_the_answer_to_the_same_question_is_known() -> None:
     past = [events.Survey("a", {"p": (0.0, 1.0)}), sample_events.done(0, 1)]
-    assert (color_range_survey.known(past, "a"), color_range_survey.known(past, "b")) == ({"p": (0, 1)}, {})
+    assert (color_range_survey.recorded(past, "a"), color_range_survey.recorded(past, "b")) == ({"p": (0, 1)}, {})
 
 
 class Alone:
@@ -76,7 +76,7 @@ def test_what_was_found_until_a_signal_is_not_taken_for_the_whole(tmp_path: Path
     def settle(go_on) -> dict[str, list[float]]:
         with journal.Journal(tmp_path, 0, "here") as log:
             past = journal.read(tmp_path)
-            return color_range_survey.settle(Alone(), log, scene, images, past=past, about="x", go_on=go_on)
+            return color_range_survey.survey(Alone(), log, scene, images, past=past, key="x", go_on=go_on)
 
     settle(lambda: len(seen) < 2)
     assert settle(lambda: True) == {"p": [0.0, 3.0]}

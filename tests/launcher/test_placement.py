@@ -11,8 +11,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.environment import variables
 from mpirender.launcher.placement import LARGEST, Launcher, Placement, RankRequest, in_allocation, on_this_host, spread
-from mpirender.ranks import backends
-from mpirender.system import slurm
+from mpirender.system import host, slurm
 from mpirender.system.slurm import Allocation
 
 
@@ -32,7 +31,7 @@ def test_ranks_share_the_cores_of_the_machine(
     placement = on_this_host(request(tmp_path, ranks=ranks))
     assert (placement.ranks, placement.threads) == (ranks, threads)
     added = variables(placement.threads, {})
-    assert {added[name] for name in backends.THREAD_LIMITS} == {str(threads)}
+    assert {added[name] for name in host.THREAD_LIMITS} == {str(threads)}
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_codec_of_another_kind_is_refused_with_those_there_are(tmp_path, image
 
 
 def test_transparency_is_not_lost_by_the_choice_of_a_codec(tmp_path, images):
-    with pytest.raises(EncodeFailed, match="av1 holds no transparency"):
+    with pytest.raises(EncodeFailed, match="av1 has no transparency"):
         encode.encode(images, tmp_path / "m.webm", rate=Fraction(25), codec="av1", transparent=True)
 
 

@@ -120,7 +120,7 @@ def test_a_missing_ffmpeg_is_told_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.delenv("IMAGEIO_FFMPEG_EXE")
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(ToolMissing, match=r"no ffmpeg.*pip install imageio-ffmpeg"):
+    with pytest.raises(ToolMissing, match=r"ffmpeg is not found.*pip install imageio-ffmpeg"):
         ffmpeg.ffmpeg()
 
 

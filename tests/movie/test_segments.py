@@ -18,16 +18,16 @@ from movies import decoded, gif_palettes
 from mpirender.errors import EncodeFailed
 from mpirender.job.options import CODECS
 from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, segment_plan
-from mpirender.movie.segment_plan import Cores, Piece
-from mpirender.movie.segments import Film, Packets, unfaithful
-from mpirender.ranks import gather
+from mpirender.movie.segment_plan import Cores, Segment
+from mpirender.movie.segments import Packets, SegmentedMovie, packet_differences
+from mpirender.ranks import movies
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Journal
 
 FRAMES = 30
 BOUNDS = (0, 11, 19, 30)
-PIECES = [Piece("HD", number, 3, *BOUNDS[number : number + 2], rank=number) for number in range(3)]
-JOINED = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs if codec not in segment_plan.WHOLE]
+SEGMENTS = [Segment("HD", number, 3, *BOUNDS[number : number + 2], rank=number) for number in range(3)]
+JOINED = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs if codec not in segment_plan.COPIED]
 NTSC = Fraction(30000, 1001)
 
 
@@ -52,15 +52,15 @@ def film(tmp_path):
         for frame, path in enumerate(images):
             iio.imwrite(path, picture(frame, channels))
         target = folder / f"orbit.{kind}"
-        return Film(images, target, rate, 1, codec or CODECS[kind][0], transparent=channels == 4)
+        return SegmentedMovie(images, target, rate, 1, codec or CODECS[kind][0], transparent=channels == 4)
 
     return make
 
 
 def encoded(film):
     if film.needs_palette:
-        film.find_palette()
-    return [film.encode(piece) for piece in PIECES]
+        film.make_palette()
+    return [film.encode(piece) for piece in SEGMENTS]
 
 
 def left(film):
@@ -81,7 +81,7 @@ def test_the_joined_movie_shows_just_the_frames_of_its_segments(film, kind, code
     assert (info.frames, info.width, info.height) == (FRAMES, 96, 64)
     assert info.frame_rate == pytest.approx(float(NTSC), rel=0.01 if kind == "gif" else 1e-5)
     frames = decoded(one.movie)
-    assert np.array_equal(frames, np.concatenate([decoded(one.segment(number)) for number in range(3)]))
+    assert np.array_equal(frames, np.concatenate([decoded(one.segment_path(number)) for number in range(3)]))
     greys = frames[:, 4:12, 4:12].mean(axis=(1, 2, 3))
     assert greys == pytest.approx(8 * np.arange(FRAMES), abs=6)
     one.clear(3)
@@ -146,10 +146,10 @@ def test_a_gif_has_one_palette_for_all_segments_and_readers_beside_ffmpeg_show_e
 def test_gifs_of_different_palettes_or_cut_short_are_not_joined(film, tmp_path):
     one = film("gif")
     encoded(one)
-    parts = [one.segment(number) for number in range(3)]
+    parts = [one.segment_path(number) for number in range(3)]
     colour = bytearray(parts[1].read_bytes())
     colour[20] ^= 1
-    for wrong, told in ((bytes(colour), "another palette"), (parts[1].read_bytes()[:-200], "cut short")):
+    for wrong, told in ((bytes(colour), "a palette other than"), (parts[1].read_bytes()[:-200], "truncated")):
         parts[1].write_bytes(wrong)
         with pytest.raises(EncodeFailed, match=told):
             gif.join(parts, tmp_path / "joined.gif", NTSC)
@@ -170,9 +170,9 @@ def test_the_palette_of_segments_is_that_of_one_encoder(film):
 def test_a_segment_that_changed_after_it_was_checked_is_not_joined(film):
     one = film("mp4")
     segments = encoded(one)
-    data = bytearray(one.segment(1).read_bytes())
+    data = bytearray(one.segment_path(1).read_bytes())
     data[data.rindex(b"mdat") + len(data) // 3] ^= 0x55
-    one.segment(1).write_bytes(data)
+    one.segment_path(1).write_bytes(data)
     one.movie.write_bytes(b"older")
     with pytest.raises(EncodeFailed, match=r"orbit\.mp4"):
         one.join(segments)
@@ -186,7 +186,7 @@ def test_segments_that_differ_are_not_joined(film):
     for path in one.images[11:19]:
         iio.imwrite(path, np.zeros((48, 64, 3), np.uint8))
     with pytest.raises(EncodeFailed, match=r"could not be joined: they differ: .*48.*64"):
-        one.join([segments[0], one.encode(PIECES[1]), segments[2]])
+        one.join([segments[0], one.encode(SEGMENTS[1]), segments[2]])
     assert not one.movie.exists()
 
 
@@ -194,12 +194,12 @@ def test_what_is_wrong_with_a_joined_movie_is_told():
     task = ffmpeg_args.Encoding("ffmpeg", "", Path("m.mp4"), (64, 48), Fraction(25))
     parts = [Packets(Fraction(1, 25), (0, 1), hashes, ("x",)) for hashes in (("a", "b"), ("c", "d"))]
     whole = Packets(Fraction(1, 25), (0, 1, 2, 3), ("a", "b", "c", "d"), ("x",))
-    assert unfaithful(whole, parts, task) == []
-    assert unfaithful(replace(whole, hashes=("a", "b", "c", "e")), parts, task) == [
-        "its packets are not those of its segments"
+    assert packet_differences(whole, parts, task) == []
+    assert packet_differences(replace(whole, hashes=("a", "b", "c", "e")), parts, task) == [
+        "its packets differ from those of its segments"
     ]
-    assert unfaithful(replace(whole, headers=("y",)), parts, task) == ["its segments have different headers"]
-    assert unfaithful(replace(whole, stamps=(0, 1, 3, 4)), parts, task) == ["a frame is 0.04 s from its place"]
+    assert packet_differences(replace(whole, headers=("y",)), parts, task) == ["its segments have different headers"]
+    assert packet_differences(replace(whole, stamps=(0, 1, 3, 4)), parts, task) == ["a frame is 0.04 s off its time"]
 
 
 def test_a_damaged_image_is_named_and_leaves_the_older_movie(film):
@@ -214,16 +214,16 @@ def test_a_damaged_image_is_named_and_leaves_the_older_movie(film):
 
 def join_or_encode(film, tmp_path, made):
     """Return what came of it, with the records that were written meanwhile."""
-    parts = [gather.Tried(piece, one, None, 0.0) for piece, one in zip(PIECES, made)]
+    parts = [movies.SegmentResult(piece, one, None, 0.0) for piece, one in zip(SEGMENTS, made)]
     with Journal(tmp_path, 0, "host") as log:
-        came = gather.join_or_encode(log, film, parts, None)
+        came = movies.join_or_encode(log, film, parts, None)
     return came, journal.read(tmp_path)
 
 
 def test_where_segments_cannot_be_joined_one_encoder_makes_the_movie_and_a_warning_says_so(film, tmp_path):
     one = film("mp4")
     made = encoded(one)
-    one.segment(2).unlink()
+    one.segment_path(2).unlink()
     came, (record,) = join_or_encode(one, tmp_path, made)
     assert came == (False, None)
     assert isinstance(record, events.Warning)
@@ -255,7 +255,7 @@ def test_a_disk_that_holds_the_movie_once_but_not_twice_gets_it_from_one_encoder
         one = film("mp4", folder=tmp_path, picture=lambda *_: noise.integers(0, 256, (64, 96, 3), np.uint8))
         one = replace(one, movie=small / "orbit.mp4")
         made = encoded(one)
-        needed = sum(one.segment(number).stat().st_size for number in range(3))
+        needed = sum(one.segment_path(number).stat().st_size for number in range(3))
         (small / "filler").write_bytes(bytes(1200 * 1024 - 2 * needed + needed // 3))
         came, (record,) = join_or_encode(one, tmp_path, made)
         assert came == (False, None), record
@@ -270,7 +270,7 @@ def test_a_disk_that_holds_the_movie_once_but_not_twice_gets_it_from_one_encoder
 def test_pieces_are_contiguous_and_every_rank_gets_one_of_each_movie():
     pieces = segment_plan.plan(("HD", "4K"), 250, [0, 1, 2], "h264", transparent=False)
     for size in ("HD", "4K"):
-        mine = [piece for piece in pieces if piece.size == size]
+        mine = [piece for piece in pieces if piece.output == size]
         assert [piece.start for piece in mine] == [0, *(piece.stop for piece in mine[:-1])]
         assert mine[-1].stop == 250
         assert sorted(piece.rank for piece in mine) == [0, 1, 2]
@@ -290,10 +290,10 @@ def test_no_piece_is_short_and_what_gains_nothing_is_left_whole():
 def test_work_goes_round_among_the_hosts_and_their_cores_are_shared_by_those_that_have_some():
     four = frozenset(range(4))
     cores = [Cores("a", four), Cores("a", four), Cores("b", four), Cores("b", frozenset({0}))]
-    assert segment_plan.spread(cores) == [0, 2, 1, 3]
-    two = [Piece("HD", number, 2, 0, 1, rank) for number, rank in enumerate((0, 2))]
+    assert segment_plan.rank_order(cores) == [0, 2, 1, 3]
+    two = [Segment("HD", number, 2, 0, 1, rank) for number, rank in enumerate((0, 2))]
     assert segment_plan.threads_of(cores, two) == {0: 4, 2: 4}
-    every = [Piece("HD", number, 4, 0, 1, number) for number in range(4)]
+    every = [Segment("HD", number, 4, 0, 1, number) for number in range(4)]
     assert segment_plan.threads_of(cores, every) == {0: 2, 1: 2, 2: 2, 3: 1}
     crowded = [Cores("a", frozenset({0}))] * 3
     assert segment_plan.threads_of(crowded, every[:3]) == {0: 1, 1: 1, 2: 1}

@@ -83,7 +83,7 @@ def test_a_movie_that_differs_from_what_was_asked_is_told_in_full(tmp_path, imag
     assert encode.differences(info, first, frames=8, rate=Fraction(25)) == []
     assert encode.differences(info, first, frames=9, rate=Fraction(24)) == [
         "8 frames instead of 9",
-        "25 frames a second instead of 24",
+        "25 frames per second instead of 24",
     ]
     vp9 = encode.encode(images, tmp_path / "m.webm", rate=Fraction(25))
     assert encode.differences(vp9, first, frames=8, rate=Fraction(25), transparent=True) == ["no transparency"]
@@ -112,6 +112,6 @@ def test_no_file_and_no_movie_do_not_read_back(tmp_path):
 
 def test_a_movie_that_reads_back_wrong_is_not_kept(tmp_path, images, monkeypatch):
     monkeypatch.setattr(encode, "differences", lambda *_, **__: ["3 frames instead of 8"])
-    with pytest.raises(EncodeFailed, match="did not read back as asked: 3 frames instead of 8"):
+    with pytest.raises(EncodeFailed, match="did not decode as requested: 3 frames instead of 8"):
         encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
     assert list(tmp_path.iterdir()) == [tmp_path / "HD"]

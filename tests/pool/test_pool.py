@@ -155,7 +155,7 @@ from mpirender.job.programs import Programs
 gpus = [BackendDevice("egl", device, "NVIDIA H100") for device in (0, 1)]
 engine = SimpleNamespace(BACKENDS=("egl",), backend_devices=lambda job, backend: gpus, environment=lambda device: {})
 for alone in (0, 1, 2, None):
-    with backends.chosen(MPI.COMM_WORLD, engine, Programs(), alone=alone) as device:
+    with backends.chosen(MPI.COMM_WORLD, engine, Programs(), local_rank=alone) as device:
         print(device.device)
 """
 

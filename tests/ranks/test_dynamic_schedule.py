@@ -12,7 +12,8 @@ import pytest
 
 from mpirender.job.outputs import Image
 from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
-from mpirender.ranks.dynamic_schedule import parts, place_of_desk
+from mpirender.ranks.dynamic_schedule import tasks_of
+from mpirender.ranks.layout import place_of_server
 from mpirender.run_folder import events, journal
 from processes import Pattern, Run, need
 from repository import REPOSITORY
@@ -20,18 +21,18 @@ from repository import REPOSITORY
 
 def test_all_sizes_of_a_frame_are_one_part_and_suspects_come_last_together() -> None:
     images = [Image(frame, size) for frame in range(3) for size in ("HD", "4K")]
-    assert parts(images, ()) == [images[0:2], images[2:4], images[4:6]]
+    assert tasks_of(images, ()) == [images[0:2], images[2:4], images[4:6]]
     suspects = {images[0], images[3]}
-    assert parts(images, suspects) == [[images[1]], [images[2]], images[4:6], [images[0], images[3]]]
-    assert parts(images, set(images)) == [images]
-    assert parts([], ()) == []
+    assert tasks_of(images, suspects) == [[images[1]], [images[2]], images[4:6], [images[0], images[3]]]
+    assert tasks_of(images, set(images)) == [images]
+    assert tasks_of([], ()) == []
 
 
 @pytest.mark.parametrize(
-    ("hosts", "desk"), [("a", 0), ("aaa", 2), ("aabbb", 4), ("aaabb", 2), ("ab", 1), ("abab", 3), ("abba", 3)]
+    ("hosts", "server"), [("a", 0), ("aaa", 2), ("aabbb", 4), ("aaabb", 2), ("ab", 1), ("abab", 3), ("abba", 3)]
 )
-def test_the_desk_is_where_there_is_one_process_too_many(hosts: str, desk: int) -> None:
-    assert place_of_desk(hosts) == desk
+def test_the_frame_server_is_on_the_host_with_the_most_processes(hosts: str, server: int) -> None:
+    assert place_of_server(hosts) == server
 
 
 def taken(output: Path) -> dict[int, list[int]]:
@@ -72,32 +73,32 @@ def test_a_poison_frame_is_found_and_the_others_are_rendered(run: Run, pattern: 
     assert sorted(record.image.frame for record in records if isinstance(record, events.Done)) == [0, 1, 2, 4, 5, 6, 7]
 
 
-HANDING_OUT = """
+SERVING = """
 import sys, time
 sys.path.append({repository!r})
 from mpi4py import MPI
-from mpirender.ranks import dynamic_schedule as handout
-from mpirender.ranks import mpi as world
+from mpirender.ranks import dynamic_schedule, mpi
+from mpirender.ranks.layout import RankLayout
 from mpirender.job.outputs import Image
-crew = handout.Crew.of(MPI.COMM_WORLD, "dynamic")
+layout = RankLayout.of(MPI.COMM_WORLD, "dynamic")
 start = time.monotonic(), time.process_time()
-if crew.at_desk:
-    handout.serve(crew.world, crew.part)
+if layout.is_server:
+    dynamic_schedule.FrameServer(layout.world, layout.part).serve()
 else:
-    with handout.share(crew, [Image(frame, "HD") for frame in range(100)], (), "dynamic") as mine:
+    with dynamic_schedule.share(layout, [Image(frame, "HD") for frame in range(100)], (), "dynamic") as mine:
         for image in mine:
             time.sleep(0.1)
-            if crew.comm.rank == 0 and image.frame > 20:
+            if layout.comm.rank == 0 and image.frame > 20:
                 break  # as when a signal has come
-world.wait_for_all(crew.world)
-if crew.at_desk:
+mpi.wait_for_all(layout.world)
+if layout.is_server:
     print(time.monotonic() - start[0], time.process_time() - start[1])
 """
 
 
-def test_the_desk_sleeps_and_a_rank_that_leaves_early_is_not_waited_for(tmp_path: Path) -> None:
-    script = tmp_path / "handing_out.py"
-    script.write_text(HANDING_OUT.format(repository=str(REPOSITORY)))
+def test_the_frame_server_sleeps_and_a_rank_that_leaves_early_is_not_waited_for(tmp_path: Path) -> None:
+    script = tmp_path / "serving.py"
+    script.write_text(SERVING.format(repository=str(REPOSITORY)))
     environment = {**os.environ, **MPI_SETTINGS, **ROOT_SETTINGS}
     command = [need("mpiexec"), "-n", "4", sys.executable, str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)

@@ -14,7 +14,7 @@ from mpirender.errors import EncodeFailed, FramesMissing, Stopped
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.movie import encode, segment_plan
-from mpirender.ranks import gather, resume
+from mpirender.ranks import gather, movies, resume
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Journal
 from mpirender.system.files import put_in_place
@@ -73,9 +73,9 @@ def test_a_gap_is_told_by_rank_0_and_no_rank_waits_for_ever(comm, shared: Path) 
         outcomes = make(job, log, comm.rank)
         if comm.rank == 0:
             with pytest.raises(FramesMissing, match=rf"80x50 frames {comm.size}: no rank reported it"):
-                gather.assemble(comm, log, job, images(comm.size + 1), outcomes)
+                gather.finish(comm, log, job, images(comm.size + 1), outcomes)
         else:
-            gather.assemble(comm, log, job, images(comm.size + 1), outcomes)
+            gather.finish(comm, log, job, images(comm.size + 1), outcomes)
 
 
 def test_a_frame_that_vanished_after_it_was_written_is_missing(comm, shared: Path) -> None:
@@ -88,9 +88,9 @@ def test_a_frame_that_vanished_after_it_was_written_is_missing(comm, shared: Pat
             job.image(job.outputs[0], 1).unlink()
         if comm.rank == 0:
             with pytest.raises(FramesMissing, match="frames 1: rank 1 on host wrote it but it is gone"):
-                gather.assemble(comm, log, job, images(comm.size), outcomes)
+                gather.finish(comm, log, job, images(comm.size), outcomes)
         else:
-            gather.assemble(comm, log, job, images(comm.size), outcomes)
+            gather.finish(comm, log, job, images(comm.size), outcomes)
 
 
 def test_where_a_rank_was_asked_to_stop_a_gap_is_no_failure(comm, shared: Path) -> None:
@@ -102,9 +102,9 @@ def test_where_a_rank_was_asked_to_stop_a_gap_is_no_failure(comm, shared: Path) 
         outcomes = make(job, log, comm.rank)
         if comm.rank == 0:
             with pytest.raises(Stopped, match=f"stopped on SIGTERM: {comm.size} of {comm.size + 1} images are done"):
-                gather.assemble(comm, log, job, images(comm.size + 1), outcomes, stopped=stopped)
+                gather.finish(comm, log, job, images(comm.size + 1), outcomes, stopped=stopped)
         else:
-            gather.assemble(comm, log, job, images(comm.size + 1), outcomes, stopped=stopped)
+            gather.finish(comm, log, job, images(comm.size + 1), outcomes, stopped=stopped)
 
 
 def with_pictures(comm, shared: Path, **options) -> tuple[RenderJob, range]:
@@ -131,7 +131,7 @@ def left_over(job: RenderJob) -> list[str]:
 def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, shared: Path, kind: str) -> None:
     job, frames = with_pictures(comm, shared, movie=kind)
     with Journal(job.folder, comm.rank, "host") as log:
-        gather.make_movies(comm, log, job, frames)
+        movies.make(comm, log, job, frames)
     if comm.rank == 0:
         records = journal.read(job.folder)
         for size in job.outputs:
@@ -154,11 +154,11 @@ def test_a_damaged_image_in_the_segment_of_another_rank_is_named_by_rank_0(comm,
     with Journal(job.folder, comm.rank, "host") as log:
         if comm.rank == 0:
             with pytest.raises(EncodeFailed, match=r"^frame_000053\.png is damaged .*render it again$"):
-                gather.make_movies(comm, log, job, frames)
+                movies.make(comm, log, job, frames)
             assert [job.movie_path(size).exists() for size in job.outputs] == [False, True]
             assert not left_over(job)
         else:
-            gather.make_movies(comm, log, job, frames)
+            movies.make(comm, log, job, frames)
 
 
 def test_an_image_of_another_size_is_named_though_each_segment_is_sound(comm, shared: Path) -> None:
@@ -170,16 +170,16 @@ def test_an_image_of_another_size_is_named_though_each_segment_is_sound(comm, sh
     with Journal(job.folder, comm.rank, "host") as log:
         if comm.rank == 0:
             with pytest.raises(EncodeFailed, match=r"^frame_000050\.png is 16x16 rgb24, unlike frame_000000\.png"):
-                gather.make_movies(comm, log, job, frames)
+                movies.make(comm, log, job, frames)
             assert not left_over(job)
         else:
-            gather.make_movies(comm, log, job, frames)
+            movies.make(comm, log, job, frames)
 
 
 def test_short_movies_are_made_whole_each_by_another_rank(comm, shared: Path) -> None:
     job, frames = with_pictures(comm, shared)
     with Journal(job.folder, comm.rank, "host") as log:
-        gather.make_movies(comm, log, job, frames[: segment_plan.SHORTEST])
+        movies.make(comm, log, job, frames[: segment_plan.SHORTEST])
     if comm.rank == 0:
         made = [record for record in journal.read(job.folder) if isinstance(record, events.Movie)]
         assert sorted((record.rank, record.segments) for record in made) == [(0, 1), (1, 1)]

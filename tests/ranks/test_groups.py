@@ -76,7 +76,7 @@ def test_ranks_started_by_hand_must_make_whole_groups(run: Run, pattern: Pattern
                str(tmp_path / "test_renders/.mpirender/job.json")]  # fmt: skip
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert "--ranks-per-frame 2: 3 ranks make no whole groups; start a multiple of it" in done.stderr
+    assert "--ranks-per-frame 2: 3 ranks were started; start a multiple of it" in done.stderr
 
 
 def test_frames_of_another_number_of_ranks_are_never_mixed_in(run: Run, pattern: Pattern) -> None:

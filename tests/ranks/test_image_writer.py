@@ -14,16 +14,16 @@ import pytest
 from disks import disk
 from images import pixels
 from mpirender.errors import out_of_space
-from mpirender.ranks.image_writer import SLOTS, Writer, WriterGone
+from mpirender.ranks.image_writer import SLOTS, ImageWriter, WriterDied
 from mpirender.run_folder import journal
 
 SHAPE = (90, 160, 3)
 
 
 @pytest.fixture
-def writer() -> Iterator[Writer]:
-    writer = Writer()
-    writer.hold(160 * 90 * 4)
+def writer() -> Iterator[ImageWriter]:
+    writer = ImageWriter()
+    writer.reserve(160 * 90 * 4)
     yield writer
     writer.close()
 
@@ -37,7 +37,7 @@ def order(folder: Path, name: int, threads: int = 1) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_pictures_come_out_as_they_went_in_however_many_there_are(writer: Writer, tmp_path: Path, threads: int) -> None:
+def test_images_are_written_unchanged_however_many_there_are(writer: ImageWriter, tmp_path: Path, threads: int) -> None:
     results = {}
     for number in range(3 * SLOTS):
         shown = picture(number)
@@ -52,7 +52,7 @@ def test_pictures_come_out_as_they_went_in_however_many_there_are(writer: Writer
     assert not list(tmp_path.glob(".part-*"))
 
 
-def test_a_picture_is_written_while_nobody_asks_for_it(writer: Writer, tmp_path: Path) -> None:
+def test_a_picture_is_written_while_nobody_asks_for_it(writer: ImageWriter, tmp_path: Path) -> None:
     writer.put(0, picture(0), order(tmp_path, 0))
     end = time.monotonic() + 20
     while not (tmp_path / "0.png").exists():
@@ -60,7 +60,7 @@ def test_a_picture_is_written_while_nobody_asks_for_it(writer: Writer, tmp_path:
     assert [ticket for ticket, _ in writer.results(None)] == [0]
 
 
-def test_one_that_cannot_be_written_is_told_and_the_next_one_is_written(writer: Writer, tmp_path: Path) -> None:
+def test_one_that_cannot_be_written_is_told_and_the_next_one_is_written(writer: ImageWriter, tmp_path: Path) -> None:
     writer.put(0, picture(0), order(tmp_path / "nowhere", 0))
     writer.put(1, picture(1), order(tmp_path, 1))
     results = dict(writer.results(None))
@@ -68,7 +68,7 @@ def test_one_that_cannot_be_written_is_told_and_the_next_one_is_written(writer: 
     assert np.array_equal(pixels(tmp_path / "1.png"), picture(1))
 
 
-def test_a_full_disk_is_told_and_nothing_is_left_by_halves(writer: Writer, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_and_nothing_is_left_by_halves(writer: ImageWriter, tmp_path: Path) -> None:
     with disk(tmp_path / "small", "size=20k") as small:
         writer.put(0, picture(0), order(small, 0))
         facts = dict(writer.results(None))[0]
@@ -76,12 +76,12 @@ def test_a_full_disk_is_told_and_nothing_is_left_by_halves(writer: Writer, tmp_p
         assert not list(small.iterdir())
 
 
-def test_the_death_of_the_process_is_noticed(writer: Writer, tmp_path: Path) -> None:
+def test_the_death_of_the_process_is_noticed(writer: ImageWriter, tmp_path: Path) -> None:
     writer.put(0, picture(0), order(tmp_path, 0))
     writer.results(None)
     child = int(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[-1])
     os.kill(child, signal.SIGKILL)
-    with pytest.raises(WriterGone, match="SIGKILL"):
+    with pytest.raises(WriterDied, match="SIGKILL"):
         for number in range(1, 3 * SLOTS):
             writer.put(number, picture(number), order(tmp_path, number))
             writer.results(None)
@@ -92,7 +92,7 @@ def test_it_ends_with_its_rank_and_holds_none_of_its_files(tmp_path: Path) -> No
     ours, theirs = os.pipe()
     rank = os.fork()
     if not rank:
-        Writer()
+        ImageWriter()
         os.kill(os.getpid(), signal.SIGKILL)
     os.close(theirs)
     os.waitpid(rank, 0)

@@ -53,7 +53,7 @@ def test_a_run_that_goes_on_does_not_look_again_and_other_frames_have_another_ra
     assert len(found) == 1
     assert found[0]["RTData"] == pytest.approx([120, 200])
     fewer = run(*command, *words, "--frames", "0-2")
-    assert "3 images here are made with other ranges of colour maps; rendered again" in fewer.stdout, fewer.stdout
+    assert "3 images here are made with other ranges of color maps; rendered again" in fewer.stdout, fewer.stdout
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ def test_what_a_rank_says_leaves_pvbatch_in_one_piece(tmp_path: Path) -> None:
     """Otherwise mpiexec's own words get between a line and its end. Every write is a message of this socket."""
     script = tmp_path / "say.py"
     script.write_text(
-        f"import sys\nsys.path.append({str(REPOSITORY)!r})\nfrom mpirender.ranks.log import tell\ntell('no')"
+        f"import sys\nsys.path.append({str(REPOSITORY)!r})\nfrom mpirender.ranks.log import log_error\nlog_error('no')"
     )
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:

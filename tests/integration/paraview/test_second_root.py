@@ -72,7 +72,7 @@ def test_a_gpu_of_slurm_that_cannot_be_used_is_told(root: Root, scenes: SimpleNa
     words = ["render", scenes.state("orbit"), "--size", SIZE, "--frames", "0", "--output", "out"]
     done = root.run(MPIRENDER, *words, cwd=tmp_path, SLURM_JOB_GPUS="0")
     assert done.returncode == 3
-    assert "Slurm gave this job GPUs, and ParaView can render on none" in done.stderr
+    assert "Slurm gave this job GPUs, but ParaView cannot render on them" in done.stderr
     allowed = root.run(MPIRENDER, *words, "--allow-software", cwd=tmp_path, SLURM_JOB_GPUS="0")
     assert allowed.returncode == 0, allowed.stderr
 
