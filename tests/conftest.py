@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ import pytest
 
 from background import COMMANDS, Background
 from images import SIZE
+from mpirender.launcher.environment import variables
 from mpirender.movie import ffmpeg
 from mpirender.system import xvfb
 from paraview_scripts import SCRIPT
@@ -194,35 +196,37 @@ def x_server() -> Iterator[dict[str, str]]:
         yield environment
 
 
+def in_pvbatch(
+    display: dict[str, str], script: Path, *arguments: object, ranks: int = 1
+) -> subprocess.CompletedProcess[str]:
+    """Run a script in ParaView's own pvbatch, on one process with a display, or on several as one ParaView."""
+    command = [need("pvbatch"), "--no-mpi" if ranks == 1 else "--sym", str(script), *map(str, arguments)]
+    environment = {**os.environ, **display}
+    if ranks > 1:
+        command = [need("mpiexec"), "-n", str(ranks), *command]
+        environment.update(variables(1, environment, root=os.geteuid() == 0))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
 @pytest.fixture(scope="session")
 def pvbatch(x_server: dict[str, str]) -> Run:
-    """Run a script in ParaView's own pvbatch, on one process with a display, or on several as one ParaView."""
-
-    def run(script: Path, *arguments: object, ranks: int = 1) -> subprocess.CompletedProcess[str]:
-        start = ["--no-mpi"] if ranks == 1 else ["--sym"]
-        command = [need("pvbatch"), *start, str(script), *map(str, arguments)]
-        environment = {**os.environ, **x_server}
-        if ranks > 1:
-            command = [need("mpiexec"), "-n", str(ranks), *command]
-            environment.update(environment.settings(1, environment, root=os.geteuid() == 0))
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    return run
+    """Run a script in ParaView's own pvbatch: ``pvbatch(script, *arguments, ranks=1)``."""
+    return partial(in_pvbatch, x_server)
 
 
 @pytest.fixture(scope="session")
-def scenes(pvbatch: Run, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def scenes(x_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """Make real ParaView states once, and ParaView's own SaveAnimation frames of each.
 
     ``scenes.state(name)`` is the state, ``scenes.frames(name)`` the folder of ParaView's frames at :data:`SIZE`.
     """
     folder = tmp_path_factory.mktemp("scenes")
-    pvbatch(SUPPORT / "make_scenes.py", folder)
+    in_pvbatch(x_server, SUPPORT / "make_scenes.py", folder)
 
     def animate(state: Path) -> None:
-        pvbatch(SUPPORT / "save_animation.py", state, folder / state.stem, SIZE)
+        in_pvbatch(x_server, SUPPORT / "save_animation.py", state, folder / state.stem, SIZE)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(animate, sorted(folder.glob("*.pvsm"))))

@@ -54,7 +54,7 @@ def test_the_pictures_are_those_of_the_script_run_in_pvpython(run: Run, script, 
     output = tmp_path / "out"
     done = run("render", script(), "--size", SIZE, "--ranks", 2, "--output", output)
     assert done.returncode == 0, done.stderr
-    assert "without its Render (line 14), SaveScreenshot (line 17)" in done.stdout
+    assert "without Render (line 14), SaveScreenshot (line 17)" in done.stdout
     assert_same_pictures(output / SIZE, tmp_path / "hand")
     assert not list(tmp_path.glob("own*"))
     again = run("render", script(), "--size", SIZE, "--ranks", 2, "--output", output)
