@@ -1,4 +1,4 @@
-"""Hand a job to Slurm: check it here, write its batch script into the output folder, submit that."""
+"""Submit a job to Slurm: check it here, write its batch script into the output folder, and run sbatch."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ LOG = "mpirender-%j.log"
 
 
 def submit(job: RenderJob, script: str) -> str:
-    """Write a batch script into the output folder and submit it; return the number of the job.
+    """Write a batch script into the output folder and submit it; return the number of the Slurm job.
 
     Raises:
-        UsageError: a run lives in the folder, or it cannot be written.
-        ToolMissing: there is no sbatch.
-        LaunchFailed: Slurm refuses it, with its reason.
+        UsageError: another run uses the folder, or the script cannot be written.
+        ToolMissing: sbatch is not found.
+        LaunchFailed: Slurm refused the job, with its message.
     """
     if shutil.which("sbatch") is None:
-        raise ToolMissing("sbatch is not found; submit on a login node of the cluster, or: mpirender render")
+        raise ToolMissing("sbatch is not found; submit on a login node of the cluster, or use mpirender render")
     place = job.output / NAME
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -45,31 +45,31 @@ def submit(job: RenderJob, script: str) -> str:
 
 
 def script_for(job: RenderJob, options: Sequence[str], template: Path) -> str:
-    """Return the batch script of a job: the template with sbatch's options and the arguments of render put in.
+    """Return the batch script of a job: the template with options of sbatch and the arguments of render inserted.
 
-    Options that stand later in a script win over those before.
+    The inserted options override those of the template, since they come later.
 
     Args:
-        options: of sbatch, as words; those of a value may stand apart (``--qos high``).
-        template: a script like ``launch/mpi_render.slurm``, which renders what its arguments say.
+        options: words for sbatch; a value may be a word of its own (``--qos high``).
+        template: a script like ``launch/mpi_render.slurm``, which passes its arguments to mpirender.
     """
     text = template.read_text()
     own = [f"--job-name={job.scene.stem}", f"--output={logs(job)}"]
     lines = text.splitlines()
-    behind = 1 + max((number for number, line in enumerate(lines) if line.startswith("#SBATCH")), default=0)
-    added = ["# Put in by mpirender submit:", *directives([*own, *options]), *path_lines(os.environ)]
+    first = 1 + max((number for number, line in enumerate(lines) if line.startswith("#SBATCH")), default=0)
+    added = ["# Inserted by mpirender submit:", *directives([*own, *options]), *path_lines(os.environ)]
     added += [f"export {site.BATCH_COMMAND}=study"] if job.vary else []
     added.append(f"set -- {shlex.join(job.arguments())}")
-    return "\n".join([*lines[:behind], *added, *lines[behind:], ""])
+    return "\n".join([*lines[:first], *added, *lines[first:], ""])
 
 
 def logs(job: RenderJob) -> str:
-    """Return where the job's log goes, as Slurm's pattern; a percent sign of the folder stands for itself."""
+    """Return the file name pattern of the log for Slurm, with the percent signs of the folder escaped."""
     return f"{str(job.output).replace('%', '%%')}/{LOG}"
 
 
 def directives(options: Sequence[str]) -> list[str]:
-    """Write options of sbatch as lines of a script, each with its value."""
+    """Return options of sbatch as lines of a script, each with its value."""
     lines: list[list[str]] = []
     for word in options:
         if word.startswith("-"):
@@ -80,7 +80,7 @@ def directives(options: Sequence[str]) -> list[str]:
 
 
 def path_lines(environ: Mapping[str, str]) -> list[str]:
-    """Return the line that lets the job find this mpirender where its own environment has none."""
+    """Return the line with which the job finds this mpirender if its own environment has none."""
     program = Path(sys.argv[0]).absolute()
     if program.name != "mpirender" or not program.is_file():
         program = Path(sys.executable).with_name("mpirender")
@@ -88,7 +88,7 @@ def path_lines(environ: Mapping[str, str]) -> list[str]:
 
 
 def template() -> Path:
-    """Return the script to start from: the site's own (``MPIRENDER_SLURM_SCRIPT``), or the one that comes along."""
+    """Return the template: the script of the site (``MPIRENDER_SLURM_SCRIPT``), or the one included in mpirender."""
     own = site.read(site.BATCH_SCRIPT)
     places = [Path(own)] if own else [PACKAGE / NAME, PACKAGE.parent / "launch" / NAME]
     return next((place for place in places if place.is_file()), places[-1])
@@ -106,27 +106,25 @@ def check(job: RenderJob, inspection: Inspection | None) -> None:
     except UsageError as error:
         mistakes += error.mistakes
     if re.search(r"[\r\n]", f"{job.output}{job.scene.stem}"):
-        mistakes.append(f"{job.scene.name!r} to {str(job.output)!r}: Slurm takes no line breaks in names")
+        mistakes.append(f"{job.scene.name!r} to {str(job.output)!r}: Slurm does not accept line breaks in names")
     if mistakes:
         raise UsageError(mistakes)
 
 
 def wrong_script(script: Path, *, study: bool = False) -> list[str]:
-    """Say why a batch script will not do."""
+    """Return why a batch script cannot be used."""
     if not script.is_file():
         return [f"--script {script}: no such file"]
     text = script.read_text(errors="replace")
     if study and site.BATCH_COMMAND not in text:
-        return [
-            f"--script {script}: it renders, and makes no study; take over ${site.BATCH_COMMAND} from launch/{NAME}"
-        ]
+        return [f"--script {script}: it cannot run a study; copy ${site.BATCH_COMMAND} from launch/{NAME}"]
     if '"$@"' not in text:
-        return [f'--script {script}: it does not pass its arguments on ("$@"); start from launch/{NAME}']
+        return [f'--script {script}: it does not pass its arguments on ("$@"); start from a copy of launch/{NAME}']
     return []
 
 
 def wrong_options(options: Sequence[str]) -> list[str]:
-    """Say what sbatch cannot take."""
+    """Return which words sbatch cannot accept."""
     if options and not options[0].startswith("-"):
-        return [f"{options[0]!r} is neither an option nor belongs to one; options of sbatch follow after --"]
-    return [f"{option!r}: Slurm takes no line breaks" for option in options if re.search(r"[\r\n]", option)]
+        return [f"{options[0]!r} is neither an option nor its value; give options of sbatch after --"]
+    return [f"{option!r}: Slurm does not accept line breaks" for option in options if re.search(r"[\r\n]", option)]

@@ -49,7 +49,7 @@ def test_a_study_is_submitted_as_one(run: Run, tmp_path: Path) -> None:
     site.write_text('#!/bin/bash\nexec mpirender render "$@"\n')
     done = run("submit", "a.pvsm", "--vary", "Cone1.Resolution=3,6", "--at", 1, "--frames", "2", "--script", site)
     assert done.returncode == 2
-    assert "it renders, and makes no study; take over $MPIRENDER_COMMAND from launch/mpi_render.slurm" in done.stderr
+    assert "it cannot run a study; copy $MPIRENDER_COMMAND from launch/mpi_render.slurm" in done.stderr
     assert "--at and --frames exclude each other" in done.stderr
 
 
@@ -78,7 +78,7 @@ def test_every_mistake_is_told_at_once_and_as_render_tells_it(run: Run, pattern:
     done = run("submit", *words, "--script", "/nowhere", "nonsense")
     assert done.returncode == 2
     assert done.stderr.splitlines()[: len(of_render)] == of_render
-    assert "'nonsense' is neither an option nor belongs to one; options of sbatch follow after --" in done.stderr
+    assert "'nonsense' is neither an option nor its value; give options of sbatch after --" in done.stderr
     assert "--script /nowhere: no such file" in done.stderr
     assert not (tmp_path / "test_renders").exists()
 
@@ -103,7 +103,7 @@ def test_printing_writes_nothing(run: Run, pattern: Pattern, tmp_path: Path) -> 
 def test_without_slurm_it_says_so(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     done = run("submit", pattern(), env={"PATH": str(tmp_path)})
     assert done.returncode == 3
-    assert "sbatch is not found; submit on a login node of the cluster, or: mpirender render" in done.stderr
+    assert "sbatch is not found; submit on a login node of the cluster, or use mpirender render" in done.stderr
 
 
 def test_the_script_is_short_explains_each_of_its_options_and_is_sound_shell() -> None:
