@@ -91,6 +91,12 @@ def test_earlier_frames_are_computed_once_as_long_as_frames_come_in_order() -> N
     assert render(order, 3) == [Compute(2), TakeErrors(), ShowFrame(3)]
 
 
+def test_earlier_frames_can_be_replayed_to_find_out_whether_anything_accumulates() -> None:
+    order = SaveAnimationOrder(SCENE)
+    order.record(Restart())
+    assert order.replay(2) == [ResetColorMaps(), SetTime(0.5), Render(), Compute(0), Compute(1), TakeErrors()]
+
+
 def test_going_back_begins_anew() -> None:
     order = SaveAnimationOrder(ACCUMULATES)
     render(order, 2)

@@ -65,9 +65,8 @@ def command(programs: Programs) -> list[str]:
         return [sys.executable]
     found = shutil.which(requested or "blender")
     if found is None:
-        raise ToolMissing(
-            f"{requested}: no such program; {INSTALL}" if requested else f"neither bpy nor blender is found; {INSTALL}"
-        )
+        what = f"{requested}: no such program" if requested else "neither bpy nor blender is found"
+        raise ToolMissing(f"{what}; {INSTALL}")
     return _command_of(found)
 
 

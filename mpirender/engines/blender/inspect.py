@@ -81,12 +81,8 @@ def _mistakes(name: str, scene: Facts, job: RenderJob, frames: range) -> Iterato
         meant = did_you_mean(job.camera, scene["cameras"])
         yield f"--camera {job.camera!r} is not a camera of scene {name!r}{meant}; {has}"
     elif not (job.camera or scene["camera"] or scene["markers"] or scene["strips"]):
-        fix = (
-            f"choose one with --camera: {listed(scene['cameras'])}"
-            if scene["cameras"]
-            else "add a camera and save the file"
-        )
-        yield f"{where} has no active camera; {fix}"
+        choice = f"choose one with --camera: {listed(scene['cameras'])}"
+        yield f"{where} has no active camera; {choice if scene['cameras'] else 'add a camera and save the file'}"
     if job.view_layer is not None and job.view_layer not in scene["layers"]:
         meant = did_you_mean(job.view_layer, list(scene["layers"]))
         yield f"--view-layer {job.view_layer!r} is not in scene {name!r}{meant}; it has: {listed(scene['layers'])}"
@@ -144,19 +140,16 @@ def _warnings(facts: Facts, scene: Facts, job: RenderJob) -> Iterator[str]:
         yield f"{listed(scene['file_outputs'])} in the compositor writes files that mpirender does not manage"
     if scene["stamp"]:
         yield "images show when or where they were rendered (Metadata), so the same frame differs in every run"
-    asked = framesets.parse(job.frames) if job.frames is not None else ()
-    if outside := [frame for frame in asked if not scene["first"] <= frame <= scene["last"]]:
+    requested = framesets.parse(job.frames) if job.frames is not None else ()
+    if outside := [frame for frame in requested if not scene["first"] <= frame <= scene["last"]]:
         verb = "is" if len(outside) == 1 else "are"
         yield f"{framesets.named(outside)} {verb} outside the scene's frame range, {scene['first']}-{scene['last']}"
 
 
 def _missing(facts: Facts, *, tolerated: bool) -> Iterator[str]:
     """Yield a line for each missing file, up to a limit."""
-    fix = (
-        "images are wrong without it"
-        if tolerated
-        else "restore it, or pack it into the file; --on-error warn renders without it"
-    )
+    fix = "restore it, or pack it into the file; --on-error warn renders without it"
+    fix = "images are wrong without it" if tolerated else fix
     for what, path in facts["missing"][:MAX_MISSING]:
         yield f"{what} is missing: {path}; {fix}"
     more = len(facts["missing"]) - MAX_MISSING

@@ -183,14 +183,14 @@ class BlenderScene(WithoutSurvey):
         Depth and channels are those of the scene if it uses the same format.
         """
         job, settings = self._job, self._scene.render.image_settings
-        asked = FORMATS[job.image_format]
-        if settings.file_format != asked:
+        requested = FORMATS[job.image_format]
+        if settings.file_format != requested:
             if hasattr(settings, "media_type"):  # from 5.0 on
                 settings.media_type = "IMAGE"
-            settings.file_format = asked
-            alpha = self._scene.render.film_transparent and asked != FORMATS["jpg"]
+            settings.file_format = requested
+            alpha = self._scene.render.film_transparent and requested != FORMATS["jpg"]
             settings.color_mode = "RGBA" if alpha else "RGB"
-            if asked != FORMATS["jpg"]:
+            if requested != FORMATS["jpg"]:
                 settings.color_depth = "8"
         if job.transparent_background:
             settings.color_mode = "RGBA"
@@ -198,7 +198,7 @@ class BlenderScene(WithoutSurvey):
             settings.quality = job.quality
         if job.compression is not None:
             settings.tiff_codec = TIFF_CODECS[job.compression]
-        plain = asked == FORMATS["png"] and settings.color_depth == "8"
+        plain = requested == FORMATS["png"] and settings.color_depth == "8"
         settings.compression = 0 if plain else round(100 * job.compression_level / DEEPEST_ZLIB)
         self._scene.render.use_file_extension = False
         return plain
@@ -229,9 +229,9 @@ class BlenderScene(WithoutSurvey):
         Raises:
             ToolMissing: a GPU was requested that does not exist; Blender would silently use the CPU.
         """
-        asked, cycles = self._job.device, self._scene.cycles
-        wanted = asked not in (None, "cpu") or (asked is None and cycles.device == "GPU")
-        kinds = query.KINDS if asked in (None, "gpu") else (str(asked).upper(),)
+        requested, cycles = self._job.device, self._scene.cycles
+        wanted = requested not in (None, "cpu") or (requested is None and cycles.device == "GPU")
+        kinds = query.KINDS if requested in (None, "gpu") else (str(requested).upper(),)
         for kind in kinds if wanted else ():
             gpus = list(query.devices(self._bpy, kind))
             if not gpus:
@@ -243,9 +243,9 @@ class BlenderScene(WithoutSurvey):
             cycles.device = "GPU"
             if preferences.has_active_device():
                 return f"{chosen.name} ({kind})"
-        if wanted and asked is not None:
+        if wanted and requested is not None:
             raise ToolMissing(
-                f"--device {asked}: Cycles finds no such GPU on {socket.gethostname()}; mpirender doctor lists its "
+                f"--device {requested}: Cycles finds no such GPU on {socket.gethostname()}; mpirender doctor lists its "
                 "GPUs; use --device cpu to render without"
             )
         if wanted:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mpirender.engines.base import Ranges, merge_ranges
 from mpirender.engines.paraview import color_range
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.engines.paraview.state_warnings import GROW_EVERY_TIMESTEP
 
 CLAMP_MODE = "Clamp and update every timestep"
@@ -83,11 +83,8 @@ def growing(views: Sequence[PVObject], texts: Sequence[str]) -> list[Setting]:
 
 def _mode(table: PVObject) -> int:
     """Return the automatic rescaling mode of a color map, which may be that of the general settings."""
-    from paraview import servermanager
-
     mode = int(table.GetProperty("AutomaticRescaleRangeMode").SMProperty.GetElement(0))
-    settings = servermanager.ProxyManager().GetProxiesInGroup("settings").values()
-    usual = (one.GetProperty("TransferFunctionResetMode") for one in settings)
+    usual = (one.GetProperty("TransferFunctionResetMode") for _, one in registered("settings"))
     return mode if mode >= 0 else next((int(prop.SMProperty.GetElement(0)) for prop in usual if prop is not None), mode)
 
 

@@ -84,11 +84,7 @@ def _mistakes_of_options(properties: Sequence[FileProperty], job: RenderJob) -> 
     readers = sorted({prop.reader for prop in properties})
     for reader, path in job.files:
         if reader not in readers:
-            has = (
-                f"{did_you_mean(reader, readers)}; it has: {', '.join(readers)}"
-                if readers
-                else "; no reader in it reads files"
-            )
+            has = f"{did_you_mean(reader, readers)}; it has: {', '.join(readers) or 'none'}"
             mistakes.append(f"--file {reader}={path}: the scene has no reader of that name{has}")
     return mistakes
 

@@ -49,12 +49,11 @@ def command(programs: Programs) -> list[str]:
     mode = "--no-mpi" if programs.ranks_per_frame == 1 else "--sym"
     if programs.container:
         return [programs.pvbatch or "pvbatch", mode]
-    asked = programs.pvbatch or site.read(site.PVBATCH) or "pvbatch"
-    found = shutil.which(asked)
+    requested = programs.pvbatch or site.read(site.PVBATCH) or "pvbatch"
+    found = shutil.which(requested)
     if found is None:
-        raise ToolMissing(
-            f"{asked} is not found; {INSTALL}" if asked == "pvbatch" else f"{asked}: no such program; {INSTALL}"
-        )
+        what = "pvbatch is not found" if requested == "pvbatch" else f"{requested}: no such program"
+        raise ToolMissing(f"{what}; {INSTALL}")
     return [found, mode]
 
 

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import registered
 from mpirender.system.comm import Comm
 
 # Errors that cannot change a pixel, with the reason; they are treated as warnings.
@@ -113,9 +113,9 @@ class Stderr(io.TextIOBase):
     The sys.stderr of pvbatch would turn each piece of text, even half a line or a DeprecationWarning, into a VTK error.
     """
 
-    def __init__(self, report: Callable[[str], None], note: Callable[[str], None]) -> None:
+    def __init__(self, report: Callable[[str], None], warn: Callable[[str], None]) -> None:
         super().__init__()
-        self._report, self._warn = report, note
+        self._report, self._warn = report, warn
         self._log = os.fdopen(2, "w", errors="backslashreplace", closefd=False)
         self._incomplete = ""
         self._in_traceback = False
@@ -176,13 +176,7 @@ def _exception(kind: type[BaseException], error: BaseException, trace: Traceback
 
 def _filters_in(trace: TracebackType | None) -> Iterator[str]:
     """Yield the names of the filters whose scripts appear in a traceback."""
-    from paraview import servermanager
-
-    filters = {name: proxy.SMProxy.GetClientSideObject() for (name, _), proxy in _sources(servermanager)}
+    filters = {name: proxy.SMProxy.GetClientSideObject() for name, proxy in registered("sources")}
     for frame, _ in traceback.walk_tb(trace):
         candidates = [frame.f_locals.get("self"), frame.f_locals.get("vself")]
         yield from (name for name, algorithm in filters.items() if any(algorithm is it for it in candidates if it))
-
-
-def _sources(servermanager: PVObject) -> PVObject:
-    return servermanager.ProxyManager().GetProxiesInGroup("sources").items()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mpirender.engines.base import Numbers
 from mpirender.engines.paraview.measure_spec import GROUP, Measure, parse
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.errors import UsageError
 from mpirender.system.comm import Comm
 from mpirender.system.text import did_you_mean, listed
@@ -49,7 +49,7 @@ class Meter:
         from paraview import servermanager, simple
 
         found: dict[str, PVObject] = {}
-        for (name, _), proxy in servermanager.ProxyManager().GetProxiesInGroup(GROUP).items():
+        for name, proxy in registered(GROUP):
             found.setdefault(name, proxy)
         self._group = group
         self._last: tuple[Hashable, Numbers] = None, {}

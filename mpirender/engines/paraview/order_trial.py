@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.errors import UsageError
 
 SCRIPTED = ("vtkPythonProgrammableFilter", "vtkPythonAlgorithm")  # the latter for Python plugins
@@ -21,10 +21,7 @@ ALLOW = "--allow-order-dependence"
 
 def scripts() -> dict[str, PVObject]:
     """Return the sources and filters of the scene that run a user's Python script, by name."""
-    from paraview import servermanager
-
-    sources = servermanager.ProxyManager().GetProxiesInGroup("sources").items()
-    made = {name: (proxy, proxy.SMProxy.GetClientSideObject()) for (name, _), proxy in sources}
+    made = {name: (proxy, proxy.SMProxy.GetClientSideObject()) for name, proxy in registered("sources")}
     return {name: proxy for name, (proxy, it) in made.items() if it is not None and it.GetClassName() in SCRIPTED}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from mpirender.engines.paraview import color_maps, scene_facts
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.orbit_camera import Orbit
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.job.render_job import RenderJob
 
 
@@ -82,13 +82,10 @@ def restart() -> None:
     Reload Files does, for filters as well, and notifies representations and views. (A reader first opens the first file
     of a series. If that file is bad, this process can render none of the series from now on.)
     """
-    from paraview import servermanager
-
-    manager = servermanager.ProxyManager()
-    for source in manager.GetProxiesInGroup("sources").values():
+    for _, source in registered("sources"):
         source.SMProxy.RecreateVTKObjects()
-    for shown in manager.GetProxiesInGroup("representations").values():
+    for _, shown in registered("representations"):
         representation = shown.SMProxy.GetClientSideObject()
         if hasattr(representation, "MarkModified"):  # not the widgets
             representation.MarkModified()
-    mark_outdated(manager.GetProxiesInGroup("views").values())
+    mark_outdated(view for _, view in registered("views"))

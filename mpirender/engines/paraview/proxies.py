@@ -1,5 +1,14 @@
-"""The type of ParaView's proxies."""
+"""ParaView's proxies: their type, and those of the open scene."""
+
+from __future__ import annotations
 
 from typing import Any
 
 PVObject = Any  # a proxy of ParaView or an object of VTK: their classes are made at run time and have no annotations
+
+
+def registered(group: str) -> list[tuple[str, PVObject]]:
+    """Return the names and proxies of a registration group of the open scene (``sources``, ``views``)."""
+    from paraview import servermanager
+
+    return [(name, proxy) for (name, _), proxy in servermanager.ProxyManager().GetProxiesInGroup(group).items()]

@@ -193,7 +193,7 @@ class SaveAnimationOrder:
 
     def before(self, frame: int, output: Output) -> list[Step]:
         """Return the steps that bring the scene to a frame of an output, ready to be captured."""
-        steps = self.replay(frame)
+        steps = self.replay(frame) if self.scene.accumulates else []
         history = self.history.after(steps, self.scene)
         if self.scene.stereo:
             return steps + _before_in_stereo(self.scene, history, frame, output)
@@ -202,12 +202,10 @@ class SaveAnimationOrder:
         return [*steps, ShowFrame(frame)]
 
     def replay(self, frame: int) -> list[Step]:
-        """Return the steps that compute all frames before one in their order; none if nothing accumulates.
+        """Return the steps that compute all frames before one in their order.
 
         A rank computes each frame only once as long as its frames come in their order.
         """
-        if not self.scene.accumulates:
-            return []
         computed = self.history.computed
         steps: list[Step] = []
         if computed is None or frame < computed:

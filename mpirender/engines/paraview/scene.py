@@ -118,7 +118,8 @@ class ParaViewScene:
     def survey(self, frame: int, *, first: bool) -> Ranges:
         """Find the ranges in a frame of the arrays whose color maps need them."""
         views = self._playback.views
-        self._carry_out([*self._order.replay(frame), order.SetTime(self._playback.times[frame])])
+        replay = self._order.replay(frame) if self._order.scene.accumulates else []
+        self._carry_out([*replay, order.SetTime(self._playback.times[frame])])
         wanted = (color_range.GLOBAL, color_range.DATA) if first else (color_range.GLOBAL,)
         shown = {item.array for item in color_maps.colored(views)}
         names = {array for array in shown if color_range.how(self._job.color_range, array) in wanted}

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 
 from mpirender.engines.paraview import state_warnings, state_xml
 from mpirender.engines.paraview.backends import WINDOWS
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import PVObject, registered
 
 
 def accumulates() -> bool:
     """Return whether the result of a filter depends on all earlier frames."""
-    from paraview import servermanager
-
-    sources = servermanager.ProxyManager().GetProxiesInGroup("sources").values()
-    return any(source.SMProxy.GetXMLName() in state_warnings.ACCUMULATING for source in sources)
+    return any(source.SMProxy.GetXMLName() in state_warnings.ACCUMULATING for _, source in registered("sources"))
 
 
 def views_of(simple: PVObject, target: PVObject) -> list[PVObject]:

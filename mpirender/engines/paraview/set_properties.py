@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mpirender.engines.paraview.orbit_camera import CAMERA_TRACK
 from mpirender.engines.paraview.overrides import GROUPS, Refused, split, value_of
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import MOST_LISTED, did_you_mean, listed
@@ -72,13 +72,9 @@ def assign(overrides: Sequence[str]) -> None:
 
 def _objects() -> dict[str, PVObject]:
     """Return the objects of the scene by name."""
-    from paraview import servermanager
-
-    manager = servermanager.ProxyManager()
     found: dict[str, PVObject] = {}
-    for group in GROUPS:
-        for (name, _), proxy in manager.GetProxiesInGroup(group).items():
-            found.setdefault(name, proxy)
+    for name, proxy in (item for group in GROUPS for item in registered(group)):
+        found.setdefault(name, proxy)
     return found
 
 

@@ -149,9 +149,9 @@ def shared_color_maps(state: State, job: RenderJob) -> Iterator[str]:
         return
     of_all, of_arrays = color_range.requested(job.color_range)
     names = arrays_in_modes(state, job, (GROW_EVERY_TIMESTEP, RESET_EVERY_TIMESTEP))
-    asked = color_range.CLAMP in (of_all, *of_arrays.values())
-    if names or asked:
-        which = "--color-range clamp" if asked else f"the color map of {_listed(names)}"
+    clamped = color_range.CLAMP in (of_all, *of_arrays.values())
+    if names or clamped:
+        which = "--color-range clamp" if clamped else f"the color map of {_listed(names)}"
         yield (
             f"{which} is rescaled every timestep; with --ranks-per-frame, ParaView would use the data of only one "
             "rank; use --color-range global, which finds the range over all frames first"

@@ -216,7 +216,7 @@ def test_a_real_series_has_its_timesteps_and_files(look):
 @pytest.mark.slow
 def test_a_real_windows_series_is_one_mistake(look):
     (line,) = look("windows").mistakes
-    assert line.startswith("reader 'ball_' reads 3 files, 3 of them not here, first Y:\\old\\run\\deep\\ball_1.vtp, ")
+    assert line.startswith("reader 'ball_': 3 of 3 files do not exist: Y:\\old\\run\\deep\\ball_1.vtp, ")
 
 
 @pytest.mark.slow
