@@ -1,17 +1,14 @@
-"""The values of options: choices, functions that check a value, and options that contradict each other."""
+"""The values of options: choices, and functions that check a value."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpirender.job.sweep import NUMBER
-
-if TYPE_CHECKING:
-    from mpirender.job.render_job import RenderJob
 
 MOVIES = {"mp4": "H.264", "webm": "VP9", "gif": "", "mkv": "lossless, for further editing", "none": ""}
 # The codecs of each kind, the default first; ``images`` are the png or jpg files themselves.
@@ -139,32 +136,3 @@ def gpus(text: str) -> str:
     if text != "none" and not (all(number.isdigit() for number in numbers) and len(set(numbers)) == len(numbers)):
         raise ValueError(f"{text!r} must be numbers of EGL devices, such as 0,1, or none")
     return text
-
-
-def contradictions(job: RenderJob) -> Iterator[str]:
-    """Yield the options that contradict each other."""
-    names = [size.name for size in job.sizes]
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        yield f"--size {name} is given twice with different sizes; give them different names"
-    if job.launcher == "none" and job.ranks not in (None, 1):
-        yield f"--launcher none starts one rank, not {job.ranks}; leave out --ranks, or use --launcher mpiexec"
-    if job.launcher == "none" and job.ranks_per_frame > 1:
-        yield (
-            f"--launcher none starts one rank, but --ranks-per-frame {job.ranks_per_frame} needs more; "
-            "use --launcher mpiexec"
-        )
-    elif job.ranks is not None and 1 <= job.ranks < job.ranks_per_frame:
-        yield f"--ranks {job.ranks} is less than --ranks-per-frame {job.ranks_per_frame}; use at least as many ranks"
-    yield from job.programs.mistakes()
-    yield from _of_format(job)
-
-
-def _of_format(job: RenderJob) -> Iterator[str]:
-    """Yield the options that do not apply to the image format."""
-    if job.transparent_background and job.image_format == "jpg":
-        yield "--transparent-background needs --image-format png or tiff; jpg has no transparency"
-    if job.quality is not None and job.image_format != "jpg":
-        yield f"--quality does not apply to {job.image_format} files; leave it out, or add --image-format jpg"
-    if job.compression is not None and job.image_format != "tiff":
-        instead = "use --compression-level" if job.image_format == "png" else "leave it out"
-        yield f"--compression does not apply to {job.image_format} files; {instead}, or add --image-format tiff"

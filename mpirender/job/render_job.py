@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property
@@ -204,7 +205,7 @@ class RenderJob:
             checked, wrong = OPTIONS[name].check(value)
             object.__setattr__(self, name, checked)  # the dataclass is frozen; this is its own constructor
             mistakes += wrong
-        mistakes += options.contradictions(self)
+        mistakes += _contradictions(self)
         if mistakes:
             raise UsageError(mistakes)
 
@@ -285,3 +286,32 @@ def _written(value: object) -> str:
     if isinstance(value, Size):
         return value.argument
     return "=".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _contradictions(job: RenderJob) -> Iterator[str]:
+    """Yield the options that contradict each other."""
+    names = [size.name for size in job.sizes]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield f"--size {name} is given twice with different sizes; give them different names"
+    if job.launcher == "none" and job.ranks not in (None, 1):
+        yield f"--launcher none starts one rank, not {job.ranks}; leave out --ranks, or use --launcher mpiexec"
+    if job.launcher == "none" and job.ranks_per_frame > 1:
+        yield (
+            f"--launcher none starts one rank, but --ranks-per-frame {job.ranks_per_frame} needs more; "
+            "use --launcher mpiexec"
+        )
+    elif job.ranks is not None and 1 <= job.ranks < job.ranks_per_frame:
+        yield f"--ranks {job.ranks} is less than --ranks-per-frame {job.ranks_per_frame}; use at least as many ranks"
+    yield from job.programs.mistakes()
+    yield from _of_format(job)
+
+
+def _of_format(job: RenderJob) -> Iterator[str]:
+    """Yield the options that do not apply to the image format."""
+    if job.transparent_background and job.image_format == "jpg":
+        yield "--transparent-background needs --image-format png or tiff; jpg has no transparency"
+    if job.quality is not None and job.image_format != "jpg":
+        yield f"--quality does not apply to {job.image_format} files; leave it out, or add --image-format jpg"
+    if job.compression is not None and job.image_format != "tiff":
+        instead = "use --compression-level" if job.image_format == "png" else "leave it out"
+        yield f"--compression does not apply to {job.image_format} files; {instead}, or add --image-format tiff"

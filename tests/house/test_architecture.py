@@ -16,8 +16,8 @@ from processes import need
 from repository import REPOSITORY
 
 PACKAGE = REPOSITORY / "mpirender"
-LONGEST_FUNCTION = 60
-LONGEST_FILE = 420
+LONGEST_FUNCTION = 52
+LONGEST_FILE = 350
 LONGEST_TEST_FILE = 400
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "hosted" not in path.parts]
 # The packages whose modules run inside pvbatch or Blender as well.
@@ -84,7 +84,6 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     """Imports for type checking count, too. A module may import itself: a rank does, which is started by its name."""
     graph = grimp.build_graph("mpirender", cache_dir=None)
     imports = {name: graph.find_modules_directly_imported_by(name) - {name} for name in graph.modules}
-    imports["mpirender.job.options"].discard("mpirender.job.render_job")
     try:
         graphlib.TopologicalSorter(imports).prepare()
     except graphlib.CycleError as error:
@@ -108,7 +107,7 @@ def test_no_package_asks_which_engine_it_is() -> None:
 def test_functions_are_short(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{path.name}: {node.name}"
+            assert node.end_lineno - node.lineno + 1 <= LONGEST_FUNCTION, f"{path.name}: {node.name}"
 
 
 def lines(path: Path) -> int:
