@@ -1,4 +1,4 @@
-"""Make the Blender file shown on the documentation page on Blender: a wave that runs through a field of beads.
+"""Make the Blender file shown on the documentation page on Blender: a wave runs through a field of beads.
 
 python launch/blender_scene.py waves.blend        in a Python that has bpy
 """
@@ -13,20 +13,20 @@ from pathlib import Path
 import bpy
 
 SIDE = 19  # beads along each side of the field
-FRAMES = 72  # one turn of the wave, so that the movie can be played in a circle
-SPREAD = 0.62  # between neighbours
+FRAMES = 72  # one period of the wave, so that the movie loops
+SPREAD = 0.62  # between neighboring beads
 HEIGHT = 0.95  # of the wave
 
 
 def height(across: int, along: int, phase: float) -> float:
-    """Return the height of a bead: two round waves that pass through one another."""
+    """Return the height of a bead: the sum of two circular waves."""
     x, y = (place - (SIDE - 1) / 2 for place in (across, along))
     near, far = math.hypot(x + 5, y + 3), math.hypot(x - 6, y - 4)
     return HEIGHT * (math.sin(0.75 * near - phase) + math.sin(0.9 * far - phase)) / 2
 
 
 def material(name: str, hue: float) -> bpy.types.Material:
-    """Return something like coloured glaze."""
+    """Return a material like colored glaze."""
     made = bpy.data.materials.new(name)
     made.use_nodes = True
     shader = made.node_tree.nodes["Principled BSDF"]
@@ -36,7 +36,7 @@ def material(name: str, hue: float) -> bpy.types.Material:
 
 
 def beads() -> None:
-    """Put the field in place, every bead with its height at a key frame in four."""
+    """Make the field of beads, with a key frame of each bead's height every four frames."""
     bpy.ops.mesh.primitive_uv_sphere_add(radius=0.27, segments=32, ring_count=16)
     bpy.ops.object.shade_smooth()
     first = bpy.context.object

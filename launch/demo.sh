@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Render the demo, a movie of a magnetic field: bash launch/demo.sh [FOLDER] [OPTIONS OF mpirender render…]
 #
-# What is missing is installed first. Pictures and movie go to FOLDER, by default demo_renders where you stand.
+# Missing software is installed first. Images and movie go to FOLDER, by default demo_renders in the current folder.
 set -euo pipefail
 
 # shellcheck source=launch/setup.sh
@@ -18,8 +18,8 @@ main() {
     output=$(cd "$output" && pwd)
     scene=$output/hopf_knot.pvsm
     make_scene "$scene"
-    say "rendering it"
-    "$VENV/bin/mpirender" render "$scene" --output "$output" "$@" # ends with where movie and contact sheet are
+    say "rendering the scene"
+    "$VENV/bin/mpirender" render "$scene" --output "$output" "$@" # ends with the paths of movie and contact sheet
 }
 
 make_scene() { # SCENE

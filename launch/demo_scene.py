@@ -19,19 +19,19 @@ FRAMES = 100
 UNIT = 14.0  # grid cells in the unit length of the formulas
 HALF_WIDTH = 44  # of the grid, in cells: the largest torus and a margin
 TORI = ((0.92, 12), (0.70, 24), (0.50, 28), (0.345, 24))  # inner radius in the plane z = 0, and number of field lines
-# All numbers of lines are multiples of four: after a quarter turn the scene is itself again and the movie loops.
+# All numbers of lines are multiples of four: after a quarter turn the scene looks the same, so the movie loops.
 TURN = math.pi / 2
-RINGS = 6  # beads on each line; each moves on to the next one's place until the movie loops
-LAST = (FRAMES - 1) / FRAMES  # the last frame stands one step before the first, not on it
+RINGS = 6  # beads on each line; each moves to the place of the next one until the movie loops
+LAST = (FRAMES - 1) / FRAMES  # the last frame is one step before the first, not equal to it
 DISTANCE = 138.0  # of the camera, in cells
-COLOURS = (
+COLORS = (
     (0.01, (0.05, 0.56, 0.98)),
     (0.06, (0.50, 0.27, 0.92)),
     (0.25, (0.98, 0.32, 0.48)),
     (0.60, (1.00, 0.62, 0.22)),
     (1.00, (1.00, 0.93, 0.45)),
 )
-FOCUS = [0.0, 0.0, -5.0]  # a little below the centre: what is near the camera reaches far down
+FOCUS = [0.0, 0.0, -5.0]  # a little below the center, since the parts near the camera extend far down
 WHITE = [0.93, 0.95, 1.0]
 
 
@@ -80,24 +80,24 @@ def field_lines(field: Proxy) -> Proxy:
 
 
 def show_lines(lines: Proxy, view: Proxy) -> None:
-    """Show the lines as tubes coloured by the strength of the field, with a legend."""
+    """Show the lines as tubes colored by the strength of the field, with a legend."""
     tubes = simple.Tube(registrationName="Tubes", Input=lines, Radius=0.42, NumberofSides=10, Capping=0)
     tubes.Vectors = ["POINTS", "1"]
     shown = simple.Show(tubes, view)
     simple.ColorBy(shown, ("POINTS", "Strength"))
     shown.Specular, shown.SpecularPower = 0.5, 40.0
     shown.Ambient, shown.Diffuse = 0.12, 0.95
-    colours = simple.GetColorTransferFunction("Strength")
-    colours.ColorSpace = "Lab"
-    colours.RGBPoints = [number for value, colour in COLOURS for number in (value, *colour)]
-    colours.UseLogScale = 1
-    colours.AutomaticRescaleRangeMode = "Never"  # or a frame depends on the frames before it
+    colors = simple.GetColorTransferFunction("Strength")
+    colors.ColorSpace = "Lab"
+    colors.RGBPoints = [number for value, color in COLORS for number in (value, *color)]
+    colors.UseLogScale = 1
+    colors.AutomaticRescaleRangeMode = "Never"  # otherwise a frame depends on the frames before it
     shown.SetScalarBarVisibility(view, True)
-    arrange_legend(simple.GetScalarBar(colours, view))
+    arrange_legend(simple.GetScalarBar(colors, view))
 
 
 def arrange_legend(legend: Proxy) -> None:
-    """Put the legend at the right, large enough to be read in a small picture."""
+    """Put the legend at the right, large enough for a small image."""
     legend.Title, legend.ComponentTitle, legend.HorizontalTitle = "Field strength\nB / Bmax", "", 1
     legend.Orientation = "Vertical"
     legend.WindowLocation = "Any Location"
@@ -139,7 +139,7 @@ def make_view() -> Proxy:
 
 
 def show_title(view: Proxy) -> None:
-    """Write the scene's name and what is seen."""
+    """Show the name of the scene and a description."""
     for name, text, size, place in (
         ("Title", "Hopf knot", 56, [0.035, 0.885]),
         ("Subtitle", "Every field line\nis a circle, linked\nwith every other", 34, [0.035, 0.765]),
@@ -151,7 +151,7 @@ def show_title(view: Proxy) -> None:
 
 
 def animate(view: Proxy, beads: Proxy) -> None:
-    """Let the camera go a quarter round and each bead to the place of the next."""
+    """Move the camera a quarter turn, and each bead to the place of the next."""
     animation = simple.GetAnimationScene()
     animation.PlayMode = "Sequence"
     animation.StartTime, animation.EndTime, animation.NumberOfFrames = 0.0, 1.0, FRAMES
@@ -179,7 +179,7 @@ def key_frame(kind: Proxy, name: str, **values: object) -> Proxy:
 
 
 def camera_position(part: float) -> list[float]:
-    """Return where the camera stands after this part, 0 to 1, of its way: it turns, and it rises and sinks."""
+    """Return the camera position at a part of its path, 0 to 1: it turns, rises and sinks."""
     azimuth = -math.pi / 2 + TURN * part
     elevation = math.radians(31 + 5 * math.sin(2 * math.pi * part))
     flat = DISTANCE * math.cos(elevation)

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Install what is missing, and nothing else: Debian packages, and a Python environment in .venv.
+# Install missing software: Debian packages, and a Python environment in .venv.
 #
-# Sourced by launch/demo.sh and tests/run.sh, which call `set_up demo`, `set_up tests` (the fast ones) or `set_up all`,
-# which adds Blender; to set up without running anything: bash launch/setup.sh [demo|tests|all].
+# Sourced by launch/demo.sh and tests/run.sh, which call `set_up demo`, `set_up tests` (fast tests) or `set_up all`
+# (which adds Blender). To set up without running anything: bash launch/setup.sh [demo|tests|all].
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
-PYTHON=/usr/bin/python3 # what Debian's pvbatch embeds: compiled packages of .venv must fit it
+PYTHON=/usr/bin/python3 # embedded in Debian's pvbatch, so compiled packages of .venv must fit it
 [[ -x $PYTHON ]] || PYTHON=$(command -v python3 || echo "$PYTHON")
-TOOL_MISSING=3 # as mpirender's own exit code
+TOOL_MISSING=3 # the exit code of mpirender
 
 set_up() { # PURPOSE: demo, tests or all
     local purpose=$1
     need_system "$purpose"
-    # One at a time: a demo and the tests may be started together on a fresh checkout.
+    # Take turns: a demo and the tests may be started at the same time on a fresh checkout.
     {
         ! has flock || flock 9
         need_venv
@@ -31,15 +31,15 @@ fail() { # EXIT_CODE LINE
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-logged() { # WHAT COMMAND…: runs the command; its noise is shown only when it fails
+logged() { # WHAT COMMAND…: run a command and show its output only if it fails
     local what=$1 log
     shift
     log=$(mktemp "${TMPDIR:-/tmp}/mpirender-setup.XXXXXX")
-    if "$@" >"$log" 2>&1 9<&-; then # without the lock, which a daemon that a package starts would keep
+    if "$@" >"$log" 2>&1 9<&-; then # without the lock: a daemon started by a package would keep it
         rm -f "$log"
         return
     fi
-    printf '%s\n' "setup: error: $what failed; its last lines, all of them in $log:" >&2
+    printf '%s\n' "setup: error: $what failed; full log: $log; its last lines:" >&2
     tail -n 15 "$log" | sed 's/^/    /' >&2
     return 1
 }
@@ -59,7 +59,7 @@ need_system() { # PURPOSE
 }
 
 packages() { # PURPOSE
-    # A ParaView that does not come from Debian stays the one that is used, with its own MPI.
+    # Keep using a ParaView that is not from Debian, with its own MPI.
     if ! has pvbatch || is_installed paraview; then
         printf '%s\n' paraview python3-paraview openmpi-bin
     elif ! has mpiexec; then
@@ -69,7 +69,7 @@ packages() { # PURPOSE
     if [[ $1 != demo ]]; then
         printf '%s\n' tmux procps slurmctld slurmd slurm-client munge iproute2 shellcheck strace debootstrap
     fi
-    if [[ $1 == all ]]; then # a Blender, and what bpy needs
+    if [[ $1 == all ]]; then # Blender, and the libraries that bpy needs
         printf '%s\n' blender libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1
     fi
 }
@@ -106,13 +106,13 @@ apt_get_install() { # [sudo] -- PACKAGE…
         shift
     fi
     shift
-    # A source that has nothing to do with these packages may be broken; whether they install is what counts.
+    # An unrelated package source may be broken, so only the installation decides.
     "${as_root[@]}" apt-get --quiet -o Acquire::Retries=3 update || true
     "${as_root[@]}" apt-get --quiet --yes -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 \
         install --no-install-recommends "$@"
 }
 
-need_programs() { # PURPOSE CURE: for systems whose packages cannot be installed from here
+need_programs() { # PURPOSE FIX: for systems on which this script cannot install packages
     local program programs=(pvbatch mpiexec Xvfb) missing=()
     [[ $1 == demo ]] || programs+=(tmux pgrep slurmctld slurmd sbatch munged ip shellcheck strace debootstrap)
     [[ $1 != all ]] || programs+=(blender)
@@ -128,19 +128,19 @@ need_programs() { # PURPOSE CURE: for systems whose packages cannot be installed
 # --- Python ---------------------------------------------------------------------------------------------------------
 
 need_venv() {
-    if [[ -e $VENV ]] && ! venv_is_sound; then
-        say "making the Python environment anew: the one in $VENV is incomplete or of another Python"
+    if [[ -e $VENV ]] && ! venv_is_intact; then
+        say "recreating the Python environment: $VENV is incomplete or was made by another Python"
         rm -rf "$VENV"
     fi
     if [[ ! -e $VENV ]]; then
-        say "making a Python environment in $VENV"
+        say "creating a Python environment in $VENV"
         mkdir "$VENV"
-        touch "$VENV/incomplete" # until everything is in it, so that an interrupted run is noticed by the next
+        touch "$VENV/incomplete" # until everything is installed, so that the next run notices an interruption
         logged "$PYTHON -m venv" "$PYTHON" -m venv "$VENV" || exit "$TOOL_MISSING"
     fi
 }
 
-venv_is_sound() {
+venv_is_intact() {
     [[ ! -e $VENV/incomplete ]] &&
         "$VENV/bin/python" -c 'import pip' >/dev/null 2>&1 &&
         [[ $(version_of "$VENV/bin/python") == "$(version_of "$PYTHON")" ]]
@@ -160,12 +160,12 @@ need_packages_of_python() { # PURPOSE
     logged "pip install" "$VENV/bin/python" -m pip install -q --disable-pip-version-check --retries 5 \
         -e "$wanted" || exit "$TOOL_MISSING"
     state_of_project >"$stamp"
-    [[ $1 == demo ]] || state_of_project >"$VENV/installed-for-demo" # the tests need all of it, and more
+    [[ $1 == demo ]] || state_of_project >"$VENV/installed-for-demo" # the tests need these packages, too
     [[ $1 != all ]] || state_of_project >"$VENV/installed-for-tests"
     rm -f "$VENV/incomplete"
 }
 
-# The folder belongs to it: a checkout that was moved has scripts with the old one in their first line.
+# Includes the folder: after a checkout is moved, the scripts in .venv still contain the old path.
 state_of_project() { cksum <"$ROOT/pyproject.toml" && printf '%s\n' "$ROOT"; }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
