@@ -85,11 +85,15 @@ def passes(image: tuple[int, int], view: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _replaced_series(state: State, job: RenderJob, files: tuple[DataFile, ...]) -> Iterator[str]:
-    requested = {reader for reader, _ in job.files}
+    """Warn of readers whose series of files is replaced by one file."""
+    replaced = {reader for reader, _ in job.files}
     now = Counter((file.reader, file.property) for file in files)
-    series = [(prop.reader, len(prop.saved), now[prop.reader, prop.name])
-              for prop in file_properties(state) if prop.reader in requested]  # fmt: skip
-    yield from state_warnings.replaced_series(series)
+    for prop in file_properties(state):
+        if prop.reader in replaced and prop.many and now[prop.reader, prop.name] == 1:
+            yield (
+                f"--file replaces the {len(prop.saved)} files of {prop.reader!r} by a single file, so its data are the "
+                "same in all frames; give a pattern for a series ('FOLDER/NAME_*.SUFFIX')"
+            )
 
 
 def _view_mistakes(state: State, job: RenderJob) -> Iterator[str]:

@@ -45,11 +45,7 @@ class SetTime(NamedTuple):
 
 
 class Render(NamedTuple):
-    """Render all views without capturing an image.
-
-    Args:
-        time: the scene time if the data of this time are on display afterwards for sure; None to assume nothing.
-    """
+    """Render all views without capturing an image; ``time`` is that of the displayed data, if it matters later."""
 
     time: float | None = None
 
@@ -80,11 +76,7 @@ class MarkOutdated(NamedTuple):
 
 
 class TakeErrors(NamedTuple):
-    """Collect the errors of the preceding steps.
-
-    Args:
-        where: text appended to each of them.
-    """
+    """Collect the errors of the preceding steps, and append ``where`` to each of them."""
 
     where: str = ""
 

@@ -184,13 +184,11 @@ class ParaViewScene:
 
     def _update_meter(self, step: order.Step) -> None:
         """Keep measured sources that are not shown up to date, if their data depend on earlier frames."""
-        if self._meter is not None and isinstance(step, order.Restart):
+        if self._meter is None:
+            return
+        if isinstance(step, order.Restart):
             self._meter.restart()
-        elif (
-            self._meter is not None
-            and self._order.scene.accumulates
-            and isinstance(step, (order.Render, order.Compute))
-        ):
+        elif self._order.scene.accumulates and isinstance(step, (order.Render, order.Compute)):
             self._meter.update()
 
 

@@ -269,13 +269,3 @@ def _may_have_time(proxy: Proxy) -> bool:
     reader = any(prop.find("Domain[@name='files']") is not None for prop in proxy.properties.values())
     unknown = proxy.group == "sources" and not reader and proxy.type not in TIMELESS
     return unknown or bool(TIMED.search(proxy.type)) or bool(proxy.values("TimestepValues"))
-
-
-def replaced_series(files: Sequence[tuple[str, int, int]]) -> Iterator[str]:
-    """Warn of readers whose series of files is replaced by one file: (reader, files before, files now)."""
-    for reader, before, now in files:
-        if before > 1 and now == 1:
-            yield (
-                f"--file replaces the {before} files of {reader!r} by a single file, so its data are the same in all "
-                "frames; give a pattern for a series ('FOLDER/NAME_*.SUFFIX')"
-            )
