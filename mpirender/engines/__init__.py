@@ -13,38 +13,20 @@ from typing import cast
 from mpirender.engines.base import (
     BackendDevice,
     Check,
-    DataFile,
     Engine,
     Inspection,
-    Layout,
     Numbers,
     Ranges,
     Rendered,
     Scene,
-    WithoutSurvey,
     is_software,
     merge_ranges,
 )
 from mpirender.errors import UsageError
 
 __all__ = [
-    "BackendDevice",
-    "Check",
-    "DataFile",
-    "Engine",
-    "Inspection",
-    "Layout",
-    "Numbers",
-    "Ranges",
-    "Rendered",
-    "Scene",
-    "WithoutSurvey",
-    "for_scene",
-    "get",
-    "is_software",
-    "merge_ranges",
-    "name_for",
-    "probe_cache",
+    "BackendDevice", "Check", "Engine", "Inspection", "Numbers", "Ranges", "Rendered", "Scene", "for_scene", "get",
+    "is_software", "merge_ranges", "name_for",
 ]  # fmt: skip
 
 MODULES = {"paraview": "paraview.engine", "blender": "blender.engine", "pattern": "pattern"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol
 
@@ -20,17 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file that the scene reads.
-
-    Args:
-        saved: path as written in the scene.
-        path: path from which it is read now.
-    """
+    """A file that the scene reads."""
 
     reader: str
     property: str
-    saved: str
-    path: str
+    saved: str  # path as written in the scene
+    path: str  # path from which it is read now
     found: bool
 
 
@@ -44,49 +39,28 @@ class Layout:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The contents of a scene, as known before rendering.
-
-    Args:
-        written_by: program and version that saved the scene.
-        views: names of the views; the view that is rendered by default comes first.
-        renderable_views: names of the views that can be rendered to an image.
-        play_mode: ``Sequence``, ``Snap To TimeSteps`` or ``Real Time``.
-        times: scene time of every frame.
-        first: number of the first frame; frame sets and image names use these numbers.
-        step: difference between the numbers of consecutive frames.
-        open_ended: whether frames outside this range can be rendered too.
-        frame_rate: frame rate of the scene; empty if it has none.
-        size: width and height that the scene asks for; None if it does not.
-        frames_known: whether the frames are known before the scene is opened; if not, ``times`` is empty.
-        data_files: files that the scene reads.
-        order_dependent: names of the objects because of which a frame depends on earlier frames.
-        objects: name and class of each object whose properties can be set.
-        properties: further facts about the scene, name and value.
-        warnings: unexpected behavior to know of before rendering, one line each.
-        advice: ways to render faster, one line each.
-        mistakes: reasons why the scene cannot be rendered as requested, one line each, with the fix.
-    """
+    """The contents of a scene, as known before rendering; each warning, advice and mistake is one line."""
 
     engine: str
-    written_by: str = ""
-    views: tuple[str, ...] = ()
-    renderable_views: tuple[str, ...] = ()
+    written_by: str = ""  # program and version that saved the scene
+    views: tuple[str, ...] = ()  # names; the view that is rendered by default comes first
+    renderable_views: tuple[str, ...] = ()  # names of the views that can be rendered to an image
     layouts: tuple[Layout, ...] = ()
-    play_mode: str = "Sequence"
-    times: tuple[float, ...] = ()
-    first: int = 0
-    step: int = 1
-    open_ended: bool = False
-    frame_rate: str = ""
-    size: tuple[int, int] | None = None
-    frames_known: bool = True
+    play_mode: str = "Sequence"  # or "Snap To TimeSteps", "Real Time"
+    times: tuple[float, ...] = ()  # scene time of every frame
+    first: int = 0  # number of the first frame; frame sets and image names use these numbers
+    step: int = 1  # difference between the numbers of consecutive frames
+    open_ended: bool = False  # whether frames outside this range can be rendered too
+    frame_rate: str = ""  # of the scene; empty if it has none
+    size: tuple[int, int] | None = None  # width and height that the scene asks for, if it does
+    frames_known: bool = True  # before the scene is opened; if not, times is empty
     data_files: tuple[DataFile, ...] = ()
-    order_dependent: tuple[str, ...] = ()
-    objects: tuple[tuple[str, str], ...] = ()
-    properties: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = field(default=())
-    advice: tuple[str, ...] = field(default=())
-    mistakes: tuple[str, ...] = field(default=())
+    order_dependent: tuple[str, ...] = ()  # names of the objects because of which a frame depends on earlier frames
+    objects: tuple[tuple[str, str], ...] = ()  # name and class of each object whose properties can be set
+    properties: tuple[tuple[str, str], ...] = ()  # further facts about the scene, name and value
+    warnings: tuple[str, ...] = ()  # unexpected behavior to know of before rendering
+    advice: tuple[str, ...] = ()  # ways to render faster
+    mistakes: tuple[str, ...] = ()  # reasons why the scene cannot be rendered as requested, with the fix
 
     @property
     def frames(self) -> range:
@@ -110,23 +84,14 @@ SOFTWARE = re.compile(r"llvmpipe|softpipe|swrast|SWR|software", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class BackendDevice:
-    """A backend and device for rendering on this machine, or the reason why it cannot be used.
+    """A backend and device for rendering on this machine, or the reason why it cannot be used."""
 
-    Args:
-        backend: ``egl``, ``osmesa`` or ``glx``.
-        device: EGL device index; None for the other backends.
-        renderer: OpenGL renderer string.
-        problem: why it cannot be used, with the fix; empty if it can.
-        not_built: whether the program was built without this backend.
-        conclusive: whether the result may be cached; False if the probe itself could not run.
-    """
-
-    backend: str
-    device: int | None = None
-    renderer: str = ""
-    problem: str = ""
-    not_built: bool = False
-    conclusive: bool = True
+    backend: str  # egl, osmesa or glx
+    device: int | None = None  # EGL device index; None for the other backends
+    renderer: str = ""  # OpenGL renderer string
+    problem: str = ""  # why it cannot be used, with the fix; empty if it can
+    not_built: bool = False  # whether the program was built without this backend
+    conclusive: bool = True  # whether the result may be cached; False if the probe itself could not run
 
     @property
     def software(self) -> bool:
@@ -145,18 +110,13 @@ Numbers = dict[str, Optional[float]]  # measured values by name; None where ther
 class Rendered(NamedTuple):
     """The result of rendering an image.
 
-    Args:
-        errors: errors that the engine reported while rendering.
-        picture: pixels, rows from the top, shape (height, width, channels), uint8; valid until the next call. None
-            if the engine wrote the file itself.
-        memory: peak memory of any rank of the group so far, in bytes; 0 if a rank renders alone.
-        measured: the measurements that the job asks for; None if it asks for none.
+    ``picture`` has its rows from the top, shape (height, width, channels), and is valid until the next call.
     """
 
-    errors: list[str]
-    picture: NDArray[np.uint8] | None = None
-    memory: int = 0
-    measured: Numbers | None = None
+    errors: list[str]  # reported by the engine while rendering
+    picture: NDArray[np.uint8] | None = None  # None if the engine wrote the file itself
+    memory: int = 0  # peak of any rank of the group so far, in bytes; 0 if a rank renders alone
+    measured: Numbers | None = None  # the measurements that the job asks for, if any
 
 
 Ranges = dict[str, tuple[float, float]]  # minimum and maximum, by array name
@@ -176,52 +136,32 @@ class Scene(Protocol):
     """A scene opened in one rank, ready to render its frames in any order."""
 
     frames: Sequence[int]  # frame numbers
-    open_ended: bool  # whether frames outside these can be rendered too
+    open_ended: bool = False  # whether frames outside these can be rendered too
     errors: list[str]  # errors that the engine reported while opening the scene
     description: str  # program, version, backend and renderer, for the journal
     renderer: str  # OpenGL renderer string, read back from the window
     version: str  # of the program
-    files: Sequence[Path]  # files that the scene reads, besides those returned by the engine's prepare()
-    warnings: Sequence[str]  # warnings that are known only after opening
+    files: Sequence[Path] = ()  # files that the scene reads, besides those returned by the engine's prepare()
+    warnings: Sequence[str] = ()  # warnings that are known only after opening
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame of an output: return the pixels if path is a png, else write the file."""
-        ...
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames whose array ranges must be known before any frame is rendered; usually none."""
-        ...
-
-    def survey(self, frame: int, *, first: bool) -> Ranges:
-        """Return the array ranges of a frame without rendering it.
-
-        Args:
-            first: whether this is the first frame to be rendered.
-        """
-        ...
-
-    def set_color_ranges(self, found: Ranges) -> None:
-        """Set the color maps to the ranges over all frames; called once, before the first frame is rendered."""
-        ...
-
-    def take_warnings(self) -> list[str]:
-        """Return the engine's warnings since the last call, each text once."""
-        ...
-
-
-class WithoutSurvey:
-    """The methods of a scene whose frames need no survey before rendering."""
-
-    def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
-        """Return nothing."""
         return ()
 
     def survey(self, frame: int, *, first: bool) -> Ranges:
-        """Return nothing."""
+        """Return the array ranges of a frame without rendering it; first: it is the first frame to be rendered."""
         return {}
 
     def set_color_ranges(self, found: Ranges) -> None:
-        """Do nothing."""
+        """Set the color maps to the ranges over all frames; called once, before the first frame is rendered."""
+        return
+
+    def take_warnings(self) -> list[str]:
+        """Return the engine's warnings since the last call, each text once."""
+        return []
 
 
 class Engine(Protocol):
@@ -237,34 +177,25 @@ class Engine(Protocol):
         Raises:
             ToolMissing: it is not installed.
         """
-        ...
 
     def verify(self, programs: Programs, *, afresh: bool = False) -> None:
-        """Check that the program runs and is the engine's.
-
-        Args:
-            afresh: run it even if the result of an earlier check is cached.
+        """Check that the program runs and is the engine's; if afresh, even if an earlier result is cached.
 
         Raises:
             ToolMissing: it is another program or not installed.
         """
-        ...
 
     def mpiexec(self, programs: Programs) -> str | None:
         """Return the mpiexec that is shipped with the program; None if there is none."""
-        ...
 
     def inspect(self, scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
         """Return the contents of a scene and its mistakes, if possible without starting the engine's program.
 
-        Args:
-            read_by: version of the program that will render it, if known.
+        ``read_by`` is the version of the program that will render it, if known.
         """
-        ...
 
     def version(self, programs: Programs) -> str:
         """Return the version of the program that will render; empty if there is none."""
-        ...
 
     def prepare(self, scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
         """Return the scene as the ranks load it, and the files it reads. Runs once, on rank 0.
@@ -272,25 +203,20 @@ class Engine(Protocol):
         Raises:
             UsageError: the file is not a scene, or its data files are missing.
         """
-        ...
 
     BACKENDS: Sequence[str]  # backends that can open the engine's window; empty if it opens no window
 
     def backend_devices(self, programs: Programs, backend: str) -> Sequence[BackendDevice]:
         """Return the devices of a backend on this machine, usable or not. The result is cached for a day."""
-        ...
 
     def environment(self, device: BackendDevice) -> Mapping[str, str]:
         """Return the environment variables that select a device; they are set before the scene is opened."""
-        ...
 
     def split_into_groups(self, group: int, rank: int) -> None:
-        """Let the ranks with the same group number render together. All ranks call this before opening a scene.
+        """Let the ranks with the same group number render together; rank: of this process within its group.
 
-        Args:
-            rank: rank of this process within its group.
+        All ranks call this before opening a scene.
         """
-        ...
 
     def open_scene(self, scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> Scene:
         """Load the scene that prepare() returned, so that frames match the engine's own animation.
@@ -300,8 +226,6 @@ class Engine(Protocol):
                 the scene together.
             local_rank: rank of this process among those on its node.
         """
-        ...
 
     def checks(self, programs: Programs) -> Sequence[Check]:
         """Return the lines of doctor about this engine."""
-        ...

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines.base import Check, DataFile, Inspection, Rendered, WithoutSurvey
+from mpirender.engines.base import Check, DataFile, Inspection, Rendered, Scene
 
 # A part of the engine's interface.
 from mpirender.engines.windowless import BACKENDS, backend_devices, environment, mpiexec, split_into_groups  # noqa: F401
@@ -82,9 +82,8 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     if count < 1:
         mistakes.append(f"{job.scene.name}: the scene has no frames")
     elif isinstance(seconds, list) and len(seconds) != count:
-        mistakes.append(
-            f"{job.scene.name}: gives seconds for {len(seconds)} of {count} frames; give one value per frame"
-        )
+        given = f"{len(seconds)} of {count} frames"
+        mistakes.append(f"{job.scene.name}: gives seconds for {given}; give one value per frame")
     elif job.frames is not None:
         mistakes += filter(None, [framesets.out_of_range(job.frames, range(count))])
     shown = settings.get("picture")
@@ -106,29 +105,22 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     return PatternScene(_settings(scene, job.scene.name), job)
 
 
-class PatternScene(WithoutSurvey):
+class PatternScene(Scene):
     """A test pattern opened in one rank."""
+
+    renderer, version, description = "numpy", "1", "test pattern, drawn by numpy"
 
     def __init__(self, settings: dict[str, Any], job: RenderJob) -> None:
         count: int = settings.get("frames", 24)
-        self.frames: Sequence[int] = range(count)
-        self.open_ended = False
+        self.frames = range(count)
+        self.errors = []
         cost = settings.get("seconds", 0.0)
         self.seconds: list[float] = cost if isinstance(cost, list) else [cost] * count
-        self.failing = set(settings.get("fail", ()))
-        self.flaky = set(settings.get("flaky", ()))
-        self.folder = job.folder
-        self.killing = set(settings.get("kill", ()))
+        kinds = ("fail", "flaky", "kill", "hang")
+        self.failing, self.flaky, self.killing, self.hanging = (set(settings.get(kind, ())) for kind in kinds)
         self.how = str(settings.get("how", "SIGKILL"))
-        self.hanging = set(settings.get("hang", ()))
-        self.transparent = job.transparent_background
+        self.folder, self.transparent = job.folder, job.transparent_background
         self.picture = _read(job.scene.parent / settings["picture"]) if "picture" in settings else None
-        self.errors: list[str] = []
-        self.files: Sequence[Path] = ()
-        self.warnings: Sequence[str] = ()
-        self.version = "1"
-        self.renderer = "numpy"
-        self.description = "test pattern, drawn by numpy"
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Draw color bars, a progress bar, and the frame number."""
@@ -161,10 +153,6 @@ class PatternScene(WithoutSurvey):
         tried.touch()
         return first
 
-    def take_warnings(self) -> list[str]:
-        """Return nothing."""
-        return []
-
 
 def _read(path: Path) -> NDArray[np.uint8]:
     """Return the pixels of an image file."""
@@ -178,10 +166,8 @@ def draw(frame: int, count: int, size: Output, *, transparent: bool = False) -> 
     """Return the image, uint8, shape (height, width, 3), or (height, width, 4) with the upper half transparent."""
     import numpy as np
 
-    bars = np.array(BARS, np.uint8)[np.arange(size.width) * len(BARS) // size.width]
-    picture = np.empty((size.height, size.width, 4), np.uint8)
-    picture[..., :3] = bars
-    picture[..., 3] = 255
+    picture = np.full((size.height, size.width, 4), 255, np.uint8)
+    picture[..., :3] = np.array(BARS)[np.arange(size.width) * len(BARS) // size.width]
     if transparent:
         picture[: size.height // 2, :, 3] = 0
     done = round(size.width * (frame + 1) / count)
@@ -194,7 +180,7 @@ def _write_number(picture: NDArray[np.uint8], number: int, *, height: int) -> No
     """Draw the number in black seven-segment digits in the middle of the image."""
     width, pen = height // 2, max(height // 10, 1)
     top = (picture.shape[0] - height) // 2
-    digits = f"{number:d}"
+    digits = str(number)
     left = (picture.shape[1] - len(digits) * (width + 2 * pen)) // 2
     middle = (height - pen) // 2
     strokes = (

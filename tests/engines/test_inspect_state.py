@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpirender.engines import Layout
+from mpirender.engines.base import Layout
 from mpirender.engines.paraview.inspect import State, inspect_state
 from paraview_states import CLOCK, animation, collection, prop, proxy, state, warnings
 

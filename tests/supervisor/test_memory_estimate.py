@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sample_events
-from mpirender.engines import DataFile, Inspection
+from mpirender.engines.base import DataFile, Inspection
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder.events import Event
 from mpirender.supervisor import memory_estimate

@@ -92,11 +92,7 @@ def version(programs: Programs) -> str:
 
 
 def _facts(programs: Programs, *, afresh: bool = False) -> dict[str, Any]:
-    """Return the version and devices of Blender.
-
-    Raises:
-        ToolMissing: it does not start, or is not installed.
-    """
+    """Return the version and devices of Blender."""
     program = command(programs)
     own = importlib.metadata.version("bpy") if program == [sys.executable] else ""
     place = None if programs.container else probe_cache.path_of([program[0]], f"version and devices, bpy {own}")
@@ -112,11 +108,7 @@ def _facts(programs: Programs, *, afresh: bool = False) -> dict[str, Any]:
 
 
 def _query(program: Sequence[str], *words: str) -> dict[str, Any]:
-    """Run a query in a Blender process; return its answer.
-
-    Args:
-        program: command that runs Blender's Python.
-        words: arguments of :mod:`mpirender.engines.blender.query` after the path of the answer file.
+    """Run a query with these arguments in a Blender process, by the command for its Python; return the answer.
 
     Raises:
         ToolMissing: Blender is not installed or does not start.
@@ -124,11 +116,9 @@ def _query(program: Sequence[str], *words: str) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="mpirender-") as folder:
         place = Path(folder) / "answer.json"
-        question = [*program, *MODULE, str(place), *words]
+        question, environ = [*program, *MODULE, str(place), *words], child_process.environment()
         try:
-            done = child_process.run(
-                question, environment=child_process.environment(), timeout=QUERY_SECONDS, isolated=True, attempts=2
-            )
+            done = child_process.run(question, environment=environ, timeout=QUERY_SECONDS, isolated=True, attempts=2)
         except OSError as error:
             raise ToolMissing(f"{program[0]} cannot be run ({one_line(str(error))}); {INSTALL}") from None
         answer = json.loads(place.read_text()) if place.exists() else {}
@@ -162,21 +152,15 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
 
 
 def _query_file(scene: bytes, job: RenderJob) -> dict[str, Any]:
-    """Return the facts about a file, found in a Blender process.
-
-    Raises:
-        UsageError: it is not a Blender file, or Blender cannot open it.
-        ToolMissing: Blender is not installed.
-    """
-    check_magic(scene, job)
+    """Return the facts about a file, found in a Blender process."""
+    _check_magic(scene, job)
     words = [str(job.scene), *(["--scripts"] if job.allow_scripts else [])]
     try:
         program = [*apptainer.words(job.container, [job.scene.parent]), *command(job.programs)]
         return dict(json.loads(_cached_query(tuple(program), job.scene.stat().st_mtime_ns, *words)))
     except UsageError as error:
-        mine = [
-            int(part) for part in str(_facts(job.programs)["version"]).split(".")[:2]
-        ]  # raises if it is not Blender
+        own = str(_facts(job.programs)["version"])  # raises if it is not Blender
+        mine = [int(part) for part in own.split(".")[:2]]
         by = re.match(rb"BLENDER(?:[-_][vV](\d)(\d\d)|\d\d-\d\dv(\d\d)(\d\d))", scene)  # unless compressed
         saved = [int(part) for part in by.groups() if part] if by else []
         newer = f"it was saved by Blender {'.'.join(map(str, saved))}; use that version or a newer one"
@@ -190,12 +174,8 @@ def _cached_query(program: tuple[str, ...], changed: int, *words: str) -> str:
     return json.dumps(_query(program, *words))
 
 
-def check_magic(scene: bytes, job: RenderJob) -> None:
-    """Check that a file begins like a Blender file.
-
-    Raises:
-        UsageError: it does not.
-    """
+def _check_magic(scene: bytes, job: RenderJob) -> None:
+    """Check that a file begins like a Blender file."""
     if not scene.startswith(MAGIC):
         raise UsageError(f"{job.scene.name}: not a Blender file{'; it is empty' if not scene else ''}")
 
@@ -206,16 +186,15 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     The ranks open the original file, since its relative paths start from its folder.
 
     Raises:
-        UsageError: it cannot be open_scene_file, or files are missing.
+        UsageError: it cannot be opened, or files are missing.
     """
     from mpirender.engines.blender import scene_facts
     from mpirender.engines.blender.scene import open_scene_file
 
-    check_magic(scene, job)
+    _check_magic(scene, job)
     facts = scene_facts.facts_of(open_scene_file(job))
-    inspection = inspection_of(facts, job)
-    if inspection.mistakes:
-        raise UsageError(list(inspection.mistakes))
+    if mistakes := inspection_of(facts, job).mistakes:
+        raise UsageError(mistakes)
     content = {"digest": hashlib.blake2b(scene).hexdigest()}
     return json.dumps(content).encode(), [Path(path) for path in facts["files"]]
 
@@ -224,23 +203,22 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     """Open the file in this rank.
 
     Raises:
-        UsageError: it cannot be open_scene_file, or differs from the file that rank 0 read.
+        UsageError: it cannot be opened, or differs from the file that rank 0 read.
         ToolMissing: the requested device does not exist.
     """
     from mpirender.engines.blender.scene import BlenderScene, open_scene_file
 
-    with job.scene.open("rb") as file:
-        if _digest(file) != json.loads(scene)["digest"]:
-            raise UsageError(
-                f"{job.scene.name}: it has changed since the run began, or differs on this node; start the run again"
-            )
+    if _digest(job.scene) != json.loads(scene)["digest"]:
+        problem = "it has changed since the run began, or differs on this node; start the run again"
+        raise UsageError(f"{job.scene.name}: {problem}")
     return BlenderScene(open_scene_file(job), job, local_rank)
 
 
-def _digest(file: Any) -> str:  # noqa: ANN401 - a binary file
+def _digest(path: Path) -> str:
     digest = hashlib.blake2b()
-    while part := file.read(1 << 24):
-        digest.update(part)
+    with path.open("rb") as file:
+        while part := file.read(1 << 24):
+            digest.update(part)
     return digest.hexdigest()
 
 

@@ -43,6 +43,7 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
     rate = float(Fraction(scene["rate"]))
     tolerated = job.on_error == "warn"
     missing = tuple(_missing(facts, tolerated=tolerated))
+    width, height = scene["size"]
     return Inspection(
         engine="blender",
         written_by=f"Blender {saved}",
@@ -52,7 +53,7 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
         step=scene["step"],
         open_ended=True,
         frame_rate=scene["rate"],
-        size=(scene["size"][0], scene["size"][1]),
+        size=(width, height),
         data_files=(*files, *missing_files),
         order_dependent=tuple(what for what, _ in scene["unbaked"]),
         properties=tuple(_properties(facts, name, scene, job)),
@@ -88,7 +89,10 @@ def _mistakes(name: str, scene: Facts, job: RenderJob, frames: range) -> Iterato
         yield f"--view-layer {job.view_layer!r} is not in scene {name!r}{meant}; it has: {listed(scene['layers'])}"
     elif job.view_layer is None and not any(scene["layers"].values()) and not scene["strips"]:
         yield f"{where} renders none of its view layers; choose one with --view-layer: {listed(scene['layers'])}"
-    yield from _of_frames(where, scene, job, frames)
+    if job.frames is None and not frames:
+        yield f"{where} has no frames: its end ({scene['last']}) is before its start ({scene['first']}); give --frames"
+    elif job.frames is None and frames[0] < 0:
+        yield f"{where} begins at frame {frames[0]}, but images count from 0; give --frames, or shift the animation"
     yield from _of_engine(where, scene, job)
     if scene["eyes"]:
         yield f"{where} renders a separate image for each eye; turn stereoscopy off, or choose anaglyph"
@@ -96,15 +100,6 @@ def _mistakes(name: str, scene: Facts, job: RenderJob, frames: range) -> Iterato
         yield f"{where} renders a cropped region, which has its own size; remove --size"
     if not job.sizes and not all(1 <= side <= LARGEST for side in scene["size"]):
         yield f"{where}: the size {scene['size'][0]}x{scene['size'][1]} is not possible; give --size"
-
-
-def _of_frames(where: str, scene: Facts, job: RenderJob, frames: range) -> Iterator[str]:
-    if job.frames is not None:
-        return
-    if not frames:
-        yield f"{where} has no frames: its end ({scene['last']}) is before its start ({scene['first']}); give --frames"
-    elif frames[0] < 0:
-        yield f"{where} begins at frame {frames[0]}, but images count from 0; give --frames, or shift the animation"
 
 
 def _of_engine(where: str, scene: Facts, job: RenderJob) -> Iterator[str]:
@@ -148,8 +143,8 @@ def _warnings(facts: Facts, scene: Facts, job: RenderJob) -> Iterator[str]:
 
 def _missing(facts: Facts, *, tolerated: bool) -> Iterator[str]:
     """Yield a line for each missing file, up to a limit."""
-    fix = "restore it, or pack it into the file; --on-error warn renders without it"
-    fix = "images are wrong without it" if tolerated else fix
+    restore = "restore it, or pack it into the file; --on-error warn renders without it"
+    fix = "images are wrong without it" if tolerated else restore
     for what, path in facts["missing"][:MAX_MISSING]:
         yield f"{what} is missing: {path}; {fix}"
     more = len(facts["missing"]) - MAX_MISSING

@@ -1,4 +1,4 @@
-"""A Blender file open_scene_file in one rank; renders its frames in any order.
+"""A Blender file that is open in one rank; renders its frames in any order.
 
 Blender renders to a file in memory, which is then checked: on a full disk, it would leave a truncated file and report
 success.
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from mpirender.engines.base import Rendered, WithoutSurvey
+from mpirender.engines.base import Rendered, Scene
 from mpirender.engines.blender import inspect, query, scene_facts
 from mpirender.engines.blender.scene_facts import BPY
 from mpirender.errors import ToolMissing, UsageError, one_line
@@ -69,50 +69,39 @@ def _take_errors() -> list[str]:
 
 
 def _activate(bpy: BPY, name: str) -> BPY:
-    """Make a scene of the open file the active one, since Blender takes the frame from the active scene; return it.
-
-    Raises:
-        UsageError: it cannot be activated.
-    """
+    """Make a scene of the open file the active one, since Blender takes the frame from the active scene; return it."""
     scene = bpy.data.scenes[name]
     if bpy.context.window is not None:
         bpy.context.window.scene = scene
     if bpy.context.scene != scene:
-        raise UsageError(
-            f"--scene {name!r}: this Blender can only render the active scene; activate it and save the file"
-        )
+        problem = "this Blender can only render the active scene; activate it and save the file"
+        raise UsageError(f"--scene {name!r}: {problem}")
     return scene
 
 
-class BlenderScene(WithoutSurvey):
+class BlenderScene(Scene):
     """The scene of an open file."""
 
-    def __init__(self, bpy: BPY, job: RenderJob, local_rank: int) -> None:
-        """Apply the options of the job.
+    open_ended = True
 
-        Args:
-            local_rank: rank of this process among those on its node.
-        """
+    def __init__(self, bpy: BPY, job: RenderJob, local_rank: int) -> None:
+        """Apply the options of the job; local_rank is the rank of this process among those on its node."""
         self._bpy, self._job = bpy, job
         self._scene = _activate(bpy, job.scene_name) if job.scene_name else bpy.context.scene
         about = scene_facts.of_scene(bpy, self._scene)
         self._unrun = {"", bpy.app.autoexec_fail_message}  # scripts that are already reported not to run
         self._memory = os.memfd_create("picture")
-        self.frames: Sequence[int] = range(about["first"], about["last"] + 1, about["step"])
-        self.open_ended = True
-        self.files: Sequence[Path] = ()
-        self.warnings: list[str] = []
+        self.frames = range(about["first"], about["last"] + 1, about["step"])
         self.version = str(bpy.app.version_string)
+        # First frame of unbaked physics, which is the next one to compute.
         starts = [start for _, start in about["unbaked"]]
-        # First frame of unbaked physics, and the last frame computed.
-        self._start = min([about["first"], *starts]) if starts else None
-        self._played: int | None = None
-        self._region = bool(about["region"])
+        self._next = min([about["first"], *starts]) if starts else None
+        self._region = about["region"]
         self._apply_options()
         self._plain = self._format()
         self.renderer = self._renderer(local_rank)
         self.description = f"Blender {self.version}, {inspect.TITLES[inspect.engine_of(about, job)]}, {self.renderer}"
-        self.errors: list[str] = _take_errors()
+        self.errors = _take_errors()
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as Blender's animation would; Blender encodes all images except 8-bit png."""
@@ -138,7 +127,6 @@ class BlenderScene(WithoutSurvey):
         return [f"a script of the file does not run ({unrun}); --allow-scripts runs it with your permissions"]
 
     def _apply_options(self) -> None:
-        """Apply the options of the job."""
         job, scene = self._job, self._scene
         scene.render.threads_mode = "FIXED"  # AUTO uses all cores, including those not available to this rank
         scene.render.threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
@@ -164,9 +152,8 @@ class BlenderScene(WithoutSurvey):
             except TypeError:
                 continue
             return
-        raise UsageError(
-            f"--blender-engine {self._job.blender_engine} is not available in Blender {self.version}; use another one"
-        )
+        asked = self._job.blender_engine
+        raise UsageError(f"--blender-engine {asked} is not available in Blender {self.version}; use another one")
 
     def _choose_samples(self, count: int) -> None:
         scene = self._scene
@@ -204,11 +191,7 @@ class BlenderScene(WithoutSurvey):
         return plain
 
     def _renderer(self, local_rank: int) -> str:
-        """Choose the device; return its name.
-
-        Raises:
-            ToolMissing: it does not exist.
-        """
+        """Choose the device; return its name."""
         cycles = self._scene.render.engine == inspect.ENGINES["cycles"][0]
         by_opengl = not cycles or any(thing.type in SKETCHES for thing in self._scene.objects)
         if by_opengl and not query.has_egl():  # Blender would end the process
@@ -224,44 +207,35 @@ class BlenderScene(WithoutSurvey):
         return str(gpu.platform.renderer_get())
 
     def _device(self, local_rank: int) -> str:
-        """Choose the device that Cycles renders with; return its name.
-
-        Raises:
-            ToolMissing: a GPU was requested that does not exist; Blender would silently use the CPU.
-        """
-        requested, cycles = self._job.device, self._scene.cycles
+        """Choose the device of Cycles; return its name. Blender would silently use the CPU if a GPU is missing."""
+        requested, cycles, host = self._job.device, self._scene.cycles, socket.gethostname()
         wanted = requested not in (None, "cpu") or (requested is None and cycles.device == "GPU")
         kinds = query.KINDS if requested in (None, "gpu") else (str(requested).upper(),)
         for kind in kinds if wanted else ():
-            gpus = list(query.devices(self._bpy, kind))
-            if not gpus:
-                continue
-            chosen = gpus[local_rank % len(gpus)]
-            preferences = self._bpy.context.preferences.addons["cycles"].preferences
-            for device in preferences.devices:
-                device.use = device == chosen
-            cycles.device = "GPU"
-            if preferences.has_active_device():
-                return f"{chosen.name} ({kind})"
+            if gpus := list(query.devices(self._bpy, kind)):
+                chosen = gpus[local_rank % len(gpus)]
+                preferences = self._bpy.context.preferences.addons["cycles"].preferences
+                for device in preferences.devices:
+                    device.use = device == chosen
+                cycles.device = "GPU"
+                if preferences.has_active_device():
+                    return f"{chosen.name} ({kind})"
         if wanted and requested is not None:
             raise ToolMissing(
-                f"--device {requested}: Cycles finds no such GPU on {socket.gethostname()}; mpirender doctor lists its "
-                "GPUs; use --device cpu to render without"
+                f"--device {requested}: Cycles finds no such GPU on {host}; mpirender doctor lists its GPUs; use "
+                "--device cpu to render without"
             )
         if wanted:
-            self.warnings.append(
-                f"the scene is set to a GPU, but Cycles finds none on {socket.gethostname()}; the CPU renders instead"
-            )
+            self.warnings = [f"the scene is set to a GPU, but Cycles finds none on {host}; the CPU renders instead"]
         cycles.device = "CPU"
         return "CPU"
 
     def _go_to(self, frame: int) -> None:
         """Go to a frame; if physics are not baked, through all frames before it."""
-        if self._start is not None:
-            first = self._start if self._played is None else self._played + 1
-            for before in range(first, frame):
+        if self._next is not None:
+            for before in range(self._next, frame):
                 self._scene.frame_set(before)
-            self._played = max(frame, first - 1)
+            self._next = max(frame + 1, self._next)
         self._scene.frame_set(frame)
 
     def _render(self, width: int, height: int) -> bytes | None:
@@ -283,11 +257,7 @@ class BlenderScene(WithoutSurvey):
 
 
 def _decoded(content: bytes) -> NDArray[np.uint8]:
-    """Return the pixels of an image, shape (height, width, channels).
-
-    Raises:
-        ValueError: the file is incomplete.
-    """
+    """Return the pixels of an image, shape (height, width, channels)."""
     import imageio.v3 as iio
 
     try:
