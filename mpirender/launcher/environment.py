@@ -21,6 +21,8 @@ MPI_SETTINGS = {
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "PRTE_MCA_hwloc_default_binding_policy": "none",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    # A rank without a launcher otherwise starts Open MPI's daemon, which may stay if the rank is killed at that moment.
+    "OMPI_MCA_ess_singleton_isolated": "1",
     # Otherwise hwloc, which MPI uses to examine the machine, connects to every X server on it, and the process dies if
     # one of them ends at that moment.
     "HWLOC_COMPONENTS": "-gl",
