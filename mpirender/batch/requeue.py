@@ -1,4 +1,4 @@
-"""The lives of a Slurm job: it goes back into the queue when its time is over, until the movie is done."""
+"""Requeue a Slurm job when its time limit is near, until the movie is complete."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mpirender.system import slurm
 from mpirender.system.slurm import Allocation
 from mpirender.system.text import plural
 
-FRUITLESS = 3  # lives in a row without an image done, all ended by Slurm: it is not bad luck then
-TIME_IS_OVER = "SIGUSR1"  # what mpi_render.slurm has Slurm send; SIGTERM also comes with scancel, which means it
+MAX_FRUITLESS_ALLOCATIONS = 3  # in a row without a completed image: the next one would end in the same way
+TIME_LIMIT_SIGNAL = "SIGUSR1"  # mpi_render.slurm has Slurm send it; SIGTERM comes with scancel, too
 
 
 def render(
@@ -26,18 +26,18 @@ def render(
     watch: Callable[[Sequence[Event]], None] = lambda new: None,
     inspection: Inspection | None = None,
 ) -> RenderResult:
-    """Render a job as :func:`supervise.render` does; a Slurm job queues up again when told that its time is over.
+    """Render a job as :func:`mpirender.supervisor.run.render` does; requeue its Slurm job before the time limit.
 
     Raises:
-        MpirenderError: one of its kinds, saying what is wrong and what to do.
+        MpirenderError: a subclass, with what is wrong and how to fix it.
     """
     allocation = slurm.allocation()
     if allocation is None:
         return run.render(job, watch, inspection)
-    if fruitless_lives(job, allocation) >= FRUITLESS:
+    if fruitless_allocations(job, allocation) >= MAX_FRUITLESS_ALLOCATIONS:
         raise FramesMissing(
-            f"Slurm has started job {allocation.job} again and again and {FRUITLESS} times in a row no image was done; "
-            f"look into {job.folder}/*.log, then submit it anew"
+            f"Slurm job {allocation.job} was restarted {MAX_FRUITLESS_ALLOCATIONS} times in a row without completing "
+            f"an image; see {job.folder}/*.log, then resubmit it"
         )
     done = 0
 
@@ -49,39 +49,37 @@ def render(
     try:
         return run.render(job, count, inspection)
     except Stopped as error:
-        if error.signal != TIME_IS_OVER or not job.max_requeues:
+        if error.signal != TIME_LIMIT_SIGNAL or not job.max_requeues:
             raise
-        raise queued_again(job, allocation, error, done) from None
+        raise requeued(job, allocation, error, done) from None
 
 
-def queued_again(job: RenderJob, allocation: Allocation, error: Stopped, done: int) -> MpirenderError:
-    """Put the job back into the queue if that leads somewhere; return the error that says so.
+def requeued(job: RenderJob, allocation: Allocation, error: Stopped, done: int) -> MpirenderError:
+    """Requeue the job if the next allocation can continue it; return the error that says so.
 
     Args:
-        done: images done in this life.
+        error: that of the run that the signal has stopped.
+        done: images completed in this allocation.
     """
     name = f"Slurm job {allocation.job}"
     if allocation.run > job.max_requeues:
-        often = plural(job.max_requeues, "time")
-        times = f"it has been there {often} (--max-requeues)"
-        return Stopped(error.so_far, f"{name} is not put back into the queue: {times}; submit it again to go on")
+        times = f"it was requeued {plural(job.max_requeues, 'time')} (--max-requeues)"
+        return Stopped(error.so_far, f"{name} is not requeued: {times}; submit it again to continue")
     if not done:
-        cure = "give it more time (sbatch --time), or more cores a rank"
-        return Stopped(error.so_far, f"{name} is not put back into the queue: no image was done in this life; {cure}")
-    for number in (signal.SIGTERM, signal.SIGUSR1):  # Slurm sends the first at once; the last words must be said
+        fix = "give it more time (sbatch --time), or more cores per rank"
+        return Stopped(error.so_far, f"{name} is not requeued: no image was completed in this allocation; {fix}")
+    for number in (signal.SIGTERM, signal.SIGUSR1):  # Slurm sends the first at once; this message must still be printed
         signal.signal(number, signal.SIG_IGN)
     try:
         slurm.requeue(allocation.job)
     except LaunchFailed as problem:
-        return Stopped(
-            error.so_far, f"{name} could not be put back into the queue ({problem}); submit it again to go on"
-        )
-    return Stopped(error.so_far, f"{name} is back in the queue and goes on with what is left")
+        return Stopped(error.so_far, f"{name} could not be requeued ({problem}); submit it again to continue")
+    return Stopped(error.so_far, f"{name} is requeued and will continue with the remaining images")
 
 
-def fruitless_lives(job: RenderJob, allocation: Allocation) -> int:
-    """Return how many lives of this Slurm job in a row, up to the one before this, started ranks and did no image."""
-    if allocation.run <= FRUITLESS:
+def fruitless_allocations(job: RenderJob, allocation: Allocation) -> int:
+    """Return how many allocations of this Slurm job in a row, before this one, started ranks but completed no image."""
+    if allocation.run <= MAX_FRUITLESS_ALLOCATIONS:
         return 0
     history = RunHistory(journal.read(job.folder))
     count = 0
@@ -94,7 +92,7 @@ def fruitless_lives(job: RenderJob, allocation: Allocation) -> int:
 
 
 def began_in(run: RunState, allocation: Allocation, number: int) -> bool:
-    """Return whether a run was launched in this Slurm job, when Slurm had started it for the nth time."""
+    """Return whether a run was launched in the nth allocation of this Slurm job."""
     mine = (allocation.job, allocation.cluster, number)
     launches = [launch.launch for launch in run.launches.values() if launch.launch is not None]
     return any((launch.job, launch.cluster, launch.allocation) == mine for launch in launches)

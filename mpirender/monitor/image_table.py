@@ -1,4 +1,4 @@
-"""Tables of images: the values that made each, what it shows, and the numbers measured in its data."""
+"""Tables of images: the values that vary, what each image shows, and the numbers measured in its data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Row(NamedTuple):
     """An image.
 
     Args:
-        values: those that made it, by property; empty where nothing varies.
+        values: those of the properties that vary, by property; empty if none do.
         image: its path from the output folder.
         measured: numbers about its data, by name.
     """
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 def write_down(job: RenderJob, result: RenderResult) -> Path:
-    """Write the table of what was measured, if anything was, and the contact sheet; return the path of that.
+    """Write the table of measured numbers, if the job has some, and the contact sheet; return the path of the sheet.
 
     Raises:
         OSError: they cannot be written.
@@ -57,9 +57,9 @@ def rows_of(job: RenderJob, result: RenderResult) -> list[Row]:
 
 
 def numbers(job: RenderJob, rows: Sequence[Row]) -> list[str]:
-    """Return the names of the numbers in all rows, in the order in which they were asked for.
+    """Return the names of the numbers in all rows, in the order of the job.
 
-    How many components an array has is not known of images without data, which have one empty number for all of them.
+    An image without data has one empty number for all components of an array, whose number is unknown there.
     """
     found = dict.fromkeys(name for row in rows for name in row.measured)
     names: list[str] = []
@@ -70,7 +70,7 @@ def numbers(job: RenderJob, rows: Sequence[Row]) -> list[str]:
 
 
 def about(row: Row) -> dict[str, object]:
-    """Return what an image shows, by the name of the column."""
+    """Return what an image shows, by column."""
     output = row.output
     eye = {"eye": output.eye} if output.eye else {}
     return {
@@ -83,8 +83,8 @@ def write(path: Path, rows: Sequence[Row], targets: Sequence[str], numbers: Sequ
     """Write a table as CSV.
 
     Args:
-        targets: the properties whose values there are.
-        numbers: the names of what was measured.
+        targets: the properties that vary.
+        numbers: names of the measured numbers.
 
     Raises:
         OSError: it cannot be written.

@@ -1,4 +1,4 @@
-"""What a person looks at after a run: the summary and the contact sheet."""
+"""The summary and the contact sheet of a run."""
 
 from __future__ import annotations
 
@@ -27,58 +27,58 @@ COLUMNS = 4
 THUMBNAIL = 480  # pixels across
 GAP = 12
 LABEL = 26
+LABEL_WIDTH = 13  # characters of the summary
 LISTED = 8  # folders, or movies
 PAPER = (24, 26, 31)
 INK = (214, 218, 226)
 
 
 def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
-    """Say where everything is, how long it took and what a frame cost."""
-    count = len(next(iter(result.frames.values())))
-    lines = [f"{'done in':>10}  {duration(result.seconds)}"]
-    unit = rank_or_group(result.ranks_per_frame)
-    cost = (
-        f", {result.seconds_per_image:.2f} s each on a {unit}, {unit}s {result.busy:.0%} busy"
-        if result.rendered
-        else ""
-    )
+    """Write where the results are, how long the run took and what an image cost."""
+    count, unit = len(next(iter(result.frames.values()))), rank_or_group(result.ranks_per_frame)
     kept = f", {result.kept} kept from before" if result.kept else ""
-    lines.append(f"{'images':>10}  {result.rendered} rendered{kept}{cost}")
-    lines += [f"{'by' if not place else '':>10}  {line}" for place, line in enumerate(rank_table.table(result.roster))]
-    lines += [f"{'' if place else 'time':>10}  {line}" for place, line in enumerate(where_time_went(result))]
-    frames = [f"{job.output / output.name}{_of(count)}" for output in job.outputs]
-    movies = [f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies]
-    lines += [*_some("frames", frames), *_some("movie", movies)]
-    if result.restarts:
-        times = "once" if result.restarts == 1 else f"{result.restarts} times"
-        lines.append(f"{'restarts':>10}  {times}, since ranks died; every frame is there and whole")
-    if result.complained:
-        lines.append(
-            f"{'warning':>10}  errors were reported during {result.complained} images; --on-error warn kept them"
-        )
-    if result.skipped:
-        lines.append(f"{'warning':>10}  {damaged_lines(result.skipped)}")
-    if sheet is not None and job.measure:
-        lines.append(f"{'measured':>10}  {table_path(job)}")
-    if sheet is not None:
-        lines.append(f"{'look at':>10}  {sheet}")
-    return "\n".join(lines)
+    each = f", {result.seconds_per_image:.2f} s each on a {unit}, {unit}s {result.busy:.0%} busy"
+    frames = [f"{job.output / output.name} ({plural(count, 'image')})" for output in job.outputs]
+    rows = [
+        ("done in", [duration(result.seconds)]),
+        ("images", [f"{result.rendered} rendered{kept}{each if result.rendered else ''}"]),
+        ("by", rank_table.table(result.roster)),
+        ("time", where_time_went(result)),
+        ("frames", _some(frames)),
+        ("movie", _some([f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies])),
+        ("restarts", _restarts(result)),
+        ("warning", _warnings(result)),
+        ("measured", [str(table_path(job))] if sheet is not None and job.measure else []),
+        ("contact sheet", [] if sheet is None else [str(sheet)]),
+    ]
+    lines = ((label if not number else "", text) for label, texts in rows for number, text in enumerate(texts))
+    return "\n".join(f"{label:>{LABEL_WIDTH}}  {text}" for label, text in lines)
+
+
+def _restarts(result: RenderResult) -> list[str]:
+    times = "once" if result.restarts == 1 else f"{result.restarts} times"
+    return [f"{times}, because ranks died; all frames are complete"] if result.restarts else []
+
+
+def _warnings(result: RenderResult) -> list[str]:
+    during = f"errors were reported during {plural(result.complained, 'image')}; --on-error warn kept them"
+    damaged = damaged_lines(result.skipped)
+    return [text for text, count in ((during, result.complained), (damaged, result.skipped)) if count]
 
 
 def table_path(job: RenderJob) -> Path:
-    """Return where the table of a job's images has its place, if it has one."""
+    """Return the path of the table of a job's images."""
     return job.output / ("study.csv" if job.vary else "measured.csv")
 
 
-def _some(name: str, texts: Sequence[str]) -> list[str]:
-    """Return a line for each text; of very many, as a study has them, the first and how many more there are."""
-    lines = [f"{name:>10}  {text}" for text in texts[:LISTED]]
+def _some(texts: Sequence[str]) -> list[str]:
+    """Return the texts; of very many, as in a study, the first ones and the number of the others."""
     more = len(texts) - LISTED
-    return [*lines, f"{'':>10}  and {more} more"] if more > 0 else lines
+    return [*texts[:LISTED], f"and {more} more"] if more > 0 else list(texts)
 
 
 def where_time_went(result: RenderResult) -> list[str]:
-    """Say where the time went, as lines; nothing where nothing was rendered."""
+    """Write where the time went; empty if nothing was rendered."""
     if not result.rendered:
         return []
     count, each = len(result.spent), result.ranks_per_frame
@@ -87,12 +87,8 @@ def where_time_went(result: RenderResult) -> list[str]:
     return [*timings.table(result.spent, rank_or_group(each)), share]
 
 
-def _of(count: int) -> str:
-    return f" ({plural(count, 'image')})"
-
-
 def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
-    """Put small pictures of frames spread evenly over the movie on one sheet; return its path."""
+    """Put thumbnails of frames spread evenly over the movie on one sheet; return its path."""
     from PIL import Image as Images
 
     smallest = min(job.outputs, key=lambda output: output.width * output.height)
@@ -114,7 +110,7 @@ def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
 
 
 def spread(images: Sequence[Path], count: int) -> list[Path]:
-    """Choose so many images evenly spread from first to last, all when there are no more."""
+    """Choose so many images evenly spread from first to last, all if there are no more."""
     if len(images) <= count:
         return list(images)
     return [images[round(place * (len(images) - 1) / (count - 1))] for place in range(count)]
@@ -139,7 +135,7 @@ def _scaled(path: Path, size: tuple[int, int]) -> Image:
 
 
 def _paste(sheet: Image, picture: Image, path: Path, corner: tuple[int, int]) -> None:
-    """Paste one picture with its frame number below; what is transparent shows the paper."""
+    """Paste a thumbnail with its frame number below; transparent parts show the background."""
     from PIL import ImageDraw, ImageFont
 
     sheet.paste(picture, corner, picture if picture.mode == "RGBA" else None)
@@ -148,9 +144,9 @@ def _paste(sheet: Image, picture: Image, path: Path, corner: tuple[int, int]) ->
     ImageDraw.Draw(sheet).text(place, text, fill=INK, font=ImageFont.load_default(16))
 
 
-HANDED_OUT = "frames are handed out as ranks get free, by one more process that renders nothing"
+HANDED_OUT = "one more process assigns frames to ranks as they become free; it renders nothing itself"
 
 
 def schedule_lines(shares: Sequence[Sequence[int]], unit: str = "rank") -> list[str]:
-    """Write who renders which frame, a line per rank, or per group."""
+    """Write which frames each rank, or group, renders."""
     return [f"{unit} {rank}: {framesets.text(share) or 'nothing'}" for rank, share in enumerate(shares)]

@@ -1,4 +1,4 @@
-"""What is left of a parameter study: a table of the values with the images, and a contact sheet with both axes."""
+"""The report of a parameter study: a table of values and images, and a contact sheet with an axis for each property."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONGEST_LABEL = 48  # characters
 
 
 def write_down(job: RenderJob, result: RenderResult) -> Path:
-    """Write the table, as CSV and as JSON, and the contact sheet; return the path of that.
+    """Write the table, as CSV and as JSON, and the contact sheet; return the path of the sheet.
 
     Raises:
         OSError: they cannot be written.
@@ -45,7 +45,7 @@ def _entry(row: Row, numbers: Sequence[str]) -> dict[str, object]:
 
 
 def contact_sheet(job: RenderJob, axes: Sequence[Axis], rows: Sequence[Row]) -> Path:
-    """Put a picture of every combination on one sheet: the last property along the top, the others down the side."""
+    """Put a thumbnail of every combination on one sheet: the last property along the top, the others down the side."""
     from PIL import Image as Images
 
     smallest = min(job.outputs, key=lambda output: output.width * output.height)
@@ -83,7 +83,7 @@ def _label(axes: Sequence[Axis], values: dict[str, str]) -> str:
 
 
 def _length(text: str) -> int:
-    """Return how many pixels a label takes."""
+    """Return the width of a label in pixels."""
     from PIL import ImageFont
 
     return round(ImageFont.load_default(FONT).getlength(text))

@@ -1,4 +1,4 @@
-"""Which frames of a run count, and why others do not: the newest run's records and the files must agree."""
+"""Which frames of a run count, and why others do not: the records of the newest run and the files must agree."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from mpirender.run_folder.events import Done, Event, Fail, ImageOutcome, Plan
 
 @dataclass(frozen=True)
 class FrameInventory:
-    """What is there of a size: the frames asked for, those that count, and the others by the reason why they do not.
+    """The frames of an output.
 
-    ``complained`` of those that count were kept although the engine reported an error.
+    Args:
+        requested: all that the movie is to show.
+        sound: the frames that count.
+        missing: the others, by the reason why they do not count.
+        complained: number of sound frames that were kept although the engine reported an error.
     """
 
     output: Output
-    asked: tuple[int, ...]
+    requested: tuple[int, ...]
     sound: frozenset[int]
     missing: Mapping[str, list[int]]
     complained: int
@@ -32,14 +36,14 @@ class FrameInventory:
         """Return the frames in the order in which the movie shows them.
 
         Args:
-            gaps: ``hold`` shows the frame before each that is missing, at the start the first that is there; else they
-                are left out.
+            gaps: ``hold`` repeats the frame before each missing one, or at the start shows the first sound one;
+                otherwise missing frames are left out.
         """
         if gaps != "hold":
-            return [frame for frame in self.asked if frame in self.sound]
+            return [frame for frame in self.requested if frame in self.sound]
         shown: list[int] = []
         last = min(self.sound)
-        for frame in self.asked:
+        for frame in self.requested:
             last = frame if frame in self.sound else last
             shown.append(last)
         return shown
@@ -50,8 +54,8 @@ def newest_plan(recorded: Sequence[Event]) -> Plan | None:
     return next((event for event in reversed(recorded) if isinstance(event, Plan)), None)
 
 
-def take_stock(
-    job: RenderJob, outputs: Sequence[Output], asked: tuple[int, ...], recorded: Sequence[Event], fingerprint: str
+def inventory_of(
+    job: RenderJob, outputs: Sequence[Output], requested: tuple[int, ...], recorded: Sequence[Event], fingerprint: str
 ) -> list[FrameInventory]:
     """Return which frames of each output count: recorded as done, and their files are unchanged.
 
@@ -60,26 +64,26 @@ def take_stock(
     """
     last = journal.newest(recorded, fingerprint, outputs)
     others = {event.image for event in recorded if isinstance(event, Done) and event.fingerprint != fingerprint}
-    images = [Image(frame, output.name) for output in outputs for frame in asked]
+    images = [Image(frame, output.name) for output in outputs for frame in requested]
     with ThreadPoolExecutor(cores()) as pool:  # reading and hashing let go of the interpreter lock
         reasons = dict(
             zip(images, pool.map(lambda image: why_missing(job, image, last.get(image), image in others), images))
         )
-    return [stock_of(output, asked, reasons, last) for output in outputs]
+    return [_inventory(output, requested, reasons, last) for output in outputs]
 
 
-def stock_of(
-    output: Output, asked: tuple[int, ...], reasons: Mapping[Image, str], last: Mapping[Image, ImageOutcome]
+def _inventory(
+    output: Output, requested: tuple[int, ...], reasons: Mapping[Image, str], last: Mapping[Image, ImageOutcome]
 ) -> FrameInventory:  # fmt: skip
-    """Sum up an output, given why each image is missing (empty for those that are there) and its last record."""
+    """Return the frames of an output, given why each image is missing (empty for sound ones) and its last outcome."""
     missing: dict[str, list[int]] = defaultdict(list)
-    for frame in asked:
+    for frame in requested:
         if reason := reasons[Image(frame, output.name)]:
             missing[reason].append(frame)
-    sound = frozenset(asked).difference(*missing.values())
+    sound = frozenset(requested).difference(*missing.values())
     found = [last[Image(frame, output.name)] for frame in sound]
     complained = sum(isinstance(outcome, Done) and bool(outcome.complaints) for outcome in found)
-    return FrameInventory(output, asked, sound, missing, complained)
+    return FrameInventory(output, requested, sound, missing, complained)
 
 
 def why_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None, otherwise: bool) -> str:
@@ -90,14 +94,14 @@ def why_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None, othe
         otherwise: whether it was rendered with another fingerprint.
     """
     if outcome is None:
-        return "rendered from another scene, other data or with other options" if otherwise else "never rendered"
+        return "rendered with a different scene, data or options" if otherwise else "never rendered"
     if isinstance(outcome, Fail):
         return one_line(f"failed: {outcome.reason}")
     if outcome.complaints and job.on_error != "warn":
-        return one_line(f"kept in spite of an error by an earlier run: {outcome.complaints[0]}")
+        return one_line(f"an earlier run kept it despite an error: {outcome.complaints[0]}")
     if journal.whole(job.place(image), outcome.bytes, outcome.digest):
         return ""
-    return "damaged since it was rendered" if job.place(image).exists() else "gone since it was rendered"
+    return "changed since it was rendered" if job.place(image).exists() else "deleted since it was rendered"
 
 
 def verb(frames: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Make the movies of a run again, from the frames that are there: at another rate, of another kind or codec."""
+"""Make movies from the existing frames of a run: at another frame rate, of another kind or codec."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from mpirender.job.options import CODECS
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.movie import encode, verify
-from mpirender.reencode.inventory import FrameInventory, newest_plan, take_stock, verb
+from mpirender.reencode.inventory import FrameInventory, inventory_of, newest_plan, verb
 from mpirender.run_folder import exclusive, journal
 from mpirender.supervisor.disk_estimate import amount
 from mpirender.system.text import plural
 
 USUAL_KIND = "mp4"
 GAPS = ("skip", "hold")
-ALLOW = "--allow-missing skip leaves them out, --allow-missing hold shows the frame before them meanwhile"
+ALLOW = "--allow-missing skip leaves them out, --allow-missing hold repeats the frame before them"
 Busy = Callable[[str], contextlib.AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
 class EncodeRequest:
-    """The movies to make, as asked for on the command line; None stands for what the run used.
+    """The movies to make; None stands for the value of the run.
 
     Args:
         output: the folder that render wrote to.
-        codec: one of :data:`choices.CODECS` for the kind of movie, by default the first.
+        codec: one of :data:`mpirender.job.options.CODECS` for the kind of movie, by default the first.
         sizes: names of some of the run's sizes; empty for all.
         frames: a frame set; by default those of the run.
-        allow_missing: what becomes of frames that are not there: ``skip`` or ``hold``; None refuses them.
-        name: comes behind the usual name of the movies, so that they stand beside those there are.
+        allow_missing: how to treat missing frames: ``skip`` or ``hold``; None refuses them.
+        name: is appended to the usual name of the movies, so that the existing ones stay.
     """
 
     output: Path
@@ -55,10 +55,10 @@ class EncodeRequest:
 
 
 @dataclass(frozen=True)
-class Made:
-    """A movie that was made; ``rate`` is in frames a second, ``gaps`` what became of missing frames."""
+class EncodedMovie:
+    """A movie that was made; ``rate`` is in frames a second, ``gaps`` says how missing frames were treated."""
 
-    stock: FrameInventory
+    inventory: FrameInventory
     info: verify.MovieInfo
     rate: Fraction
     codec: str
@@ -66,12 +66,12 @@ class Made:
 
 
 def silent(_text: str) -> contextlib.AbstractContextManager[object]:
-    """Say nothing of what is being done; for --quiet."""
+    """Show nothing; for --quiet."""
     return contextlib.nullcontext()
 
 
-def telling(stream: TextIO) -> Busy:
-    """Return what says what is being done: with a spinner on a terminal, elsewhere in a line."""
+def on_stream(stream: TextIO) -> Busy:
+    """Return the function that shows what is being done: with a spinner on a terminal, elsewhere in a line."""
     if stream.isatty():
         console = Console(file=stream)
         return lambda text: console.status(Text(text))
@@ -84,18 +84,18 @@ def telling(stream: TextIO) -> Busy:
     return line
 
 
-def reencode(request: EncodeRequest, busy: Busy = silent) -> list[Made]:
-    """Make the movies, one per output; older ones of the same name stay until the new one is whole.
+def reencode(request: EncodeRequest, busy: Busy = silent) -> list[EncodedMovie]:
+    """Make the movies, one per output; older ones of the same name stay until the new one is complete.
 
     Args:
-        busy: called with what is being done, for a context that lasts as long.
+        busy: called with a text for each step; it returns a context for the duration of the step.
 
     Raises:
-        UsageError: no run was ever asked for in this folder, or the request has mistakes, or a run lives there.
+        UsageError: the folder is not that of a run, the request has mistakes, or a run uses the folder.
         FramesMissing: frames are missing; no movie was made.
         NoSpace: the disk is full.
         EncodeFailed: a movie could not be made.
-        ToolMissing: there is no ffmpeg, or it lacks the encoder.
+        ToolMissing: ffmpeg is not installed, or lacks the encoder.
         Stopped: a signal came.
     """
     rendered = read_job(request.output.absolute())
@@ -103,10 +103,10 @@ def reencode(request: EncodeRequest, busy: Busy = silent) -> list[Made]:
     try:
         with exclusive.exclusive_access(job.folder) as check:
             with busy("checking the frames"):
-                stocks = stocks_of(request, job, rendered)
+                inventories = inventories_of(request, job, rendered)
             made = []
-            for stock in stocks:
-                made.append(make(request, job, codec, stock, busy))
+            for inventory in inventories:
+                made.append(make(request, job, codec, inventory, busy))
                 check()
             return made
     except OSError as error:
@@ -119,7 +119,7 @@ def read_job(output: Path) -> RenderJob:
     """Return the job of a folder, which may have been moved since.
 
     Raises:
-        UsageError: it has none, or none that can be read.
+        UsageError: it has none, or it cannot be read.
     """
     try:
         job = RenderJob.from_json((output / FOLDER / "job.json").read_text())
@@ -130,18 +130,18 @@ def read_job(output: Path) -> RenderJob:
         raise UsageError(f"{output}: cannot be read ({error.strerror or error})") from None
     except (ValueError, TypeError, KeyError, MpirenderError):
         raise UsageError(
-            f"{output / FOLDER / 'job.json'}: damaged, or of another version; mpirender render writes it anew"
+            f"{output / FOLDER / 'job.json'}: damaged, or of another version; run mpirender render to write it again"
         ) from None
     return replace(job, output=output)
 
 
 def understand(request: EncodeRequest, rendered: RenderJob) -> tuple[RenderJob, str]:
-    """Return the job with what is asked for put in, and the codec.
+    """Return the job with the values of the request, and the codec.
 
     Raises:
         UsageError: with every mistake in the request.
     """
-    job, mistakes = rendered, wrong_words(request, rendered)
+    job, mistakes = rendered, wrong_names(request, rendered)
     for name in ("frame_rate", "frames"):
         try:
             job = job if getattr(request, name) is None else replace(job, **{name: getattr(request, name)})
@@ -155,13 +155,13 @@ def understand(request: EncodeRequest, rendered: RenderJob) -> tuple[RenderJob, 
 
 
 def outputs_of(request: EncodeRequest, job: RenderJob) -> list[Output]:
-    """Return the outputs whose movies are asked for."""
+    """Return the outputs that the request names."""
     asked = {name.lower() for name in request.sizes}
     return [output for output in job.outputs if not asked or output.name.lower() in asked]
 
 
-def wrong_words(request: EncodeRequest, rendered: RenderJob) -> list[str]:
-    """Say what is wrong with names that are to be chosen from a few."""
+def wrong_names(request: EncodeRequest, rendered: RenderJob) -> list[str]:
+    """Return what is wrong with the names in a request."""
     there = [output.name for output in rendered.outputs]
     known = {name.lower() for name in there}
     mistakes = [
@@ -177,14 +177,16 @@ def wrong_words(request: EncodeRequest, rendered: RenderJob) -> list[str]:
 
 
 def wrong_kind(kind: str, codec: str | None, job: RenderJob) -> list[str]:
-    """Say what is wrong with the kind of movie, or what does not go with it."""
+    """Return what is wrong with the kind of movie, or what it does not support."""
     if kind not in CODECS:
         return [f"--movie {kind!r} must be one of: {', '.join(CODECS)}"]
     mistakes = []
     if codec is not None and codec not in CODECS[kind]:
         mistakes.append(f"--codec {codec!r} must be one of: {', '.join(CODECS[kind])} for {kind}")
     if (kind, codec) == ("webm", "av1") and job.transparent_background:
-        mistakes.append("--codec av1 holds no transparency, which these frames have; use vp9, or --movie mp4 on black")
+        mistakes.append(
+            "--codec av1 does not support transparency, which these frames have; use vp9, or --movie mp4 on black"
+        )
     if kind == "gif" and job.rate > encode.GIF_FASTEST:
         mistakes.append(
             f"--frame-rate {job.frame_rate} is too fast: gif players show at most {encode.GIF_FASTEST} a second"
@@ -192,49 +194,51 @@ def wrong_kind(kind: str, codec: str | None, job: RenderJob) -> list[str]:
     return mistakes
 
 
-def stocks_of(request: EncodeRequest, job: RenderJob, rendered: RenderJob) -> list[FrameInventory]:
-    """Look which frames are there, of each output.
+def inventories_of(request: EncodeRequest, job: RenderJob, rendered: RenderJob) -> list[FrameInventory]:
+    """Return which frames of each output count.
 
     Raises:
-        FramesMissing: some are missing and that is not allowed, or all of an output are.
+        FramesMissing: some are missing and the request does not allow it, or all frames of an output are.
         UsageError: the scene does not have them.
     """
     recorded = journal.read(job.folder)
     plan = newest_plan(recorded)
     if plan is None:
-        raise FramesMissing(f"{request.output}: nothing was rendered here yet; run: {render_command(rendered)}")
+        raise FramesMissing(f"{request.output}: no frames yet; run: {render_command(rendered)}")
     asked = framesets.parse(request.frames or plan.frames)
     if request.frames and rendered.frames is None:
         beyond = framesets.out_of_range(request.frames, framesets.parse(plan.frames))
         if beyond:
             raise UsageError(beyond)
-    stocks = take_stock(job, outputs_of(request, job), asked, recorded, plan.fingerprint)
-    if not all(stock.sound if request.allow_missing else not stock.missing for stock in stocks):
-        raise FramesMissing("\n".join(told_missing(request, job, rendered, stocks)))
-    return stocks
+    inventories = inventory_of(job, outputs_of(request, job), asked, recorded, plan.fingerprint)
+    if not all(inventory.sound if request.allow_missing else not inventory.missing for inventory in inventories):
+        raise FramesMissing("\n".join(report_missing(request, job, rendered, inventories)))
+    return inventories
 
 
-def told_missing(
-    request: EncodeRequest, job: RenderJob, rendered: RenderJob, stocks: Sequence[FrameInventory]
+def report_missing(
+    request: EncodeRequest, job: RenderJob, rendered: RenderJob, inventories: Sequence[FrameInventory]
 ) -> list[str]:
-    """Name what is missing, a line for each output and reason, and what can be done about it."""
+    """Return a line for each output and reason why frames are missing, and how to fix it."""
     lines = [
-        f"{stock.output.name} {framesets.named(frames)}: {reason}"
-        for stock in stocks
-        for reason, frames in stock.missing.items()
+        f"{inventory.output.name} {framesets.named(frames)}: {reason}"
+        for inventory in inventories
+        for reason, frames in inventory.missing.items()
     ]
-    older = [path.name for path in (place(job, stock.output, request.name) for stock in stocks) if path.exists()]
-    stays = f" ({', '.join(older)}: as before)" if older else ""
-    missing = [frame for stock in stocks for frames in stock.missing.values() for frame in frames]
-    count = sum(len(stock.asked) for stock in stocks)
-    empty = [stock.output.name for stock in stocks if not stock.sound]
-    of = f"no frame at all of {', '.join(empty)} is there" if empty else f"{len(missing)} of {count} images are missing"
-    lines += [f"{of}, so no movie was made{stays}", f"render them: {render_command(rendered, missing)}"]
+    older = [
+        path.name for path in (place(job, inventory.output, request.name) for inventory in inventories) if path.exists()
+    ]
+    unchanged = f" ({', '.join(older)}: unchanged)" if older else ""
+    missing = [frame for inventory in inventories for frames in inventory.missing.values() for frame in frames]
+    count = sum(len(inventory.requested) for inventory in inventories)
+    empty = [inventory.output.name for inventory in inventories if not inventory.sound]
+    of = f"all frames of {', '.join(empty)} are missing" if empty else f"{len(missing)} of {count} images are missing"
+    lines += [f"{of}, so no movie was made{unchanged}", f"render them: {render_command(rendered, missing)}"]
     return lines if empty else [*lines, f"or encode without them: {ALLOW}"]
 
 
 def render_command(rendered: RenderJob, missing: Collection[int] = ()) -> str:
-    """Return the command that renders what is missing, with the frames that the run was not asked for added."""
+    """Return the command that renders the missing frames, also those that are not in the frame set of the run."""
     if rendered.frames is not None and not set(missing) <= set(framesets.parse(rendered.frames)):
         wider = framesets.text([*framesets.parse(rendered.frames), *missing])
         rendered = replace(rendered, frames=wider)
@@ -242,44 +246,45 @@ def render_command(rendered: RenderJob, missing: Collection[int] = ()) -> str:
 
 
 def place(job: RenderJob, output: Output, name: str | None) -> Path:
-    """Return where the movie of an output has its place."""
+    """Return the path of the movie of an output."""
     usual = job.movie_path(output)
     return usual if name is None else usual.with_name(f"{usual.stem}_{name}{usual.suffix}")
 
 
-def make(request: EncodeRequest, job: RenderJob, codec: str, stock: FrameInventory, busy: Busy) -> Made:
+def make(request: EncodeRequest, job: RenderJob, codec: str, inventory: FrameInventory, busy: Busy) -> EncodedMovie:
     """Make the movie of an output."""
-    images = [job.image(stock.output, frame) for frame in stock.shown(request.allow_missing)]
-    target = place(job, stock.output, request.name)
+    images = [job.image(inventory.output, frame) for frame in inventory.shown(request.allow_missing)]
+    target = place(job, inventory.output, request.name)
     with busy(f"encoding {target.name}: {len(images)} frames, {float(job.rate):g} a second, {codec}"):
         info = encode.encode(images, target, rate=job.rate, codec=codec, transparent=job.transparent_background)
-    return Made(stock, info, job.rate, codec, tuple(told_gaps(stock, request.allow_missing)))
+    return EncodedMovie(inventory, info, job.rate, codec, tuple(report_gaps(inventory, request.allow_missing)))
 
 
-def told_gaps(stock: FrameInventory, gaps: str | None) -> list[str]:
-    """Say what became of frames that are missing."""
+def report_gaps(inventory: FrameInventory, gaps: str | None) -> list[str]:
+    """Return how missing frames were treated."""
     lines = []
-    first = min(stock.sound)
-    for reason, frames in stock.missing.items():
+    first = min(inventory.sound)
+    for reason, frames in inventory.missing.items():
         early = [frame for frame in frames if frame < first] if gaps == "hold" else []
         late = [frame for frame in frames if frame not in early]
         if early:
             lines.append(f"{framesets.named(early)} {verb(early)} missing, frame {first} is shown instead ({reason})")
         if late:
-            instead = ", the picture before is held" if gaps == "hold" else " and skipped"
+            instead = ", the frame before is repeated" if gaps == "hold" else " and skipped"
             lines.append(f"{framesets.named(late)} {verb(late)} missing{instead} ({reason})")
-    return [f"{stock.output.name}: {line}" for line in lines]
+    return [f"{inventory.output.name}: {line}" for line in lines]
 
 
-def summary(made: Sequence[Made]) -> str:
-    """Say what was made, and of what."""
+def summary(made: Sequence[EncodedMovie]) -> str:
+    """Return lines about each movie and its frames."""
     lines = []
-    for one in made:
-        info, rate = one.info, float(one.rate)
+    for movie in made:
+        info, rate = movie.info, float(movie.rate)
         facts = f"{plural(info.frames, 'frame')}, {info.frames / rate:.1f} s at {rate:g} a second"
-        lines.append(f"{'movie':>10}  {info.path} ({facts}, {one.codec}, {amount(info.bytes)})")
-        lines += [f"{'beware':>10}  {gap}" for gap in one.gaps]
-        if one.stock.complained:
-            of = f"{one.stock.output.name}: errors were reported during {one.stock.complained} of these images"
-            lines.append(f"{'beware':>10}  {of}; --on-error warn kept them")
+        lines.append(f"{'movie':>10}  {info.path} ({facts}, {movie.codec}, {amount(info.bytes)})")
+        lines += [f"{'warning':>10}  {gap}" for gap in movie.gaps]
+        if movie.inventory.complained:
+            count = f"{movie.inventory.complained} of these images"
+            kept = f"{movie.inventory.output.name}: errors were reported during {count}; --on-error warn kept them"
+            lines.append(f"{'warning':>10}  {kept}")
     return "\n".join(lines)

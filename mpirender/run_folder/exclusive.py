@@ -1,4 +1,4 @@
-"""Work in the folder of a run from one process: alone there, and leaving nothing half-done when a signal ends it."""
+"""Give one process exclusive access to the folder of a run, and let signals end it without leaving partial files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ BEAT_SECONDS = 1.0
 
 @contextlib.contextmanager
 def exclusive_access(folder: Path) -> Iterator[Callable[[], None]]:
-    """Hold the lock of a folder for the time of the block, which signals end by an exception.
+    """Hold the lock of a folder during the block, which signals end by an exception.
 
-    It gives what to call now and then: it raises what went wrong with the lock.
+    Yields a function to call from time to time: it raises the error if the lock was lost.
 
     Raises:
-        UsageError: a run lives there.
+        UsageError: a run uses the folder.
         Stopped: a signal came.
     """
     with ended_by_signals(), lock.held(folder, lock.ENCODE) as held, kept_fresh(held) as check:
@@ -33,15 +33,11 @@ def exclusive_access(folder: Path) -> Iterator[Callable[[], None]]:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let signals raise :class:`Stopped` for the time of the block, so that nothing half-written stays.
-
-    Ctrl-C raises by itself.
-    """
-
+    """Let signals raise :class:`Stopped` during the block, so that no partial file stays. Ctrl-C raises by itself."""
     numbers = [number for number in signals.SIGNALS if number != signal.SIGINT]
 
     def end(number: int, _frame: FrameType | None) -> None:
-        for other in numbers:  # one is enough; another would cut short what the first one tidies up
+        for other in numbers:  # another one would interrupt the clean-up
             signal.signal(other, signal.SIG_IGN)
         raise Stopped(f"stopped on {signal.Signals(number).name}; run the same command again")
 
@@ -51,9 +47,9 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kept_fresh(held: Lock) -> Iterator[Callable[[], None]]:
-    """Let the lock beat for the time of the block, for others take it over when it does not.
+    """Refresh the lock during the block, otherwise another run would take it over.
 
-    It gives what to call now and then: it raises what went wrong with the lock.
+    Yields a function to call from time to time: it raises the error if the lock was lost.
     """
     ended = threading.Event()
     problems: list[MpirenderError] = []

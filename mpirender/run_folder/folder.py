@@ -1,4 +1,4 @@
-"""The folder of a run: the job in it, what dead ranks have left there, and why it cannot be written to."""
+"""The folder of a run: write the job into it, remove partial files, report that it is not writable."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mpirender.system import files
 
 
 def write_down(job: RenderJob) -> None:
-    """Make the folder of the run and write the job for ranks that are started by hand.
+    """Make the folder of the run and write the job, for ranks that are started by hand.
 
     Raises:
-        UsageError: it cannot be written, or a run lives there.
+        UsageError: it cannot be written, or another run uses it.
     """
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def unwritable(job: RenderJob, error: OSError) -> MpirenderError:
 
 
 def tidy(job: RenderJob) -> None:
-    """Remove what ranks that died had begun to write."""
+    """Remove partial files of ranks that died."""
     for folder in (job.output, job.folder, *(job.output / output.name for output in job.outputs)):
         for part in folder.glob(".part-*"):
             with contextlib.suppress(OSError):

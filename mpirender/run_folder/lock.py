@@ -1,7 +1,7 @@
-"""One run at a time in a folder: a lock that names its owner, and that a dead owner does not keep.
+"""One run at a time in a folder: a lock that names its owner, and that another run takes over if the owner has died.
 
-Where the owner's process can be seen, the kernel says whether it lives. From anywhere else its heartbeat tells: it
-touches the lock file every few seconds, and is dead when it has not done so for a minute, by the file system's clock.
+On the owner's machine the kernel says whether its process runs. On other machines its heartbeat does: it touches the
+lock file every few seconds, and counts as dead after a minute without a touch, by the clock of the file system.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from pathlib import Path
 from mpirender.errors import TakenOver, UsageError
 
 LOCK = "lock"
-ENCODE, DRY_RUN = "encode", "dry run"  # what holds a lock without being a run
+ENCODE, DRY_RUN = "encode", "dry run"  # owners of the lock that are not runs
 BEAT_SECONDS = 5.0
 DEAD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who writes into a folder.
+    """The process that writes into a folder.
 
     Args:
         host: name of its machine, for people.
-        space: what numbers its processes: boot of the kernel and pid namespace.
-        pid: its process.
-        born: when the process was started, in clock ticks since boot: a pid is given out again.
-        run: id of the run, or what else it is doing.
+        space: boot of the kernel and pid namespace, in which its pid is unique.
+        pid: its process id.
+        born: when the process was started, in clock ticks since boot: the kernel reuses pids.
+        run: id of the run, or :data:`ENCODE` or :data:`DRY_RUN`.
         since: when it took the lock, seconds since the epoch.
     """
 
@@ -47,7 +47,7 @@ class Owner:
 
     @classmethod
     def this_process(cls, run: str) -> Owner:
-        """Return what this process writes into its lock."""
+        """Return this process as an owner."""
         return cls(socket.gethostname(), _space(), os.getpid(), _born(os.getpid()), run, time.time())
 
 
@@ -60,10 +60,10 @@ class Lock:
         self._beaten = time.monotonic()
 
     def acquire(self) -> None:
-        """Take the lock, also from an owner that is dead.
+        """Take the lock, also from an owner that has died.
 
         Raises:
-            UsageError: another run lives; it is named with host and pid.
+            UsageError: another run holds it; the message names its host and pid.
         """
         for _ in range(3):
             with contextlib.suppress(FileExistsError):
@@ -74,13 +74,13 @@ class Lock:
             if other is not None:
                 raise UsageError(busy(self.path.parent, other))
             self._clear_away(content)
-        raise UsageError(f"{self.path.parent}: several runs want to write here at once; start one of them again")
+        raise UsageError(f"{self.path.parent}: several runs were started here at once; start one of them again")
 
     def beat(self) -> None:
-        """Show that this process lives; call it often, it does something every few seconds only.
+        """Refresh the lock; call it often, it does something every few seconds only.
 
         Raises:
-            TakenOver: another run has taken the lock over, since this one gave no sign of life for too long.
+            TakenOver: another run has taken the lock over, since this one did not refresh it for too long.
         """
         if time.monotonic() - self._beaten < BEAT_SECONDS:
             return
@@ -88,16 +88,16 @@ class Lock:
         owner = read(self.path.parent)
         if owner is not None and owner != self.me:
             raise TakenOver(
-                f"this run gave no sign of life for {DEAD_SECONDS:.0f} s and another one has taken over "
-                f"(pid {owner.pid} on {owner.host}); it goes on with what is left"
+                f"this run did not respond for {DEAD_SECONDS:.0f} s, so another run has taken over "
+                f"(pid {owner.pid} on {owner.host}) and continues with the remaining images"
             )
-        with contextlib.suppress(OSError):  # a file system that is away for a moment
+        with contextlib.suppress(OSError):  # the file system may be unavailable for a moment
             if owner is None:
                 self._create()
             os.utime(self.path)
 
     def release(self) -> None:
-        """Give the lock back, unless another run has taken it over."""
+        """Remove the lock, unless another run has taken it over."""
         if read(self.path.parent) == self.me:
             self.path.unlink(missing_ok=True)
 
@@ -112,7 +112,7 @@ class Lock:
             os.close(file)
 
     def _clear_away(self, content: bytes) -> None:
-        """Remove a dead owner's lock; a lock that another run has put there meanwhile stays."""
+        """Remove the lock of a dead owner; a lock that another run has made meanwhile stays."""
         aside = self.path.with_name(f".part-{LOCK}-{uuid.uuid4().hex}")
         with contextlib.suppress(FileNotFoundError):
             self.path.replace(aside)
@@ -124,13 +124,13 @@ class Lock:
 
 @contextlib.contextmanager
 def held(folder: Path, run: str, refused: Callable[[UsageError], None] | None = None) -> Iterator[Lock]:
-    """Hold the lock of a folder for the time of the block.
+    """Hold the lock of a folder during the block.
 
     Args:
-        refused: called with the error when another run lives; it raises, or returns to have it tried again.
+        refused: called with the error if another run holds the lock; it raises, or returns for another attempt.
 
     Raises:
-        UsageError: another run lives.
+        UsageError: another run holds the lock.
     """
     lock = Lock(folder, run)
     while True:
@@ -148,7 +148,7 @@ def held(folder: Path, run: str, refused: Callable[[UsageError], None] | None = 
 
 
 def read(folder: Path) -> Owner | None:
-    """Return whom the lock names, dead or alive; None where there is no lock, or none that can be read."""
+    """Return the owner that the lock names, whether it runs or not; None if no lock can be read."""
     try:
         return Owner(**json.loads(_content(folder / LOCK)))
     except (ValueError, TypeError):
@@ -156,7 +156,7 @@ def read(folder: Path) -> Owner | None:
 
 
 def living_owner(folder: Path) -> Owner | None:
-    """Return the owner of the lock if it lives; one that has not written its name yet has none to show."""
+    """Return the owner of the lock if it runs; its name is unknown if it has not written it yet."""
     owner = read(folder)
     if owner is not None and owner.space == _space():
         return owner if _born(owner.pid) == owner.born else None
@@ -166,11 +166,11 @@ def living_owner(folder: Path) -> Owner | None:
         return None
     if silent > DEAD_SECONDS:
         return None
-    return owner or Owner("a host that has not told its name yet", "", 0, 0, "", time.time())
+    return owner or Owner("an unknown host", "", 0, 0, "", time.time())
 
 
 def busy(folder: Path, owner: Owner) -> str:
-    """Say that another run writes into the folder."""
+    """Return the message that another run writes into the folder."""
     since = time.strftime("%H:%M on %Y-%m-%d", time.localtime(owner.since))
     return (
         f"{folder.parent}: another run writes here: pid {owner.pid} on {owner.host}, since {since}; wait for it "
@@ -186,7 +186,7 @@ def _content(path: Path) -> bytes:
 
 
 def _now(folder: Path) -> float:
-    """Return the time by the clock that stamps the folder's files, which need not be this machine's."""
+    """Return the time by the clock of the file system, which may differ from that of this machine."""
     with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
         os.utime(file.fileno())
         return os.fstat(file.fileno()).st_mtime
@@ -201,6 +201,6 @@ def _space() -> str:
 
 
 def _born(pid: int) -> int:
-    """Return when a process was started, in clock ticks since boot; 0 when there is no such process, or a zombie."""
-    fields = _content(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()  # the name before it may hold anything
+    """Return when a process was started, in clock ticks since boot; 0 if it does not run or is a zombie."""
+    fields = _content(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()  # the name before it may contain anything
     return int(fields[19]) if len(fields) > 19 and fields[0] not in (b"Z", b"X") else 0

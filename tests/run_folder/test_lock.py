@@ -110,7 +110,7 @@ def test_an_owner_that_was_taken_for_dead_notices_and_leaves_the_others_lock(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "BEAT_SECONDS", 0)
-    with pytest.raises(TakenOver, match="another one has taken over"), lock.held(folder, "first") as held:
+    with pytest.raises(TakenOver, match="another run has taken over"), lock.held(folder, "first") as held:
         other = left_by(folder, pid=1)
         held.beat()
     assert lock.read(folder) == other

@@ -50,11 +50,11 @@ class FinishedRun:
         """Return the images that would be rendered again, after every reader has read the journals."""
         past = journal.read(self.job.folder)
         kept = resume.completed(Alone(), self.job, self.images, past, self.fingerprint)
-        resume.stale(self.job, past, self.images, self.fingerprint, self.parts)
-        color_range_survey.known(past, "x")
+        resume.outdated(self.job, past, self.images, self.fingerprint, self.parts)
+        color_range_survey.recorded(past, "x")
         plan = inventory.newest_plan(past)
         if plan is not None:
-            inventory.take_stock(self.job, self.job.outputs, (0, 1, 2, 3), past, plan.fingerprint)
+            inventory.inventory_of(self.job, self.job.outputs, (0, 1, 2, 3), past, plan.fingerprint)
         for run in RunHistory(past).runs.values():
             RunningRanks(run.now).hanging(1.0)
             if run.planned is not None:

@@ -54,7 +54,7 @@ def test_a_job_whose_time_is_over_queues_up_again_and_its_next_life_finishes(
     story = [
         f"Slurm job {number}: 4 ranks on n[1-2]",
         "images, stopping on SIGUSR1: images in flight get 1 min 30 s to end",
-        f"of 60 images are done; Slurm job {number} is back in the queue and goes on with what is left",
+        f"of 60 images are done; Slurm job {number} is requeued and will continue with the remaining images",
         f"Slurm job {number}, started for the 2nd time: 4 ranks on n[1-2]",
         "kept from before",
     ]
@@ -74,7 +74,7 @@ def test_slurms_own_warning_before_the_end_of_the_time_limit_does_the_same(
     options = (*TWO_BY_TWO, "--time=1", "--signal=B:USR1@10")
     number = sbatch(options, slow_scene(tmp_path, 1000, 0.2), *SMALL)
     wait_for(lambda: cluster.job(number)["Restarts"] == "1", 120, story(tmp_path / "slow_renders"))
-    assert "is back in the queue" in (tmp_path / "log").read_text()
+    assert "is requeued and will continue" in (tmp_path / "log").read_text()
     assert records(tmp_path / "slow_renders", "done")
 
 
@@ -84,7 +84,7 @@ def test_a_job_that_gets_nowhere_does_not_queue_up_again(cluster: Cluster, sbatc
     cluster.ask("scancel", "--batch", "--signal=USR1", number)
     job = ended(cluster, number)
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "75:0", "0")
-    assert "is not put back into the queue: no image was done in this life" in (tmp_path / "log").read_text()
+    assert "is not requeued: no image was completed in this allocation" in (tmp_path / "log").read_text()
 
 
 def test_a_job_queues_up_only_so_often(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_job_that_may_not_queue_up_again_says_so(cluster: Cluster, sbatch: Sub
     some_are_done(output)
     cluster.ask("scancel", "--batch", "--signal=USR1", number)
     assert ended(cluster, number)["ExitCode"] == "75:0"
-    assert "could not be put back into the queue (scontrol: " in (tmp_path / "log").read_text()
+    assert "could not be requeued (scontrol: " in (tmp_path / "log").read_text()
 
 
 def test_scancel_ends_a_job_for_good_and_leaves_nothing_running(
