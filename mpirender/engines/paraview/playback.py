@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from mpirender.engines.paraview import color_maps, scene_facts
 from mpirender.engines.paraview import save_animation_order as order
-from mpirender.engines.paraview.orbit_camera import Orbit
 from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.job.render_job import RenderJob
+
+if TYPE_CHECKING:
+    from mpirender.engines.paraview.orbit_camera import Orbit
 
 
 class Playback:
@@ -34,7 +37,7 @@ class Playback:
         self.loaded_time: float = animation.AnimationTime
         self.times = (self.loaded_time,) * static_frames if static_frames else scene_facts.frame_times(animation)
         self._static = static_frames is not None
-        self._orbit = Orbit(views, animation, len(self.times)) if job.camera and self.times else None
+        self._orbit = _orbit(views, animation, len(self.times)) if job.camera and self.times else None
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view, and WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
@@ -63,6 +66,13 @@ class Playback:
         """Set the scene time, except in a static scene: it would move the tracks of the animation."""
         if not self._static:
             self._animation.SetSceneTime(time)
+
+
+def _orbit(views: Sequence[PVObject], animation: PVObject, frames: int) -> Orbit:
+    """Return the orbit of the cameras; the module is imported only by runs that need it."""
+    from mpirender.engines.paraview.orbit_camera import Orbit
+
+    return Orbit(views, animation, frames)
 
 
 def mark_outdated(views: Iterable[PVObject]) -> None:
