@@ -90,38 +90,39 @@ def run(
         Interrupted, Stopped: Ctrl-C or another signal ended the pool.
     """
     main, given = Main.of_caller(), list(jobs)
-    programs = checked_programs(function, main, engine, options, ranks=ranks, launcher=launcher)
-    check_limits(max_restarts, timeout)
+    limits = {"ranks": ranks, "launcher": launcher, "max_restarts": max_restarts, "timeout": timeout}
+    programs = checked_programs(function, main, engine, limits, options)
     tasks: TaskQueue[Job, Value] = TaskQueue(given, pack(given), main, RetryPolicy(max_restarts))
     if not given:
         return []
-    request = RankRequest(launcher, ranks and min(ranks, len(given)), most=len(given))
-    with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(signals.on_signals())
+    with contextlib.ExitStack() as stack, signals.on_signals() as stop:
         allocation = None if launcher == "none" else slurm.allocation()
-        folder = stack.enter_context(log_folder(logs, shared=allocation is not None))
-        setup = setup_for(function, main, engine, programs, folder)
+        folder = log_folder(logs, shared=allocation is not None)
+        setup = setup_for(function, main, engine, programs, stack.enter_context(folder))
         show = stack.enter_context(shown_to(len(given), watch, quiet=quiet))
-        run_on_ranks(tasks, request, setup, allocation, function=function, timeout=timeout, stop=stop, show=show)
+        run_on_ranks(tasks, limits, setup, allocation, function=function, stop=stop, show=show)
     return tasks.outcomes
 
 
 def run_on_ranks(
-    tasks: TaskQueue[Any, Any], request: RankRequest, setup: Setup, allocation: Allocation | None, *,
-    function: Callable[..., Any], timeout: float | None, stop: StopRequest, show: Callable[[Sequence[PoolEvent]], None],
+    tasks: TaskQueue[Any, Any], limits: Mapping[str, Any], setup: Setup, allocation: Allocation | None, *,
+    function: Callable[..., Any], stop: StopRequest, show: Callable[[Sequence[PoolEvent]], None],
 ) -> None:  # fmt: skip
     """Do all jobs on ranks; the arguments are those of :func:`plan_for` and :class:`PoolSupervisor`."""
+    ranks = limits["ranks"] and min(limits["ranks"], tasks.total)
+    request = RankRequest(limits["launcher"], ranks, most=tasks.total)
     plan = plan_for(setup, request, allocation, folders=folders_of(function), stop=stop, show=show)
     if plan is None:
         raise stopped(stop, tasks)
     with Server(tuple(plan.placement.nodes)) as server:
-        supervisor = PoolSupervisor(tasks, plan, allocation=allocation, server=server, setup=setup, timeout=timeout)
+        supervisor = PoolSupervisor(
+            tasks, plan, allocation=allocation, server=server, setup=setup, timeout=limits["timeout"]
+        )  # fmt: skip
         supervisor.run(stop, show)
 
 
 def checked_programs(
-    function: Callable[[Job], Value], main: Main, engine: str, options: dict[str, Any], *,
-    ranks: int | None, launcher: str,
+    function: Callable[[Job], Value], main: Main, engine: str, limits: Mapping[str, Any], options: dict[str, Any]
 ) -> Programs:  # fmt: skip
     """Check the arguments of a pool; return the programs to start, and the hardware to render on.
 
@@ -134,17 +135,17 @@ def checked_programs(
             "mpirender.pool.run was called inside a rank, which would start ranks without end; "
             'put the lines of the script that call it under: if __name__ == "__main__":'
         )
-    mistakes = [*function_mistakes(function, main), *option_mistakes(engine, ranks, launcher, options)]
+    mistakes = [*function_mistakes(function, main), *option_mistakes(engine, limits, options)]
     if mistakes:
         raise UsageError(mistakes)
     programs = Programs(**options)
     problems = list(programs.mistakes())
     problems += filter(None, [apptainer.problem(programs.container)])
-    if launcher != "none":
-        problems += filter(None, [preflight.launcher_problem(launcher, os.environ)])
+    if limits["launcher"] != "none":
+        problems += filter(None, [preflight.launcher_problem(limits["launcher"], os.environ)])
     if problems:
         raise UsageError(problems)
-    missing = preflight.missing_tools(engines.get(engine), programs, launcher)
+    missing = preflight.missing_tools(engines.get(engine), programs, limits["launcher"])
     if missing:
         raise ToolMissing("\n".join(missing))
     return programs
@@ -174,31 +175,20 @@ def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def option_mistakes(engine: str, ranks: int | None, launcher: str, options: Mapping[str, Any]) -> Iterator[str]:
+def option_mistakes(engine: str, limits: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the options, each by itself."""
     known = list(dict.fromkeys(engines.SUFFIXES.values()))
     if engine not in known:
         yield f"engine {engine!r} must be one of: {', '.join(known)}"
-    given = {"ranks": ranks, "launcher": launcher, **options}
-    for name in ("ranks", "launcher", *OPTIONS):
-        if name in given:
-            yield from FIELDS[name].check(given[name])[1]
+    for name, value in {**limits, **options}.items():
+        if name in ("ranks", "launcher", "max_restarts", *OPTIONS):
+            yield from FIELDS[name].check(value)[1]
+    timeout = limits["timeout"]
+    if timeout is not None and not timeout > 0:
+        yield f"timeout {timeout:g} must be more than 0 seconds"
     for name in options:
         if name not in OPTIONS:
             yield f"{name} is not an option of a pool; its options are: {', '.join(OPTIONS)}"
-
-
-def check_limits(max_restarts: int, timeout: float | None) -> None:
-    """Check the limits of a pool.
-
-    Raises:
-        UsageError: with every mistake.
-    """
-    mistakes = [f"max_restarts {max_restarts} must be at least 0"] if max_restarts < 0 else []
-    if timeout is not None and not timeout > 0:
-        mistakes.append(f"timeout {timeout:g} must be more than 0 seconds")
-    if mistakes:
-        raise UsageError(mistakes)
 
 
 def pack(jobs: Sequence[object]) -> list[bytes]:

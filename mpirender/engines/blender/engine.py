@@ -143,12 +143,17 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
         UsageError: it is not a Blender file, or Blender cannot open it.
         ToolMissing: Blender is not installed.
     """
-    if not scene.startswith(CONTENT):
-        return inspection_of(_query_file(scene, job), job)
+    return _inspect_in_rank(job)[0] if scene.startswith(CONTENT) else inspection_of(_query_file(scene, job), job)
+
+
+@functools.lru_cache(maxsize=1)
+def _inspect_in_rank(job: RenderJob) -> tuple[Inspection, tuple[Path, ...]]:
+    """Inspect the file in this process, which is rank 0, once; return also the files it reads."""
     from mpirender.engines.blender import scene_facts
     from mpirender.engines.blender.scene import open_scene_file
 
-    return inspection_of(scene_facts.facts_of(open_scene_file(job)), job)
+    facts = scene_facts.facts_of(open_scene_file(job))
+    return inspection_of(facts, job), tuple(map(Path, facts["files"]))
 
 
 def _query_file(scene: bytes, job: RenderJob) -> dict[str, Any]:
@@ -188,15 +193,12 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     Raises:
         UsageError: it cannot be opened, or files are missing.
     """
-    from mpirender.engines.blender import scene_facts
-    from mpirender.engines.blender.scene import open_scene_file
-
     _check_magic(scene, job)
-    facts = scene_facts.facts_of(open_scene_file(job))
-    if mistakes := inspection_of(facts, job).mistakes:
-        raise UsageError(mistakes)
+    inspection, paths = _inspect_in_rank(job)
+    if inspection.mistakes:
+        raise UsageError(inspection.mistakes)
     content = {"digest": hashlib.blake2b(scene).hexdigest()}
-    return json.dumps(content).encode(), [Path(path) for path in facts["files"]]
+    return json.dumps(content).encode(), list(paths)
 
 
 def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> BlenderScene:
