@@ -55,7 +55,6 @@ def name_for(scene: Path) -> str:
     """
     name = SUFFIXES.get(scene.suffix.lower())
     if name is None:
-        raise UsageError(
-            f"{scene}: unknown kind of scene; give a ParaView state (.pvsm, .py) or a Blender file (.blend)"
-        )
+        kinds = "a ParaView state (.pvsm, .py) or a Blender file (.blend)"
+        raise UsageError(f"{scene}: unknown kind of scene; give {kinds}")
     return name

@@ -192,6 +192,10 @@ class Engine(Protocol):
         """Return the contents of a scene and its mistakes, if possible without starting the engine's program.
 
         ``read_by`` is the version of the program that will render it, if known.
+
+        Raises:
+            UsageError: the file is not a scene, or the program cannot open it.
+            ToolMissing: the program is needed for this, and is not installed.
         """
 
     def version(self, programs: Programs) -> str:
@@ -225,6 +229,10 @@ class Engine(Protocol):
             group: the ranks that render together; None for a rank alone. Ranks of a group must call every method of
                 the scene together.
             local_rank: rank of this process among those on its node.
+
+        Raises:
+            UsageError: the scene cannot be opened, or has changed since rank 0 read it.
+            ToolMissing: the requested device does not exist.
         """
 
     def checks(self, programs: Programs) -> Sequence[Check]:

@@ -120,7 +120,11 @@ class PatternScene(Scene):
         self.failing, self.flaky, self.killing, self.hanging = (set(settings.get(kind, ())) for kind in kinds)
         self.how = str(settings.get("how", "SIGKILL"))
         self.folder, self.transparent = job.folder, job.transparent_background
-        self.picture = _read(job.scene.parent / settings["picture"]) if "picture" in settings else None
+        self.picture: NDArray[np.uint8] | None = None
+        if "picture" in settings:
+            import imageio.v3 as iio
+
+            self.picture = iio.imread(job.scene.parent / settings["picture"])
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Draw color bars, a progress bar, and the frame number."""
@@ -152,14 +156,6 @@ class PatternScene(Scene):
         first = not tried.exists()
         tried.touch()
         return first
-
-
-def _read(path: Path) -> NDArray[np.uint8]:
-    """Return the pixels of an image file."""
-    import imageio.v3 as iio
-
-    picture: NDArray[np.uint8] = iio.imread(path)
-    return picture
 
 
 def draw(frame: int, count: int, size: Output, *, transparent: bool = False) -> NDArray[np.uint8]:

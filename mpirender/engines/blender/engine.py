@@ -1,7 +1,7 @@
 """The Blender engine: .blend files, rendered by Blender as a Python module (bpy) or as a program.
 
 This module runs outside Blender and never imports bpy. Ranks always run in Blender's Python. Packages that mpirender
-needs and Blender's Python lacks come from the Python that started the ranks.
+needs and Blender's Python lacks come from the Python that started the ranks. The protocol lists the errors.
 """
 
 from __future__ import annotations
@@ -53,33 +53,19 @@ CONTENT = b"{"  # first byte of what prepare() returns
 
 
 def command(programs: Programs) -> list[str]:
-    """Return the command that runs Python with bpy, or Python inside a Blender program.
-
-    Raises:
-        ToolMissing: it is not installed.
-    """
+    """Return the command that runs Python with bpy, or Python inside a Blender program."""
     requested = programs.blender or site.read(site.BLENDER)
-    if programs.container:
-        return _command_of(requested or "python3")
-    if not requested and importlib.util.find_spec("bpy") is not None:
+    if not programs.container and not requested and importlib.util.find_spec("bpy") is not None:
         return [sys.executable]
-    found = shutil.which(requested or "blender")
+    found = (requested or "python3") if programs.container else shutil.which(requested or "blender")
     if found is None:
         what = f"{requested}: no such program" if requested else "neither bpy nor blender is found"
         raise ToolMissing(f"{what}; {INSTALL}")
-    return _command_of(found)
-
-
-def _command_of(program: str) -> list[str]:
-    return [program] if Path(program).name.startswith("python") else [program, *PROGRAM]
+    return [found] if Path(found).name.startswith("python") else [found, *PROGRAM]
 
 
 def verify(programs: Programs, *, afresh: bool = False) -> None:
-    """Check that Blender exists and starts; the result is cached, except in a container.
-
-    Raises:
-        ToolMissing: it does not exist or does not start.
-    """
+    """Check that Blender exists and starts; the result is cached, except in a container."""
     _facts(programs, afresh=afresh)
 
 
@@ -110,9 +96,7 @@ def _facts(programs: Programs, *, afresh: bool = False) -> dict[str, Any]:
 def _query(program: Sequence[str], *words: str) -> dict[str, Any]:
     """Run a query with these arguments in a Blender process, by the command for its Python; return the answer.
 
-    Raises:
-        ToolMissing: Blender is not installed or does not start.
-        UsageError: it reports an error, or crashes.
+    An error that Blender reports, and a crash, are UsageErrors; ToolMissing means that it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="mpirender-") as folder:
         place = Path(folder) / "answer.json"
@@ -137,23 +121,17 @@ def _query(program: Sequence[str], *words: str) -> dict[str, Any]:
 
 
 def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
-    """Return the contents of a file and its mistakes, as found by Blender, the only reader of all format versions.
-
-    Raises:
-        UsageError: it is not a Blender file, or Blender cannot open it.
-        ToolMissing: Blender is not installed.
-    """
-    return _inspect_in_rank(job)[0] if scene.startswith(CONTENT) else inspection_of(_query_file(scene, job), job)
+    """Return the contents of a file and its mistakes, as found by Blender, the only reader of all format versions."""
+    return _inspect_in_rank(job) if scene.startswith(CONTENT) else inspection_of(_query_file(scene, job), job)
 
 
 @functools.lru_cache(maxsize=1)
-def _inspect_in_rank(job: RenderJob) -> tuple[Inspection, tuple[Path, ...]]:
-    """Inspect the file in this process, which is rank 0, once; return also the files it reads."""
+def _inspect_in_rank(job: RenderJob) -> Inspection:
+    """Inspect the file in this process, which is rank 0, once."""
     from mpirender.engines.blender import scene_facts
     from mpirender.engines.blender.scene import open_scene_file
 
-    facts = scene_facts.facts_of(open_scene_file(job))
-    return inspection_of(facts, job), tuple(map(Path, facts["files"]))
+    return inspection_of(scene_facts.facts_of(open_scene_file(job)), job)
 
 
 def _query_file(scene: bytes, job: RenderJob) -> dict[str, Any]:
@@ -162,7 +140,7 @@ def _query_file(scene: bytes, job: RenderJob) -> dict[str, Any]:
     words = [str(job.scene), *(["--scripts"] if job.allow_scripts else [])]
     try:
         program = [*apptainer.words(job.container, [job.scene.parent]), *command(job.programs)]
-        return dict(json.loads(_cached_query(tuple(program), job.scene.stat().st_mtime_ns, *words)))
+        return _cached_query(tuple(program), job.scene.stat().st_mtime_ns, *words)
     except UsageError as error:
         own = str(_facts(job.programs)["version"])  # raises if it is not Blender
         mine = [int(part) for part in own.split(".")[:2]]
@@ -174,9 +152,9 @@ def _query_file(scene: bytes, job: RenderJob) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=8)
-def _cached_query(program: tuple[str, ...], changed: int, *words: str) -> str:
-    """Return the answer as JSON; query an unchanged file only once per process."""
-    return json.dumps(_query(program, *words))
+def _cached_query(program: tuple[str, ...], changed: int, *words: str) -> dict[str, Any]:
+    """Return the answer; query an unchanged file only once per process."""
+    return _query(program, *words)
 
 
 def _check_magic(scene: bytes, job: RenderJob) -> None:
@@ -189,25 +167,17 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     """Open the file in this process, which is rank 0; return its digest, and the files it reads.
 
     The ranks open the original file, since its relative paths start from its folder.
-
-    Raises:
-        UsageError: it cannot be opened, or files are missing.
     """
     _check_magic(scene, job)
-    inspection, paths = _inspect_in_rank(job)
+    inspection = _inspect_in_rank(job)
     if inspection.mistakes:
         raise UsageError(inspection.mistakes)
     content = {"digest": hashlib.blake2b(scene).hexdigest()}
-    return json.dumps(content).encode(), list(paths)
+    return json.dumps(content).encode(), [Path(file.path) for file in inspection.data_files if file.found]
 
 
 def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> BlenderScene:
-    """Open the file in this rank.
-
-    Raises:
-        UsageError: it cannot be opened, or differs from the file that rank 0 read.
-        ToolMissing: the requested device does not exist.
-    """
+    """Open the file in this rank, after checking that it is the file that rank 0 read."""
     from mpirender.engines.blender.scene import BlenderScene, open_scene_file
 
     if _digest(job.scene) != json.loads(scene)["digest"]:

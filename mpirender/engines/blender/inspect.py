@@ -23,9 +23,7 @@ MAX_MISSING = 10  # lines about missing files
 
 def engine_of(scene: Facts, job: RenderJob) -> str:
     """Return the name of the engine that renders a scene; empty if it is not one of Blender's own."""
-    if job.blender_engine:
-        return job.blender_engine
-    return next((name for name, ids in ENGINES.items() if scene["engine"] in ids), "")
+    return job.blender_engine or next((name for name, ids in ENGINES.items() if scene["engine"] in ids), "")
 
 
 def inspection_of(facts: Facts, job: RenderJob) -> Inspection:

@@ -25,7 +25,10 @@ def main() -> None:
     """Answer the query, and exit without Blender's cleanup, which hangs if a script has left a handler."""
     place, words = Path(sys.argv[1]), sys.argv[2:]
     try:
-        answer = facts_of(Path(words[0]), scripts="--scripts" in words) if words else version_and_devices()
+        if words:
+            answer = scene_facts.facts_of(scene_facts.open_file(Path(words[0]), scripts="--scripts" in words))
+        else:
+            answer = version_and_devices()
     except ImportError as error:
         answer = {"absent": str(error)}
     except RuntimeError as error:
@@ -33,11 +36,6 @@ def main() -> None:
     place.write_text(json.dumps(answer))
     sys.stdout.flush()
     os._exit(0)
-
-
-def facts_of(path: Path, *, scripts: bool) -> dict[str, Any]:
-    """Return the facts about a file."""
-    return scene_facts.facts_of(scene_facts.open_file(path, scripts=scripts))
 
 
 def version_and_devices() -> dict[str, Any]:

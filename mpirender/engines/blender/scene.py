@@ -6,6 +6,7 @@ success.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -113,10 +114,9 @@ class BlenderScene(Scene):
         picture = _decoded(content)
         if picture.shape[:2] != (output.height, output.width):
             raise ValueError(f"Blender rendered {picture.shape[1]}x{picture.shape[0]} pixels instead of {output}")
-        if self._plain:
-            return Rendered(errors, picture)
-        path.write_bytes(content)
-        return Rendered(errors)
+        if not self._plain:
+            path.write_bytes(content)
+        return Rendered(errors, picture if self._plain else None)
 
     def take_warnings(self) -> list[str]:
         """Return the warnings since the last call, each text once."""
@@ -147,11 +147,9 @@ class BlenderScene(Scene):
     def _choose_engine(self, names: Sequence[str]) -> None:
         """Set the engine by the first identifier that this version knows."""
         for name in names:
-            try:
+            with contextlib.suppress(TypeError):
                 self._scene.render.engine = name
-            except TypeError:
-                continue
-            return
+                return
         asked = self._job.blender_engine
         raise UsageError(f"--blender-engine {asked} is not available in Blender {self.version}; use another one")
 

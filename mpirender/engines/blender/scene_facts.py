@@ -105,9 +105,6 @@ def file_outputs(scene: BPY) -> Iterator[str]:
         yield from (node.name for node in tree.nodes if node.type == "OUTPUT_FILE" and not node.mute)
 
 
-# ---- files -----------------------------------------------------------------------------------------------------------
-
-
 def files(bpy: BPY) -> Iterator[str]:
     """Yield the existing files that the scene reads, including all files of a sequence."""
     for path in read_paths(bpy):
@@ -127,31 +124,24 @@ def read_paths(bpy: BPY) -> list[str]:
     for kind in (bpy.data.images, bpy.data.movieclips, bpy.data.volumes, bpy.data.fonts):
         ignored |= {_absolute(bpy, thing.filepath, thing) for thing in kind if thing.users <= int(thing.use_fake_user)}
     paths = bpy.utils.blend_paths(absolute=True, packed=False, local=False)
-    return [path for path in dict.fromkeys(paths) if path and _normalized(path) not in ignored]
+    return [path for path in dict.fromkeys(paths) if path and os.path.normpath(path) not in ignored]
 
 
 def missing(bpy: BPY) -> Iterator[tuple[str, str]]:
     """Yield the missing files: what uses the file, and its path."""
-    names: dict[str, str] = {}
     kinds = {
         "image": bpy.data.images, "library": bpy.data.libraries, "cache": bpy.data.cache_files,
         "volume": bpy.data.volumes, "movie clip": bpy.data.movieclips, "font": bpy.data.fonts,
     }  # fmt: skip
-    for kind, things in kinds.items():
-        for thing in things:
-            names[_absolute(bpy, thing.filepath, thing)] = f"{kind} {thing.name!r}"
-    reported = set()
-    for path in read_paths(bpy):
-        if not _exists(path):
-            reported.add(_normalized(path))
-            yield names.get(_normalized(path), "file"), path
+    used = [(f"{kind} {thing.name!r}", thing) for kind, things in kinds.items() for thing in things]
+    names = {_absolute(bpy, thing.filepath, thing): name for name, thing in used}
+    reported = {path: os.path.normpath(path) for path in read_paths(bpy) if not _exists(path)}
+    yield from ((names.get(normal, "file"), path) for path, normal in reported.items())
     for library in bpy.data.libraries:  # an existing library that cannot be read
         path = _absolute(bpy, library.filepath, library)
-        if getattr(library, "is_missing", False) and path not in reported:
+        if getattr(library, "is_missing", False) and path not in reported.values():
             yield f"library {library.name!r}", path
-    for folder in cache_folders(bpy):
-        if not Path(folder).is_dir():
-            yield "cache", folder
+    yield from (("cache", folder) for folder in cache_folders(bpy) if not Path(folder).is_dir())
 
 
 def _exists(path: str) -> bool:
@@ -164,12 +154,7 @@ def _absolute(bpy: BPY, path: str, thing: BPY) -> str:
     # A library's own path is relative to the file that names it.
     parent = thing.parent if hasattr(thing, "parent") and hasattr(thing, "filepath") else None
     library = getattr(thing, "library", None) or (parent if type(thing).__name__ == "Library" else None)
-    return _normalized(bpy.path.abspath(path, library=library))
-
-
-def _normalized(path: str) -> str:
-    """Return a normalized path for comparisons."""
-    return os.path.normpath(path)
+    return os.path.normpath(str(bpy.path.abspath(path, library=library)))
 
 
 def cache_folders(bpy: BPY) -> Iterator[str]:
@@ -185,9 +170,6 @@ def cache_folders(bpy: BPY) -> Iterator[str]:
             if modifier.fluid_type == "DOMAIN" and domain and domain.has_cache_baked_any:
                 folders.add(_absolute(bpy, domain.cache_directory, thing))
     yield from sorted(folders)
-
-
-# ---- physics ---------------------------------------------------------------------------------------------------------
 
 
 def modifiers(scene: BPY, *kinds: str) -> Iterator[tuple[BPY, BPY]]:
@@ -232,13 +214,9 @@ def unbaked(bpy: BPY, scene: BPY) -> Iterator[tuple[str, int]]:
 
 def _simulates(group: BPY) -> bool:
     """Return whether geometry nodes, or groups inside them, contain a simulation."""
-    for node in group.nodes:
-        if node.bl_idname == "GeometryNodeSimulationOutput" and not node.mute:
-            return True
-        inner = getattr(node, "node_tree", None)
-        if inner is not None and _simulates(inner):
-            return True
-    return False
+    if any(node.bl_idname == "GeometryNodeSimulationOutput" and not node.mute for node in group.nodes):
+        return True
+    return any(_simulates(node.node_tree) for node in group.nodes if getattr(node, "node_tree", None) is not None)
 
 
 def _on_disk(bpy: BPY, thing: BPY, modifier: BPY) -> bool:
