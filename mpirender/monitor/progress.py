@@ -21,6 +21,7 @@ from mpirender.system.text import duration, ordinal, rank_or_group, ranks_or_gro
 FIRST_LINE_SECONDS = 5.0
 RAREST_LINE_SECONDS = 300.0
 ECHO = 6  # columns
+NARROW = 70  # columns, below which only rate and end are shown
 
 
 class Tally(Protocol):
@@ -37,7 +38,7 @@ class Tally(Protocol):
         ...
 
     def text(self) -> str:
-        """Say in a few words how fast it goes and when it ends."""
+        """Return speed and remaining time in a few words."""
         ...
 
 
@@ -97,7 +98,7 @@ class RunTally:
             self.news += [line for line in rank_table.table(opened) if line not in self.news]
 
     def text(self) -> str:
-        """Say in a few words how fast it goes and when it ends."""
+        """Return speed and remaining time in a few words."""
         if self.phase != RENDERING:
             return self.phase
         speed = rate(self.state, time.time())
@@ -154,10 +155,11 @@ class Bar:
         for line in self.tally.news[self._printed :]:
             self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._printed = len(self.tally.news)
+        narrow = self._progress.console.width < NARROW
+        text = ", ".join(self.tally.text().split(", ")[: 2 if narrow else None])
         self._progress.update(
-            self._task, total=self.tally.total or None, completed=self.tally.dealt_with,
-            description=self.tally.text(),
-        )  # fmt: skip
+            self._task, total=self.tally.total or None, completed=self.tally.dealt_with, description=text
+        )
 
 
 class Lines:

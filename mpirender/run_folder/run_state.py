@@ -134,7 +134,7 @@ class LaunchState:
         return max(groups, default=self.launch.ranks_per_frame if self.launch else 1)
 
     def record(self, outcome: ImageOutcome) -> None:
-        """Keep the outcome of an image, unless a newer one is known or it is not of this plan."""
+        """Keep the outcome of an image, unless there is a newer one or it is not of this plan."""
         if self.plan is not None and outcome.fingerprint != self.plan.fingerprint:
             return
         known = self.done.get(outcome.image) or self.failed.get(outcome.image)

@@ -38,7 +38,7 @@ def test_a_running_run_is_told_on_a_page(alive: Scribe) -> None:
     assert shown[3:6] == [
         "    failed  HD frames 90-91: vtkXMLReader: cannot open orbit_090.vtu",
         f"  renderer  {RENDERER}",
-        "      rank  host  images  s/image  memory  last sign  doing",
+        "      rank  host  images  s/image  memory  last report  doing",
     ]
     assert re.fullmatch(r"         0  n0        40     2.00  410 MB +\d s  HD frame 314 for \d\.\d s", shown[6])
     assert re.fullmatch(r"         1  n0        40     2.00  410 MB +\d+ s  waiting for the others", shown[7])
@@ -74,7 +74,7 @@ def test_a_run_on_another_host_runs_as_long_as_it_touches_its_lock(scribe: Scrib
     assert "rendering (pid 4711 on n1)" in scribe.text()
     scribe.lock_of_another_host(silent=90)
     shown = scribe.text()
-    assert shown.startswith("      died  orbit.pvsm, last sign of life 1 min 3")
+    assert shown.startswith("      died  orbit.pvsm, last report 1 min 3")
     assert "it was killed or its machine went away; run the same command again" in shown
 
 

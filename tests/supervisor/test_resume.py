@@ -47,3 +47,14 @@ def test_records_say_what_an_image_took_and_where(rendered: Path) -> None:
     (finish,) = records(rendered, "finish")
     assert finish.code == 0
     assert lock.read(rendered / ".mpirender") is None
+
+
+def test_damaged_lines_of_the_journals_are_reported_and_cost_only_their_images(
+    run: Run, pattern: Pattern, tmp_path: Path
+) -> None:
+    scene, journal = pattern(), tmp_path / "test_renders" / ".mpirender" / "rank-0001.jsonl"
+    assert run("render", scene, *SMALL).returncode == 0
+    journal.write_bytes(journal.read_bytes().replace(b'"event": "done"', b'"event": "dune"', 2))
+    again = run("render", scene, *SMALL)
+    assert "2 rendered, 4 kept from before" in again.stdout, again.stdout
+    assert "      warning  2 lines of the journals were damaged and skipped\n" in again.stdout

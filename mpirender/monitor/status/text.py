@@ -17,7 +17,7 @@ RANKS_SHOWN = 32
 LINES_OF_A_KIND = 10
 LINES_OF_THE_END = 30
 LABEL = 10  # characters
-TITLES = ("host", "images", "s/image", "memory", "last sign", "doing")
+TITLES = ("host", "images", "s/image", "memory", "last report", "doing")
 LEFT = ("host", "doing")  # columns of text
 HIDDEN_FIRST = ("memory", "s/image", "images")  # on a narrow terminal
 DIED = "it was killed or its machine went away; run the same command again"
@@ -76,7 +76,7 @@ def _about(seen: Status) -> str:
     ago = duration(_age(seen, seen.ended))
     took = duration((seen.ended or seen.time) - seen.since)
     if seen.state == "died":
-        return f"{scene}last sign of life {ago} ago, {took} after the start: {DIED}"
+        return f"{scene}last report {ago} ago, {took} after the start: {DIED}"
     code = f" (exit code {seen.code})" if seen.state == "failed" and seen.code else ""
     return f"{scene}{ago} ago, after {took}{code}"
 
@@ -144,7 +144,7 @@ def _cells(seen: Status, rank: RankStatus) -> dict[str, str]:
         "images": str(rank.images),
         "s/image": "" if rank.seconds_per_image is None else f"{rank.seconds_per_image:.2f}",
         "memory": "" if rank.memory is None else amount(rank.memory),
-        "last sign": "" if rank.heard is None else duration(_age(seen, rank.heard)),
+        "last report": "" if rank.heard is None else duration(_age(seen, rank.heard)),
         "doing": doing,
     }
 
