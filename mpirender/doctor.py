@@ -12,7 +12,7 @@ from pathlib import Path
 
 import mpirender
 from mpirender import engines
-from mpirender.engines import Check
+from mpirender.engines.base import Check
 from mpirender.errors import LaunchFailed, MpirenderError
 from mpirender.job.outputs import Size
 from mpirender.job.programs import Programs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 
-from mpirender.engines import Inspection
+from mpirender.engines.base import Inspection
 from mpirender.errors import FramesMissing, LaunchFailed, MpirenderError, Stopped
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import events, journal

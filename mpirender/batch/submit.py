@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mpirender.engines import Inspection
+from mpirender.engines.base import Inspection
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import lock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpirender.engines import Inspection
+from mpirender.engines.base import Inspection
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, launch_plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpirender.engines import Inspection
+from mpirender.engines.base import Inspection
 from mpirender.job import frames as framesets
 
 

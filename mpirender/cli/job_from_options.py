@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from mpirender.errors import MpirenderError, UsageError
 
 if TYPE_CHECKING:
-    from mpirender.engines import Inspection
+    from mpirender.engines.base import Inspection
     from mpirender.job.render_job import RenderJob
 
     Check = Callable[[RenderJob, Optional[Inspection]], object]

@@ -1,6 +1,6 @@
 """The engines: ParaView, Blender and a test pattern.
 
-An engine is a module that satisfies the :class:`Engine` protocol. The suffix of the scene file selects it
+An engine is a module that satisfies the protocol :class:`base.Engine`. The suffix of the scene file selects it
 (:func:`for_scene`); no other package needs to know which engine it uses.
 """
 
@@ -10,24 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from mpirender.engines.base import (
-    BackendDevice,
-    Check,
-    Engine,
-    Inspection,
-    Numbers,
-    Ranges,
-    Rendered,
-    Scene,
-    is_software,
-    merge_ranges,
-)
+from mpirender.engines.base import Engine
 from mpirender.errors import UsageError
 
-__all__ = [
-    "BackendDevice", "Check", "Engine", "Inspection", "Numbers", "Ranges", "Rendered", "Scene", "for_scene", "get",
-    "is_software", "merge_ranges", "name_for",
-]  # fmt: skip
+__all__ = ["base", "for_scene", "get", "name_for"]
 
 MODULES = {"paraview": "paraview.engine", "blender": "blender.engine", "pattern": "pattern"}
 SUFFIXES = {".pvsm": "paraview", ".py": "paraview", ".blend": "blender", ".pattern": "pattern"}

@@ -6,7 +6,7 @@ import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 
-from mpirender.engines import Engine
+from mpirender.engines.base import Engine
 from mpirender.errors import ToolMissing
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpirender import engines
-from mpirender.engines import Engine, Inspection
+from mpirender.engines.base import Engine, Inspection
 from mpirender.errors import LaunchFailed, ToolMissing
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob

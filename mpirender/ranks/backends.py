@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from mpirender.engines import BackendDevice, Engine
+from mpirender.engines.base import BackendDevice, Engine
 from mpirender.errors import ToolMissing
 from mpirender.job.programs import Programs
 from mpirender.ranks import gpu_assignment

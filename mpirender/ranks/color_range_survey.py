@@ -10,8 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mpirender import engines
-from mpirender.engines import Ranges
+from mpirender.engines.base import Ranges, Scene, merge_ranges
 from mpirender.job.outputs import Image
 from mpirender.ranks import schedule
 from mpirender.run_folder import events
@@ -24,7 +23,7 @@ from mpirender.system.comm import Comm
 def survey(
     comm: Comm,
     log: Journal,
-    scene: engines.Scene,
+    scene: Scene,
     images: Sequence[Image],
     *,
     past: Sequence[Event],
@@ -61,7 +60,7 @@ def recorded(past: Sequence[Event], digest: str) -> Ranges:
 def survey_share(
     comm: Comm,
     log: Journal,
-    scene: engines.Scene,
+    scene: Scene,
     wanted: Sequence[int],
     *,
     first: int,
@@ -73,6 +72,6 @@ def survey_share(
     left = schedule.deal(wanted, comm.size, "contiguous")[comm.rank]
     while left and go_on():
         frame = left.pop(0)
-        mine = engines.merge_ranges([mine, scene.survey(frame, first=frame == first)])
+        mine = merge_ranges([mine, scene.survey(frame, first=frame == first)])
     parts = comm.allgather((mine, not left))
-    return engines.merge_ranges(found for found, _ in parts), all(complete for _, complete in parts)
+    return merge_ranges(found for found, _ in parts), all(complete for _, complete in parts)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mpirender import engines
+from mpirender.engines.base import Numbers, Scene
 from mpirender.errors import NoSpace, out_of_space
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
@@ -50,7 +50,7 @@ class PendingImage:
     errors: list[str]
     rendering: float = 0.0
     memory: int = 0
-    measured: engines.Numbers | None = None
+    measured: Numbers | None = None
     seconds: float = 0.0
 
 
@@ -60,7 +60,7 @@ class FrameRenderer:
     def __init__(
         self,
         log: Journal,
-        scene: engines.Scene,
+        scene: Scene,
         job: RenderJob,
         fingerprint: str,
         writer: ImageWriter,

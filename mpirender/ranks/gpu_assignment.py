@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 
-from mpirender.engines import BackendDevice, is_software
+from mpirender.engines.base import BackendDevice, is_software
 from mpirender.errors import ToolMissing
 from mpirender.job.programs import Programs
 from mpirender.system import slurm

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mpirender import engines
-from mpirender.engines import Ranges, Rendered
+from mpirender.engines.base import Ranges, Rendered, Scene, merge_ranges
 from mpirender.job.outputs import Output
 from mpirender.ranks.dynamic_schedule import receive
 from mpirender.run_folder.events import Process
@@ -39,7 +38,7 @@ def followers(group: Comm | None, world: Comm) -> tuple[Process, ...]:
     return tuple(group.gather(Process(world.rank, socket.gethostname(), os.getpid()), root=0) or ())[1:]
 
 
-def follow(scene: engines.Scene, group: Comm) -> None:
+def follow(scene: Scene, group: Comm) -> None:
     """Call the methods of a scene that the leader of the group calls, until it has no more frames."""
     while call := receive(group, 0, CALL, LONGEST)[0]:
         name, arguments, options = call
@@ -54,7 +53,7 @@ def follow(scene: engines.Scene, group: Comm) -> None:
 class GroupScene:
     """The scene of a group, as its leader uses it: a scene like any other."""
 
-    def __init__(self, scene: engines.Scene, group: Comm) -> None:
+    def __init__(self, scene: Scene, group: Comm) -> None:
         self._scene, self._group = scene, group
         self._answers: list[Answer] = []
         self.frames, self.open_ended, self.errors = scene.frames, scene.open_ended, scene.errors
@@ -74,7 +73,7 @@ class GroupScene:
     def survey(self, frame: int, *, first: bool) -> Ranges:
         """Survey a frame together, each rank its part of the data."""
         found: Ranges = self._call("survey", frame, first=first)
-        return engines.merge_ranges([found, *(answer.ranges or {} for answer in self._answers)])
+        return merge_ranges([found, *(answer.ranges or {} for answer in self._answers)])
 
     def set_color_ranges(self, found: Ranges) -> None:
         """Set the color ranges on all ranks."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mpirender import engines
+from mpirender.engines.base import Engine, Scene
 from mpirender.errors import (
     MpirenderError,
     NoSpace,
@@ -155,8 +156,8 @@ def follow(layout: RankLayout, job: RenderJob) -> None:
 
 
 def open_scene(
-    layout: RankLayout, engine: engines.Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack
-) -> engines.Scene:
+    layout: RankLayout, engine: Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack
+) -> Scene:
     """Open the scene on a rank that takes frames; its followers wait for it until the stack is closed."""
     scene = engine.open_scene(content, job, layout.group, same_node(layout.renderers).rank)
     if layout.group is None:
@@ -230,7 +231,7 @@ def age() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
-def read_scene(engine: engines.Engine, job: RenderJob) -> tuple[bytes, list[tuple[str, int, int]]]:
+def read_scene(engine: Engine, job: RenderJob) -> tuple[bytes, list[tuple[str, int, int]]]:
     """Read the scene on rank 0; return it as the ranks load it, and the files that it reads."""
     content, files = engine.prepare(job.scene.read_bytes(), job)
     return content, files_of(files)
@@ -241,7 +242,7 @@ def files_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
 
-def check_errors(log: Journal, job: RenderJob, scene: engines.Scene) -> None:
+def check_errors(log: Journal, job: RenderJob, scene: Scene) -> None:
     """Refuse a scene if the engine reported an error while loading it, unless the job keeps such frames.
 
     Otherwise every frame would fail, hours later.

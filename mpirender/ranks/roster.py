@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpirender.engines import BackendDevice, Scene
+from mpirender.engines.base import BackendDevice, Scene
 from mpirender.run_folder.events import Opened, Process
 from mpirender.system import host
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from mpirender import engines
-from mpirender.engines import Inspection
+from mpirender.engines.base import Inspection
 from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.launcher.placement import cores
 from mpirender.run_folder.run_state import RunState

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mpirender import engines
-from mpirender.engines import Engine, Inspection
+from mpirender.engines.base import Engine, Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.options import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE

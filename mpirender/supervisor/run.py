@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from mpirender import errors
-from mpirender.engines import Inspection
+from mpirender.engines.base import Inspection
 from mpirender.errors import FramesMissing, Interrupted, MpirenderError, Stopped, TakenOver, ToolMissing, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, launch_plan

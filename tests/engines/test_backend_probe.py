@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mpirender.engines import BackendDevice, probe_cache
+from mpirender.engines import probe_cache
+from mpirender.engines.base import BackendDevice
 from mpirender.engines.paraview import backends as paraview_backends
 from mpirender.engines.paraview.backend_probe import PREFIX
 from processes import need

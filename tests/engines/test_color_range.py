@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import sample_events
-from mpirender import engines
+from mpirender.engines.base import merge_ranges
 from mpirender.engines.paraview import color_range
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Image
@@ -44,7 +44,7 @@ def test_they_are_part_of_the_job_its_command_and_its_pixels() -> None:
 
 def test_ranges_of_parts_are_joined() -> None:
     parts = [{"p": (0.0, 2.0)}, {}, {"p": (-1.0, 1.0), "T": (3.0, 3.0)}]
-    assert engines.merge_ranges(parts) == {"p": (-1.0, 2.0), "T": (3.0, 3.0)}
+    assert merge_ranges(parts) == {"p": (-1.0, 2.0), "T": (3.0, 3.0)}
 
 
 def test_only_the_answer_to_the_same_question_is_known() -> None:

@@ -150,7 +150,7 @@ ON_TWO_GPUS = """
 from types import SimpleNamespace
 from mpi4py import MPI
 from mpirender.ranks import backends
-from mpirender.engines import BackendDevice
+from mpirender.engines.base import BackendDevice
 from mpirender.job.programs import Programs
 gpus = [BackendDevice("egl", device, "NVIDIA H100") for device in (0, 1)]
 engine = SimpleNamespace(BACKENDS=("egl",), backend_devices=lambda job, backend: gpus, environment=lambda device: {})

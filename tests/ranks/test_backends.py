@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mpirender.engines import BackendDevice
+from mpirender.engines.base import BackendDevice
 from mpirender.job.programs import Programs
 from mpirender.ranks import backends
 from mpirender.ranks.backends import Kind

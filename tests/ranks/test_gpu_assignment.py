@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpirender.engines import BackendDevice
+from mpirender.engines.base import BackendDevice
 from mpirender.errors import ToolMissing
 from mpirender.job.programs import Programs
 from mpirender.ranks import backends, gpu_assignment
