@@ -18,18 +18,12 @@ GROUP = "sources"  # registration group of sources, readers and filters
 
 
 class Measure(NamedTuple):
-    """A requested measurement.
+    """A requested measurement."""
 
-    Args:
-        text: value of ``--measure``, which names the result.
-        source: the source or filter whose data are measured.
-        integral: whether to take the result of IntegrateVariables instead of the array's range.
-    """
-
-    text: str
-    source: str
+    text: str  # value of --measure, which names the result
+    source: str  # source or filter whose data are measured
     array: str
-    integral: bool
+    integral: bool  # whether to use the result of IntegrateVariables instead of the array's range
 
 
 def parse(text: str, names: Collection[str]) -> Measure:

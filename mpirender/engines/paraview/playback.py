@@ -26,13 +26,9 @@ class Playback:
         growing: Sequence[color_maps.Setting],
         static_frames: int | None,
     ) -> None:
-        """Take control of the animation. The views must have been rendered once: readers know their timesteps then.
-
-        Args:
-            growing: color maps that grow with every timestep, as they were before the first render.
-            static_frames: number of frames of a static scene around which the camera turns; None for other scenes.
-        """
-        self.views, self.growing = views, growing
+        """Take control of the animation. The views must have been rendered once: readers know their timesteps then."""
+        self.views = views
+        self.growing = growing  # color maps that grow with every timestep, as they were before the first render
         self.overrides = job.variants[0].overrides  # of the variant that is open
         self.loaded_time: float = animation.AnimationTime
         self.times = (self.loaded_time,) * static_frames if static_frames else scene_facts.frame_times(animation)

@@ -95,25 +95,15 @@ class LastImage(NamedTuple):
 
 @dataclass(frozen=True)
 class SceneTraits:
-    """The properties of a scene on which the order depends.
+    """The properties of a scene on which the order depends."""
 
-    Args:
-        times: scene time of every frame.
-        loaded_time: scene time of the scene as loaded, from which SaveAnimation starts.
-        views: views of each target, as any hashable objects.
-        lags: whether something is drawn around the data of the previous frame.
-        stereo: whether images depend on the eye rendered last.
-        begins_twice: whether the render of SaveAnimation before frame 0 changes frame 0.
-        accumulates: whether a filter or color map depends on all earlier frames.
-    """
-
-    times: Sequence[float]
-    loaded_time: float
-    views: Mapping[Target, Sequence[Hashable]]
-    lags: bool = False
-    stereo: bool = False
-    begins_twice: bool = False
-    accumulates: bool = False
+    times: Sequence[float]  # scene time of every frame
+    loaded_time: float  # scene time as loaded, from which SaveAnimation starts
+    views: Mapping[Target, Sequence[Hashable]]  # views of each target, as any hashable objects
+    lags: bool = False  # whether something is drawn around the data of the previous frame
+    stereo: bool = False  # whether images depend on the eye rendered last
+    begins_twice: bool = False  # whether the render of SaveAnimation before frame 0 changes frame 0
+    accumulates: bool = False  # whether a filter or color map depends on all earlier frames
 
     def time_before(self, frame: int) -> float:
         """Return the scene time that precedes a frame in SaveAnimation."""
@@ -126,17 +116,11 @@ class SceneTraits:
 
 @dataclass(frozen=True)
 class History:
-    """What a rank has rendered and computed so far.
+    """What a rank has rendered and computed so far."""
 
-    Args:
-        computed: number of frames computed in their order since the scene was loaded; None if the data were restarted.
-        shown: scene time of the data on display, by view.
-        captured: last image of each view, if the view has not rendered since.
-    """
-
-    computed: int | None = 0
-    shown: Mapping[Hashable, float] = field(default_factory=dict)
-    captured: Mapping[Hashable, LastImage] = field(default_factory=dict)
+    computed: int | None = 0  # frames computed in their order since the scene was loaded; None after a restart
+    shown: Mapping[Hashable, float] = field(default_factory=dict)  # scene time of the data on display, by view
+    captured: Mapping[Hashable, LastImage] = field(default_factory=dict)  # by view, if it has not rendered since
 
     def after(self, steps: Iterable[Step], scene: SceneTraits) -> History:
         """Return the history after some more steps."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpirender.engines.base import Ranges, Rendered, merge_ranges
+from mpirender.engines.base import Ranges, Rendered, Scene, merge_ranges
 from mpirender.engines.paraview import color_maps, color_range, order_trial, playback, scene_facts
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.error_log import ErrorLog
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 TRACK_ERRORS = re.compile(r"vtkPV\w*(Cue|KeyFrame)\w*: ")
 
 
-class ParaViewScene:
+class ParaViewScene(Scene):
     """A state opened in one rank."""
-
-    open_ended = False
 
     def __init__(
         self,
@@ -39,11 +37,7 @@ class ParaViewScene:
         *,
         static_frames: int | None = None,
     ) -> None:
-        """Render once and prepare for the frames.
-
-        Args:
-            static_frames: number of frames of a static scene around which the camera turns; None for other scenes.
-        """
+        """Render once and prepare for the frames; static_frames is that of an orbit around a static scene."""
         self._log, self._job = log, job
         views_of = {key: scene_facts.views_of(simple, target) for key, target in targets.items()}
         views = list(dict.fromkeys(view for several in views_of.values() for view in several))
@@ -60,9 +54,7 @@ class ParaViewScene:
         self._playback = playback.Playback(views, animation, job, growing=growing, static_frames=static_frames)
         self._order = order.SaveAnimationOrder(_traits(views_of, animation, self._playback, job))
         self._meter: Meter | None = None
-        self.frames: Sequence[int] = range(len(self._playback.times))
-        self.files: Sequence[Path] = ()
-        self.warnings: Sequence[str] = ()
+        self.frames = range(len(self._playback.times))
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
         backend, self.renderer = scene_facts.window_of(views)
         self.description = f"ParaView {self.version}, {backend}, {self.renderer}"

@@ -84,19 +84,12 @@ def _number(text: str) -> float | None:
 
 @dataclass(frozen=True)
 class State:
-    """A state file, parsed once.
-
-    Args:
-        content: the bytes of the file.
-        name: name of the file in messages.
-        version: version of the ParaView that saved it (``5.11.0``).
-        root: the ServerManagerState element.
-    """
+    """A state file, parsed once."""
 
     content: bytes
-    name: str
-    version: str
-    root: ET.Element
+    name: str  # of the file, in messages
+    version: str  # of the ParaView that saved it (5.11.0)
+    root: ET.Element  # ServerManagerState
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> State:
