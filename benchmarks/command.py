@@ -60,7 +60,7 @@ class Command:
             if told.plot:
                 self.draw(raw, told.plot)
         except MpirenderError as error:
-            complain(str(error).splitlines(), self.name)
+            complain(error.message.splitlines(), self.name)
             return error.exit_code
         wrong = self.wrong(raw)
         complain(wrong, self.name)

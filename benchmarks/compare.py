@@ -38,7 +38,7 @@ from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob
-from mpirender.launcher.placement import on_this_host
+from mpirender.launcher.placement import RankRequest, on_this_host
 from mpirender.supervisor import preflight
 
 FRAMES = 24  # where nobody says which
@@ -68,7 +68,7 @@ def facts(case: Case) -> dict[str, object]:
     """Return what is rendered, for the raw results."""
     return {
         "state": case.job.scene.name, "frames": framesets.text(case.frames), "sizes": case.sizes,
-        "ranks": on_this_host(case.job).ranks,
+        "ranks": on_this_host(RankRequest.of(case.job)).ranks,
     }  # fmt: skip
 
 

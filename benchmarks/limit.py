@@ -22,7 +22,7 @@ from typing import TypedDict
 
 from benchmarks.measure import make_folders, shared_display
 from benchmarks.rows import Case, Environment, Row, call, limited, log_of
-from mpirender.launcher.placement import cores, on_this_host
+from mpirender.launcher.placement import RankRequest, cores, on_this_host
 from mpirender.ranks import schedule
 
 # How the processes of the bare calls run: one that has the machine for itself, or as many at a time as there are ranks,
@@ -75,7 +75,7 @@ def measure_limit(row: Row, case: Case, way: str, repeat: int) -> Limit:
     """
     folder = case.job.output / f"repeat-{repeat}" / f"limit-{way}-{row.name}"
     make_folders(case, folder)
-    place = on_this_host(case.job)
+    place = on_this_host(RankRequest.of(case.job))
     shares = schedule.deal(case.frames, place.ranks if way == "together" else 1, "interleaved")
     with shared_display(case.needs_display) as environment, ThreadPoolExecutor(len(shares)) as pool:
 

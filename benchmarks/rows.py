@@ -15,7 +15,7 @@ from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import exit_diagnosis
-from mpirender.launcher.placement import on_this_host
+from mpirender.launcher.placement import RankRequest, on_this_host
 from mpirender.system import host
 
 ROOT = Path(__file__).parents[1]  # of the repository
@@ -108,7 +108,7 @@ def program_of(scene: Path) -> Program:
 
 def script(job: RenderJob, module: str, *arguments: object) -> list[str]:
     """Return the command line of a module of the benchmarks, inside the program that renders a job's scene."""
-    program = engines.for_scene(job.scene).command(job)
+    program = engines.for_scene(job.scene).command(job.programs)
     return [*program, "-m", f"benchmarks.{module}", *map(str, arguments)]
 
 
@@ -118,7 +118,7 @@ def process_per_frame(case: Case, folder: Path, environment: Environment) -> Non
     def one(frame: int) -> None:
         call(case.inside("one-frame", case.job.scene, frame, folder, *case.sizes), environment, log_of(folder))
 
-    with ThreadPoolExecutor(on_this_host(case.job).ranks) as pool:
+    with ThreadPoolExecutor(on_this_host(RankRequest.of(case.job)).ranks) as pool:
         list(pool.map(one, case.frames))
 
 
@@ -129,7 +129,7 @@ def process_per_frame_limited(case: Case, folder: Path, environment: Environment
 
 def limited(case: Case, environment: Environment) -> Environment:
     """Return the environment in which a process has as many threads as a rank has."""
-    return {**environment, **dict.fromkeys(host.THREAD_LIMITS, str(on_this_host(case.job).threads))}
+    return {**environment, **dict.fromkeys(host.THREAD_LIMITS, str(on_this_host(RankRequest.of(case.job)).threads))}
 
 
 def save_animation(case: Case, folder: Path, environment: Environment) -> None:
@@ -156,7 +156,7 @@ def mpirender(case: Case, folder: Path, environment: Environment, *options: str)
     """Render with the command that users type."""
     command = render_command(
         case.job.scene, folder, case.sizes, "--frames", framesets.text(case.frames),
-        "--ranks", on_this_host(case.job).ranks, *options,
+        "--ranks", on_this_host(RankRequest.of(case.job)).ranks, *options,
     )  # fmt: skip
     call(command, environment, log_of(folder))
 

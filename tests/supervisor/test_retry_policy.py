@@ -48,8 +48,8 @@ def test_launchers_count_the_process_that_hands_out_frames(tmp_path: Path) -> No
     begun = [event for rank, world in numbers for event in (start(rank, world_rank=world), take(rank, rank))]
     ranks = RunningRanks(state_of(*begun).launch(1))
     recovery = CrashRecovery(job(tmp_path, schedule="dynamic"), "run")
-    of_desk = recovery.record_death(ranks, LaunchEnd(137, KILLED_1))
-    assert (of_desk.blamed, of_desk.reason) == ((), "the process that hands out frames died (signal SIGKILL)")
+    of_server = recovery.record_death(ranks, LaunchEnd(137, KILLED_1))
+    assert (of_server.blamed, of_server.reason) == ((), "the process that hands out frames died (signal SIGKILL)")
     second = (KILLED_1[0].replace("rank 1", "rank 2"),)
     assert recovery.record_death(ranks, LaunchEnd(137, second)).blamed == (Image(1, "HD"),)
 

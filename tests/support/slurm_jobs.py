@@ -71,7 +71,7 @@ def deaths(output: Path) -> list[Event]:
 
 
 def some_are_done(output: Path, count: int = 4) -> None:
-    """Wait until so many images are done; a launcher that does not answer costs its trial a minute, then the next."""
+    """Wait until so many images are done; a launcher that does not respond takes a minute of its probe."""
     wait_for(lambda: (output / ".mpirender").is_dir() and len(records(output, "done")) >= count, 180, story(output))
 
 

@@ -73,7 +73,7 @@ def test_a_crashed_node_leads_to_a_requeue_and_a_finished_movie(
 
 
 def test_a_launcher_that_has_worked_gets_another_try(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
-    """As when a node is slow to answer: the trial went well, the first start of the ranks did not."""
+    """As when a node is slow to answer: the probe succeeded, the first launch did not."""
     moody = tmp_path / "mpiexec"
     once = f'[[ " $* " != *" --hello "* ]] && mkdir {tmp_path}/tried 2>/dev/null && exit 205'
     moody.write_text(f'#!/bin/bash\n{once}\nexec mpiexec "$@"\n')
