@@ -94,8 +94,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, writer: ImageWriter) ->
     with contextlib.ExitStack() as stack:
         plan, heartbeat = restart_plan(comm, job, run_id, stack)
         log = stack.enter_context(Journal(job.folder, comm.rank, socket.gethostname()))
-        handled = signals.on_signals(lambda name: log.write(events.Stop(name)), at_once=True)
-        stop = stack.enter_context(handled)
+        stop = stack.enter_context(signals.on_signals(lambda name: log.write(events.Stop(name)), at_once=True))
         followers = groups.followers(layout.group, layout.world)
         log.write(events.Start(plan.run, plan.launch, comm.size, os.getpid(), layout.world.rank, age(), followers))
         stack.enter_context(recorded(log, job))

@@ -16,7 +16,7 @@ from processes import need
 from repository import REPOSITORY
 
 PACKAGE = REPOSITORY / "mpirender"
-LONGEST_FUNCTION = 52
+LONGEST_FUNCTION = 50
 LONGEST_FILE = 350
 LONGEST_TEST_FILE = 400
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "hosted" not in path.parts]
