@@ -99,7 +99,7 @@ def test_of_two_eyes_only_what_is_missing_is_rendered_again_and_the_movies_are_e
     assert done.returncode == 0, done.stderr
     assert all(encode.read_back(tmp_path / "o" / f"test_64x36_{eye}.mp4").frames == 6 for eye in EYES)
     (tmp_path / "o" / "64x36_right" / "frame_000003.png").unlink()
-    assert "64x36_right frame 3: gone" in run("encode", tmp_path / "o").stderr
+    assert "64x36_right frame 3: deleted since it was rendered" in run("encode", tmp_path / "o").stderr
     assert run("encode", tmp_path / "o", "--size", "64x36_left", "--movie", "gif").returncode == 0
     assert "1 rendered, 11 kept from before" in run(*command).stdout
     assert "12 of 12 done" in run("status", tmp_path / "o").stdout
