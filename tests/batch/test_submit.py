@@ -72,7 +72,9 @@ def test_a_script_of_the_site_is_taken(run: Run, pattern: Pattern, tmp_path: Pat
     assert run("submit", pattern(), "--print", env=environment).stdout == by_option.stdout
 
 
-def test_every_mistake_is_told_at_once_and_as_render_tells_it(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_together_and_in_the_words_of_render(
+    run: Run, pattern: Pattern, tmp_path: Path
+) -> None:
     words = [pattern(), "--size", "4KK", "--frames", "0-99"]
     of_render = run("render", *words).stderr.splitlines()
     done = run("submit", *words, "--script", "/nowhere", "nonsense")

@@ -44,7 +44,7 @@ def test_scaling_is_drawn_from_its_raw_results_alone(tmp_path: Path) -> None:
     assert iio.imread(tmp_path / "plot.png").ndim == 3
 
 
-def test_raw_results_of_another_benchmark_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_raw_results_of_another_benchmark_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "raw.json").write_text(json.dumps(recorded()))
     assert memory.main(["--summarise", str(tmp_path / "raw.json")]) == 2
     assert "does not hold results of benchmarks.memory" in capsys.readouterr().err
@@ -60,7 +60,7 @@ def test_few_frames_come_from_all_over_the_animation() -> None:
     assert scaling.spread(3, 3) == [0, 1, 2]
 
 
-def test_a_scene_with_too_few_frames_for_all_ranks_is_told_before_anything_runs(
+def test_a_scene_with_too_few_frames_for_all_ranks_is_reported_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--state", str(pattern(tmp_path, 10, 0)), "--ranks", "8", "--frames-per-rank", "2", "--frames", "2"]
@@ -78,7 +78,7 @@ def test_memory_is_read_from_the_journals_of_a_real_run(tmp_path: Path) -> None:
     assert all(needed == sorted(needed) and needed[0] > 10e6 for needed in ranks.values())
 
 
-def test_memory_that_grows_is_told_per_thousand_images_and_caches_that_fill_first_are_not() -> None:
+def test_memory_that_grows_is_reported_per_thousand_images_and_caches_that_fill_first_are_not() -> None:
     settling = [100_000_000 + 1_000_000 * min(place, 20) for place in range(200)]
     assert memory.growth(settling) == pytest.approx(0, abs=1e-6)
     leaking = list(np.array(settling) + 7000 * np.arange(200))
@@ -87,7 +87,7 @@ def test_memory_that_grows_is_told_per_thousand_images_and_caches_that_fill_firs
     assert memory.grown(raw) == ["rank 1 grows by 7.0 MB per 1000 images; less than 5 is flat"]
 
 
-def test_the_memory_of_a_folder_that_is_no_run_is_told_in_one_line(
+def test_the_memory_of_a_folder_that_is_no_run_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert memory.main(["--journals", str(tmp_path)]) == 2

@@ -112,7 +112,7 @@ def test_costs_are_taken_from_the_journals_of_a_run_all_sizes_of_a_frame_togethe
     assert {result["costs"] for result in raw["results"]} == {*simulate.COSTS, "measured"}
 
 
-def test_a_folder_without_frames_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_frames_is_reported_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert schedules.main(["--journals", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert said == f"schedules: error: --journals {tmp_path}: is not the output folder of a run with frames done\n"

@@ -161,7 +161,7 @@ def test_the_table_can_be_had_as_markdown_and_as_a_plot_from_the_raw_results_alo
     assert iio.imread(tmp_path / "plot.png").ndim == 3
 
 
-def test_a_plot_without_matplotlib_is_told_with_its_cure_before_anything_runs(
+def test_a_plot_without_matplotlib_is_reported_with_its_fix_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -193,7 +193,7 @@ def test_other_pixels_of_mpirender_fail_the_comparison_and_those_of_other_rows_a
 
 
 @pytest.mark.parametrize("content", ["", "no JSON", "[]", '{"runs": []}'])
-def test_a_file_that_is_no_raw_result_is_told_in_one_line(
+def test_a_file_that_is_no_raw_result_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
     (tmp_path / "raw.json").write_text(content)
@@ -202,7 +202,7 @@ def test_a_file_that_is_no_raw_result_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("frames", ["0-8x2", "2-8"])
-def test_wrong_arguments_are_told_together_before_anything_runs(
+def test_wrong_arguments_are_reported_together_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], frames: str
 ) -> None:
     (tmp_path / "old.png").touch()
@@ -224,7 +224,7 @@ def test_wrong_arguments_are_told_together_before_anything_runs(
     ],
     ids=["two programs", "gaps", "another's row", "no program"],
 )
-def test_what_one_program_cannot_render_is_told(
+def test_scenes_of_two_programs_in_one_comparison_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
 ) -> None:
     assert compare.main([*words, "--output", str(tmp_path / "out")]) == 2
@@ -233,7 +233,7 @@ def test_what_one_program_cannot_render_is_told(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_state_is_told_and_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_state_is_reported_and_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare.main(["--state", str(tmp_path / "no.pvsm"), "--output", str(tmp_path / "out")]) == 2
     assert "no.pvsm: no such file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -87,7 +87,7 @@ def test_a_mistake_gets_one_line_and_exit_code_2_and_nothing_is_made(
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_all_mistakes_of_the_options_are_told_at_once(run: Run) -> None:
+def test_all_mistakes_of_the_options_are_reported_together(run: Run) -> None:
     done = run("render", "x.pvsm", "--size", "a", "--size", "b", "--frames", "?", "--movie", "avi", "--file", "x")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 6
@@ -95,14 +95,14 @@ def test_all_mistakes_of_the_options_are_told_at_once(run: Run) -> None:
     assert all(line.startswith("mpirender: error: ") for line in done.stderr.splitlines())
 
 
-def test_mistakes_of_scene_output_and_tools_are_told_at_once(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_mistakes_of_scene_output_and_tools_are_reported_together(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("render", pattern(), "--frames", "99", "--output", "file/out", "--mpiexec", "/no/mpiexec")
     assert done.returncode == 2
     assert [word in done.stderr for word in ("--frames 99", "--output", "/no/mpiexec is not found")] == [True] * 3
 
 
-def test_mistakes_of_options_and_scene_are_told_at_once(run: Run, pattern: Pattern) -> None:
+def test_mistakes_of_options_and_scene_are_reported_together(run: Run, pattern: Pattern) -> None:
     done = run("render", pattern(), "--size", "huge", "--frames", "99", "--view", "X", "--mpiexec", "/no/mpiexec")
     assert done.returncode == 2
     words = ("--size 'huge'", "--frames 99", "--view does not apply to test patterns", "/no/mpiexec is not found")
@@ -129,7 +129,7 @@ def test_a_launcher_that_starts_nothing_ends_with_6(run: Run, pattern: Pattern) 
     assert "the ranks did not start (exit code 1)" in done.stderr
 
 
-def test_a_read_only_and_a_full_output_are_told_before_anything_is_rendered(
+def test_a_read_only_and_a_full_output_are_reported_before_anything_is_rendered(
     run: Run, pattern: Pattern, tmp_path: Path
 ) -> None:
     for options, line in (("size=1m", "MB are free there"), ("ro", "Read-only file system")):
@@ -209,7 +209,7 @@ def test_the_package_imports_without_mpi_and_without_paraview() -> None:
     assert "numpy" not in done.stdout
 
 
-def test_srun_outside_of_slurm_is_a_mistake_told_before_anything_starts(run: Run, pattern: Pattern) -> None:
+def test_srun_outside_of_slurm_is_a_mistake_reported_before_anything_starts(run: Run, pattern: Pattern) -> None:
     done = run("render", pattern(), "--launcher", "srun")
     assert done.returncode == 2
     assert (

@@ -221,7 +221,7 @@ def test_the_index_links_every_page_by_its_title() -> None:
     assert index == {name: page.read_text().splitlines()[0].removeprefix("# ") for name, page in pages.items()}
 
 
-def test_every_picture_is_shown_on_a_page() -> None:
+def test_every_image_of_the_documents_is_shown_on_a_page() -> None:
     shown = {Path(name).name for text in TEXTS.values() for name in re.findall(r"!\[.*?\]\((.*?)\)", text)}
     assert {path.name for path in (DOCS / "images").iterdir()} == shown
 

@@ -82,7 +82,7 @@ def test_a_first_device_that_is_broken_hides_no_other(asked: tuple[Path, Path], 
     assert second == BackendDevice("egl", 1, CPU)
 
 
-def test_another_binary_or_driver_is_asked_anew(asked: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_binary_or_driver_is_probed_again(asked: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     program, count = asked
     paraview_backends.backend_devices([str(program)], "egl")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/driver")
@@ -92,7 +92,9 @@ def test_another_binary_or_driver_is_asked_anew(asked: tuple[Path, Path], monkey
     assert len(count.read_text().split()) == 6
 
 
-def test_what_was_impossible_is_asked_again_when_it_is_insisted_on(asked: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_backend_that_failed_is_probed_again_if_the_user_asks_for_it(
+    asked: tuple[Path, Path], tmp_path: Path
+) -> None:
     program, count = asked
     (tmp_path / "answer").write_text("")
     for insisted in (False, False, True):
@@ -115,7 +117,7 @@ def test_a_signal_for_the_rank_does_not_reach_what_it_asks(asked: tuple[Path, Pa
     assert not paraview_backends.backend_devices([str(program)], "egl")[0].problem
 
 
-def test_where_nothing_can_be_remembered_it_works_all_the_same(
+def test_without_a_cache_folder_the_probe_still_works(
     asked: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")

@@ -18,7 +18,7 @@ from mpirender.run_folder import events, journal
 
 
 @pytest.mark.parametrize("text", ["all", "global,", "1", "1,", "RTData=", "RTData=max", "=global", "a,b"])
-def test_what_is_no_range_is_told(text: str) -> None:
+def test_an_invalid_range_is_reported(text: str) -> None:
     with pytest.raises(UsageError, match=r"^color_range .* must be global, data, clamp or MIN,MAX"):
         RenderJob("x.pvsm", color_range=text)
 

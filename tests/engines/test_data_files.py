@@ -37,7 +37,7 @@ def test_a_state_whose_files_are_there_stays_as_it_is_to_the_byte(job, tmp_path)
     assert [(file.path, file.found) for file in files] == [(str(tmp_path / "data.vtu"), True)]
 
 
-def test_a_missing_file_says_which_reader_and_both_cures(job):
+def test_a_missing_file_is_reported_with_its_reader_and_both_fixes(job):
     (line,) = relocated(state(reader("Y:\\Data\\data.vtu")), job())[2]
     assert line.startswith("reader 'data.vtu': Y:\\Data\\data.vtu does not exist; ")
     assert line.endswith("use --data-dir FOLDER or --file data.vtu=PATH")
@@ -107,7 +107,7 @@ def test_a_pattern_replaces_a_series_in_the_order_of_its_numbers(job, tmp_path):
     assert "the reader reads one; name one" in relocated(state(reader("/gone/a.vtu")), job(files=files))[2][0]
 
 
-def test_wrong_choices_of_files_are_told_together(job, tmp_path):
+def test_wrong_choices_of_files_are_reported_together(job, tmp_path):
     files = {"data.vt": "/gone/a.vtu", "data.vtu": "/gone/b.vtu"}
     assert relocated(state(reader("/gone/a.vtu")), job(files=files))[2] == [
         "--file data.vt=/gone/a.vtu: the scene has no reader of that name, did you mean 'data.vtu'?; it has: data.vtu",

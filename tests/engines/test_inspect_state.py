@@ -26,7 +26,7 @@ def test_snapping_takes_each_timestep_once_in_order():
     assert times(mode=2, steps=(2, 1), end=8, extra=prop("FramesPerTimestep", 2)) == (1, 1, 2, 2)
 
 
-def test_real_time_is_refused_with_the_cure(job):
+def test_real_time_is_refused_with_the_fix(job):
     (line,) = mistakes(state(scene=animation(mode=1)), job())
     assert "Real Time mode" in line and "set the mode to Sequence or Snap To TimeSteps" in line
 
@@ -65,7 +65,7 @@ def test_the_first_render_view_by_name_is_in_front(job):
     assert seen.layouts == (Layout("Empty", ()), Layout("Layout #2", ("Apple", "Chart")))
 
 
-def test_several_views_are_told_with_the_one_rendered(job):
+def test_of_several_views_the_warning_names_the_one_rendered(job):
     (line,) = warnings(state(CLOCK, view=FOUR_VIEWS), job())
     assert (
         "'Apple' is rendered" in line
@@ -85,7 +85,7 @@ def test_an_unknown_view_or_layout_names_those_there_are(job):
     assert "contains no view" in mistakes(scene, job(layouts=("Empty",)))[0]
 
 
-def test_a_spreadsheet_is_no_picture(job):
+def test_a_spreadsheet_view_cannot_be_rendered(job):
     assert "'Sheet' is a spreadsheet" in mistakes(state(view=FOUR_VIEWS), job(views=("Sheet",)))[0]
 
 

@@ -41,13 +41,13 @@ def test_sources_and_arrays_may_hold_dots(text: str, source: str, array: str, in
 
 
 @pytest.mark.parametrize("text", ["Cone2.p", "integral(Cone2).p"])
-def test_a_source_that_is_not_there_is_answered_with_the_near_one(text: str) -> None:
+def test_for_an_unknown_source_a_similar_one_is_suggested(text: str) -> None:
     with pytest.raises(Refused, match=r"no source named 'Cone2', did you mean 'Cone1'\?; it has: Cone1, can.ex2"):
         measure_spec.parse(text, NAMES)
 
 
 @pytest.mark.parametrize("text", ["", "Cone1", ".p", "Cone1.", "integral(Cone1)", "integral(can.ex2)", "integral().p"])
-def test_what_names_no_array_is_told_at_once(text: str) -> None:
+def test_a_measurement_without_an_array_is_reported(text: str) -> None:
     with pytest.raises(UsageError, match=r"^measure .*: write SOURCE\.ARRAY .* or integral\(SOURCE\)\.ARRAY"):
         RenderJob("x.pvsm", measure=(text,))
 

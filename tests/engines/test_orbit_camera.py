@@ -14,7 +14,7 @@ from processes import Run
 
 @pytest.mark.parametrize("text", ["around", "orbit:", "orbit:0", "orbit:-3", "orbit:1.5", "orbits"])
 @pytest.mark.parametrize("scene", ["cone.py", "orbit.pvsm"])
-def test_what_is_no_camera_is_told(text: str, scene: str) -> None:
+def test_an_invalid_camera_is_reported(text: str, scene: str) -> None:
     content = b"" if scene == "cone.py" else state()
     seen = engines.for_scene(Path(scene)).inspect(content, RenderJob(scene, camera=text))
     assert f"--camera {text!r} is not valid; give orbit, or orbit:N for a turn of N frames" in seen.mistakes

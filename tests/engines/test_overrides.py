@@ -27,12 +27,12 @@ def test_names_and_properties_may_hold_dots(text: str, name: str, path: str) -> 
     assert overrides.split(text, NAMES) == (name, path)
 
 
-def test_a_name_that_is_not_there_is_answered_with_the_near_one() -> None:
+def test_for_an_unknown_name_a_similar_one_is_suggested() -> None:
     with pytest.raises(Refused, match=r"no object named 'Cone2', did you mean 'Cone1'\?; it has: Cone1, can.ex2"):
         overrides.split("Cone2.Resolution=3", NAMES)
 
 
-def test_of_very_many_names_the_first_are_told() -> None:
+def test_of_very_many_names_only_the_first_are_listed() -> None:
     assert overrides.listed([f"Cone{number}" for number in range(30)]).endswith("Cone23 and 6 more")
 
 
@@ -49,7 +49,7 @@ def test_values_are_read_as_python_does_and_never_run(text: str, value: object) 
 
 
 @pytest.mark.parametrize("text", ["Cone1", "Cone1=3", "=3", ".=3", "Cone1.=3", ".Resolution=3"])
-def test_what_is_no_assignment_is_told_at_once(text: str) -> None:
+def test_an_invalid_assignment_is_reported(text: str) -> None:
     with pytest.raises(UsageError, match=r"^overrides .*: write NAME\.PROPERTY=VALUE"):
         RenderJob("x.pvsm", overrides=(text,))
 

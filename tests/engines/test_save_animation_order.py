@@ -97,7 +97,7 @@ def test_earlier_frames_can_be_replayed_to_find_out_whether_anything_accumulates
     assert order.replay(2) == [ResetColorMaps(), SetTime(0.5), Render(), Compute(0), Compute(1), TakeErrors()]
 
 
-def test_going_back_begins_anew() -> None:
+def test_going_back_starts_from_the_first_frame() -> None:
     order = SaveAnimationOrder(ACCUMULATES)
     render(order, 2)
     as_loaded = [SetTime(0.5), Render()]

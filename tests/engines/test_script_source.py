@@ -21,7 +21,7 @@ def test_its_text_tells_what_is_left_out_and_nothing_of_it_runs(run: Run, script
     assert "known after the script has run" in run("inspect", path).stdout
 
 
-def test_what_is_no_python_is_told_with_its_line(run: Run, script) -> None:
+def test_a_syntax_error_is_reported_with_its_line(run: Run, script) -> None:
     done = run("render", script("scene = = 3"))
     assert done.returncode == 2
     assert "cone.py: line 15: not Python" in done.stderr

@@ -20,14 +20,14 @@ def colours(mode, *, visible=1, extra=""):
     )  # fmt: skip
 
 
-def test_a_growing_colour_map_in_use_is_warned_of(job):
+def test_a_growing_color_map_in_use_is_warned_of(job):
     assert "the color map of Pressure grows" in warnings(state(CLOCK, colours(1)), job())[0]
     for mode in (-1, 0, 2, 3):
         assert warnings(state(CLOCK, colours(mode)), job()) == []
     assert warnings(state(CLOCK, colours(1, visible=0)), job()) == []
 
 
-def test_a_colour_map_without_mode_follows_the_general_settings(job):
+def test_a_color_map_without_mode_follows_the_general_settings(job):
     settings = proxy(22, "settings", "GeneralSettings", prop("TransferFunctionResetMode", 1))
     assert "Pressure grows" in warnings(state(CLOCK, settings, colours(None)), job())[0]
     assert warnings(state(CLOCK, settings, colours(None, extra=prop("LockScalarRange", 0))), job()) == []
@@ -142,7 +142,7 @@ def test_label_formats_that_paraview_6_1_prints_as_they_stand_are_warned_of(job)
 @pytest.mark.parametrize(
     ("sides", "told"), [((640, 400), "HD in 9 passes, 4K in 36 passes; --one-pass"), ((3840, 2160), None)]
 )
-def test_passes_that_one_pass_would_save_are_told(job, sides, told):
+def test_the_advice_for_one_pass_counts_the_passes_that_it_saves(job, sides, told):
     view = proxy(3, "views", "RenderView", prop("ViewSize", *sides)) + collection("views", p3="RenderView1")
     advice = inspect_state(state(view=view), job(sizes=("HD", "4K"))).advice
     assert len(advice) == (told is not None)

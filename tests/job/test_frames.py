@@ -14,7 +14,7 @@ def test_a_frame_set_gives_its_frames_in_order_each_once(text: str, expected: tu
 
 
 @pytest.mark.parametrize("text", ["", " ", "a", "1-", "0--3", "1..5", "-5--1"])
-def test_what_is_no_frame_set_is_answered_with_how_to_write_one(text: str) -> None:
+def test_for_an_invalid_frame_set_the_error_shows_the_syntax(text: str) -> None:
     with pytest.raises(ValueError, match=r"write it like 0-99|frames count from 0"):
         frames.parse(text)
 

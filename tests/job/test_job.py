@@ -49,7 +49,7 @@ def test_strings_are_taken_as_on_the_command_line(tmp_path: Path, monkeypatch: p
     assert job.movie_path(job.outputs[0]) == tmp_path / "orbit_renders" / "orbit_HD.mp4"
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_together() -> None:
     with pytest.raises(UsageError) as caught:
         RenderJob(
             scene="x.pvsm", sizes=("huge",), frames="a", frame_rate="0", movie="avi", image_format="bmp", ranks=0,

@@ -77,7 +77,7 @@ def test_every_field_is_read_back_from_json_and_from_the_command_line(name: str)
     assert (job.pixel_options() != RenderJob("x.pvsm", **others).pixel_options()) == OPTIONS[name].pixels
 
 
-def test_python_users_are_told_about_fields_and_command_line_users_about_options(run: Run, pattern) -> None:
+def test_errors_name_fields_in_python_and_options_on_the_command_line(run: Run, pattern) -> None:
     with pytest.raises(UsageError) as told:
         RenderJob("x.blend", samples=0, overrides="Cone1", files="reader", launcher="none", ranks=2)
     assert str(told.value).splitlines() == [

@@ -71,7 +71,7 @@ def test_the_command_line_reads_what_a_job_tells(tmp_path: Path, options: dict[s
     assert read_by_command(job) == job == RenderJob.from_json(job.to_json())
 
 
-def test_options_of_another_file_format_are_told_with_all_other_mistakes() -> None:
+def test_options_of_another_file_format_are_reported_with_all_other_mistakes() -> None:
     with pytest.raises(UsageError) as caught:
         RenderJob("x.pvsm", quality=101, compression="LZW", frame_rate="0")
     told = "\n".join(caught.value.mistakes)
@@ -90,7 +90,7 @@ def test_the_quality_is_part_of_the_fingerprint_and_the_tiff_compression_is_not(
     assert RenderJob("x.pvsm", image_format="tiff", compression="None").pixel_options() == tiff.pixel_options()
 
 
-def test_of_two_eyes_only_what_is_missing_is_rendered_again_and_the_movies_are_encoded_anew(
+def test_of_two_eyes_only_what_is_missing_is_rendered_again_and_the_movies_are_encoded_again(
     run: Run, pattern, tmp_path: Path
 ) -> None:
     command = ("render", pattern(), "--stereo-mode", BOTH, "--size", "64x36", "--ranks", 2, "--output", tmp_path / "o")

@@ -44,7 +44,7 @@ def test_values_are_listed_or_counted(text: str, values: tuple[str, ...]) -> Non
         ("C.R=0:1e9:1", "are more than 10000"),
     ],
 )  # fmt: skip
-def test_what_is_no_list_of_values_is_told(text: str, reason: str) -> None:
+def test_an_invalid_list_of_values_is_reported(text: str, reason: str) -> None:
     with pytest.raises(UsageError, match=f"^vary .*{reason}"):
         RenderJob("x.pvsm", vary=(text,))
 

@@ -80,7 +80,7 @@ def test_only_the_package_itself_is_put_in_front_of_the_hosts_own_packages() -> 
     assert [name for name in found if name != "__pycache__"] == ["mpirender"]
 
 
-def test_no_x_server_of_others_is_touched_since_its_end_would_take_mpiexec_along(run: Run, pattern: Pattern) -> None:
+def test_the_x_server_of_another_user_is_not_used(run: Run, pattern: Pattern) -> None:
     """Where hwloc has its gl component, mpiexec connects to the displays 0 to 9."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("\0/tmp/.X11-unix/X9")  # where Xlib looks first

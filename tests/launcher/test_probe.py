@@ -43,12 +43,12 @@ def test_ranks_that_all_came_up_on_one_node_are_not(problem: Probe) -> None:
     assert problem(f"echo '{HOSTS}n1 n1'") == "started 2 ranks on 1 node instead of 2 on 2 nodes"
 
 
-def test_what_a_launcher_says_as_it_fails_is_told(problem: Probe) -> None:
+def test_the_output_of_a_launcher_that_fails_is_shown(problem: Probe) -> None:
     assert problem("echo can not load PMIx library; exit 7") == "exit code 7 (can not load PMIx library)"
     assert problem("exit 7") == "exit code 7"
 
 
-def test_a_launcher_that_waits_for_ever_is_given_up_with_all_it_started(
+def test_a_launcher_that_never_ends_is_killed_with_all_its_children(
     problem: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "PROBE_SECONDS", 0.5)

@@ -50,5 +50,5 @@ def test_progress_goes_on_counting_after_a_restart_and_a_second_chance() -> None
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")])
-def test_durations_are_written_as_people_say_them(seconds: float, text: str) -> None:
+def test_durations_are_written_with_a_readable_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -21,7 +21,7 @@ from processes import Run
 from sample_events import RENDERER
 
 
-def test_a_running_run_is_told_on_a_page(alive: Scribe) -> None:
+def test_a_running_run_is_described_on_a_page(alive: Scribe) -> None:
     alive.rendering(total=1000, left=990)
     for frame in range(10, 90, 2):
         for rank in (0, 1):
@@ -78,7 +78,7 @@ def test_a_run_on_another_host_runs_as_long_as_it_touches_its_lock(scribe: Scrib
     assert "it was killed or its machine went away; run the same command again" in shown
 
 
-def test_a_run_that_was_killed_here_has_died_at_once_and_its_images_in_hand_are_named(scribe: Scribe) -> None:
+def test_a_run_that_was_killed_here_has_died_at_once_and_its_images_in_progress_are_named(scribe: Scribe) -> None:
     scribe.rendering()
     scribe.take(1, 7, 80)
     owner = dataclasses.replace(Owner.this_process(scribe.run), born=1)  # the pid was given out again
@@ -109,7 +109,9 @@ def test_a_run_that_has_ended_says_how(scribe: Scribe, code: int, message: str, 
     assert sum("no data" in line for line in shown) == 1
 
 
-def test_a_run_that_ends_while_one_looks_is_not_taken_for_dead(scribe: Scribe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_ends_while_status_reads_it_is_not_reported_as_dead(
+    scribe: Scribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scribe.rendering()
 
     def gone(folder: Path) -> None:
@@ -199,7 +201,7 @@ def test_looking_needs_no_mpi_no_paraview_and_no_numpy(alive: Scribe) -> None:
     assert not {"mpi4py", "paraview", "vtkmodules", "numpy"} & set(done.stdout.splitlines()[-1].split())
 
 
-def test_real_runs_are_told_rightly(run: Run, pattern: Callable[..., Path], rendered: Path) -> None:
+def test_the_status_of_real_runs_is_right(run: Run, pattern: Callable[..., Path], rendered: Path) -> None:
     output = rendered
     shown = run("status", output)
     assert shown.returncode == 0

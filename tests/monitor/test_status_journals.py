@@ -58,7 +58,7 @@ def test_a_line_cut_short_by_a_crash_costs_no_other(alive: Scribe) -> None:
     assert (alive.look().done, alive.look().skipped_lines) == (1, 1)
 
 
-def test_a_folder_that_is_emptied_and_used_again_is_read_anew(alive: Scribe) -> None:
+def test_a_folder_that_is_emptied_and_used_again_is_read_again(alive: Scribe) -> None:
     alive.rendering()
     alive.done(0, 0, 10)
     follower = Follower(alive.output)

@@ -133,7 +133,7 @@ def test_ranks_started_by_hand_are_seen_too(scribe: Scribe) -> None:
     assert "stopped on SIGTERM; run the same command again" in scribe.text()
 
 
-def test_the_end_of_ranks_started_by_hand_is_told_from_their_phases(scribe: Scribe) -> None:
+def test_the_end_of_ranks_started_by_hand_is_read_from_their_phases(scribe: Scribe) -> None:
     scribe.up()
     scribe.plan()
     scribe.phase("gather")

@@ -48,7 +48,7 @@ def test_every_codec_takes_jpg_and_tiff(tmp_path, kind, codec, suffix):
     assert_colours(decoded(info.path)[0], 9)
 
 
-def test_h265_bears_the_name_by_which_apple_knows_it(tmp_path, images):
+def test_h265_has_the_tag_that_apple_players_need(tmp_path, images):
     data = encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25), codec="h265").path.read_bytes()
     assert b"hvc1" in data
     assert b"hev1" not in data
@@ -73,7 +73,7 @@ def test_transparency_is_not_lost_by_the_choice_of_a_codec(tmp_path, images):
         encode.encode(images, tmp_path / "m.webm", rate=Fraction(25), codec="av1", transparent=True)
 
 
-def test_av1_is_made_by_the_quick_encoder_where_that_takes_the_pictures():
+def test_av1_uses_the_fast_encoder_if_that_takes_the_images():
     both = {"libsvtav1", "libaom-av1"}
     assert ffmpeg_args.with_encoder(task("av1", (1920, 1080)), both).encoder == "libsvtav1"
     assert ffmpeg_args.with_encoder(task("av1", (1920, 1080)), {"libaom-av1"}).encoder == "libaom-av1"
@@ -82,13 +82,13 @@ def test_av1_is_made_by_the_quick_encoder_where_that_takes_the_pictures():
     assert ffmpeg_args.with_encoder(task("av1", (63, 63), "1/4"), both).encoder == "libsvtav1"
 
 
-def test_what_no_encoder_takes_is_told_with_the_encoder(tmp_path):
+def test_a_format_that_the_encoder_cannot_take_is_reported_with_the_encoder(tmp_path):
     paths = write(tmp_path, [picture((8, 8))] * 2)
     with pytest.raises(EncodeFailed, match=r"h265 is not possible for 8x8 pixels at 25 .*libx265; use another codec"):
         encode.encode(paths, tmp_path / "m.mp4", rate=Fraction(25), codec="h265")
 
 
-def test_an_encoder_that_this_ffmpeg_lacks_is_told_with_the_cure(tmp_path, images, monkeypatch, poor_ffmpeg):
+def test_a_missing_encoder_is_reported_with_the_fix(tmp_path, images, monkeypatch, poor_ffmpeg):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(poor_ffmpeg))
     lacking = r"ffmpeg has no encoder for av1 \(libsvtav1 or libaom-av1\); .*pip install imageio-ffmpeg.*another codec"
     with pytest.raises(ToolMissing, match=lacking):

@@ -59,7 +59,7 @@ def test_frames_that_do_not_change_are_kept(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", ["jpg", "tiff"])
-def test_jpg_and_tiff_images_make_the_same_picture(tmp_path, kind, suffix):
+def test_jpg_and_tiff_images_make_the_same_image(tmp_path, kind, suffix):
     paths = write(tmp_path, [picture(grey=grey) for grey in GREYS], suffix)
     info = encode.encode(paths, tmp_path / f"m.{kind}", rate=Fraction(25))
     assert (info.frames, info.width, info.height) == (len(GREYS), *EVEN)

@@ -43,7 +43,7 @@ def fake_ffmpeg(tmp_path, monkeypatch, last_line, code):
         ("ffmpeg: error while loading shared libraries: libx264.so", 127, "code 127.*loading shared libraries"),
     ],
 )
-def test_a_failure_of_ffmpeg_is_told_in_its_own_words(tmp_path, images, monkeypatch, line, code, told):
+def test_a_failure_of_ffmpeg_is_reported_in_the_words_of_ffmpeg(tmp_path, images, monkeypatch, line, code, told):
     fake_ffmpeg(tmp_path, monkeypatch, line, code)
     with pytest.raises(EncodeFailed, match=f"m.mp4.*{told}"):
         encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
@@ -51,7 +51,7 @@ def test_a_failure_of_ffmpeg_is_told_in_its_own_words(tmp_path, images, monkeypa
 
 
 @pytest.mark.parametrize(("kind", "codec"), [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs])
-def test_a_full_disk_is_told_and_leaves_the_older_movie_and_nothing_else(tmp_path, kind, codec):
+def test_a_full_disk_is_reported_and_leaves_the_older_movie_and_nothing_else(tmp_path, kind, codec):
     noise = np.random.default_rng(7)
     paths = write(tmp_path / "HD", [noise.integers(0, 256, (80, 96, 3), np.uint8) for _ in range(40)])
     with disk(tmp_path / "small", "size=64k") as small:
@@ -67,7 +67,7 @@ def test_a_full_disk_is_told_and_leaves_the_older_movie_and_nothing_else(tmp_pat
 
 
 @pytest.mark.parametrize("limit", ["nr_inodes=6", "nr_inodes=12,size=4k"], ids=["links", "palette"])
-def test_a_full_disk_for_temporary_files_is_told_with_its_name(tmp_path, images, limit, monkeypatch):
+def test_a_full_disk_for_temporary_files_is_named(tmp_path, images, limit, monkeypatch):
     with disk(tmp_path / "temporary", limit) as small:
         (small / "filler").write_bytes(b"x" * 4096)
         monkeypatch.setattr("tempfile.tempdir", str(small))
@@ -78,7 +78,7 @@ def test_a_full_disk_for_temporary_files_is_told_with_its_name(tmp_path, images,
 
 
 @pytest.mark.parametrize("words", ["No space left on device", "Disk quota exceeded"])
-def test_a_full_quota_is_told_like_a_full_disk(tmp_path, images, monkeypatch, words):
+def test_a_full_quota_is_reported_like_a_full_disk(tmp_path, images, monkeypatch, words):
     fake_ffmpeg(tmp_path, monkeypatch, f"[mp4 @ 0x1] [error] av_interleaved_write_frame(): {words}", 228)
     with pytest.raises(NoSpace, match=re.escape(f"{tmp_path}: no space left")):
         encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
@@ -108,12 +108,12 @@ def lives(pid):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_folder_that_is_not_there_is_told(tmp_path, images, kind):
+def test_a_folder_that_is_not_there_is_reported(tmp_path, images, kind):
     with pytest.raises(EncodeFailed, match="No such file or directory"):
         encode.encode(images, tmp_path / "nowhere" / f"m.{kind}", rate=Fraction(25))
 
 
-def test_a_missing_ffmpeg_is_told_with_the_line_that_installs_it(monkeypatch):
+def test_a_missing_ffmpeg_is_reported_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
     with pytest.raises(ToolMissing, match=r"IMAGEIO_FFMPEG_EXE names /nowhere/ffmpeg.*pip install imageio-ffmpeg"):
         ffmpeg.ffmpeg()

@@ -14,7 +14,7 @@ from mpirender.movie import encode, ffmpeg
 
 
 @pytest.mark.parametrize("kind", ["mp4", "webm", "mkv"])
-def test_colours_come_back_as_they_went_in(tmp_path, images, kind):
+def test_colors_come_back_as_they_went_in(tmp_path, images, kind):
     encode.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25))
     for frame in decoded(tmp_path / f"m.{kind}"):
         assert_colours(frame, 0 if kind == "mkv" else 9)
@@ -22,7 +22,7 @@ def test_colours_come_back_as_they_went_in(tmp_path, images, kind):
 
 @pytest.mark.parametrize(("kind", "codec"), [("mp4", "h264"), ("webm", "vp9"), *OTHERS[:-1]])
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff"])
-def test_colours_are_stored_as_bt709_and_say_so(tmp_path, kind, codec, suffix):
+def test_colors_are_stored_as_bt709_and_say_so(tmp_path, kind, codec, suffix):
     path = tmp_path / f"m.{kind}"
     encode.encode(write(tmp_path, [picture()] * 3, suffix), path, rate=Fraction(25), codec=codec)
     luma, blue, red = yuv_planes(path, *EVEN)

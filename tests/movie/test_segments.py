@@ -190,7 +190,7 @@ def test_segments_that_differ_are_not_joined(film):
     assert not one.movie.exists()
 
 
-def test_what_is_wrong_with_a_joined_movie_is_told():
+def test_errors_of_a_joined_movie_are_reported():
     task = ffmpeg_args.Encoding("ffmpeg", "", Path("m.mp4"), (64, 48), Fraction(25))
     parts = [Packets(Fraction(1, 25), (0, 1), hashes, ("x",)) for hashes in (("a", "b"), ("c", "d"))]
     whole = Packets(Fraction(1, 25), (0, 1, 2, 3), ("a", "b", "c", "d"), ("x",))

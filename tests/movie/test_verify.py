@@ -77,7 +77,7 @@ def test_requests_that_cannot_work_are_refused(tmp_path, images):
         encode.encode(images + write(tmp_path, [picture()], "jpg"), tmp_path / "m.mp4", rate=Fraction(25))
 
 
-def test_a_movie_that_differs_from_what_was_asked_is_told_in_full(tmp_path, images):
+def test_every_difference_between_a_movie_and_its_request_is_reported(tmp_path, images):
     first = encode.read_back(images[0])
     info = encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
     assert encode.differences(info, first, frames=8, rate=Fraction(25)) == []

@@ -98,7 +98,7 @@ def test_a_script_that_is_run_as_a_module_of_a_package_works_too(tmp_path: Path)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_script_that_would_start_ranks_in_its_ranks_is_told(tmp_path: Path) -> None:
+def test_a_script_that_would_start_ranks_in_its_ranks_is_reported(tmp_path: Path) -> None:
     done = told(script(tmp_path, f"{SCRIPT}main()"))
     assert done.returncode == 1
     assert 'put the lines of the script that call it under: if __name__ == "__main__":' in done.stderr.splitlines()[-1]
@@ -160,7 +160,7 @@ for alone in (0, 1, 2, None):
 """
 
 
-def test_ranks_that_no_launcher_has_started_share_the_gpus_of_a_machine_all_the_same() -> None:
+def test_ranks_without_a_launcher_share_the_gpus_of_a_machine_too() -> None:
     done = told([sys.executable, "-c", ON_TWO_GPUS], env={**os.environ, **variables(1, os.environ, root=True)})
     assert done.stdout.split() == ["0", "1", "0", "0"], done.stderr
 

@@ -43,11 +43,11 @@ def test_an_error_is_that_of_its_job_alone(launcher: str) -> None:
     assert outcomes[4].get() == "fine"
 
 
-def test_mistakes_are_told_at_once_before_a_rank_is_started() -> None:
+def test_mistakes_are_reported_before_a_rank_is_started() -> None:
     with pytest.raises(UsageError) as told:
         run_jobs.run(lambda job: job, [1], engine="povray", ranks=0, pvbach="pvbatch")
     assert [mistake.partition(";")[0] for mistake in str(told.value).splitlines()] == [
-        "test_mistakes_are_told_at_once_before_a_rank_is_started.<locals>.<lambda>: ranks find a function by its name",
+        "test_mistakes_are_reported_before_a_rank_is_started.<locals>.<lambda>: ranks find a function by its name",
         "engine 'povray' must be one of: " + ", ".join(dict.fromkeys(run_jobs.engines.SUFFIXES.values())),
         "ranks 0 must be at least 1",
         "pvbach is not an option of a pool",
@@ -62,14 +62,14 @@ def test_mistakes_are_told_at_once_before_a_rank_is_started() -> None:
         run(errands.scaled, [1], max_restarts=-1, timeout=0)
 
 
-def test_a_function_that_was_typed_into_a_shell_is_told() -> None:
+def test_a_function_that_was_typed_into_a_shell_is_reported() -> None:
     typed = "from mpirender import pool\ndef typed(job): pass\npool.run(typed, [1], engine='pattern')"
     done = told([sys.executable, "-c", typed])
     assert "UsageError: typed: ranks cannot find a function typed into a shell; write it into a file" in done.stderr
 
 
 @one_way_in_haste
-def test_a_function_that_a_rank_cannot_load_is_told(launcher: str, tmp_path: Path) -> None:
+def test_a_function_that_a_rank_cannot_load_is_reported(launcher: str, tmp_path: Path) -> None:
     module = "import os\nif 'MPIRENDER_POOL' in os.environ:\n    import not_there\ndef act(job): pass\n"
     (tmp_path / "acts.py").write_text(module)
     words = f"import acts; from mpirender import pool; pool.run(acts.act, [1], engine='pattern', launcher={launcher!r})"
@@ -81,14 +81,14 @@ def test_a_function_that_a_rank_cannot_load_is_told(launcher: str, tmp_path: Pat
     assert 'acts.py", line 3, in <module>' in done.stderr, "the traceback is shown, too"
 
 
-def test_missing_programs_are_told() -> None:
+def test_missing_programs_are_reported() -> None:
     with pytest.raises(ToolMissing, match=r"pvbatch-7: no such program; .*"):
         run_jobs.run(errands.scaled, [1], pvbatch="pvbatch-7")
     with pytest.raises(ToolMissing, match="mpiexec-7 is not found"):
         run(errands.scaled, [1], launcher="auto", mpiexec="mpiexec-7")
 
 
-def test_a_launcher_that_starts_nothing_is_told_with_what_it_says(tmp_path: Path) -> None:
+def test_the_output_of_a_launcher_that_starts_nothing_is_shown(tmp_path: Path) -> None:
     program = tmp_path / "mpiexec"
     program.write_text("#!/bin/sh\necho no such fabric; exit 7\n")
     program.chmod(0o755)
@@ -97,7 +97,7 @@ def test_a_launcher_that_starts_nothing_is_told_with_what_it_says(tmp_path: Path
         run(errands.scaled, [1], launcher="mpiexec", mpiexec=str(program))
 
 
-def test_ranks_of_which_each_believes_that_it_is_alone_are_told(tmp_path: Path) -> None:
+def test_ranks_that_are_not_connected_are_reported(tmp_path: Path) -> None:
     program = tmp_path / "mpiexec"
     program.write_text('#!/bin/sh\nshift 2\nPMI_SIZE=2 exec "$@"\n')
     program.chmod(0o755)
@@ -105,7 +105,7 @@ def test_ranks_of_which_each_believes_that_it_is_alone_are_told(tmp_path: Path) 
         run(errands.scaled, [1, 2], launcher="mpiexec", mpiexec=str(program))
 
 
-def test_who_does_not_have_the_key_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_without_the_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with Server() as server:
         told = json.loads(server.environment[POOL])
         (host, port), key = told["addresses"][0], bytes.fromhex(told["key"])

@@ -51,7 +51,7 @@ def test_a_gpu_that_was_asked_for_is_not_silently_replaced(
     )
 
 
-def test_a_device_that_is_no_gpu_is_told_with_what_there_is() -> None:
+def test_a_device_that_is_no_gpu_is_reported_with_what_there_is() -> None:
     here = [*gpus(1), BackendDevice("egl", 1, CPU)]
     asked = job(gpus="1")
     usable, problem = backends.usable(Kind("egl", gpu=True), here, asked)
@@ -63,13 +63,13 @@ def test_a_device_that_is_no_gpu_is_told_with_what_there_is() -> None:
     assert line.endswith("--allow-software renders on the CPU instead")
 
 
-def test_gpus_of_slurm_on_which_nothing_can_be_rendered_are_told() -> None:
+def test_gpus_of_slurm_on_which_nothing_can_be_rendered_are_reported() -> None:
     _, problem = backends.usable(Kind("egl", gpu=True), [BackendDevice("egl", 0, CPU)], job())
     line = backends.refusal(job(), [(f"n1, egl: {problem}", False)], granted=True)
     assert line.startswith("Slurm gave this job GPUs, but ParaView cannot render on them; n1, egl: there is no GPU")
 
 
-def test_what_a_program_was_never_made_for_is_told_only_if_nothing_else_is_left() -> None:
+def test_a_backend_that_a_program_lacks_is_reported_only_if_no_other_works() -> None:
     problems = [("n1, egl: built without", True), ("n1, glx: no Xvfb", False)]
     assert backends.refusal(job(), problems, granted=False).endswith("with no backend; n1, glx: no Xvfb")
     assert "built without" in backends.refusal(job(), problems[:1], granted=False)
@@ -88,7 +88,7 @@ def test_what_a_program_was_never_made_for_is_told_only_if_nothing_else_is_left(
         (("--display", ":0"), "--display is the X server of GLX; add --backend glx"),
     ],
 )
-def test_options_that_do_not_go_together_are_told(run, pattern, options: tuple[str, ...], line: str) -> None:
+def test_options_that_do_not_go_together_are_reported(run, pattern, options: tuple[str, ...], line: str) -> None:
     done = run("render", pattern(), *options)
     assert done.returncode == 2
     assert line in done.stderr

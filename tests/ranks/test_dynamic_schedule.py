@@ -64,7 +64,9 @@ def test_a_rank_that_is_busy_holds_up_no_other(run: Run, pattern: Pattern, tmp_p
     assert shares == [[0], list(range(1, 21))]
 
 
-def test_a_poison_frame_is_found_and_the_others_are_rendered(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_a_frame_that_kills_its_rank_is_found_and_the_others_are_rendered(
+    run: Run, pattern: Pattern, tmp_path: Path
+) -> None:
     scene = pattern('{"frames": 8, "seconds": 0.02, "kill": [3]}')
     done = run("render", scene, "--size", "80x50", "--schedule", "dynamic", "--ranks", 2)
     assert done.returncode == 4

@@ -65,7 +65,7 @@ def test_images_of_an_earlier_run_are_checked_and_known_to_every_rank(comm, shar
     assert resume.completed(comm, job, images(6), records, "another") == {}
 
 
-def test_a_gap_is_told_by_rank_0_and_no_rank_waits_for_ever(comm, shared: Path) -> None:
+def test_a_gap_is_reported_by_rank_0_and_no_rank_waits_forever(comm, shared: Path) -> None:
     job = RenderJob(scene=shared / "x.pattern", output=shared / "out", sizes=("80x50",), movie="none")
     job.folder.mkdir(parents=True, exist_ok=True)
     comm.Barrier()

@@ -61,7 +61,7 @@ def test_a_dry_run_tells_the_groups_and_what_is_left_over(run: Run, pattern: Pat
         ),
     ],
 )
-def test_numbers_that_do_not_go_together_are_told(
+def test_numbers_that_do_not_go_together_are_reported(
     run: Run, pattern: Pattern, words: Sequence[object], told: str
 ) -> None:
     done = run("render", pattern(), *SMALL, *words)
@@ -88,7 +88,7 @@ def test_frames_of_another_number_of_ranks_are_never_mixed_in(run: Run, pattern:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["leader", "follower"])
-def test_a_rank_killed_costs_its_group_the_frames_in_flight_and_nothing_else(
+def test_a_rank_killed_costs_its_group_the_frames_in_progress_and_nothing_else(
     pattern: Pattern, tmp_path: Path, who: str
 ) -> None:
     scene, output = pattern('{"frames": 30, "seconds": 0.1}'), tmp_path / "test_renders"
@@ -110,7 +110,9 @@ def test_a_rank_killed_costs_its_group_the_frames_in_flight_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_a_poison_frame_is_set_aside_and_the_command_to_try_it_starts_a_group(run: Run, pattern: Pattern) -> None:
+def test_a_frame_that_kills_its_rank_is_set_aside_and_the_command_to_try_it_starts_a_group(
+    run: Run, pattern: Pattern
+) -> None:
     scene = pattern('{"frames": 8, "seconds": 0.02, "kill": [3]}')
     done = run("render", scene, *SMALL, "--ranks", 4, "--ranks-per-frame", 2)
     assert done.returncode == 4

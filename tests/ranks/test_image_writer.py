@@ -52,7 +52,7 @@ def test_images_are_written_unchanged_however_many_there_are(writer: ImageWriter
     assert not list(tmp_path.glob(".part-*"))
 
 
-def test_a_picture_is_written_while_nobody_asks_for_it(writer: ImageWriter, tmp_path: Path) -> None:
+def test_an_image_is_written_while_the_rank_does_something_else(writer: ImageWriter, tmp_path: Path) -> None:
     writer.put(0, picture(0), order(tmp_path, 0))
     end = time.monotonic() + 20
     while not (tmp_path / "0.png").exists():
@@ -60,7 +60,9 @@ def test_a_picture_is_written_while_nobody_asks_for_it(writer: ImageWriter, tmp_
     assert [ticket for ticket, _ in writer.results(None)] == [0]
 
 
-def test_one_that_cannot_be_written_is_told_and_the_next_one_is_written(writer: ImageWriter, tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_written_is_reported_and_the_next_one_is_written(
+    writer: ImageWriter, tmp_path: Path
+) -> None:
     writer.put(0, picture(0), order(tmp_path / "nowhere", 0))
     writer.put(1, picture(1), order(tmp_path, 1))
     results = dict(writer.results(None))
@@ -68,7 +70,7 @@ def test_one_that_cannot_be_written_is_told_and_the_next_one_is_written(writer: 
     assert np.array_equal(pixels(tmp_path / "1.png"), picture(1))
 
 
-def test_a_full_disk_is_told_and_nothing_is_left_by_halves(writer: ImageWriter, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_no_incomplete_file_stays(writer: ImageWriter, tmp_path: Path) -> None:
     with disk(tmp_path / "small", "size=20k") as small:
         writer.put(0, picture(0), order(small, 0))
         facts = dict(writer.results(None))[0]

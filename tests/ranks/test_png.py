@@ -21,13 +21,13 @@ def test_what_is_written_is_read_back(tmp_path: Path, shape: tuple[int, int], ch
     assert np.array_equal(pixels(tmp_path / "a.png").reshape(picture.shape), picture)
 
 
-def test_a_picture_that_is_stored_upside_down_is_written_upright(tmp_path: Path) -> None:
+def test_a_image_that_is_stored_upside_down_is_written_upright(tmp_path: Path) -> None:
     picture = np.arange(60, dtype=np.uint8).reshape(5, 4, 3)
     png.write(tmp_path / "a.png", picture[::-1], 1)
     assert np.array_equal(pixels(tmp_path / "a.png"), picture[::-1])
 
 
-def test_a_flat_picture_is_small_at_every_level_but_0(tmp_path: Path) -> None:
+def test_a_flat_image_is_small_at_every_level_but_0(tmp_path: Path) -> None:
     picture = np.full((500, 500, 3), 90, np.uint8)
     sizes = []
     for level in (0, 1, 9):
@@ -38,7 +38,7 @@ def test_a_flat_picture_is_small_at_every_level_but_0(tmp_path: Path) -> None:
     assert sizes[2] <= sizes[1]
 
 
-def test_a_picture_of_many_strips_is_the_same_file_whoever_compresses_them(tmp_path: Path) -> None:
+def test_an_image_of_many_strips_is_the_same_file_for_any_number_of_threads(tmp_path: Path) -> None:
     picture = np.random.default_rng(7).integers(0, 9, (3 * png.ROWS + 5, 40, 3), dtype=np.uint8).cumsum(0, np.uint8)
     png.write(tmp_path / "one.png", picture, 1)
     with ThreadPoolExecutor(3) as pool:

@@ -115,7 +115,7 @@ def test_a_damaged_frame_is_rendered_again_and_no_other(
 
 
 @pytest.mark.usefixtures("rendered")
-def test_another_scene_of_the_same_name_is_rendered_anew(run: Run, pattern: Pattern) -> None:
+def test_another_scene_of_the_same_name_is_rendered_again(run: Run, pattern: Pattern) -> None:
     assert "6 rendered," in run("render", pattern('{"frames": 6, "seconds": 0.001}'), *SMALL).stdout
 
 
@@ -131,7 +131,7 @@ def test_frames_that_fail_are_named_with_rank_host_and_reason_and_no_movie_is_ma
     assert done_frames(tmp_path / "test_renders") == [0, 1, 2, 4, 6, 7]
 
 
-def test_with_on_error_warn_such_frames_are_kept_and_told(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_with_on_error_warn_failed_frames_are_kept_and_reported(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     done = run("render", pattern('{"frames": 8, "fail": [3, 5]}'), *SMALL, "--on-error", "warn")
     assert done.returncode == 0, done.stderr
     assert "warning: frame 3: the pattern is set to fail at frame 3" in done.stdout
@@ -196,7 +196,7 @@ def test_the_manifest_names_every_image_with_its_digest(rendered: Path) -> None:
         assert files.digest(path.read_bytes()) == image["digest"]
 
 
-def test_pictures_differ_between_frames_and_show_their_number(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_images_differ_between_frames_and_show_their_number(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     assert run("render", pattern('{"frames": 12}'), *SMALL, "--movie", "none").returncode == 0
     pictures = [pixels(path) for path in sorted((tmp_path / "test_renders" / "160x90").glob("*.png"))]
     assert len({picture.tobytes() for picture in pictures}) == 12

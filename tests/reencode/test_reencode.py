@@ -137,7 +137,7 @@ def gappy(output: Path) -> Path:
     return output
 
 
-def test_gaps_are_named_with_the_reason_and_the_cures_and_the_older_movies_stay(run: Run, gappy: Path) -> None:
+def test_gaps_are_named_with_the_reason_and_the_fixes_and_the_older_movies_stay(run: Run, gappy: Path) -> None:
     before = {path: path.read_bytes() for path in gappy.glob("*.mp4")}
     done = run("encode", gappy, "--frame-rate", 50)
     assert done.returncode == 4
@@ -157,7 +157,7 @@ def test_a_size_without_gaps_can_be_encoded_by_itself(run: Run, gappy: Path) -> 
     assert run("encode", gappy, "--frame-rate", 50, "--size", "tall").returncode == 0
 
 
-def test_the_render_command_that_is_shown_mends_it(run: Run, gappy: Path) -> None:
+def test_the_render_command_that_is_shown_renders_the_missing_frames(run: Run, gappy: Path) -> None:
     refused = run("encode", gappy)
     shown = next(line for line in refused.stderr.splitlines() if "render them: " in line).partition("them: mpirender ")[
         2
@@ -167,7 +167,7 @@ def test_the_render_command_that_is_shown_mends_it(run: Run, gappy: Path) -> Non
     assert run("encode", gappy).returncode == 0
 
 
-def test_skipped_gaps_are_left_out_and_told(run: Run, gappy: Path) -> None:
+def test_skipped_gaps_are_left_out_and_reported(run: Run, gappy: Path) -> None:
     done = run("encode", gappy, "--movie", "mkv", "--allow-missing", "skip")
     assert done.returncode == 0, done.stderr
     assert_shows(gappy / f"t_{SMALL}.mkv", gappy, [1, 2, 5, 6, 7, 8, 9, 10])
@@ -177,7 +177,7 @@ def test_skipped_gaps_are_left_out_and_told(run: Run, gappy: Path) -> None:
     assert "tall: " not in done.stdout
 
 
-def test_held_gaps_show_the_picture_before_and_at_the_start_the_first_there_is(run: Run, gappy: Path) -> None:
+def test_held_gaps_repeat_the_image_before_or_at_the_start_the_first_image(run: Run, gappy: Path) -> None:
     done = run("encode", gappy, "--movie", "mkv", "--allow-missing", "hold", "--size", SMALL)
     assert done.returncode == 0, done.stderr
     assert_shows(gappy / f"t_{SMALL}.mkv", gappy, [1, 1, 2, 2, 2, 5, 6, 7, 8, 9, 10, 10])
@@ -207,7 +207,7 @@ def test_frames_that_failed_are_named_with_their_reason(run: Run, pattern) -> No
     assert "1 of 6 images are missing, so no movie was made\n" in done.stderr
 
 
-def test_frames_kept_in_spite_of_an_error_count_where_the_run_keeps_such_and_are_told(run: Run, pattern) -> None:
+def test_frames_kept_in_spite_of_an_error_count_only_if_the_run_keeps_them_and_are_reported(run: Run, pattern) -> None:
     scene = pattern('{"frames": 6, "fail": [2, 3]}')
     output = scene.parent / "test_renders"
     assert run("render", scene, "--size", SMALL, "--on-error", "warn", "--frames", "0-4").returncode == 0
@@ -244,7 +244,7 @@ def test_frames_that_the_scene_does_not_have_are_a_mistake(run: Run, output: Pat
 # --- mistakes
 
 
-def test_all_mistakes_are_told_at_once(run: Run, output: Path) -> None:
+def test_all_mistakes_are_reported_together(run: Run, output: Path) -> None:
     wrong = ("--movie", "webm", "--codec", "h264", "--frame-rate", "fast", "--size", "4K", "--frames", "5--")
     done = run("encode", output, *wrong, "--allow-missing", "no", "--name", "a/b")
     assert done.returncode == 2
@@ -269,14 +269,14 @@ def test_what_does_not_go_together_is_a_mistake(run: Run, output: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "t_renders/64x48", "t.pattern", "."])
-def test_a_wrong_folder_is_told_in_a_line(run: Run, output: Path, folder: str) -> None:
+def test_a_wrong_folder_is_reported_in_one_line(run: Run, output: Path, folder: str) -> None:
     done = run("encode", folder)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "no run of mpirender here; give the folder that render wrote to" in done.stderr
 
 
-def test_a_job_that_cannot_be_read_is_told(run: Run, output: Path) -> None:
+def test_a_job_that_cannot_be_read_is_reported(run: Run, output: Path) -> None:
     (output / ".mpirender" / "job.json").write_text('{"scene": ')
     done = run("encode", output)
     assert (done.returncode, "job.json: damaged, or of another version" in done.stderr) == (2, True)
@@ -293,7 +293,7 @@ def test_a_folder_where_nothing_was_rendered_yet_shows_what_to_run(run: Run, pat
 # --- others at work, signals, space
 
 
-def test_it_refuses_while_a_run_lives_there(run: Run, output: Path) -> None:
+def test_it_refuses_while_a_run_is_active(run: Run, output: Path) -> None:
     with lock.held(output / ".mpirender", "a run"):
         done = run("encode", output)
     assert done.returncode == 2
@@ -340,7 +340,7 @@ def test_its_lock_stays_fresh_while_it_encodes(output: Path) -> None:
         wait_for(lambda: file.stat().st_mtime > first, 2 * lock.BEAT_SECONDS + 5)
 
 
-def test_a_full_disk_is_told_and_the_older_movie_stays(run: Run, output: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_older_movie_stays(run: Run, output: Path, tmp_path: Path) -> None:
     with disk(tmp_path / "small", "size=1m") as small:
         shutil.copytree(output, small / "o")
         before = (small / "o" / f"t_{SMALL}.mp4").read_bytes()

@@ -68,7 +68,7 @@ def test_an_image_of_a_size_that_had_other_sides_then_is_left_out(tmp_path: Path
     assert list(found) == [Image(0, "a")]
 
 
-def test_the_supervisor_writes_a_journal_of_its_own_that_is_read_along(tmp_path: Path) -> None:
+def test_the_journal_of_the_supervisor_is_read_too(tmp_path: Path) -> None:
     with Journal(tmp_path, None, "host") as log:
         written = log.write(events.Launch("r1", 1, ranks=2, pid=1))
     assert "rank" not in written.to_json()

@@ -67,7 +67,7 @@ def test_a_process_id_that_was_given_out_again_is_not_taken_for_the_owner(folder
     assert lock.living_owner(folder) is None
 
 
-def test_an_owner_on_another_machine_lives_as_long_as_its_heart_beats(folder: Path) -> None:
+def test_an_owner_on_another_machine_counts_while_it_touches_the_lock(folder: Path) -> None:
     left_by(folder, space="another kernel", host="n7", silent=DEAD_SECONDS - 20)
     with pytest.raises(UsageError, match="on n7"):
         Lock(folder, "second").acquire()

@@ -25,7 +25,7 @@ def half_written(output: Path) -> list[Path]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("image_format", ["png", "tiff"])
-def test_a_disk_that_is_full_at_a_frame_is_told_in_a_line_and_what_fits_stays(
+def test_a_disk_that_is_full_at_a_frame_is_reported_in_one_line_and_what_fits_stays(
     run: Run, pattern: Pattern, tmp_path: Path, image_format: str
 ) -> None:
     options = ("--size", "4K", "--compression-level", 0, "--ranks", 2, "--image-format", image_format)
@@ -46,7 +46,7 @@ def test_a_disk_that_is_full_at_a_frame_is_told_in_a_line_and_what_fits_stays(
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_at_the_journal_is_told_in_a_line(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_a_disk_that_is_full_at_the_journal_is_reported_in_one_line(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     """Images are links to another disk here, so that nothing but journals and logs fills this one."""
     with disk(tmp_path / "small", "size=21m") as output:
         (tmp_path / "big").mkdir()
@@ -85,7 +85,7 @@ def started_there(scene: Path, output: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_at_the_movie_is_told_in_a_line_and_the_frames_stay(
+def test_a_disk_that_is_full_at_the_movie_is_reported_in_one_line_and_the_frames_stay(
     run: Run, pattern: Pattern, tmp_path: Path
 ) -> None:
     with disk(tmp_path / "small", "size=34m") as output:

@@ -21,7 +21,7 @@ def test_the_time_limit_follows_the_slowest_image_unless_it_is_given(
     assert time_limit(asked, slowest) == limit
 
 
-def test_an_image_is_in_flight_from_its_take_to_its_end() -> None:
+def test_an_image_is_in_progress_from_its_take_to_its_end() -> None:
     assert ranks_at(4, 5).rendering == {0: Image(4, "HD"), 1: Image(5, "HD")}
     ranks = ranks_at(4, 5, then=[done(1, 5)])
     assert (ranks.rendering, ranks.done, ranks.slowest) == ({0: Image(4, "HD")}, 1, 2.0)

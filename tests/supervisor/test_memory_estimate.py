@@ -30,7 +30,7 @@ def done(rank: int, memory: int) -> Event:
     return sample_events.done(rank, frame=rank, memory=memory)
 
 
-def test_memory_that_will_not_do_is_told_with_the_number_of_ranks_that_it_holds(tmp_path: Path) -> None:
+def test_too_little_memory_is_reported_with_the_number_of_ranks_that_fit(tmp_path: Path) -> None:
     job = RenderJob(scene="x.pvsm", output=tmp_path)
     state = state_of(*(event for rank in range(8) for event in up(rank, "n1", 16_000_000_000)))
     assert memory_estimate.shortage(job, state) == ""
@@ -75,7 +75,9 @@ def test_a_run_warns_of_it_once(run: Run, pattern: Pattern) -> None:
     assert done.stdout.count("memory will be short: 3 ranks on") == 1
 
 
-def test_data_that_a_rank_will_not_hold_are_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_too_large_for_a_rank_are_reported_before_rendering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = []
     for name, size in (("a_0.vtu", 500), ("a_1.vtu", 700), ("b.vtu", 400)):
         (tmp_path / name).write_bytes(bytes(size))

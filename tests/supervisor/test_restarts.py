@@ -26,7 +26,7 @@ from runs import SMALL, rank_pid, running, started
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGSEGV", "SIGABRT", "0", "3"])
-def test_a_poison_frame_is_set_aside_after_two_deaths_and_the_others_finish(
+def test_a_frame_that_kills_its_rank_is_set_aside_after_two_deaths_and_the_others_finish(
     run: Run, pattern: Pattern, tmp_path: Path, how: str
 ) -> None:
     scene = pattern(json.dumps({"frames": 10, "seconds": 0.02, "kill": [4], "how": how}))
@@ -44,7 +44,7 @@ def test_a_poison_frame_is_set_aside_after_two_deaths_and_the_others_finish(
 
 
 @pytest.mark.slow
-def test_several_poison_frames_are_all_found(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_several_frames_that_kill_their_rank_are_all_found(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     done = run("render", pattern('{"frames": 12, "kill": [2, 3, 9]}'), *SMALL)
     assert done.returncode == 4
     assert "160x90 frames 2-3,9: set aside" in done.stderr
@@ -53,7 +53,7 @@ def test_several_poison_frames_are_all_found(run: Run, pattern: Pattern, tmp_pat
 
 
 @pytest.mark.slow
-def test_the_command_to_try_a_poison_frame_alone_works_and_then_the_movie_is_made(
+def test_the_command_to_try_a_frame_that_kills_its_rank_alone_works_and_then_the_movie_is_made(
     run: Run, pattern: Pattern, tmp_path: Path
 ) -> None:
     done = run("render", pattern('{"frames": 5, "kill": [2]}'), *SMALL)
@@ -65,7 +65,7 @@ def test_the_command_to_try_a_poison_frame_alone_works_and_then_the_movie_is_mad
     assert encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 5
 
 
-def test_the_log_of_a_poison_frame_is_shown(run: Run, pattern: Pattern) -> None:
+def test_the_log_of_a_frame_that_kills_its_rank_is_shown(run: Run, pattern: Pattern) -> None:
     done = run("render", pattern('{"frames": 3, "kill": [1], "how": "SIGSEGV"}'), *SMALL, "--max-restarts", 1)
     assert done.returncode == 4
     assert "its rank's log: " in done.stderr
@@ -74,7 +74,7 @@ def test_the_log_of_a_poison_frame_is_shown(run: Run, pattern: Pattern) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_killed_once_costs_its_frame_in_flight_and_nothing_else(
+def test_a_rank_killed_once_costs_its_frame_in_progress_and_nothing_else(
     pattern: Pattern, tmp_path: Path, rank: int
 ) -> None:
     scene, output = pattern('{"frames": 20, "seconds": 0.1}'), tmp_path / "test_renders"
@@ -114,7 +114,7 @@ def test_after_the_last_restart_the_run_ends_and_the_next_goes_on(run: Run, patt
     assert run("render", scene, *SMALL).returncode == 0
 
 
-def test_ranks_that_die_before_any_image_are_not_started_for_ever(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_ranks_that_die_before_any_image_are_not_started_forever(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     broken = tmp_path / "mpiexec"
     broken.write_text(
         f"""#!/bin/bash
@@ -134,7 +134,7 @@ exit 1
     assert running(tmp_path / "test_renders") == ""
 
 
-def test_a_launcher_that_starts_no_rank_is_not_waited_for_for_ever(
+def test_a_launcher_that_starts_no_rank_is_ended_after_a_time(
     pattern: Pattern, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry_policy, "START_SECONDS", 0.6)
@@ -148,7 +148,7 @@ def test_a_launcher_that_starts_no_rank_is_not_waited_for_for_ever(
 
 
 @pytest.mark.slow
-def test_poison_frames_are_found_under_mpich_too_also_where_it_tells_of_no_death(
+def test_frames_that_kill_their_rank_are_found_with_mpich_too_even_if_it_reports_no_death(
     run: Run, pattern: Pattern, tmp_path: Path
 ) -> None:
     folder = tmp_path / "mpich"

@@ -14,7 +14,7 @@ from runs import SMALL
 
 
 @pytest.mark.usefixtures("rendered")
-def test_frames_of_other_options_are_told_and_never_mixed_in(run: Run, pattern: Pattern) -> None:
+def test_frames_of_other_options_are_reported_and_never_mixed_in(run: Run, pattern: Pattern) -> None:
     again = run("render", pattern(), *SMALL, "--transparent-background")
     assert "warning: 6 images here are made with other options; rendered again" in again.stdout
     assert "6 rendered" in again.stdout

@@ -100,7 +100,7 @@ def test_ranks_that_never_started_are_not_started_again(tmp_path: Path) -> None:
         recovery.prepare_restart(LaunchEnd(1, ("no such host",)))
 
 
-def test_ranks_that_are_killed_while_they_start_are_started_again_but_not_for_ever(tmp_path: Path) -> None:
+def test_ranks_that_are_killed_while_they_start_are_started_again_but_not_forever(tmp_path: Path) -> None:
     recovery = CrashRecovery(job(tmp_path), "run")
     for end in (LaunchEnd(137, KILLED_1), LaunchEnd(-9)):
         recovery.record_death(RunningRanks(LaunchState(1)), end)

@@ -19,7 +19,7 @@ from waiting import wait_for
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [("SIGTERM", 75), ("SIGUSR1", 75), ("SIGHUP", 75), ("SIGINT", 130)])
-def test_a_signal_lets_frames_in_flight_end_and_the_next_run_goes_on(
+def test_a_signal_lets_frames_in_progress_end_and_the_next_run_goes_on(
     run: Run, pattern: Pattern, tmp_path: Path, number: str, code: int
 ) -> None:
     scene, output = pattern('{"frames": 30, "seconds": 0.4}'), tmp_path / "test_renders"

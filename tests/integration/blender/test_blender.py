@@ -125,7 +125,7 @@ def test_a_cropped_region_in_grey_is_as_blender_crops_it(run: Run, blends: Simpl
     assert (done.returncode, "a cropped region" in done.stderr) == (2, True)
 
 
-def test_physics_that_nobody_has_baked_are_named_and_played_as_the_timeline_does(
+def test_physics_that_are_not_baked_are_named_and_played_from_the_first_frame(
     run: Run, blends: SimpleNamespace, tmp_path: Path
 ) -> None:
     played = blends.animate(blends.file("falling"), tmp_path / "played", played=True)
@@ -153,7 +153,7 @@ def test_eevee_by_the_name_that_people_use(run: Run, blends: SimpleNamespace, tm
     assert re.fullmatch(r"Blender 4\.5\.\d+ LTS, EEVEE, llvmpipe .*", said_of_it)
 
 
-def test_a_blender_program_renders_its_own_pictures_too(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_blender_program_renders_its_own_images_too(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
     """Debian's own, whose ranks run inside it; and what bpy has saved an older one does not survive, which is told."""
     blender = need("blender")
     script = (
@@ -211,9 +211,7 @@ def test_a_frame_that_kills_its_rank_is_set_aside(run: Run, blends: SimpleNamesp
     assert sorted(record.image.frame for record in records if isinstance(record, events.Done)) == [1, 2, 4]
 
 
-def test_a_full_disk_is_told_and_no_picture_is_there_by_halves(
-    run: Run, blends: SimpleNamespace, tmp_path: Path
-) -> None:
+def test_a_full_disk_is_reported_and_no_image_is_incomplete(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
     """Blender says that it has finished, and leaves a file that is cut short."""
     words = ("--size", "HD", "--image-format", "tiff", "--compression", "None", "--ranks", 1, "--movie", "none")
     with disk(tmp_path / "disk", "size=24m") as small:
@@ -226,7 +224,7 @@ def test_a_full_disk_is_told_and_no_picture_is_there_by_halves(
             assert iio.imread(image, plugin="pillow").shape == (1080, 1920, 3)
 
 
-def test_a_signal_is_heard_while_a_frame_is_rendered(blends: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_signal_is_handled_while_a_frame_is_rendered(blends: SimpleNamespace, tmp_path: Path) -> None:
     """Blender lets Python handle none before the frame has ended."""
     words = ["--size", "HD", "--samples", 400, "--blender-engine", "cycles", "--ranks", 1, "--grace-period", 1]
     command = [sys.executable, "-m", "mpirender", "render", blends.file("long"), *words, "--output", tmp_path / "o"]

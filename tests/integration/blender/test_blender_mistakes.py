@@ -21,7 +21,7 @@ from processes import Run
 pytestmark = pytest.mark.slow
 
 
-def test_what_is_wrong_with_the_command_is_told_at_once(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+def test_mistakes_of_the_command_are_reported_together(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
     words = ("--camera", "Sid", "--view-layer", "x", "--set", "A.B=1", "--device", "gpu", "--samples", 3)
     done = run("render", blends.file("quick"), *words)
     assert done.returncode == 2
@@ -68,7 +68,7 @@ def test_files_that_are_missing_are_named_before_anything_is_rendered(
     ],
     ids=["empty", "another", "cut short"],
 )
-def test_what_is_no_whole_blender_file_is_told(
+def test_an_incomplete_blender_file_is_reported(
     run: Run, blends: SimpleNamespace, tmp_path: Path, content: bytes | None, told: str
 ) -> None:
     whole = blends.file("quick").read_bytes()
@@ -87,7 +87,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(run: Run, blends: Sim
         )
 
 
-def test_without_blender_it_is_told_how_to_get_it(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+def test_without_blender_the_error_says_how_to_install_it(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
     for words, told in (
         (("--blender", "/no/blender"), "/no/blender: no such program; pip install 'mpirender[blender]'"),
         (
@@ -109,7 +109,7 @@ def facts(blends: SimpleNamespace, name: str, tmp_path: Path) -> dict[str, objec
     return json.loads(answer.read_text())
 
 
-def test_what_else_would_surprise_is_told(blends: SimpleNamespace, tmp_path: Path) -> None:
+def test_other_surprising_settings_are_reported(blends: SimpleNamespace, tmp_path: Path) -> None:
     found = facts(blends, "quick", tmp_path)
     scene = found["scenes"]["Scene"]
     job = RenderJob(blends.file("quick"))

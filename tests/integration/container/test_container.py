@@ -83,7 +83,9 @@ def test_names_that_mean_something_to_apptainer_survive() -> None:
     assert mount_field("source", Path('/a, "b":c')) == '"source=/a, ""b"":c"'
 
 
-def test_an_image_that_is_not_there_and_a_missing_apptainer_are_told(run: Run, pattern: Pattern, image: Path) -> None:
+def test_an_image_that_is_not_there_and_a_missing_apptainer_are_reported(
+    run: Run, pattern: Pattern, image: Path
+) -> None:
     done = run("render", pattern(), "--container", "none.sif")
     assert done.returncode == 2
     assert "none.sif: no such image; build one: apptainer build paraview.sif launch/paraview.def" in done.stderr
@@ -106,7 +108,7 @@ def test_the_ranks_are_started_through_it(apptainer: Path, run: Run, pattern: Pa
     assert (apptainer.parents[1] / "called").read_text().count("--pwd\n/\n") == 2
 
 
-def test_a_container_with_another_mpirender_is_told(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_a_container_with_another_mpirender_is_reported(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     job = RenderJob(pattern(), tmp_path / "out")
     job.folder.mkdir(parents=True)
     (job.folder / "job.json").write_text(json.dumps({**json.loads(job.to_json()), "sparkle": True}))

@@ -44,7 +44,7 @@ SaveAnimation({folder!r} + "/frame.png", view, ImageResolution={sides}, FrameWin
 """
 
 
-def test_the_pictures_are_those_of_the_script_run_in_pvpython(run: Run, script, pvbatch: Run, tmp_path: Path) -> None:
+def test_the_images_are_those_of_the_script_run_in_pvpython(run: Run, script, pvbatch: Run, tmp_path: Path) -> None:
     (tmp_path / "hand").mkdir()
     sides = [int(side) for side in SIZE.split("x")]
     by_hand = SAVE_ANIMATION.format(folder=str(tmp_path / "hand"), sides=sides)
@@ -79,7 +79,7 @@ SET = {
 }
 
 
-def test_the_pictures_are_those_of_the_same_things_done_by_hand(
+def test_the_images_are_those_of_the_same_things_done_by_hand(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
     state, output = scenes.state("cut"), tmp_path / "out"
@@ -126,7 +126,7 @@ simple.GetColorTransferFunction("RTData").RescaleTransferFunction(100, 220)
     [*(("5.11", how) for how in BY_HAND), ("6.1", "global"), ("6.1", "RTData=100,220")],
     indirect=["paraview"],
 )
-def test_the_pictures_are_those_of_the_same_range_by_hand(
+def test_the_images_are_those_of_the_same_range_by_hand(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, how: str
 ) -> None:
     state = scenes.state("annotated")
@@ -148,7 +148,7 @@ def test_a_still_state_is_turned_as_by_hand(run: Run, scenes: SimpleNamespace, p
         assert_same_pictures(tmp_path / f"{name}_out" / SIZE, tmp_path / name)
 
 
-def test_every_combination_is_the_picture_made_by_hand(
+def test_every_combination_is_the_image_made_by_hand(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
     """Three values times four, on two ranks; one that is lost is rendered again, alone."""

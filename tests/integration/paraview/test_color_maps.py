@@ -57,7 +57,7 @@ def test_a_run_that_goes_on_does_not_look_again_and_other_frames_have_another_ra
 
 
 @pytest.mark.slow
-def test_an_array_that_colours_nothing_is_told_before_any_rank_starts(
+def test_an_array_that_colors_nothing_is_reported_before_any_rank_starts(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
     done = run("render", scenes.state("annotated"), "--color-range", "RTDate=0,1", "--output", tmp_path / "out")

@@ -209,7 +209,7 @@ def look_for_traces(output: Path, made: Movie, figures: Counter[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("to", ["the command", "every process of the run"])
-def test_paraview_ends_its_frames_in_flight_on_a_signal(scene: Path, tmp_path: Path, to: str) -> None:
+def test_paraview_ends_its_frames_in_progress_on_a_signal(scene: Path, tmp_path: Path, to: str) -> None:
     """Slurm signals every process of a step: the X server, too, without which the ranks would die."""
     output = tmp_path / "out"
     words = ["render", scene, "--size", "HD", "--ranks", RANKS, "--output", output, "--quiet"]

@@ -131,7 +131,7 @@ def test_the_numbers_of_a_study_are_those_found_by_hand_and_stay_when_it_goes_on
         ("flow", ("Tracer1",), ("Tracer1.ParticleAge", "Tracer1.velocity", "integral(Tracer1).ParticleAge")),
     ],
 )
-def test_pictures_are_the_same_and_the_numbers_those_of_their_frames(
+def test_images_are_the_same_and_the_numbers_those_of_their_frames(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str, sources: tuple[str], texts: tuple[str]
 ) -> None:
     """Axes around the data of the frame before, a hidden source, particles that are carried on; a rank takes turns."""
@@ -148,7 +148,7 @@ def test_pictures_are_the_same_and_the_numbers_those_of_their_frames(
 
 
 @pytest.mark.slow
-def test_readers_that_jump_in_time_are_measured_at_the_time_of_the_picture(
+def test_readers_that_jump_in_time_are_measured_at_the_time_of_the_image(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
@@ -197,7 +197,7 @@ def test_ranks_that_share_a_frame_measure_the_whole_and_of_nothing_there_is_no_n
 
 
 @pytest.mark.slow
-def test_sources_that_are_not_there_are_told_before_a_rank_starts_and_arrays_before_a_frame_is_rendered(
+def test_sources_that_are_not_there_are_reported_before_a_rank_starts_and_arrays_before_a_frame_is_rendered(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"

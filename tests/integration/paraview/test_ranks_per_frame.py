@@ -71,7 +71,7 @@ simple.SaveState(sys.argv[1])
 
 
 @pytest.mark.slow
-def test_ranges_of_colour_maps_are_found_over_all_pieces(run: Run, pvbatch: Run, tmp_path: Path) -> None:
+def test_ranges_of_color_maps_are_found_over_all_pieces(run: Run, pvbatch: Run, tmp_path: Path) -> None:
     """Where no rank has both the least and the greatest value."""
     maker, state = tmp_path / "maker.py", tmp_path / "slope.pvsm"
     maker.write_text(SLOPE)
@@ -128,7 +128,7 @@ def test_an_error_in_the_piece_of_one_rank_fails_the_frame_and_no_other(
 
 
 @pytest.mark.slow
-def test_pictures_that_paraview_writes_itself_are_those_of_one_rank(
+def test_images_that_paraview_writes_itself_are_those_of_one_rank(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
     words = ("--size", SIZE, "--movie", "none", "--image-format", "jpg", "--ranks", 2)

@@ -71,7 +71,9 @@ def test_what_the_scene_does_not_have_gets_one_line(
     assert not list((tmp_path / "out").glob("*/frame*"))
 
 
-def test_all_mistakes_of_scene_and_options_are_told_at_once(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+def test_all_mistakes_of_scene_and_options_are_reported_together(
+    run: Run, scenes: SimpleNamespace, tmp_path: Path
+) -> None:
     done = run(
         "render", scenes.state("orbit"), "--view", "Nowhere", "--frames", "9999", "--data-dir", "/nowhere",
         "--pvbatch", "/no/pvbatch",

@@ -64,7 +64,7 @@ def test_frames_stay_paraviews_when_a_run_goes_on_after_losing_some(
         ("--stereo-mode", "Red-Blue", "StereoMode='Red-Blue'"),
     ],
 )
-def test_paraviews_own_screenshot_options_give_paraviews_pictures(
+def test_paraviews_own_screenshot_options_give_paraviews_images(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, option: str, value: str | None, paraview: str
 ) -> None:
     state = scenes.state("annotated")

@@ -68,7 +68,7 @@ def test_what_is_not_possible_gets_one_line(
     assert not list((tmp_path / "out").glob("*/*.png"))
 
 
-def test_a_gpu_of_slurm_that_cannot_be_used_is_told(root: Root, scenes: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_gpu_of_slurm_that_cannot_be_used_is_reported(root: Root, scenes: SimpleNamespace, tmp_path: Path) -> None:
     words = ["render", scenes.state("orbit"), "--size", SIZE, "--frames", "0", "--output", "out"]
     done = root.run(MPIRENDER, *words, cwd=tmp_path, SLURM_JOB_GPUS="0")
     assert done.returncode == 3
@@ -77,7 +77,7 @@ def test_a_gpu_of_slurm_that_cannot_be_used_is_told(root: Root, scenes: SimpleNa
     assert allowed.returncode == 0, allowed.stderr
 
 
-def test_a_state_of_another_major_version_is_told_before_rendering(
+def test_a_state_of_another_major_version_is_reported_before_rendering(
     root: Root, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
     state = tmp_path / "old.pvsm"

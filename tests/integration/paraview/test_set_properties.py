@@ -30,7 +30,7 @@ WRONG = {
 
 
 @pytest.mark.slow
-def test_what_is_not_there_and_what_does_not_fit_is_told_all_at_once(
+def test_unknown_names_and_invalid_values_are_reported_together(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
     words = [word for text in WRONG for word in ("--set", text)]
@@ -43,7 +43,7 @@ def test_what_is_not_there_and_what_does_not_fit_is_told_all_at_once(
 
 
 @pytest.mark.slow
-def test_a_name_is_told_before_any_rank_starts_and_inspect_lists_them(
+def test_an_unknown_name_is_reported_before_any_rank_starts_and_inspect_lists_the_names(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
     state = scenes.state("cut")
@@ -57,7 +57,7 @@ def test_a_name_is_told_before_any_rank_starts_and_inspect_lists_them(
 
 
 @pytest.mark.slow
-def test_an_array_that_is_not_in_the_data_is_told(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+def test_an_array_that_is_not_in_the_data_is_reported(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
     words = ("--set", "Contour1.ContourBy=['POINTS','RTDate']", "--size", SIZE, "--output", tmp_path / "out")
     done = run("render", scenes.state("cut"), *words)
     assert done.returncode == 2, done.stderr

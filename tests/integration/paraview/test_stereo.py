@@ -78,7 +78,7 @@ def test_what_goes_wrong_in_a_frame_fails_both_eyes_of_it(run: Run, scenes: Simp
 @pytest.mark.parametrize(
     ("name", "mode"), [("annotated", "Left Eye Only"), ("annotated", "Red-Blue"), ("pulse", "Right Eye Only")]
 )
-def test_pictures_in_stereo_are_those_of_paraview_whichever_rank_renders_them(
+def test_images_in_stereo_are_those_of_paraview_whichever_rank_renders_them(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str, mode: str
 ) -> None:
     """In an image no larger than the view, which is rendered in one pass, so that each depends on the one before."""

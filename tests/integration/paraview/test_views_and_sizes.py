@@ -40,7 +40,7 @@ def test_a_layout_and_a_view_of_it_are_as_paraview_saves_them(
     assert by_number.returncode == 0, by_number.stderr
 
 
-def test_without_a_choice_the_first_view_is_rendered_and_the_user_is_told(
+def test_without_a_choice_the_first_view_is_rendered_and_the_user_is_reported(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
     done = run("render", scenes.state("two_views"), "--size", SIZE, "--movie", "none", "--output", tmp_path / "out")
@@ -118,7 +118,7 @@ def test_inspect_counts_the_passes_as_paraview_does(pvbatch: Run, tmp_path: Path
     assert [tuple(map(int, line)) for line in lines] == [inspect.passes(case[:2], case[2:]) for case in cases]
 
 
-def test_sizes_far_apart_do_not_change_each_others_pictures(
+def test_sizes_far_apart_do_not_change_each_others_images(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
     """The corner of the orientation axes is rounded to pixels from what the image before left; also after a restart."""

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("how", ["mpiexec", "srun"])
-def test_a_poison_frame_fails_the_job_and_the_other_frames_are_there(
+def test_a_frame_that_kills_its_rank_fails_the_job_and_the_other_frames_are_there(
     cluster: Cluster, sbatch: Submit, tmp_path: Path, how: str
 ) -> None:
     scene = slow_scene(tmp_path, 12, 0.05, kill=[5])
@@ -36,7 +36,7 @@ def test_a_poison_frame_fails_the_job_and_the_other_frames_are_there(
 
 
 @pytest.mark.parametrize("how", ["mpiexec", "srun"])
-def test_a_rank_that_is_killed_on_another_node_costs_its_frame_in_flight(
+def test_a_rank_that_is_killed_on_another_node_costs_its_frame_in_progress(
     cluster: Cluster, sbatch: Submit, tmp_path: Path, how: str
 ) -> None:
     output = tmp_path / "slow_renders"

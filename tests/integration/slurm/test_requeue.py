@@ -38,7 +38,7 @@ def start_again(cluster: Cluster, number: str) -> None:
     wait_for(started)
 
 
-def test_a_job_whose_time_is_over_queues_up_again_and_its_next_life_finishes(
+def test_a_job_at_its_time_limit_requeues_itself_and_finishes_in_its_next_run(
     cluster: Cluster, sbatch: Submit, tmp_path: Path
 ) -> None:
     output = tmp_path / "slow_renders"

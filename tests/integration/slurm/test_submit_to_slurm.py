@@ -36,13 +36,13 @@ def test_submit_checks_writes_the_script_and_the_job_makes_the_movie(cluster: Cl
     assert "finished" in cluster.ask(PROGRAM, *shlex.split(watch)[1:])
 
 
-def test_what_slurm_refuses_is_told_in_a_line(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_job_that_slurm_refuses_is_reported_in_one_line(cluster: Cluster, tmp_path: Path) -> None:
     done = cluster.run(PROGRAM, "submit", slow_scene(tmp_path), "--partition", "nowhere", cwd=tmp_path)
     assert done.returncode == 6
     assert re.fullmatch(r"mpirender: error: sbatch: .*invalid partition specified: nowhere.*\n", done.stderr)
 
 
-def test_submit_refuses_a_folder_in_which_a_run_lives(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
+def test_submit_refuses_a_folder_in_which_a_run_is_active(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
     scene = slow_scene(tmp_path)
     sbatch(TWO_BY_TWO, scene, *SMALL)
     some_are_done(tmp_path / "slow_renders")
