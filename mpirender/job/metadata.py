@@ -18,34 +18,27 @@ class Option:
     """The declaration of a field.
 
     Args:
-        help: the help text; choices, repetition and default are added to it.
         pixels: whether images are rendered again if the value changes, since it changes pixels, or data beside them.
-        group: the heading of ``--help`` that lists it; by default, that of the field before it.
-        name: name of the option without ``--``; by default, that of the field.
         choices: the possible values, each with a description, which may be empty.
         least, most, above: limits of a number; ``above`` itself is not allowed.
-        engines: the engines to which it applies; empty for all.
-        several: whether the option can be repeated.
-        last_wins: whether repeated values are kept, because the last one for a property counts.
-        without: a description of the default, if the default is None or empty.
         read: converts and checks a value, or one of several values; raises ValueError with the reason.
         field, default, kind: name, default and type of the field; filled in from the class.
     """
 
-    help: str
+    help: str  # the help text; choices, repetition and default are added to it
     pixels: bool | None
-    group: str = ""
+    group: str = ""  # the heading of ``--help`` that lists it; by default, that of the field before it
     metavar: str = ""
-    name: str = ""
+    name: str = ""  # name of the option without ``--``; by default, that of the field
     short: str = ""
     choices: Mapping[str, str] = dataclasses.field(default_factory=dict)
     least: float | None = None
     most: float | None = None
     above: float | None = None
-    engines: tuple[str, ...] = ()
-    several: bool = False
-    last_wins: bool = False
-    without: str = ""
+    engines: tuple[str, ...] = ()  # the engines to which it applies; empty for all
+    several: bool = False  # whether the option can be repeated
+    last_wins: bool = False  # whether repeated values are kept, because the last one for a property counts
+    without: str = ""  # a description of the default, if the default is None or empty
     read: Callable[[Any], Any] = lambda value: value
     field: str = ""
     default: Any = None

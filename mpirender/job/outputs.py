@@ -67,23 +67,15 @@ class Size:
 
 @dataclass(frozen=True)
 class Output:
-    """A view or layout of the scene at a size, with a folder of images and a movie.
+    """A view or layout of the scene at a size, with a folder of images and a movie."""
 
-    Args:
-        name: name of the folder.
-        view: name of the view; without view and layout, the first view of the scene.
-        layout: name or number (from 1) of the layout.
-        overrides: assignments to properties, in addition to those of the job.
-        eye: one of :data:`EYES` if each eye has images of its own, else empty.
-    """
-
-    name: str
+    name: str  # name of the folder
     width: int
     height: int
-    view: str | None = None
-    layout: str | None = None
-    overrides: tuple[str, ...] = ()
-    eye: str = ""
+    view: str | None = None  # name of the view; without view and layout, the first view of the scene
+    layout: str | None = None  # name or number (from 1) of the layout
+    overrides: tuple[str, ...] = ()  # assignments to properties, in addition to those of the job
+    eye: str = ""  # one of :data:`EYES` if each eye has images of its own, else empty
 
     @property
     def shows(self) -> list[str | None]:

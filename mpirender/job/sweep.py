@@ -21,15 +21,10 @@ class Axis(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """A combination of values.
+    """A combination of values."""
 
-    Args:
-        name: name of its folder, which contains the values; unique.
-        overrides: assignments ``NAME.PROPERTY=VALUE``.
-    """
-
-    name: str
-    overrides: tuple[str, ...]
+    name: str  # name of its folder, which contains the values; unique
+    overrides: tuple[str, ...]  # assignments ``NAME.PROPERTY=VALUE``
 
 
 def parse(text: str) -> Axis:

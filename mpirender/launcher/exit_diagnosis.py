@@ -15,13 +15,9 @@ ERROR = "mpirender: error: "  # before each line of an error that a rank prints
 
 @dataclass(frozen=True)
 class Death:
-    """The process that died first, as far as the launcher reported it, and how.
+    """The process that died first, as far as the launcher reported it, and how."""
 
-    Args:
-        rank: its rank in the communicator of all processes.
-    """
-
-    rank: int | None = None
+    rank: int | None = None  # its rank in the communicator of all processes
     pid: int | None = None
     how: str = ""
 

@@ -24,16 +24,13 @@ class LaunchPlan:
     """How the ranks are started.
 
     Args:
-        engine: the engine that renders.
         program: the words that run the engine's program (``[pvbatch, --no-mpi]``), in a container if there is one.
-        placement: where the ranks run, and the launcher.
-        environment: variables to add for the ranks.
     """
 
-    engine: Engine
+    engine: Engine  # the engine that renders
     program: tuple[str, ...]
-    placement: Placement
-    environment: Mapping[str, str]
+    placement: Placement  # where the ranks run, and the launcher
+    environment: Mapping[str, str]  # variables to add for the ranks
 
     @classmethod
     def of(cls, engine: Engine, programs: Programs, placement: Placement, folders: Iterable[Path] = ()) -> LaunchPlan:

@@ -17,17 +17,11 @@ LARGEST = 1_000_000  # ranks
 
 @dataclass(frozen=True)
 class Launcher:
-    """A way to start the ranks.
+    """A way to start the ranks."""
 
-    Args:
-        name: ``mpiexec``, ``srun``, or ``none`` for one rank without a launcher.
-        path: the program to run.
-        plugin: value of srun's ``--mpi``; empty for the site's default.
-    """
-
-    name: str = "mpiexec"
-    path: str = "mpiexec"
-    plugin: str = ""
+    name: str = "mpiexec"  # ``mpiexec``, ``srun``, or ``none`` for one rank without a launcher
+    path: str = "mpiexec"  # the program to run
+    plugin: str = ""  # value of srun's ``--mpi``; empty for the site's default
 
     def __str__(self) -> str:
         return f"{self.name} --mpi={self.plugin}" if self.plugin else self.name
@@ -35,21 +29,13 @@ class Launcher:
 
 @dataclass(frozen=True)
 class RankRequest:
-    """The ranks that a user asks for.
+    """The ranks that a user asks for."""
 
-    Args:
-        launcher: ``auto``, ``mpiexec``, ``srun`` or ``none``.
-        ranks: number of ranks; None for as many as the cores allow, but not more than ``most`` groups.
-        group: ranks that render each frame together.
-        dynamic: whether the schedule is dynamic, which takes one more process to hand out the frames.
-        most: images to render.
-    """
-
-    launcher: str = "auto"
-    ranks: int | None = None
-    group: int = 1
-    dynamic: bool = False
-    most: int = LARGEST
+    launcher: str = "auto"  # ``auto``, ``mpiexec``, ``srun`` or ``none``
+    ranks: int | None = None  # number of ranks; None for as many as the cores allow, but not more than ``most`` groups
+    group: int = 1  # ranks that render each frame together
+    dynamic: bool = False  # whether the schedule is dynamic, which takes one more process to hand out the frames
+    most: int = LARGEST  # images to render
 
     @classmethod
     def of(cls, job: RenderJob, images: int = LARGEST) -> RankRequest:
@@ -62,23 +48,19 @@ class Placement:
     """Where the ranks run and what starts them.
 
     Args:
-        ranks: ranks that render.
-        threads: cores that each rank may use.
         nodes: number of ranks on each node of a Slurm allocation; empty for this machine alone.
         named: whether the command line must name the nodes, because MPI's launcher would place the ranks differently.
         frame_server: whether one more process hands out the frames (:mod:`mpirender.ranks.dynamic_schedule`).
-        group: ranks that render each frame together.
-        spare: ranks that would fit but make no whole group.
     """
 
-    ranks: int
-    threads: int
+    ranks: int  # ranks that render
+    threads: int  # cores that each rank may use
     launcher: Launcher = Launcher()
     nodes: Mapping[str, int] = field(default_factory=dict)
     named: bool = False
     frame_server: bool = False
-    group: int = 1
-    spare: int = 0
+    group: int = 1  # ranks that render each frame together
+    spare: int = 0  # ranks that would fit but make no whole group
 
     @property
     def groups(self) -> int:

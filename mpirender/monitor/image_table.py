@@ -17,19 +17,13 @@ from mpirender.system import files
 
 
 class Row(NamedTuple):
-    """An image.
+    """An image."""
 
-    Args:
-        values: those of the properties that vary, by property; empty if none do.
-        image: its path from the output folder.
-        measured: numbers about its data, by name.
-    """
-
-    values: dict[str, str]
+    values: dict[str, str]  # those of the properties that vary, by property; empty if none do
     output: Output
     frame: int
-    image: str
-    measured: Mapping[str, float | None] = {}
+    image: str  # its path from the output folder
+    measured: Mapping[str, float | None] = {}  # numbers about its data, by name
 
 
 def write_down(job: RenderJob, result: RenderResult) -> Path:

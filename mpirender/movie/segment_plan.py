@@ -29,17 +29,11 @@ class Cores:
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames of a movie, from ``start`` up to and without ``stop``, and the rank that encodes them.
+    """Frames of a movie, from ``start`` up to and without ``stop``, and the rank that encodes them."""
 
-    Args:
-        output: the output that the movie shows.
-        number: position of the segment in the movie, from 0.
-        count: number of segments of the movie.
-    """
-
-    output: str
-    number: int
-    count: int
+    output: str  # the output that the movie shows
+    number: int  # position of the segment in the movie, from 0
+    count: int  # number of segments of the movie
     start: int
     stop: int
     rank: int

@@ -34,19 +34,12 @@ PALETTE_IMAGES = 100  # at most, for the palette of a gif
 
 @dataclass(frozen=True)
 class Packets:
-    """The packets of a movie, not decoded.
+    """The packets of a movie, not decoded."""
 
-    Args:
-        tick: unit of the time stamps, in seconds.
-        stamps: presentation times of the frames, in order.
-        hashes: of each packet with its side data, such as transparency.
-        headers: hashes of the codec's headers.
-    """
-
-    tick: Fraction
-    stamps: tuple[int, ...]
-    hashes: tuple[str, ...]
-    headers: tuple[str, ...]
+    tick: Fraction  # unit of the time stamps, in seconds
+    stamps: tuple[int, ...]  # presentation times of the frames, in order
+    hashes: tuple[str, ...]  # of each packet with its side data, such as transparency
+    headers: tuple[str, ...]  # hashes of the codec's headers
 
 
 @dataclass(frozen=True)

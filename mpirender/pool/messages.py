@@ -14,52 +14,32 @@ OWN_FOLDER = str(Path(__file__).parent)
 
 
 class Hello(NamedTuple):
-    """The first message of a rank.
+    """The first message of a rank."""
 
-    Args:
-        tag: the tag of the launch that it belongs to.
-    """
-
-    tag: str
+    tag: str  # the tag of the launch that it belongs to
     rank: int
     host: str
     pid: int
 
 
 class Setup(NamedTuple):
-    """The first message to a rank.
+    """The first message to a rank."""
 
-    Args:
-        engine: name of the engine.
-        programs: programs of the engine, and the hardware to render on.
-        function: the user's function, pickled.
-        main: the program that the user started.
-        module_path: where that program finds its modules.
-        arguments: its arguments.
-        folder: its current folder.
-        logs: folder for the logs of the ranks.
-    """
-
-    engine: str
-    programs: Programs
-    function: bytes
-    main: Main
-    module_path: tuple[str, ...]
-    arguments: tuple[str, ...]
-    folder: str
-    logs: str
+    engine: str  # name of the engine
+    programs: Programs  # programs of the engine, and the hardware to render on
+    function: bytes  # the user's function, pickled
+    main: Main  # the program that the user started
+    module_path: tuple[str, ...]  # where that program finds its modules
+    arguments: tuple[str, ...]  # its arguments
+    folder: str  # its current folder
+    logs: str  # folder for the logs of the ranks
 
 
 class Ready(NamedTuple):
-    """A rank can take jobs, or reports why it never will.
+    """A rank can take jobs, or reports why it never will."""
 
-    Args:
-        problem: why the function cannot be loaded, in one line; empty if it is loaded.
-        details: the traceback.
-    """
-
-    problem: str = ""
-    details: str = ""
+    problem: str = ""  # why the function cannot be loaded, in one line; empty if it is loaded
+    details: str = ""  # the traceback
 
 
 class Task(NamedTuple):
@@ -70,20 +50,13 @@ class Task(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The result of a job.
-
-    Args:
-        value: the return value of the function, pickled; None if it failed.
-        error: type and message of the exception, in one line; empty for none.
-        details: the traceback, and what was printed during the job.
-        seconds: run time of the function.
-    """
+    """The result of a job."""
 
     number: int
-    value: bytes | None = None
-    error: str = ""
-    details: str = ""
-    seconds: float = 0.0
+    value: bytes | None = None  # the return value of the function, pickled; None if it failed
+    error: str = ""  # type and message of the exception, in one line; empty for none
+    details: str = ""  # the traceback, and what was printed during the job
+    seconds: float = 0.0  # run time of the function
 
 
 class Gone(NamedTuple):

@@ -16,20 +16,13 @@ GONE_SECONDS = 5.0  # in which a launcher ends the other ranks when one is gone;
 
 @dataclass
 class Member:
-    """A rank that has connected.
-
-    Args:
-        ready: whether it takes jobs.
-        task: number of the job that it is doing, None for none.
-        since: when it took that job.
-        gone: when its connection ended, None while it is open.
-    """
+    """A rank that has connected."""
 
     peer: Peer
-    ready: bool = False
-    task: int | None = None
-    since: float = 0.0
-    gone: float | None = None
+    ready: bool = False  # whether it takes jobs
+    task: int | None = None  # number of the job that it is doing, None for none
+    since: float = 0.0  # when it took that job
+    gone: float | None = None  # when its connection ended, None while it is open
 
     def __str__(self) -> str:
         return f"rank {self.peer.hello.rank} on {self.peer.hello.host}"
@@ -37,28 +30,18 @@ class Member:
 
 @dataclass
 class RankGroup:
-    """A launcher with all its ranks, or a process that is a rank alone.
-
-    Args:
-        launcher: name of the launcher.
-        size: number of its ranks.
-        alone: number of the rank if the process is a rank alone.
-        results: number of jobs that its ranks have finished.
-        hung: the rank that exceeded the time limit, because of which all were ended.
-        ended: when the launcher had ended, None while it runs.
-        terminated: whether the pool ended it.
-    """
+    """A launcher with all its ranks, or a process that is a rank alone."""
 
     launch: Launch
-    launcher: str
-    size: int
-    alone: int | None
+    launcher: str  # name of the launcher
+    size: int  # number of its ranks
+    alone: int | None  # number of the rank if the process is a rank alone
     began: float = field(default_factory=time.monotonic)
     members: dict[int, Member] = field(default_factory=dict)
-    results: int = 0
-    hung: Member | None = None
-    ended: float | None = None
-    terminated: bool = False
+    results: int = 0  # number of jobs that its ranks have finished
+    hung: Member | None = None  # the rank that exceeded the time limit, because of which all were ended
+    ended: float | None = None  # when the launcher had ended, None while it runs
+    terminated: bool = False  # whether the pool ended it
 
     @property
     def in_progress(self) -> dict[int, int]:

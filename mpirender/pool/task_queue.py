@@ -25,23 +25,16 @@ class Outcome(Generic[Job, Value]):
     """The outcome of a job.
 
     Args:
-        job: the job as it was given.
-        value: the return value of the function; None if it failed, or if it returned None.
-        error: what went wrong, in one line; empty for nothing.
-        rank: the rank that did the job, None if no rank took it.
-        host: the host of that rank.
-        seconds: run time of the function.
-        number: place of the job among all, from 0.
         details: the whole traceback, or the end of the log of a rank that died; empty if nothing went wrong.
     """
 
-    job: Job
-    value: Value | None = None
-    error: str = ""
-    rank: int | None = None
-    host: str = ""
-    seconds: float = 0.0
-    number: int = 0
+    job: Job  # the job as it was given
+    value: Value | None = None  # the return value of the function; None if it failed, or if it returned None
+    error: str = ""  # what went wrong, in one line; empty for nothing
+    rank: int | None = None  # the rank that did the job, None if no rank took it
+    host: str = ""  # the host of that rank
+    seconds: float = 0.0  # run time of the function
+    number: int = 0  # place of the job among all, from 0
     details: str = field(default="", repr=False)
 
     def get(self) -> Value:

@@ -33,25 +33,16 @@ PATIENCE = 0.005
 
 @dataclass
 class PendingImage:
-    """An image in progress.
-
-    Args:
-        started: by ``time.perf_counter``.
-        errors: reported by the engine.
-        rendering: seconds that the engine took.
-        memory: peak memory of any rank of the group, in bytes.
-        measured: the measurements, None if the job asks for none.
-        seconds: time until this rank could continue with the next image.
-    """
+    """An image in progress."""
 
     image: Image
     attempt: int
-    started: float
-    errors: list[str]
-    rendering: float = 0.0
-    memory: int = 0
-    measured: Numbers | None = None
-    seconds: float = 0.0
+    started: float  # by ``time.perf_counter``
+    errors: list[str]  # reported by the engine
+    rendering: float = 0.0  # seconds that the engine took
+    memory: int = 0  # peak memory of any rank of the group, in bytes
+    measured: Numbers | None = None  # the measurements, None if the job asks for none
+    seconds: float = 0.0  # time until this rank could continue with the next image
 
 
 class FrameRenderer:

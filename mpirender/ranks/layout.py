@@ -16,20 +16,15 @@ class RankLayout(NamedTuple):
     """The communicators of a process and its part among the others.
 
     Args:
-        world: all processes that the launcher started.
-        renderers: the ranks that render; on the frame server, itself alone.
-        comm: the ranks that take frames: all renderers, or the leaders of the groups.
         server: rank in ``world`` of the frame server (:mod:`mpirender.ranks.dynamic_schedule`), None without one.
-        group: the ranks that render each frame together, leader first; None if each renders alone.
-        part: number of this rank, or of its group; on the frame server, the number of ranks or groups.
     """
 
-    world: Comm
-    renderers: Comm
-    comm: Comm
+    world: Comm  # all processes that the launcher started
+    renderers: Comm  # the ranks that render; on the frame server, itself alone
+    comm: Comm  # the ranks that take frames: all renderers, or the leaders of the groups
     server: int | None
-    group: Comm | None
-    part: int
+    group: Comm | None  # the ranks that render each frame together, leader first; None if each renders alone
+    part: int  # number of this rank, or of its group; on the frame server, the number of ranks or groups
 
     @classmethod
     def of(cls, world: Comm, schedule: str, ranks_per_frame: int = 1) -> RankLayout:

@@ -17,20 +17,13 @@ from mpirender.run_folder.events import Done, Event, Fail, ImageOutcome, Plan
 
 @dataclass(frozen=True)
 class FrameInventory:
-    """The frames of an output.
-
-    Args:
-        requested: all that the movie is to show.
-        sound: the frames that count.
-        missing: the others, by the reason why they do not count.
-        complained: number of sound frames that were kept although the engine reported an error.
-    """
+    """The frames of an output."""
 
     output: Output
-    requested: tuple[int, ...]
-    sound: frozenset[int]
-    missing: Mapping[str, list[int]]
-    complained: int
+    requested: tuple[int, ...]  # all that the movie is to show
+    sound: frozenset[int]  # the frames that count
+    missing: Mapping[str, list[int]]  # the others, by the reason why they do not count
+    complained: int  # number of sound frames that were kept although the engine reported an error
 
     def shown(self, gaps: str | None) -> list[int]:
         """Return the frames in the order in which the movie shows them.

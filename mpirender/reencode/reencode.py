@@ -33,25 +33,16 @@ Busy = Callable[[str], contextlib.AbstractContextManager[object]]
 
 @dataclass(frozen=True)
 class EncodeRequest:
-    """The movies to make; None stands for the value of the run.
+    """The movies to make; None stands for the value of the run."""
 
-    Args:
-        output: the folder that render wrote to.
-        codec: one of :data:`mpirender.job.options.CODECS` for the kind of movie, by default the first.
-        sizes: names of some of the run's sizes; empty for all.
-        frames: a frame set; by default those of the run.
-        allow_missing: how to treat missing frames: ``skip`` or ``hold``; None refuses them.
-        name: is appended to the usual name of the movies, so that the existing ones stay.
-    """
-
-    output: Path
+    output: Path  # the folder that render wrote to
     frame_rate: str | None = None
     movie: str | None = None
-    codec: str | None = None
-    sizes: tuple[str, ...] = ()
-    frames: str | None = None
-    allow_missing: str | None = None
-    name: str | None = None
+    codec: str | None = None  # one of :data:`mpirender.job.options.CODECS` for the kind of movie, by default the first
+    sizes: tuple[str, ...] = ()  # names of some of the run's sizes; empty for all
+    frames: str | None = None  # a frame set; by default those of the run
+    allow_missing: str | None = None  # how to treat missing frames: ``skip`` or ``hold``; None refuses them
+    name: str | None = None  # is appended to the usual name of the movies, so that the existing ones stay
 
 
 @dataclass(frozen=True)

@@ -38,16 +38,11 @@ class Process(NamedTuple):
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened; the journal that records it adds when and where.
+    """Something that happened; the journal that records it adds when and where."""
 
-    Args:
-        time: seconds since the epoch, by the clock of the host.
-        rank: :data:`SUPERVISOR` in the journal of the supervisor.
-    """
-
-    time: float = field(init=False, default=0.0)
+    time: float = field(init=False, default=0.0)  # seconds since the epoch, by the clock of the host
     host: str = field(init=False, default="")
-    rank: int = field(init=False, default=SUPERVISOR)
+    rank: int = field(init=False, default=SUPERVISOR)  # :data:`SUPERVISOR` in the journal of the supervisor
 
     def to_json(self) -> dict[str, Any]:
         """Return the record of this event."""
@@ -62,23 +57,15 @@ Some = TypeVar("Some", bound=Event)
 
 @dataclass(frozen=True)
 class Start(Event):
-    """A rank is up.
+    """A rank is up."""
 
-    Args:
-        run: id of the run; a run that starts its ranks again keeps it.
-        launch: number of this launch in the run, from 1.
-        began: seconds since the process was started.
-        world_rank: its rank among all processes that the launcher has started.
-        followers: the other ranks that render each frame with it.
-    """
-
-    run: str
-    launch: int
+    run: str  # id of the run; a run that starts its ranks again keeps it
+    launch: int  # number of this launch in the run, from 1
     ranks: Ranks
     pid: int
-    world_rank: Rank
-    began: Seconds = 0.0
-    followers: tuple[Process, ...] = ()
+    world_rank: Rank  # its rank among all processes that the launcher has started
+    began: Seconds = 0.0  # seconds since the process was started
+    followers: tuple[Process, ...] = ()  # the other ranks that render each frame with it
 
     @property
     def members(self) -> list[Process]:
@@ -91,22 +78,18 @@ class Plan(Event):
     """Rank 0 knows what is to be rendered, once in each launch.
 
     Args:
-        outputs: their names.
         total, left: numbers of images; ``left_of`` is that of each output.
-        fingerprint: of the images to render, with the ``parts`` from which it is computed.
-        warnings: what the scene, the engine and the results of earlier runs give reason for.
-        skipped: lines of the journals that were damaged.
     """
 
     frames: FrameSet
-    outputs: tuple[str, ...]
+    outputs: tuple[str, ...]  # their names
     total: int
     left: int
     left_of: dict[str, int]
-    fingerprint: str
+    fingerprint: str  # of the images to render, with the ``parts`` from which it is computed
     parts: dict[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    skipped: int = 0
+    warnings: tuple[str, ...] = ()  # what the scene, the engine and the results of earlier runs give reason for
+    skipped: int = 0  # lines of the journals that were damaged
 
 
 @dataclass(frozen=True)
@@ -121,22 +104,17 @@ class Opened(Event):
     """A rank has loaded the scene.
 
     Args:
-        description: of program and renderer.
-        hosts: of the other ranks that render each frame with it.
         backend, device: the kind of OpenGL window and the EGL device; empty and None for an engine without windows.
-        node_memory: bytes that a job may take on the machine.
-        cores: a set of those that the rank may use; ``threads`` it uses.
-        renderer: what OpenGL calls it.
     """
 
-    description: str
-    hosts: tuple[str, ...] = ()
+    description: str  # of program and renderer
+    hosts: tuple[str, ...] = ()  # of the other ranks that render each frame with it
     backend: str = ""
     device: Optional[int] = None  # noqa: UP045 - evaluated, also by Python 3.9
-    node_memory: int = 0
-    cores: str = ""
+    node_memory: int = 0  # bytes that a job may take on the machine
+    cores: str = ""  # a set of those that the rank may use; ``threads`` it uses
     threads: int = 1
-    renderer: str = ""
+    renderer: str = ""  # what OpenGL calls it
 
 
 @dataclass(frozen=True)
@@ -153,11 +131,6 @@ class Done(Event):
     Args:
         shows: view and layout, and the values of properties that vary; ``pixels`` are width and height.
         bytes, digest: of the file.
-        seconds: until the rank could go on; ``rendering`` is what the engine took of it.
-        written: seconds of compressing and writing, mostly beside the rendering.
-        memory: peak of the rank and of the process that writes for it, in bytes.
-        attempt: 2 for an image that failed on another rank before.
-        complaints: errors that the engine reported, kept with ``--on-error warn``.
         measured: numbers about the data, None where there were no data.
     """
 
@@ -167,13 +140,13 @@ class Done(Event):
     digest: str
     pixels: tuple[int, int]
     shows: tuple[Optional[str], ...] = (None, None)  # noqa: UP045
-    seconds: Seconds = 0.0
+    seconds: Seconds = 0.0  # until the rank could go on; ``rendering`` is what the engine took of it
     rendering: Seconds = 0.0
-    written: Seconds = 0.0
-    memory: int = 0
+    written: Seconds = 0.0  # seconds of compressing and writing, mostly beside the rendering
+    memory: int = 0  # peak of the rank and of the process that writes for it, in bytes
     renderer: str = ""
-    attempt: int = 1
-    complaints: tuple[str, ...] = ()
+    attempt: int = 1  # 2 for an image that failed on another rank before
+    complaints: tuple[str, ...] = ()  # errors that the engine reported, kept with ``--on-error warn``
     measured: dict[str, Optional[float]] = field(default_factory=dict)  # noqa: UP045
 
 
@@ -244,17 +217,12 @@ class Segment(Event):
 
 @dataclass(frozen=True)
 class Movie(Event):
-    """A movie was made, or not.
-
-    Args:
-        seconds: since the ranks began with it.
-        segments: how many were joined; 1 if one encoder made the movie.
-    """
+    """A movie was made, or not."""
 
     output: str
     problem: str
-    seconds: Seconds
-    segments: int
+    seconds: Seconds  # since the ranks began with it
+    segments: int  # how many were joined; 1 if one encoder made the movie
 
 
 @dataclass(frozen=True)
@@ -262,26 +230,22 @@ class Launch(Event):
     """The supervisor starts the ranks.
 
     Args:
-        launch: 1 at first, one more each time.
-        ranks: those of the journals: groups where ``ranks_per_frame`` is more than 1.
         set_aside: images that are not to be rendered, and why; ``suspects`` are those that may have killed their rank.
-        nodes: as Slurm writes them.
         job, cluster: number of the Slurm job and name of its cluster.
-        allocation: 1 at first, one more each time that Slurm started the job again; 0 outside of Slurm.
     """
 
     run: str
-    launch: int
-    ranks: Ranks
+    launch: int  # 1 at first, one more each time
+    ranks: Ranks  # those of the journals: groups where ``ranks_per_frame`` is more than 1
     pid: int
     set_aside: tuple[tuple[Image, str], ...] = ()
     suspects: tuple[Image, ...] = ()
     ranks_per_frame: Ranks = 1
     launcher: str = ""
-    nodes: str = ""
+    nodes: str = ""  # as Slurm writes them
     job: str = ""
     cluster: str = ""
-    allocation: int = 0
+    allocation: int = 0  # 1 at first, one more each time that Slurm started the job again; 0 outside of Slurm
 
 
 @dataclass(frozen=True)

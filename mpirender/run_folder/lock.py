@@ -27,23 +27,14 @@ DEAD_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that writes into a folder.
+    """The process that writes into a folder."""
 
-    Args:
-        host: name of its machine, for people.
-        space: boot of the kernel and pid namespace, in which its pid is unique.
-        pid: its process id.
-        born: when the process was started, in clock ticks since boot: the kernel reuses pids.
-        run: id of the run, or :data:`ENCODE` or :data:`DRY_RUN`.
-        since: when it took the lock, seconds since the epoch.
-    """
-
-    host: str
-    space: str
-    pid: int
-    born: int
-    run: str
-    since: float
+    host: str  # name of its machine, for people
+    space: str  # boot of the kernel and pid namespace, in which its pid is unique
+    pid: int  # its process id
+    born: int  # when the process was started, in clock ticks since boot: the kernel reuses pids
+    run: str  # id of the run, or :data:`ENCODE` or :data:`DRY_RUN`
+    since: float  # when it took the lock, seconds since the epoch
 
     @classmethod
     def this_process(cls, run: str) -> Owner:

@@ -21,38 +21,31 @@ class RankSession:
     """What a rank did in one launch.
 
     Args:
-        heard: time of its newest event.
-        phases: name and time of each, from its start on.
-        taken: the image that it renders; ``taken_at`` is when that was read, by ``time.monotonic``.
         unwritten: images that it has begun and whose files are not in place yet.
         images, bytes: number and size of the images that it has completed, by output.
-        seconds: that these took; ``slowest`` is the most that one of them took.
         spent, rendering: seconds of all its images, also of those that failed, and of those in the engine.
-        memory: its peak in bytes, 0 before an image is complete.
-        stopped_at: when the signal that asked it to stop was read, by ``time.monotonic``.
-        problems: why movies were not made.
     """
 
     start: Start
-    heard: float
-    phases: list[tuple[str, float]]
+    heard: float  # time of its newest event
+    phases: list[tuple[str, float]]  # name and time of each, from its start on
     opened: events.Opened | None = None
-    taken: Take | None = None
+    taken: Take | None = None  # the image that it renders; ``taken_at`` is when that was read, by ``time.monotonic``
     taken_at: float = 0.0
     first_take: float | None = None
     unwritten: list[Image] = field(default_factory=list)
     images: Counter[str] = field(default_factory=Counter)
     bytes: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
+    seconds: float = 0.0  # that these took; ``slowest`` is the most that one of them took
     slowest: float = 0.0
     spent: float = 0.0
     rendering: float = 0.0
-    memory: int = 0
+    memory: int = 0  # its peak in bytes, 0 before an image is complete
     renderer: str = ""
     signal: str = ""
-    stopped_at: float = 0.0
+    stopped_at: float = 0.0  # when the signal that asked it to stop was read, by ``time.monotonic``
     error: events.Error | None = None
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # why movies were not made
 
     @property
     def phase(self) -> str:
@@ -106,15 +99,12 @@ class LaunchState:
     """One launch of the ranks of a run.
 
     Args:
-        number: from 1.
-        launch: what the supervisor recorded; None if the ranks were started by hand.
-        sessions: by rank.
         done, failed: the newest outcome of each image.
     """
 
-    number: int
-    launch: Launch | None = None
-    sessions: dict[int, RankSession] = field(default_factory=dict)
+    number: int  # from 1
+    launch: Launch | None = None  # what the supervisor recorded; None if the ranks were started by hand
+    sessions: dict[int, RankSession] = field(default_factory=dict)  # by rank
     plan: Plan | None = None
     done: dict[Image, Done] = field(default_factory=dict)
     failed: dict[Image, Fail] = field(default_factory=dict)

@@ -20,40 +20,25 @@ class RenderResult:
     """The result of a run.
 
     Args:
-        frames: the images of each size, by its name, in frame order.
-        movies: the movies, one per size, in the order of the sizes.
-        rendered: number of images rendered by this run.
-        kept: number of images that an earlier run had completed.
-        seconds: wall-clock time of the run.
-        seconds_per_image: mean time to render and write an image on one rank; 0 when none was rendered.
-        complained: number of images kept although the engine reported an error (``on_error="warn"``).
-        busy: fraction of the ranks' time, from first to last frame, that was spent on frames; 0 to 1.
-        warnings: each text once.
-        restarts: how often the ranks were started again after one of them died.
-        spent: where the time of each rank went.
-        efficiency: share of the time of all ranks, over the whole run, that was spent on rendering; 0 to 1.
-        ranks_per_frame: ranks that rendered each frame together; the groups are counted as ranks then.
         measured: numbers about the data of every image, where the job asks for some, those of earlier runs included.
-        roster: where each rank of the newest launch renders, on which cores and with what.
-        skipped: number of damaged lines in the journals, which were skipped.
     """
 
-    frames: dict[str, list[Path]]
-    movies: list[Path]
-    rendered: int
-    kept: int
-    seconds: float
-    seconds_per_image: float
-    busy: float
-    complained: int
-    warnings: tuple[str, ...]
-    restarts: int
-    spent: dict[int, Spent]
-    efficiency: float
-    ranks_per_frame: int
+    frames: dict[str, list[Path]]  # the images of each size, by its name, in frame order
+    movies: list[Path]  # the movies, one per size, in the order of the sizes
+    rendered: int  # number of images rendered by this run
+    kept: int  # number of images that an earlier run had completed
+    seconds: float  # wall-clock time of the run
+    seconds_per_image: float  # mean time to render and write an image on one rank; 0 when none was rendered
+    busy: float  # fraction of the ranks' time, from first to last frame, that was spent on frames; 0 to 1
+    complained: int  # number of images kept although the engine reported an error (``on_error="warn"``)
+    warnings: tuple[str, ...]  # each text once
+    restarts: int  # how often the ranks were started again after one of them died
+    spent: dict[int, Spent]  # where the time of each rank went
+    efficiency: float  # share of the time of all ranks, over the whole run, that was spent on rendering; 0 to 1
+    ranks_per_frame: int  # ranks that rendered each frame together; the groups are counted as ranks then
     measured: dict[Image, Numbers]
-    roster: dict[int, Opened]
-    skipped: int = 0
+    roster: dict[int, Opened]  # where each rank of the newest launch renders, on which cores and with what
+    skipped: int = 0  # number of damaged lines in the journals, which were skipped
 
 
 def result_of(job: RenderJob, state: RunState, seconds: float, *, skipped: int = 0) -> RenderResult:

@@ -27,25 +27,15 @@ Item = TypeVar("Item", bound=Hashable)
 
 @dataclass(frozen=True)
 class LaunchEnd:
-    """How a launch of the ranks ended.
+    """How a launch of the ranks ended."""
 
-    Args:
-        code: exit code of the launcher, negative for a signal.
-        output: the lines that the launcher and the ranks printed.
-        hung: ranks that exceeded the time limit of an item and were ended.
-        late: whether it was ended because no rank came up for too long.
-        stopped: whether it was ended because the grace period after a signal was over.
-        lost: nodes that no longer respond.
-        launcher: name of the launcher.
-    """
-
-    code: int
-    output: tuple[str, ...] = ()
-    hung: tuple[int, ...] = ()
-    late: bool = False
-    stopped: bool = False
-    lost: tuple[str, ...] = ()
-    launcher: str = "mpiexec"
+    code: int  # exit code of the launcher, negative for a signal
+    output: tuple[str, ...] = ()  # the lines that the launcher and the ranks printed
+    hung: tuple[int, ...] = ()  # ranks that exceeded the time limit of an item and were ended
+    late: bool = False  # whether it was ended because no rank came up for too long
+    stopped: bool = False  # whether it was ended because the grace period after a signal was over
+    lost: tuple[str, ...] = ()  # nodes that no longer respond
+    launcher: str = "mpiexec"  # name of the launcher
 
     @property
     def who(self) -> str:

@@ -14,23 +14,14 @@ RANKS_SHOWN = 8
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of one rank, over all launches.
+    """Seconds of one rank, over all launches."""
 
-    Args:
-        start: from the start of the process until MPI connected it to the others.
-        load: choosing a backend; reading, broadcasting and loading the scene; the first render.
-        render: in the engine, for images.
-        write: handing images over to be written; most of the writing goes on beside the rendering.
-        wait: for the last images to be written, for the next frame, for the other ranks.
-        movie: encoding, joining and reading back the movies, and waiting for other ranks that do so.
-    """
-
-    start: float = 0.0
-    load: float = 0.0
-    render: float = 0.0
-    write: float = 0.0
-    wait: float = 0.0
-    movie: float = 0.0
+    start: float = 0.0  # from the start of the process until MPI connected it to the others
+    load: float = 0.0  # choosing a backend; reading, broadcasting and loading the scene; the first render
+    render: float = 0.0  # in the engine, for images
+    write: float = 0.0  # handing images over to be written; most of the writing goes on beside the rendering
+    wait: float = 0.0  # for the last images to be written, for the next frame, for the other ranks
+    movie: float = 0.0  # encoding, joining and reading back the movies, and waiting for other ranks that do so
 
 
 NAMES = tuple(field.name for field in fields(Spent))

@@ -27,21 +27,15 @@ class Allocation:
     """The part of a cluster that Slurm gave to this job.
 
     Args:
-        job: number of the job.
-        cluster: name of the cluster.
-        run: 1 at first, one more each time that Slurm starts the job again.
-        node_list: the nodes as Slurm writes them, ``n[1-4]``.
-        nodes: for each node, how many ranks fit on it.
-        threads: cores for each rank.
         placed: whether the job has a number of tasks, so that MPI launchers which know Slurm place the ranks like this.
     """
 
-    job: str
-    cluster: str
-    run: int
-    node_list: str
-    nodes: Mapping[str, int]
-    threads: int
+    job: str  # number of the job
+    cluster: str  # name of the cluster
+    run: int  # 1 at first, one more each time that Slurm starts the job again
+    node_list: str  # the nodes as Slurm writes them, ``n[1-4]``
+    nodes: Mapping[str, int]  # for each node, how many ranks fit on it
+    threads: int  # cores for each rank
     placed: bool
 
 

@@ -27,12 +27,11 @@ class Content(NamedTuple):
     """The output of a source or filter.
 
     Args:
-        size: number of points, cells and rows.
         arrays: ranges of each numeric array, by association and name: one range for an array with one component, else
             the range of the magnitude followed by those of the components; empty if the ranges are not needed.
     """
 
-    size: int
+    size: int  # number of points, cells and rows
     arrays: dict[tuple[int, str], list[Limits]]
 
 

@@ -35,25 +35,20 @@ class RankStatus:
     """What a rank does, in the newest launch. Times are seconds since the epoch.
 
     Args:
-        host: its machine, empty before it is up.
         doing: in words. A rank that renders, or ended while it did so, has ``frame``, ``size`` (name of the output) and
             ``taken`` (when it began with the image).
-        images: number of images it has completed.
-        seconds_per_image: mean of those.
-        memory: peak in bytes.
-        heard: time of its newest event.
     """
 
     rank: int
-    host: str = ""
+    host: str = ""  # its machine, empty before it is up
     doing: str = NOT_STARTED
     frame: int | None = None
     size: str | None = None
     taken: float | None = None
-    images: int = 0
-    seconds_per_image: float | None = None
-    memory: int | None = None
-    heard: float | None = None
+    images: int = 0  # number of images it has completed
+    seconds_per_image: float | None = None  # mean of those
+    memory: int | None = None  # peak in bytes
+    heard: float | None = None  # time of its newest event
     renderer: str = ""
 
 
@@ -62,32 +57,22 @@ class Status:
     """A run at one moment. Times are seconds since the epoch.
 
     Args:
-        time: of this status.
-        state: empty (no run has begun), running, or one of :data:`ENDED`.
-        phase: what a running one does, in words.
         pid, host: of its supervisor, while it runs.
-        job: number of its Slurm job.
-        ranks_per_frame: ranks that render each frame together; such a group is one of ``ranks``.
         since, ended: when it began, and when it ended or wrote its newest event.
         code, message: the exit code and the lines that it ended with.
         total, done, failed, left: numbers of images, None before they are known.
-        rate: images a second of all ranks, while it renders.
         seconds_left, ends: the estimate from it.
-        restarts: how often the ranks were started again.
-        deaths: why, for each of them.
-        set_aside: images that are not tried any more, since they killed their rank.
-        skipped_lines: damaged lines in the journals.
     """
 
-    time: float
+    time: float  # of this status
     output: str
     scene: str
-    state: str = "empty"
-    phase: str = ""
+    state: str = "empty"  # empty (no run has begun), running, or one of :data:`ENDED`
+    phase: str = ""  # what a running one does, in words
     pid: int | None = None
     host: str = ""
-    job: str = ""
-    ranks_per_frame: int = 1
+    job: str = ""  # number of its Slurm job
+    ranks_per_frame: int = 1  # ranks that render each frame together; such a group is one of ``ranks``
     since: float | None = None
     ended: float | None = None
     code: int | None = None
@@ -97,14 +82,14 @@ class Status:
     failed: int | None = None
     left: int | None = None
     failures: tuple[Failure, ...] = ()
-    rate: float | None = None
+    rate: float | None = None  # images a second of all ranks, while it renders
     seconds_left: float | None = None
     ends: float | None = None
-    restarts: int = 0
-    deaths: tuple[str, ...] = ()
-    set_aside: tuple[str, ...] = ()
+    restarts: int = 0  # how often the ranks were started again
+    deaths: tuple[str, ...] = ()  # why, for each of them
+    set_aside: tuple[str, ...] = ()  # images that are not tried any more, since they killed their rank
     warnings: tuple[str, ...] = ()
-    skipped_lines: int = 0
+    skipped_lines: int = 0  # damaged lines in the journals
     ranks: tuple[RankStatus, ...] = ()
 
     def news(self) -> Status:
