@@ -1,6 +1,6 @@
 """Each rank opens a window on the X server that the ranks of its node share, and leaves when it is done.
 
-Run by test_display.py: mpiexec -n 4 pvbatch --no-mpi on_display.py [FILE], which with a file goes on until that exists.
+Run by test_xvfb.py: mpiexec -n 4 pvbatch --no-mpi on_display.py [FILE], which with a file goes on until that exists.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - loads the kind of window t
 from mpi4py import MPI
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
-from mpirender.ranks.main import leave
+from mpirender.ranks.mpi import finalize
 from mpirender.system.xvfb import private_display
 
 comm = MPI.COMM_WORLD
@@ -29,4 +29,4 @@ with private_display(comm):
     comm.Barrier()
     while sys.argv[1:] and not Path(sys.argv[1]).exists():
         time.sleep(0.1)
-leave(MPI.COMM_WORLD, 0)
+finalize(MPI.COMM_WORLD, 0)
