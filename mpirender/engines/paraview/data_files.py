@@ -7,6 +7,7 @@ file; ParaView checks only the first three files of a series.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import glob
 import os
 import re
@@ -18,27 +19,24 @@ from pathlib import Path
 
 from mpirender.engines.base import DataFile
 from mpirender.engines.paraview.script_source import is_script
-from mpirender.engines.paraview.state_xml import State, manager_state, parse_xml
+from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import did_you_mean
 
 MAX_NAMED = 3  # missing files of a series in a message
+Paths = dict[tuple[str, str], list[str]]  # of data files, by the key of the property
+_exists = os.path.exists  # unlike Path.exists, it accepts names that no file can have
 
 
 @dataclass(frozen=True)
 class FileProperty:
     """A property of a proxy that names data files."""
 
-    proxy_id: str
+    key: tuple[str, str]  # id of the proxy, and name: they identify the property in another parse of the same file
     reader: str
     name: str
     saved: tuple[str, ...]
     many: bool  # whether it is a series of files
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The key of the property in another parse of the same file."""
-        return self.proxy_id, self.name
 
 
 def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...], list[str]]:
@@ -50,7 +48,7 @@ def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...],
     mistakes = _mistakes_of_options(properties, job)
     chosen = _from_options(properties, job, mistakes)
     files: list[DataFile] = []
-    changes: dict[tuple[str, str], list[str]] = {}
+    changes: Paths = {}
     for prop in properties:
         if prop.name == "FilePrefix":
             located = [_prefix(saved, job.data_dir) for saved in prop.saved]
@@ -74,7 +72,7 @@ def file_properties(state: State) -> Iterator[FileProperty]:
         for name in [*listed, *(("FilePrefix",) if listed and "FilePrefix" not in listed else ())]:
             saved = tuple(proxy.values(name))
             if any(saved):
-                yield FileProperty(proxy.id, proxy.name, name, saved, len(saved) > 1)
+                yield FileProperty((proxy.id, name), proxy.name, name, saved, len(saved) > 1)
 
 
 def _mistakes_of_options(properties: Sequence[FileProperty], job: RenderJob) -> list[str]:
@@ -89,18 +87,13 @@ def _mistakes_of_options(properties: Sequence[FileProperty], job: RenderJob) -> 
     return mistakes
 
 
-def _from_options(
-    properties: Sequence[FileProperty], job: RenderJob, mistakes: list[str]
-) -> dict[tuple[str, str], list[str]]:
-    """Return the files that ``--file`` sets, by property; append mistakes to the list."""
-    chosen: dict[tuple[str, str], list[str]] = {}
+def _from_options(properties: Sequence[FileProperty], job: RenderJob, mistakes: list[str]) -> Paths:
+    """Return the files that ``--file`` sets; append mistakes to the list."""
+    chosen: Paths = {}
     for reader, path in job.files:
-        firsts: dict[str, FileProperty] = {}  # by proxy: readers may share a name
-        for prop in properties:
-            if prop.reader == reader and prop.name != "FilePrefix":
-                firsts.setdefault(prop.proxy_id, prop)
-        for prop in firsts.values():
-            paths = _expanded(path)
+        named = [prop for prop in properties if prop.reader == reader and prop.name != "FilePrefix"]
+        paths = _expanded(path)
+        for prop in {prop.key[0]: prop for prop in reversed(named)}.values():  # several readers may share a name
             if not paths:
                 mistakes.append(f"--file {reader}={path}: no file matches")
             elif len(paths) > 1 and not prop.many:
@@ -112,13 +105,13 @@ def _from_options(
 def _expanded(path: str) -> list[str]:
     """Return the files that match a pattern, sorted by the numbers in their names, or the path itself."""
     full = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - patterns are no Paths
-    if not glob.has_magic(full) or os.path.exists(full):  # noqa: PTH110
+    if not glob.has_magic(full) or _exists(full):
         return [full]
-    return sorted(glob.glob(full), key=_by_number)  # noqa: PTH207
 
+    def numbers(path: str) -> list[tuple[int, str]]:
+        return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", path)]
 
-def _by_number(path: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", path)]
+    return sorted(glob.glob(full), key=numbers)  # noqa: PTH207
 
 
 def _located(saved: str, data_dir: Path | None) -> str:
@@ -161,18 +154,12 @@ def _with_variable(path: str) -> str:
 def _data_files(prop: FileProperty, located: Sequence[str]) -> list[DataFile]:
     """Return a record of each file. Like ParaView, resolve relative paths against the current folder."""
     files = []
-    for index, path in enumerate(located):
+    for saved, path in zip((*prop.saved, *[""] * len(located)), located):
         if path:
-            saved = prop.saved[index] if index < len(prop.saved) else ""
             foreign = re.match(r"[A-Za-z]:[\\/]|\\\\|\$", path)
             full = path if foreign else str(Path(path).absolute())
             files.append(DataFile(prop.reader, prop.name, saved, full, _exists(path)))
     return files
-
-
-def _exists(path: str) -> bool:
-    """Return whether a path exists; os.path, unlike Path, accepts names that no file can have."""
-    return os.path.exists(path)  # noqa: PTH110
 
 
 def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, by_option: bool) -> list[str]:
@@ -183,12 +170,11 @@ def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, b
     if by_option:
         path = dict(job.files).get(prop.reader, "")
         return [] if glob.has_magic(path) else [f"--file {prop.reader}={path}: no such file"]
-    elsewhere = f" or in {job.data_dir}" if job.data_dir and job.data_dir.is_dir() else ""
+    where = f" there or in {job.data_dir}" if job.data_dir and job.data_dir.is_dir() else ""
     if len(files) == 1:
-        problem = f"{missing[0].saved} does not exist{f' there{elsewhere}' if elsewhere else ''}"
+        problem = f"{missing[0].saved} does not exist{where}"
     else:
         names = ", ".join(file.saved for file in missing[:MAX_NAMED]) + (", ..." if len(missing) > MAX_NAMED else "")
-        where = f" there{elsewhere}" if elsewhere else ""
         problem = f"{len(missing)} of {len(files)} files do not exist{where}: {names}"
     return [f"reader {prop.reader!r}: {problem}; {_fix(prop, missing[0], job)}"]
 
@@ -207,27 +193,17 @@ def _fix(prop: FileProperty, missing: DataFile, job: RenderJob) -> str:
     return f"use --data-dir FOLDER or --file {shlex.quote(prop.reader)}={pattern}"
 
 
-def _rewritten(state: State, changes: dict[tuple[str, str], list[str]]) -> bytes:
+def _rewritten(state: State, changes: Paths) -> bytes:
     """Return the state's bytes with the values of some properties replaced."""
-    if not changes and _is_plain_utf8(state.content):
-        return state.content
-    top = parse_xml(state.content, state.name)  # parsed again, so that the caller's state stays unchanged
-    root = manager_state(top)
-    for proxy in () if root is None else root.iterfind("Proxy"):
-        for prop in proxy.iterfind("Property"):
-            new = changes.get((proxy.get("id", ""), prop.get("name", "")))
-            if new is not None:
-                _set_values(prop, new)
-    content: bytes = ET.tostring(top, encoding="utf-8", xml_declaration=True)
+    if not changes and not state.content.startswith(codecs.BOM_UTF8):
+        with contextlib.suppress(UnicodeDecodeError):
+            state.content.decode()
+            return state.content
+    state = State.parse(state.content, state.name)  # parsed again, so that the caller's state stays unchanged
+    for (proxy_id, name), new in changes.items():
+        _set_values(state.by_id[proxy_id].properties[name], new)
+    content: bytes = ET.tostring(state.top, encoding="utf-8", xml_declaration=True)
     return content
-
-
-def _is_plain_utf8(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return not content.startswith(codecs.BOM_UTF8)
 
 
 def _set_values(prop: ET.Element, new: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from mpirender.engines.paraview import color_range
 from mpirender.engines.paraview.state_xml import NOT_RENDERABLE, Proxy, State
 from mpirender.errors import one_line
 from mpirender.job.render_job import RenderJob
+from mpirender.system.text import plural
 
 GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP
 RESET_EVERY_TIMESTEP = 3  # RESET_ON_APPLY_AND_TIMESTEP: depends on its own frame only
@@ -40,8 +41,7 @@ def warnings(state: State, job: RenderJob, read_by: str = "") -> Iterator[str]:
     yield from _choice_of_view(state, job)
     yield from _versions(state.version, read_by)
     yield from _labels(state, read_by)
-    yield from _growing_color_maps(state, job)
-    yield from _accumulating_filters(state, job)
+    yield from _order_dependence(state, job)
     yield from _axes_grids(state, job)
     yield from _idle_tracks(state)
     if not job.files and job.camera is None:  # other data may have timesteps
@@ -61,27 +61,23 @@ def _choice_of_view(state: State, job: RenderJob) -> Iterator[str]:
             f"the scene has {len(state.views)} views; {chosen!r} is rendered; "
             f"use --view NAME for another view ({_listed(others)}){whole}"
         )
-    tables = [name for name, kind in state.view_types.items() if kind in NOT_RENDERABLE]
-    if job.layouts and tables:
-        shown = [name for layout in state.layouts for name in layout.views if name in tables]
-        if shown:
-            yield f"{_listed(shown)} is a spreadsheet, so its part of the layout stays empty; remove it in ParaView"
+    shown = [name for layout in state.layouts if job.layouts for name in layout.views]
+    tables = [name for name in shown if state.view_types[name] in NOT_RENDERABLE]
+    if tables:
+        yield f"{_listed(tables)} is a spreadsheet, so its part of the layout stays empty; remove it in ParaView"
 
 
 def _versions(written: str, read_by: str) -> Iterator[str]:
-    newer, older = _release(written), _release(read_by)
-    if not newer or not older:
+    saved, reader = _release(written), _release(read_by)
+    if not saved or not reader:
         return
-    if newer > older:
-        yield (
-            f"the state was saved by ParaView {written} but is rendered by {read_by}, which ignores objects and "
-            f"properties unknown to it; use ParaView {newer[0]}.{newer[1]} or newer (--pvbatch PATH)"
-        )
-    elif newer[0] < older[0]:
-        yield (
-            f"the state was saved by ParaView {written} but is rendered by {read_by}; check one frame first "
-            "(--frames 0), or open the state in the newer ParaView and save it again"
-        )
+    both = f"the state was saved by ParaView {written} but is rendered by {read_by}"
+    if saved > reader:
+        newer = f"use ParaView {saved[0]}.{saved[1]} or newer (--pvbatch PATH)"
+        yield f"{both}, which ignores objects and properties unknown to it; {newer}"
+    elif saved[0] < reader[0]:
+        again = "open the state in the newer ParaView and save it again"
+        yield f"{both}; check one frame first (--frames 0), or {again}"
 
 
 def _release(version: str) -> tuple[int, ...]:
@@ -91,60 +87,43 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def _labels(state: State, read_by: str) -> Iterator[str]:
-    """Warn of labels in the format of ParaView 6.1 ({:6.3g}), which older versions print literally."""
+    """Warn of label formats that this ParaView prints literally: 6.1 reads {:6.3g}, older versions %6.3g."""
     release = _release(read_by)
-    if release >= (6, 1):
-        yield from _old_labels(state, read_by)
-    if not release or release >= (6, 1):
+    formats = _old_formats if release >= (6, 1) else _new_formats
+    shown = [proxy for proxy in state.proxies if release and proxy.number("Visibility", 1)]
+    found = [(one_line(proxy.text("Title")) or proxy.name, text) for proxy in shown for text in formats(proxy)]
+    if not found:
         return
-    found = [(proxy, text) for proxy in state.proxies for text in _new_formats(proxy)]
-    if found:
-        where = _listed(_title(proxy) for proxy, _ in found)
+    where, text = _listed(title for title, _ in found), found[0][1]
+    if release >= (6, 1):
         yield (
-            f"labels of {where} have the format {found[0][1]} of ParaView 6.1, which {read_by} prints literally; "
-            "use ParaView 6.1 or newer (--pvbatch PATH), or set a format such as %-#6.3g and save the state again"
+            f"labels of the legend {where} have the format {text}, which ParaView {read_by} prints literally; set a "
+            "format such as {:g} and save the state again, or use the ParaView that saved it (--pvbatch PATH)"
+        )
+    else:
+        yield (
+            f"labels of {where} have the format {text} of ParaView 6.1, which {read_by} prints literally; use ParaView "
+            "6.1 or newer (--pvbatch PATH), or set a format such as %-#6.3g and save the state again"
         )
 
 
-def _title(proxy: Proxy) -> str:
-    """Return the visible title of a legend or an axis."""
-    return one_line(next(iter(proxy.values("Title")), "")) or proxy.name
-
-
-def _old_labels(state: State, read_by: str) -> Iterator[str]:
-    """Warn of color legends whose labels have a format from before ParaView 6.1, which 6.1 prints literally.
-
-    This concerns the labels between the ends of a legend; 6.1.1 converts all others.
-    """
-    found = [
-        (_title(proxy), next(iter(proxy.values("LabelFormat")), ""))
-        for proxy in state.proxies
-        if proxy.number("Visibility", 1) and proxy.number("AutomaticLabelFormat", 1) == 0
-    ]
-    old = [(legend, text) for legend, text in found if "%" in text and "{" not in text]
-    if old:
-        yield (
-            f"labels of the legend {_listed(legend for legend, _ in old)} have the format {old[0][1]}, which ParaView "
-            f"{read_by} prints literally; set a format such as {{:g}} and save the state again, or use the ParaView "
-            "that saved it (--pvbatch PATH)"
-        )
+def _old_formats(proxy: Proxy) -> Iterator[str]:
+    """Yield the old format of the labels between the ends of a color legend; 6.1.1 converts all others."""
+    text = proxy.text("LabelFormat")
+    if proxy.number("AutomaticLabelFormat", 1) == 0 and "%" in text and "{" not in text:
+        yield text
 
 
 def _new_formats(proxy: Proxy) -> Iterator[str]:
-    if proxy.number("Visibility", 1) == 0:
-        return
     for name in proxy.properties:
-        text = next(iter(proxy.values(name)), "") if name.endswith("Format") else ""
+        text = proxy.text(name) if name.endswith("Format") else ""
         switch, shown = LEGEND_LABELS.get(name, (name, 0))
         if "{:" in text and "%" not in text and proxy.number(switch, shown) == shown:
             yield text
 
 
 def shared_color_maps(state: State, job: RenderJob) -> Iterator[str]:
-    """Refuse color maps that are rescaled every timestep if ranks share frames.
-
-    ParaView uses the data of only one of these ranks (seen with 5.11).
-    """
+    """Refuse color maps that are rescaled every timestep if ranks share frames; seen with ParaView 5.11."""
     if job.ranks_per_frame == 1:
         return
     of_all, of_arrays = color_range.requested(job.color_range)
@@ -169,31 +148,27 @@ def arrays_in_modes(state: State, job: RenderJob, modes: Sequence[int]) -> list[
     usual = next((proxy.number("TransferFunctionResetMode", 0) for proxy in state.proxies
                   if proxy.type == "GeneralSettings"), 0.0)  # fmt: skip
     used = {key for proxy in state.proxies if proxy.group == "representations" and proxy.number("Visibility", 1)
-            for name in ("LookupTable", "BlockLookupTables") for key in proxy.references(name)}  # fmt: skip
-    growing = [
-        proxy.name.split(".PVLookupTable")[0]
-        for proxy in state.proxies
-        if proxy.type == "PVLookupTable" and proxy.id in used and _rescale_mode(proxy, usual) in modes
-    ]
-    return [] if of_all is not None else [name for name in growing if name not in of_arrays]
+            for name in ("LookupTable", "BlockLookupTables") for key in proxy.values(name, "Proxy")}  # fmt: skip
+    maps = [proxy for proxy in state.proxies if proxy.type == "PVLookupTable" and proxy.id in used]
+    names = [proxy.name.split(".PVLookupTable")[0] for proxy in maps if _rescale_mode(proxy, usual) in modes]
+    return [] if of_all is not None else [name for name in names if name not in of_arrays]
 
 
-def _growing_color_maps(state: State, job: RenderJob) -> Iterator[str]:
-    names = growing_arrays(state, job)
-    if names:
-        yield (
-            f"the color map of {_listed(names)} grows with every timestep, so the meaning of its colors changes, and "
-            f"{_replay(job)}; --color-range global finds the range over all frames first and keeps it"
-        )
-
-
-def _replay(job: RenderJob) -> str:
-    """Return what it costs that a frame depends on earlier frames."""
+def _order_dependence(state: State, job: RenderJob) -> Iterator[str]:
+    """Warn of what depends on earlier frames, and of the cost."""
     by_default = " (used here)" if job.schedule in ("auto", "contiguous") else ""
-    return (
+    cost = (
         f"each rank must also compute the frames before its own; --schedule contiguous{by_default} does this once per "
         "rank, --ranks 1 not at all"
     )
+    arrays, filters = growing_arrays(state, job), accumulating_filters(state)
+    if arrays:
+        yield (
+            f"the color map of {_listed(arrays)} grows with every timestep, so the meaning of its colors changes, and "
+            f"{cost}; --color-range global finds the range over all frames first and keeps it"
+        )
+    if filters:
+        yield f"{_listed(filters)} {'depends' if len(filters) == 1 else 'depend'} on earlier frames, so {cost}"
 
 
 def _rescale_mode(color_map: Proxy, usual: float) -> float:
@@ -211,19 +186,10 @@ def accumulating_filters(state: State) -> list[str]:
     return [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in ACCUMULATING]
 
 
-def _accumulating_filters(state: State, job: RenderJob) -> Iterator[str]:
-    names = accumulating_filters(state)
-    if names:
-        yield f"{_listed(names)} {'depends' if len(names) == 1 else 'depend'} on earlier frames, so {_replay(job)}"
-
-
 def _axes_grids(state: State, job: RenderJob) -> Iterator[str]:
     """Warn of the cost of an axes grid around changing data if consecutive frames go to different ranks."""
-    gridded = [
-        view.name
-        for view in state.registered("views")
-        if any(state.by_id[key].number("Visibility", 0) for key in view.references("AxesGrid") if key in state.by_id)
-    ]
+    grids = ((view.name, grid) for view in state.registered("views") for grid in state.referenced(view, "AxesGrid"))
+    gridded = [view for view, grid in grids if grid.number("Visibility", 0)]
     changing = state.timesteps or any(cue.type not in STILL_DATA for cue, _ in state.cues())
     if gridded and changing and job.schedule in ("auto", "interleaved"):
         yield (
@@ -238,10 +204,9 @@ def _idle_tracks(state: State) -> Iterator[str]:
     for cue, frames in state.cues():
         if cue.type not in KEYED or frames >= 2:
             continue
-        why = f"the animation track {cue.name} has {frames or 'no'} key frame{'s' if frames != 1 else ''}"
+        why = f"the animation track {cue.name} has {plural(frames, 'key frame').replace('0', 'no')}"
         if cue.type == "KeyFrameAnimationCue":
-            what = next(iter(cue.values("AnimatedPropertyName")), "") or "its property"
-            yield f"{why}, so {what} does not change; {fix}"
+            yield f"{why}, so {cue.text('AnimatedPropertyName') or 'its property'} does not change; {fix}"
         elif cue.number("Mode", 0) == FOLLOW_DATA:
             yield f"{why}; it follows the data, but ParaView reports an error in every frame; use --on-error warn"
         else:
@@ -259,10 +224,8 @@ def _nothing_moves(state: State) -> Iterator[str]:
 
 def may_move(state: State) -> bool:
     """Return whether a track or an object of the scene could depend on time."""
-    for cue, frames in state.cues():
-        if cue.type != "TimeAnimationCue" and (frames >= 2 or cue.type not in KEYED):
-            return True
-    return any(_may_have_time(proxy) for proxy in state.registered("sources"))
+    moving = (cue.type != "TimeAnimationCue" and (frames >= 2 or cue.type not in KEYED) for cue, frames in state.cues())
+    return any(moving) or any(map(_may_have_time, state.registered("sources")))
 
 
 def _may_have_time(proxy: Proxy) -> bool:

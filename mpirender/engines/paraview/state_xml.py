@@ -50,10 +50,10 @@ class Proxy:
         """The properties by name."""
         return {prop.get("name", ""): prop for prop in self.element.iterfind("Property")}
 
-    def values(self, name: str) -> list[str]:
-        """Return the values of a property; empty if the proxy lacks it."""
+    def values(self, name: str, kind: str = "Element") -> list[str]:
+        """Return the values of a property, or (kind ``Proxy``) the ids of the proxies to which it refers."""
         prop = self.properties.get(name)
-        return [] if prop is None else values(prop)
+        return [] if prop is None else [item.get("value", "") for item in prop.iterfind(kind)]
 
     def numbers(self, name: str) -> list[float]:
         """Return the numeric values of a property."""
@@ -63,15 +63,9 @@ class Proxy:
         """Return the first numeric value of a property, or the default."""
         return next(iter(self.numbers(name)), default)
 
-    def references(self, name: str) -> list[str]:
-        """Return the ids of the proxies that a property refers to."""
-        prop = self.properties.get(name)
-        return [] if prop is None else [item.get("value", "") for item in prop.iterfind("Proxy")]
-
-
-def values(prop: ET.Element) -> list[str]:
-    """Return the values of a property element."""
-    return [item.get("value", "") for item in prop.iterfind("Element")]
+    def text(self, name: str) -> str:
+        """Return the first value of a property; empty if there is none."""
+        return next(iter(self.values(name)), "")
 
 
 def _number(text: str) -> float | None:
@@ -88,8 +82,9 @@ class State:
 
     content: bytes
     name: str  # of the file, in messages
-    version: str  # of the ParaView that saved it (5.11.0)
-    root: ET.Element  # ServerManagerState
+    version: str  # of the ParaView that saved it (``5.11.0``)
+    top: ET.Element  # the root element: the ServerManagerState, or an element that contains it
+    root: ET.Element  # the ServerManagerState
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> State:
@@ -99,17 +94,16 @@ class State:
             UsageError: the file is empty, truncated, damaged, or not a ParaView state.
         """
         top = parse_xml(content, name)
-        root = manager_state(top)
+        root = top if top.tag == "ServerManagerState" else top.find(".//ServerManagerState")
         if root is None:
             raise UsageError(f"{name}: not a ParaView state but another kind of XML (<{top.tag}>); {_WANTED}")
-        return cls(content, name, root.get("version", ""), root)
+        return cls(content, name, root.get("version", ""), top, root)
 
     @cached_property
     def proxies(self) -> tuple[Proxy, ...]:
         """Every object of the scene, in the order of the file."""
-        names = self._names
-        return tuple(Proxy(item, names.get(item.get("id", ""), item.get("id", "")))
-                     for item in self.root.iterfind("Proxy"))  # fmt: skip
+        ids = [(element, element.get("id", "")) for element in self.root.iterfind("Proxy")]
+        return tuple(Proxy(element, self._names.get(key, key)) for element, key in ids)
 
     @cached_property
     def by_id(self) -> dict[str, Proxy]:
@@ -119,17 +113,18 @@ class State:
     @cached_property
     def _names(self) -> dict[str, str]:
         """Return names by id; an object that is listed twice has its name as a source."""
-        names: dict[str, str] = {}
-        for collection in sorted(self.root.iterfind("ProxyCollection"), key=lambda item: item.get("name") == "sources"):
-            for item in collection.iterfind("Item"):
-                names[item.get("id", "")] = item.get("name", "")
-        return names
+        groups = sorted(self.root.iterfind("ProxyCollection"), key=lambda group: group.get("name") == "sources")
+        return {item.get("id", ""): item.get("name", "") for group in groups for item in group.iterfind("Item")}
 
     def registered(self, collection: str) -> list[Proxy]:
         """Return the proxies of a collection in ParaView's order, sorted by name."""
         items = self.root.iterfind(f"ProxyCollection[@name='{collection}']/Item")
         listed = sorted((item.get("name", "").encode(), item.get("id", "")) for item in items)
         return [Proxy(self.by_id[key].element, name.decode()) for name, key in listed if key in self.by_id]
+
+    def referenced(self, proxy: Proxy | None, name: str) -> list[Proxy]:
+        """Return the proxies of the file to which a property refers."""
+        return [self.by_id[key] for key in (proxy.values(name, "Proxy") if proxy else ()) if key in self.by_id]
 
     @cached_property
     def view_types(self) -> dict[str, str]:
@@ -150,11 +145,9 @@ class State:
     def layouts(self) -> tuple[Layout, ...]:
         """The layouts, each with its views from the upper left to the lower right."""
         names = {view.id: view.name for view in self.registered("views")}
-        return tuple(
-            Layout(layout.name, tuple(names[cell.get("view", "")] for cell in layout.element.iterfind("Layout/Item")
-                                      if cell.get("view") in names))
-            for layout in self.registered("layouts")
-        )  # fmt: skip
+        layouts = ((one.name, [cell.get("view") for cell in one.element.iterfind("Layout/Item")])
+                   for one in self.registered("layouts"))  # fmt: skip
+        return tuple(Layout(name, tuple(names[view] for view in views if view in names)) for name, views in layouts)
 
     @cached_property
     def animation(self) -> Proxy | None:
@@ -170,8 +163,7 @@ class State:
     @cached_property
     def timesteps(self) -> tuple[float, ...]:
         """The timesteps of the data when the state was saved, sorted, each once."""
-        named = self.animation.references("TimeKeeper") if self.animation else []
-        keepers = [self.by_id[key] for key in named if key in self.by_id] or self.registered("timekeeper")
+        keepers = self.referenced(self.animation, "TimeKeeper") or self.registered("timekeeper")
         return tuple(sorted({time for keeper in keepers for time in keeper.numbers("TimestepValues")}))
 
     @cached_property
@@ -193,41 +185,28 @@ class State:
 
         Tracks refer to all their key frames, but the file lacks key frames that a script made and did not register.
         """
-        for key in self.animation.references("Cues") if self.animation else []:
-            cue = self.by_id.get(key)
-            if cue is not None and cue.number("Enabled", 1):
-                yield cue, sum(frame in self.by_id for frame in cue.references("KeyFrames"))
-
-
-def manager_state(top: ET.Element) -> ET.Element | None:
-    """Return the element that contains the proxies; ParaView wraps it in an element named after the program."""
-    return top if top.tag == "ServerManagerState" else top.find(".//ServerManagerState")
+        for cue in self.referenced(self.animation, "Cues"):
+            if cue.number("Enabled", 1):
+                yield cue, len(self.referenced(cue, "KeyFrames"))
 
 
 _WANTED = "give a .pvsm file, as written by File > Save State in ParaView"
 
 
 def parse_xml(content: bytes, name: str) -> ET.Element:
-    """Return the root element.
-
-    Raises:
-        UsageError: the content is not well-formed XML, with the line of the error.
-    """
+    """Return the root element; raise UsageError with the line if the content is not well-formed XML."""
     text = content[3:] if content.startswith(codecs.BOM_UTF8) else content
     if not text.strip(b"\0 \t\r\n"):
         raise UsageError(f"{name}: the file is empty; save it again from ParaView")
     if not text.lstrip().startswith(b"<"):
-        python = b"paraview" in text[:2000] and b"import" in text
-        kind = "a Python script" if python else "not XML"
+        kind = "a Python script" if b"paraview" in text[:2000] and b"import" in text else "not XML"
         raise UsageError(f"{name}: not a ParaView state but {kind}; {_WANTED}")
     try:
         return ET.fromstring(content)
     except ET.ParseError as error:
-        line = error.position[0]
-        if error.code in TRUNCATED:
-            raise UsageError(f"{name}: ends early at line {line}; {SAVE_AGAIN}") from None
-        reason = re.sub(r": line.*", "", str(error))
-        raise UsageError(f"{name}: line {line} is not XML ({reason}); {SAVE_AGAIN}") from None
+        line, reason = error.position[0], re.sub(r": line.*", "", str(error))
+        problem = f"ends early at line {line}" if error.code in TRUNCATED else f"line {line} is not XML ({reason})"
+        raise UsageError(f"{name}: {problem}; {SAVE_AGAIN}") from None
     except (ValueError, LookupError) as error:
         raise UsageError(f"{name}: cannot be read as XML ({error}); {SAVE_AGAIN}") from None
 
