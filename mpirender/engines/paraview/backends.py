@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -30,6 +30,17 @@ FIXES = {
 PROBE_SECONDS = 120.0  # ParaView on a busy file system
 
 
+def backend_of(window: str) -> str:
+    """Return the backend that opens a class of windows; other names are returned unchanged."""
+    return {name: backend for backend, name in WINDOWS.items()}.get(window, window)
+
+
+def renderer_in(capabilities: str) -> str:
+    """Return the OpenGL renderer that a window reports among its capabilities; empty if there is none."""
+    match = re.search(r"OpenGL renderer string:\s*(.*)", capabilities)
+    return match[1].strip() if match else ""
+
+
 def environment(device: BackendDevice) -> dict[str, str]:
     """Return the environment variables with which ParaView opens this window, on this device and no other."""
     chosen = {"VTK_DEFAULT_OPENGL_WINDOW": WINDOWS[device.backend]}
@@ -44,7 +55,6 @@ def backend_devices(
     """Return the devices of a backend, usable or not: one entry per EGL device, one for the other backends.
 
     Args:
-        pvbatch: command line of pvbatch.
         display: X server to probe on; by default a private one.
         afresh: probe even if a result is cached.
         insisted: probe even if the cached result is negative: the problem may have been fixed since.
@@ -76,24 +86,20 @@ def cached_devices(path: Path) -> list[BackendDevice]:
 
 def probe_glx(pvbatch: Sequence[str], display: str) -> BackendDevice:
     """Probe GLX, which needs an X server."""
-    if display:
-        return probe(pvbatch, BackendDevice("glx"), {"DISPLAY": display})[0]
     try:
-        with xvfb.server() as variables:
-            return probe(pvbatch, BackendDevice("glx"), variables)[0]
+        with contextlib.nullcontext({"DISPLAY": display}) if display else xvfb.server() as variables:
+            return probe(pvbatch, BackendDevice("glx"), **variables)[0]
     except ToolMissing as error:
         return BackendDevice("glx", problem=str(error))
 
 
-def probe(
-    pvbatch: Sequence[str], wanted: BackendDevice, display: Mapping[str, str] | None = None
-) -> tuple[BackendDevice, int]:
+def probe(pvbatch: Sequence[str], wanted: BackendDevice, **display: str) -> tuple[BackendDevice, int]:
     """Have pvbatch open a window and render into it; return the result and the number of EGL devices.
 
     Args:
         display: environment variables for access to an X server.
     """
-    variables = child_process.environment(**environment(wanted), **display or {})
+    variables = child_process.environment(**environment(wanted), **display)
     command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.paraview.backend_probe"]
     try:
         done = child_process.run(command, environment=variables, timeout=PROBE_SECONDS, isolated=True)
@@ -114,12 +120,12 @@ def judge(wanted: BackendDevice, code: int, stdout: str, stderr: str) -> tuple[B
         return replace(wanted, problem="pvbatch was killed during the probe; try again", conclusive=False), devices
     if window != WINDOWS[wanted.backend]:
         return _other_window(wanted, window, code, stderr), devices
-    renderer = re.search(r"OpenGL renderer string:\s*(.*)", str(found.get("capabilities", "")))
+    renderer = renderer_in(str(found.get("capabilities", "")))
     if "painted" not in found:
         return replace(wanted, problem=_crash(wanted, code, stderr)), devices
-    if not found["painted"] or renderer is None:
+    if not found["painted"] or not renderer:
         return replace(wanted, problem=f"the rendered image is empty; {FIXES[wanted.backend]}"), devices
-    return replace(wanted, renderer=renderer[1].strip()), devices
+    return replace(wanted, renderer=renderer), devices
 
 
 def _other_window(wanted: BackendDevice, window: str, code: int, stderr: str) -> BackendDevice:
@@ -131,9 +137,8 @@ def _other_window(wanted: BackendDevice, window: str, code: int, stderr: str) ->
         number = "" if wanted.device in (None, 0) else f" {wanted.device}"
         what = "EGL device" if wanted.backend == "egl" else "window"
         return replace(wanted, problem=f"no {what}{number} can be used; {FIXES[wanted.backend]}")
-    kind = {name: backend for backend, name in WINDOWS.items()}.get(window, window)
     fix = f"use ParaView 6.0 or newer, or a build for {wanted.backend}"
-    return replace(wanted, problem=f"this ParaView was built for {kind} only; {fix}", not_built=True)
+    return replace(wanted, problem=f"this ParaView was built for {backend_of(window)} only; {fix}", not_built=True)
 
 
 def _crash(wanted: BackendDevice, code: int, stderr: str) -> str:
@@ -141,9 +146,3 @@ def _crash(wanted: BackendDevice, code: int, stderr: str) -> str:
         return f"libOSMesa is not found; {FIXES['osmesa']}"
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return f"pvbatch crashed ({how}); {FIXES[wanted.backend]}"
-
-
-def all_devices(pvbatch: Sequence[str]) -> Iterator[BackendDevice]:
-    """Yield the devices of all backends, usable or not, without the cache. Used by doctor."""
-    for backend in WINDOWS:
-        yield from backend_devices(pvbatch, backend, afresh=True)

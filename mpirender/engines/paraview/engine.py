@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -67,9 +68,10 @@ def verify(programs: Programs, *, afresh: bool = False) -> None:
     place = None if programs.container else probe_cache.path_of(program, "version")
     if place is not None and not afresh and probe_cache.load(place):
         return
-    found, words = version(programs), shlex.join(program)
+    found = version(programs)
     if not found:
-        raise ToolMissing(f"`{words} --version` did not report a ParaView version; check --pvbatch, or {INSTALL}")
+        question = f"{shlex.join(program)} --version"
+        raise ToolMissing(f"`{question}` did not report a ParaView version; check --pvbatch, or {INSTALL}")
     if place is not None:
         probe_cache.store(place, found)
 
@@ -78,12 +80,11 @@ def mpiexec(programs: Programs) -> str | None:
     """Return the mpiexec in the folder of pvbatch: Kitware's binaries include their own MPI."""
     if programs.container:
         return None
-    try:
+    with contextlib.suppress(ToolMissing):
         program = Path(command(programs)[0])
-    except ToolMissing:
-        return None
-    beside = (program.resolve().with_name("mpiexec"), program.with_name("mpiexec"))
-    return next((str(path) for path in beside if os.access(path, os.X_OK)), None)
+        beside = (program.resolve().with_name("mpiexec"), program.with_name("mpiexec"))
+        return next((str(path) for path in beside if os.access(path, os.X_OK)), None)
+    return None
 
 
 def version(programs: Programs) -> str:
@@ -126,16 +127,12 @@ def checks(programs: Programs) -> Sequence[Check]:
         return (Check("pvbatch", False, "not found", INSTALL),)
     if not found:
         return (Check("pvbatch", False, f"{shlex.join(program)} (did not report a ParaView version)", INSTALL),)
-    devices = list(backends.all_devices(program))
+    devices = [device for backend in BACKENDS for device in backends.backend_devices(program, backend, afresh=True)]
+    usable = ", ".join(dict.fromkeys(device.backend for device in devices if not device.problem))
     return (
         Check("pvbatch", True, f"{shlex.join(program)}, ParaView {found}"),
-        *(_check_of(device) for device in devices),
-        Check(
-            "rendering",
-            not all(device.problem for device in devices),
-            ", ".join(dict.fromkeys(device.backend for device in devices if not device.problem)) or "not possible",
-            "fix one of the backends above",
-        ),
+        *map(_check_of, devices),
+        Check("rendering", bool(usable), usable or "not possible", "fix one of the backends above"),
     )
 
 
@@ -147,15 +144,13 @@ def _check_of(device: BackendDevice) -> Check:
     return Check(device.backend, not problem, found, fix, required=False)
 
 
+environment = backends.environment
+
+
 def backend_devices(programs: Programs, backend: str) -> Sequence[BackendDevice]:
     """Return the devices of a backend that pvbatch can use on this machine; see :mod:`backends`."""
     insisted = programs.backend == backend or programs.gpus is not None
     return backends.backend_devices([command(programs)[0]], backend, display=programs.display or "", insisted=insisted)
-
-
-def environment(device: BackendDevice) -> Mapping[str, str]:
-    """Return the environment variables that select a device."""
-    return backends.environment(device)
 
 
 def split_into_groups(group: int, rank: int) -> None:
@@ -176,7 +171,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
         UsageError: the state does not load, or lacks a requested view, layout or array; a size cannot be rendered; the
             script fails.
     """
-    errors = ErrorLog(group)  # before loading anything, so that errors while loading are included
+    log = ErrorLog(group)  # before loading anything, so that errors while loading are included
     try:
         from paraview import simple
     except ImportError as error:
@@ -190,7 +185,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     targets = _targets(simple, job)
     if not job.one_pass:
         _check_sizes(targets, job.outputs)
-    opened = ParaViewScene(simple, targets, job, errors, static_frames=_static_frames(scene, job))
+    opened = ParaViewScene(simple, targets, job, log, static_frames=_static_frames(scene, job))
     if job.overrides or job.vary:
         from mpirender.engines.paraview import set_properties
 
@@ -203,11 +198,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
 
 
 def _run(script: bytes, job: RenderJob) -> tuple[bytes, Inspection]:
-    """Run a script; return the resulting scene as a state, and its inspection.
-
-    Raises:
-        UsageError: the script fails, or its scene cannot be rendered as requested.
-    """
+    """Run a script; return the resulting scene as a state, and its inspection."""
     from mpirender.engines.paraview import script_runner
     from mpirender.engines.paraview.inspect import inspect_state
 
@@ -258,16 +249,12 @@ def _targets(simple: PVObject, job: RenderJob) -> dict[Target, PVObject]:
     views = {_name("views", view): view for view in simple.GetViews()}
     layouts = {_name("layouts", layout): layout for layout in simple.GetLayouts().values()}
     by_number = {str(number): layout for number, layout in enumerate(layouts.values(), start=1)}
-    mistakes = [
-        f"--view {name!r} is not in the state; it has: {', '.join(views)}" for name in job.views if name not in views
-    ]
-    mistakes += [
-        f"--layout {name!r} is not in the state; it has: {', '.join(layouts)}"
-        for name in job.layouts
-        if name not in layouts and name not in by_number
-    ]
-    if mistakes:
-        raise UsageError(mistakes)
+    unknown = [("view", name, views) for name in job.views if name not in views]
+    unknown += [("layout", name, layouts) for name in job.layouts if name not in {**layouts, **by_number}]
+    if unknown:
+        raise UsageError(
+            [f"--{kind} {name!r} is not in the state; it has: {', '.join(has)}" for kind, name, has in unknown]
+        )
     if not job.views and not job.layouts:
         return {(None, None): (simple.GetRenderViews() or list(views.values()))[0]}
     chosen: dict[Target, PVObject] = {(name, None): views[name] for name in job.views}
@@ -292,7 +279,7 @@ def _check_sizes(targets: Mapping[Target, PVObject], outputs: Sequence[Output]) 
     mistakes = []
     for output in {(one.view, one.layout, one.width, one.height): one for one in outputs}.values():
         target = targets[output.view, output.layout]
-        shown = list(target.GetSize()) if target.IsA("vtkSMViewLayoutProxy") else list(target.ViewSize)
+        shown = target.GetSize() if target.IsA("vtkSMViewLayoutProxy") else target.ViewSize
         tile = vtkVector2i(*shown)
         times = vtkSMSaveScreenshotProxy.GetScaleFactorsAndSize(vtkVector2i(output.width, output.height), tile)
         reached = (tile[0] * times[0], tile[1] * times[1])

@@ -29,9 +29,8 @@ def static_frames(state: State, job: RenderJob) -> int | None:
     if job.camera is None or any(mistakes(job)):
         return None
     count = job.camera.partition(":")[2]
-    if count:
-        return int(count)
-    return None if state.timesteps or state_warnings.may_move(state) else STATIC_FRAMES
+    moves = state.timesteps or state_warnings.may_move(state)
+    return int(count) if count else None if moves else STATIC_FRAMES
 
 
 def times(state: State, job: RenderJob) -> tuple[float, ...]:
@@ -46,11 +45,7 @@ class Orbit:
     """Turns the cameras of views by equal angles, so that the last frame leads back to the first."""
 
     def __init__(self, views: Iterable[PVObject], animation: PVObject, frames: int) -> None:
-        """Start from the current cameras; disable the tracks of the animation that would move them.
-
-        Args:
-            frames: number of frames of the whole turn.
-        """
+        """Prepare a turn in ``frames`` steps from the current cameras; disable the tracks that would move them."""
         for cue in animation.Cues:
             if cue.SMProxy.GetXMLName() == CAMERA_TRACK:
                 cue.Enabled = 0

@@ -8,8 +8,7 @@ frames before it, directly, and after these frames again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.errors import UsageError
@@ -25,40 +24,26 @@ def scripts() -> dict[str, PVObject]:
     return {name: proxy for name, (proxy, it) in made.items() if it is not None and it.GetClassName() in SCRIPTED}
 
 
-class ComputableScene(Protocol):
-    """The methods of a scene that the test needs."""
-
-    # ruff: noqa: D102
-
-    @property
-    def frames(self) -> Sequence[int]: ...
-    def compute(self, frame: int, *, in_order: bool) -> None: ...
-    def anywhere(self, condition: bool) -> bool: ...
-
-
-def depends(scene: ComputableScene, found: Mapping[str, PVObject], name: str) -> bool:
-    """Return whether the results of scripts depend on earlier frames; the scene needs at least two frames.
+def depends(results: Sequence[Mapping[str, str]], anywhere: Callable[[bool], bool], *, name: str, frame: int) -> bool:
+    """Return whether the results of scripts in a frame depend on earlier frames.
 
     Args:
-        found: the scripts of the scene.
+        results: digests of the output of each script: after the frames before this one, directly, and after them again.
+        anywhere: returns whether a condition holds in any of the ranks that render together.
         name: name of the scene file.
 
     Raises:
         UsageError: the results are not reproducible, so no order of frames gives ParaView's images.
     """
-    frame, results = min(TESTED_FRAME, len(scene.frames) - 1), []
-    for in_order in (True, False, True):
-        scene.compute(frame, in_order=in_order)
-        results.append({script: digest(proxy) for script, proxy in found.items()})
     after, directly, again = results
-    changing = [script for script in found if scene.anywhere(after[script] != again[script])]
+    changing = [script for script in after if anywhere(after[script] != again[script])]
     if changing:
         raise UsageError(
             f"{name}: {', '.join(changing)} is not reproducible: it gave different results for frame {frame}. Images "
             "would depend on ranks and restarts. Keep the script's state in self and seed random numbers, or render "
             f"with {ALLOW}"
         )
-    return scene.anywhere(after != directly)
+    return anywhere(after != directly)
 
 
 def digest(proxy: PVObject) -> str:

@@ -23,17 +23,20 @@ class Playback:
         animation: PVObject,
         job: RenderJob,
         *,
-        growing: Sequence[color_maps.Setting],
-        static_frames: int | None,
+        growing: Sequence[color_maps.Setting],  # as they were before the first render
+        static_frames: int | None,  # of a static scene around which the camera turns; None for other scenes
     ) -> None:
         """Take control of the animation. The views must have been rendered once: readers know their timesteps then."""
-        self.views = views
-        self.growing = growing  # color maps that grow with every timestep, as they were before the first render
+        self.views, self.growing = views, growing
         self.overrides = job.variants[0].overrides  # of the variant that is open
         self.loaded_time: float = animation.AnimationTime
         self.times = (self.loaded_time,) * static_frames if static_frames else scene_facts.frame_times(animation)
         self._static = static_frames is not None
-        self._orbit = _orbit(views, animation, len(self.times)) if job.camera and self.times else None
+        self._orbit: Orbit | None = None
+        if job.camera and self.times:
+            from mpirender.engines.paraview.orbit_camera import Orbit
+
+            self._orbit = Orbit(views, animation, len(self.times))
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view, and WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
@@ -62,13 +65,6 @@ class Playback:
         """Set the scene time, except in a static scene: it would move the tracks of the animation."""
         if not self._static:
             self._animation.SetSceneTime(time)
-
-
-def _orbit(views: Sequence[PVObject], animation: PVObject, frames: int) -> Orbit:
-    """Return the orbit of the cameras; the module is imported only by runs that need it."""
-    from mpirender.engines.paraview.orbit_camera import Orbit
-
-    return Orbit(views, animation, frames)
 
 
 def mark_outdated(views: Iterable[PVObject]) -> None:

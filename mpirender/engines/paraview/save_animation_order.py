@@ -16,6 +16,7 @@ This module knows nothing of ParaView: :class:`SaveAnimationOrder` returns steps
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional, Union
@@ -25,6 +26,7 @@ from mpirender.job.outputs import EYES, Output
 from mpirender.job.render_job import RenderJob
 
 Target = tuple[Optional[str], Optional[str]]  # names of a view and of a layout; at most one is given
+Image = tuple[int, str, int, int]  # frame, eye, width and height
 
 MONO = ("No change", "No stereo")  # stereo modes in which an image does not depend on the eye rendered last
 SINGLE_EYE = (BOTH_EYES, "Left Eye Only", "Right Eye Only")  # stereo modes whose images show a single eye
@@ -84,15 +86,6 @@ class TakeErrors(NamedTuple):
 Step = Union[Restart, ResetColorMaps, SetTime, Render, Compute, ShowFrame, Capture, MarkOutdated, TakeErrors]
 
 
-class LastImage(NamedTuple):
-    """The last image that a view captured."""
-
-    frame: int
-    eye: str
-    width: int
-    height: int
-
-
 @dataclass(frozen=True)
 class SceneTraits:
     """The properties of a scene on which the order depends."""
@@ -118,16 +111,13 @@ class SceneTraits:
 class History:
     """What a rank has rendered and computed so far."""
 
-    computed: int | None = 0  # frames computed in their order since the scene was loaded; None after a restart
+    computed: int | None = 0  # number of frames computed in their order since loading; None if the data were restarted
     shown: Mapping[Hashable, float] = field(default_factory=dict)  # scene time of the data on display, by view
-    captured: Mapping[Hashable, LastImage] = field(default_factory=dict)  # by view, if it has not rendered since
+    captured: Mapping[Hashable, Image] = field(default_factory=dict)  # last image of a view, if not rendered since
 
     def after(self, steps: Iterable[Step], scene: SceneTraits) -> History:
         """Return the history after some more steps."""
-        history = self
-        for step in steps:
-            history = history._after(step, scene)
-        return history
+        return functools.reduce(lambda history, step: history._after(step, scene), steps, self)
 
     def _after(self, step: Step, scene: SceneTraits) -> History:
         if isinstance(step, Restart):
@@ -141,19 +131,19 @@ class History:
             shown = {} if step.time is None else dict.fromkeys(views, step.time)
             return dataclasses.replace(self, shown=shown, captured={})
         if isinstance(step, Capture):
-            views_now, output = scene.views_of(step.output), step.output
-            image = LastImage(step.frame, output.eye, output.width, output.height)
-            return dataclasses.replace(
-                self,
-                shown={**self.shown, **dict.fromkeys(views_now, scene.times[step.frame])},
-                captured={**self.captured, **dict.fromkeys(views_now, image)},
-            )
+            views_now = scene.views_of(step.output)
+            shown = {**self.shown, **dict.fromkeys(views_now, scene.times[step.frame])}
+            captured = {**self.captured, **dict.fromkeys(views_now, _image(step.frame, step.output))}
+            return dataclasses.replace(self, shown=shown, captured=captured)
         return self
 
     def is_latest(self, views: Iterable[Hashable], frame: int, output: Output) -> bool:
         """Return whether this is the last image that all these views rendered."""
-        image = LastImage(frame, output.eye, output.width, output.height)
-        return all(self.captured.get(view) == image for view in views)
+        return all(self.captured.get(view) == _image(frame, output) for view in views)
+
+
+def _image(frame: int, output: Output) -> Image:
+    return frame, output.eye, output.width, output.height
 
 
 class SaveAnimationOrder:
@@ -182,20 +172,14 @@ class SaveAnimationOrder:
 
         A rank computes each frame only once as long as its frames come in their order.
         """
-        computed = self.history.computed
-        steps: list[Step] = []
+        computed, steps = self.history.computed, list[Step]()
         if computed is None or frame < computed:
-            again: list[Step] = [] if computed is None else [Restart()]
-            steps = [*again, ResetColorMaps(), *self.as_loaded()]
+            steps = [*([] if computed is None else [Restart()]), ResetColorMaps(), *self.as_loaded()]
             computed = 0
         return [*steps, *map(Compute, range(computed, frame)), TakeErrors()]
 
     def as_loaded(self, *, restart: bool = False) -> list[Step]:
-        """Return the steps that render the scene at the time at which it was loaded.
-
-        Args:
-            restart: whether to compute all data anew.
-        """
+        """Return the steps that render the scene at the time of loading; restart: compute all data anew."""
         return [*([Restart()] if restart else []), SetTime(self.scene.loaded_time), Render()]
 
 
@@ -241,10 +225,8 @@ def _take_errors(scene: SceneTraits, frame: int) -> TakeErrors:
 def begins_twice(job: RenderJob, times: Sequence[float]) -> bool:
     """Return whether the render of SaveAnimation before frame 0 changes frame 0.
 
-    It does if it renders the right eye, too, or updates the view once more with the data of another time.
-
-    Args:
-        times: scene times as loaded and of frame 0, if there is one.
+    It does if it renders the right eye, too, or updates the view once more with the data of another time; ``times`` are
+    the scene times as loaded and of frame 0.
     """
     moves = job.stereo_mode == BOTH_EYES and len(set(times)) > 1
     return moves or job.stereo_mode not in SINGLE_EYE

@@ -35,9 +35,9 @@ class ParaViewScene(Scene):
         job: RenderJob,
         log: ErrorLog,
         *,
-        static_frames: int | None = None,
+        static_frames: int | None = None,  # as in Playback
     ) -> None:
-        """Render once and prepare for the frames; static_frames is that of an orbit around a static scene."""
+        """Render once and prepare for the frames."""
         self._log, self._job = log, job
         views_of = {key: scene_facts.views_of(simple, target) for key, target in targets.items()}
         views = list(dict.fromkeys(view for several in views_of.values() for view in several))
@@ -76,11 +76,7 @@ class ParaViewScene(Scene):
         return Rendered(errors, picture, measured=measured)
 
     def measure(self, texts: Sequence[str], group: Comm | None) -> None:
-        """Measure the data of every frame from now on.
-
-        Args:
-            texts: the values of ``--measure``.
-            group: the ranks that render together; None for a rank alone.
+        """Measure the data of every frame from now on, as ``--measure`` says.
 
         Raises:
             UsageError: with each array that is not in the data.
@@ -92,15 +88,6 @@ class ParaViewScene(Scene):
             self._meter.check()
             self.errors += self._log.take()
             self._suspect = _affect_data(self.errors)
-
-    def compute(self, frame: int, *, in_order: bool) -> None:
-        """Compute the data of a frame anew, either after those of all frames before it, or directly."""
-        self._carry_out([order.Restart()])
-        self._carry_out([*(self._order.replay(frame) if in_order else ()), order.Compute(frame)])
-
-    def anywhere(self, condition: bool) -> bool:
-        """Return whether a condition holds in any of the ranks that render together."""
-        return self._log.anywhere(condition)
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames in which array ranges have to be found: all, the first, or none."""
@@ -140,11 +127,16 @@ class ParaViewScene(Scene):
         scripts, scene = order_trial.scripts(), self._order.scene
         if not scripts or len(self.frames) < 2:
             return
-        if order_trial.depends(self, scripts, self._job.scene.name) and not scene.accumulates:
+        frame, results = min(order_trial.TESTED_FRAME, len(self.frames) - 1), []
+        for in_order in (True, False, True):
+            self._carry_out([order.Restart()])
+            self._carry_out([*(self._order.replay(frame) if in_order else ()), order.Compute(frame)])
+            results.append({name: order_trial.digest(script) for name, script in scripts.items()})
+        depends = order_trial.depends(results, self._log.anywhere, name=self._job.scene.name, frame=frame)
+        if depends and not scene.accumulates:
             self._order.scene = replace(scene, accumulates=True)
-            found = f"{', '.join(scripts)} depends on earlier frames (found by a test)"
             cost = "each rank must also compute the frames before its own; --schedule contiguous does so once per rank"
-            self.warnings = [f"{found}, so {cost}"]
+            self.warnings = [f"{', '.join(scripts)} depends on earlier frames (found by a test), so {cost}"]
         self._log.take()  # these errors are reported again when frames are rendered
         self._carry_out(self._order.as_loaded(restart=True))
         self._suspect = bool(self._log.take())
@@ -170,26 +162,18 @@ class ParaViewScene(Scene):
                 playback.mark_outdated(self._order.scene.views_of(step.output))
             else:
                 self._playback.carry_out(step)
-                self._update_meter(step)
+            if self._meter and isinstance(step, order.Restart):
+                self._meter.restart()
+            elif self._meter and self._order.scene.accumulates and isinstance(step, (order.Render, order.Compute)):
+                self._meter.update()  # of sources that are not shown
             self._order.record(step)
         return errors
 
-    def _update_meter(self, step: order.Step) -> None:
-        """Keep measured sources that are not shown up to date, if their data depend on earlier frames."""
-        if self._meter is None:
-            return
-        if isinstance(step, order.Restart):
-            self._meter.restart()
-        elif self._order.scene.accumulates and isinstance(step, (order.Render, order.Compute)):
-            self._meter.update()
+
+Views = Mapping[order.Target, Sequence[PVObject]]
 
 
-def _traits(
-    views_of: Mapping[order.Target, Sequence[PVObject]],
-    animation: PVObject,
-    played: playback.Playback,
-    job: RenderJob,
-) -> order.SceneTraits:
+def _traits(views_of: Views, animation: PVObject, played: playback.Playback, job: RenderJob) -> order.SceneTraits:
     stereo = job.stereo_mode not in order.MONO
     changes = stereo or scene_facts.changes(animation)
     return order.SceneTraits(

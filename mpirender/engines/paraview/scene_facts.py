@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from mpirender.engines.paraview import state_warnings, state_xml
-from mpirender.engines.paraview.backends import WINDOWS
+from mpirender.engines.paraview import backends, state_warnings, state_xml
 from mpirender.engines.paraview.proxies import PVObject, registered
 
 
@@ -22,8 +20,7 @@ def views_of(simple: PVObject, target: PVObject) -> list[PVObject]:
 
 def changes(animation: PVObject) -> bool:
     """Return whether anything except the camera can change with time."""
-    harmless = ("CameraAnimationCue", "TimeAnimationCue")
-    moving = any(cue.Enabled and cue.SMProxy.GetXMLName() not in harmless for cue in animation.Cues)
+    moving = any(cue.Enabled and cue.SMProxy.GetXMLName() not in state_warnings.STILL_DATA for cue in animation.Cues)
     return moving or bool(animation.TimeKeeper.TimestepValues)
 
 
@@ -48,18 +45,12 @@ def frame_times(animation: PVObject) -> tuple[float, ...]:
 def window_of(views: Sequence[PVObject]) -> tuple[str, str]:
     """Return the backend and the OpenGL renderer of the first window, read back from the window itself."""
     window = next((view.GetRenderWindow() for view in views if hasattr(view, "GetRenderWindow")), None)
-    return _backend(window), _renderer(window)
-
-
-def _backend(window: PVObject) -> str:
-    if window is not None and window.IsA("vtkOffscreenOpenGLRenderWindow"):  # ParaView 6: inside another window
+    if window is None:
+        return "no window", "unknown renderer"
+    opened = window
+    if window.IsA("vtkOffscreenOpenGLRenderWindow"):  # ParaView 6: inside another window
         from paraview.modules.vtkRemotingViews import vtkPVProcessWindow
 
-        window = vtkPVProcessWindow.GetRenderWindow()
-    opened = "" if window is None else window.GetClassName()
-    return {name: backend for backend, name in WINDOWS.items()}.get(opened, opened or "no window")
-
-
-def _renderer(window: PVObject) -> str:
-    match = re.search(r"OpenGL renderer string:\s*(.*)", "" if window is None else window.ReportCapabilities() or "")
-    return match[1].strip() if match else "unknown renderer"
+        opened = vtkPVProcessWindow.GetRenderWindow()
+    backend = backends.backend_of("" if opened is None else opened.GetClassName())
+    return backend or "no window", backends.renderer_in(window.ReportCapabilities() or "") or "unknown renderer"
