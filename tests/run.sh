@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=launch/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../launch/setup.sh"
 
-FAST=(-m "not slow" --numprocesses 3 --dist loadfile) # they wait most of the time
+FAST=(-m "not slow" --numprocesses 3 --dist loadfile) # these tests mostly wait for processes
 
 tests() { # OPTIONS OF pytest…
     # .venv/bin stays out of PATH: an mpiexec that some package puts there would hide the one that fits pvbatch.
@@ -32,15 +32,15 @@ if (($# > 0)); then
 fi
 code=0
 tests "${FAST[@]}" || code=$?
-# Those of Slurm wait most of the time, so they do it beside the others, and some long ones after them; what they say
-# comes at the end.
+# The tests of Slurm mostly wait, so they run beside the others, followed by some long ones. Their output is shown at
+# the end.
 aside=(tests/integration/{slurm,blender} tests/integration/paraview/test_{stereo,by_hand,paraview6,second_root}.py
     tests/pool tests/system tests/integration/paraview/test_color_maps.py)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
 chmod 755 "$beside" # some of their jobs are of another user
-PYTEST_DEBUG_TEMPROOT=$beside tests -m slow "${aside[@]}" >"$beside/said" 2>&1 &
+PYTEST_DEBUG_TEMPROOT=$beside tests -m slow "${aside[@]}" >"$beside/output" 2>&1 &
 tests -m slow "${aside[@]/#/--ignore=}" || code=$?
 wait $! || code=$?
-cat "$beside/said"
+cat "$beside/output"
 exit "$code"
