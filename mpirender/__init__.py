@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,24 +13,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["RenderJob", "RenderResult", "__version__", "pool", "render"]
+MODULES = {"RenderJob": "job.render_job", "RenderResult": "supervisor.result", "render": "supervisor.run"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower type
     """Import a name when it is first used, so that ``import mpirender`` is fast on a login node and inside pvbatch."""
-    if name == "RenderJob":
-        from mpirender.job.render_job import RenderJob
-
-        return RenderJob
-    if name == "RenderResult":
-        from mpirender.supervisor.result import RenderResult
-
-        return RenderResult
-    if name == "render":
-        from mpirender.supervisor.run import render
-
-        return render
     if name == "pool":
-        import mpirender.pool
-
-        return mpirender.pool
+        return importlib.import_module("mpirender.pool")
+    if name in MODULES:
+        return getattr(importlib.import_module(f"mpirender.{MODULES[name]}"), name)
     raise AttributeError(f"module 'mpirender' has no attribute {name!r}")

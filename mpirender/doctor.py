@@ -26,11 +26,7 @@ RANKS = 2
 
 
 def checks(programs: Programs) -> Iterator[Check]:
-    """Check everything a run needs, one thing after the other, and finally run two ranks.
-
-    Args:
-        programs: the programs to check.
-    """
+    """Check everything a run needs, one thing after the other, and finally run two ranks."""
     yield Check("mpirender", True, f"{mpirender.__version__}, Python {platform.python_version()}")
     yield mpi4py_check()
     yield mpiexec_check(programs)

@@ -64,13 +64,10 @@ class FramesMissing(MpirenderError):
 class NoSpace(FramesMissing):
     """The disk or the quota is full. Files that are complete are kept; no file is incomplete."""
 
-    def __init__(self, place: Path | str, comfort: str = "") -> None:
+    def __init__(self, place: Path | str, kept: str = "") -> None:
         """Make the message for a folder, with what is not lost; or take a whole message."""
-        if isinstance(place, Path):
-            place = (
-                f"{place}: {NO_SPACE} on the disk, or in your quota; {comfort}make room and run the same command again"
-            )
-        super().__init__(place)
+        full = f"{place}: {NO_SPACE} on the disk, or in your quota; {kept}make room and run the same command again"
+        super().__init__(full if isinstance(place, Path) else place)
 
 
 class EncodeFailed(MpirenderError):
@@ -110,8 +107,7 @@ class JobFailed(MpirenderError):
     """The function of a pool failed with one of its jobs; raised in Python only."""
 
 
-KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, Stopped, Interrupted)
-# NoSpace shares the code of FramesMissing, its base class.
+KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, Stopped, Interrupted)  # a code each
 BY_EXIT_CODE: dict[int, type[MpirenderError]] = {kind.exit_code: kind for kind in KINDS}
 
 

@@ -53,9 +53,8 @@ def script_for(job: RenderJob, options: Sequence[str], template: Path) -> str:
         options: words for sbatch; a value may be a word of its own (``--qos high``).
         template: a script like ``launch/mpi_render.slurm``, which passes its arguments to mpirender.
     """
-    text = template.read_text()
     own = [f"--job-name={job.scene.stem}", f"--output={logs(job)}"]
-    lines = text.splitlines()
+    lines = template.read_text().splitlines()
     first = 1 + max((number for number, line in enumerate(lines) if line.startswith("#SBATCH")), default=0)
     added = ["# Inserted by mpirender submit:", *directives([*own, *options]), *path_lines(os.environ)]
     added += [f"export {site.BATCH_COMMAND}=study"] if job.vary else []

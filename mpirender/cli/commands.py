@@ -14,24 +14,9 @@ import click
 import cloup
 
 from mpirender import __version__
+from mpirender.cli import options as declared
 from mpirender.cli.job_from_options import checked_job_of, job_of, make_study
-from mpirender.cli.options import (
-    ENCODING,
-    INSPECTION,
-    JSON,
-    OF_SBATCH,
-    PRINTING,
-    PROGRAMS,
-    QUIET,
-    RENDERING,
-    RUN_FOLDER,
-    SCENE,
-    SLURM,
-    STUDY,
-    SUBMISSION,
-    WATCH,
-    with_options,
-)  # fmt: skip
+from mpirender.cli.options import OF_SBATCH, with_options
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 
 if TYPE_CHECKING:
@@ -40,11 +25,9 @@ if TYPE_CHECKING:
     from mpirender.supervisor.result import RenderResult
 
 SETTINGS = cloup.Context.settings(
-    show_default=True,
-    help_option_names=["-h", "--help"],
+    show_default=True, help_option_names=["-h", "--help"],
     formatter_settings=cloup.HelpFormatter.settings(max_width=100),
-)
-
+)  # fmt: skip
 EXIT_CODES = (
     "Exit codes: 0 done, 2 usage or configuration error, 3 a tool is missing, 4 frames are missing, 5 encoding failed, "
     "6 launch failed, 75 stopped early by a signal (run the command again), 130 interrupted."
@@ -58,7 +41,7 @@ def cli() -> None:
 
 
 @cli.command(context_settings=SETTINGS)
-@with_options(SCENE, *RENDERING, PRINTING)
+@with_options(declared.SCENE, *declared.RENDERING, declared.PRINTING)
 def render(**options: Any) -> None:  # noqa: ANN401
     """Render the animation of a scene to images and a movie.
 
@@ -70,7 +53,7 @@ def render(**options: Any) -> None:  # noqa: ANN401
 
 
 @cli.command(context_settings=SETTINGS)
-@with_options(SCENE, *STUDY, PRINTING)
+@with_options(declared.SCENE, *declared.STUDY, declared.PRINTING)
 def study(at: int | None, **options: Any) -> None:  # noqa: ANN401
     """Render a scene with several values of its properties.
 
@@ -85,19 +68,11 @@ def study(at: int | None, **options: Any) -> None:  # noqa: ANN401
 
 @cli.command(context_settings=SETTINGS)
 @with_options(
-    SCENE,
+    declared.SCENE,
     cloup.argument("sbatch_options", nargs=-1, help="Any other options of sbatch, after --.", required=False),
-    SUBMISSION,
-    SLURM,
-    *STUDY,
-)
-def submit(
-    print_only: bool,
-    script: str | None,
-    sbatch_options: tuple[str, ...],
-    at: int | None,
-    **options: Any,  # noqa: ANN401
-) -> None:
+    declared.SUBMISSION, declared.SLURM, *declared.STUDY,
+)  # fmt: skip
+def submit(script: str | None, sbatch_options: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Check a scene, then render it in a Slurm job.
 
     With --vary, the job renders a parameter study. The batch script is written into the output folder. The job
@@ -105,6 +80,7 @@ def submit(
     """
     from mpirender.batch import submit as batch
 
+    print_only, at = options.pop("print_only"), options.pop("at")
     given = [f"--{name.replace('_', '-')}={value}" for name in OF_SBATCH if (value := options.pop(name)) is not None]
     template = Path(script).absolute() if script else batch.template()
     mistakes = [*batch.wrong_options(sbatch_options), *batch.wrong_script(template, study=bool(options["vary"]))]
@@ -115,18 +91,18 @@ def submit(
         click.echo(text, nl=False)
         return
     number = batch.submit(job, text)
-    rows = [
-        ("submitted", f"Slurm job {number}"),
-        ("script", job.output / batch.NAME),
-        ("log", job.output / batch.LOG.replace("%j", number)),
-        ("watch", shlex.join(["mpirender", "status", str(job.output), "--watch"])),
-        ("cancel", f"scancel {number}"),
-    ]
-    click.echo("\n".join(f"{name:>10}  {value}" for name, value in rows))
+    rows = {
+        "submitted": f"Slurm job {number}",
+        "script": job.output / batch.NAME,
+        "log": job.output / batch.LOG.replace("%j", number),
+        "watch": shlex.join(["mpirender", "status", str(job.output), "--watch"]),
+        "cancel": f"scancel {number}",
+    }
+    click.echo("\n".join(f"{name:>10}  {value}" for name, value in rows.items()))
 
 
 @cli.command(context_settings=SETTINGS)
-@with_options(SCENE, *INSPECTION, JSON)
+@with_options(declared.SCENE, *declared.INSPECTION, declared.JSON)
 def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Show what a scene contains and what would prevent its rendering. Renders nothing.
 
@@ -150,7 +126,7 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
 
 
 @cli.command(context_settings=SETTINGS)
-@with_options(PROGRAMS)
+@with_options(declared.PROGRAMS)
 def doctor(**options: Any) -> None:  # noqa: ANN401
     """Check what is installed, and how to install what is missing.
 
@@ -163,15 +139,15 @@ def doctor(**options: Any) -> None:  # noqa: ANN401
     for check in checks.checks(Programs(**options)):
         state = "ok" if check.ok else ("MISSING" if check.required else "absent")
         click.echo(f"{state:>8}  {check.what:<12}  {check.found}")
+        missing |= check.required and not check.ok
         if not check.ok:
-            missing = missing or check.required
             click.echo(f"{'':>24}fix: {check.fix}")
     if missing:
         sys.exit(ToolMissing.exit_code)
 
 
 @cli.command(context_settings=SETTINGS)
-@with_options(RUN_FOLDER, WATCH, JSON)
+@with_options(declared.RUN_FOLDER, declared.WATCH, declared.JSON)
 def status(output: str, watch: bool, as_json: bool) -> None:
     """Show the state of a run.
 
@@ -188,7 +164,7 @@ def status(output: str, watch: bool, as_json: bool) -> None:
 
 
 @cli.command(context_settings=SETTINGS)
-@with_options(RUN_FOLDER, ENCODING, QUIET)
+@with_options(declared.RUN_FOLDER, declared.ENCODING, declared.QUIET)
 def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
     """Make new movies from the frames of a run.
 
@@ -206,13 +182,7 @@ def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
 def carry_out(
     options: dict[str, Any], write_sheet: Callable[[RenderJob, RenderResult], Path], mistakes: Sequence[str] = ()
 ) -> None:
-    """Render a job and print a summary.
-
-    Args:
-        options: of the command.
-        write_sheet: writes the contact sheet and the tables.
-        mistakes: already found in the options.
-    """
+    """Render the job of the options and print a summary; ``write_sheet`` writes the contact sheet and the tables."""
     from mpirender.batch import requeue
     from mpirender.cli.dry_run import command_line_of, dry_run_lines
     from mpirender.monitor import summary

@@ -73,11 +73,9 @@ def valid_part(options: dict[str, Any]) -> RenderJob:
 
 
 def make_study(options: dict[str, Any], at: int | None) -> list[str]:
-    """Turn the options of a study into those of a job, with defaults of its own; return the mistakes in them.
+    """Turn the options of a study, and its single frame, into those of a job; return the mistakes in them."""
+    from mpirender.job import frames as framesets
 
-    Args:
-        at: the frame that is asked for.
-    """
     mistakes = []
     if not options["vary"]:
         mistakes.append("--vary NAME.PROPERTY=VALUES is missing: name a property and its values")
@@ -85,15 +83,9 @@ def make_study(options: dict[str, Any], at: int | None) -> list[str]:
         mistakes.append("--at and --frames exclude each other; give one of them")
     options["frames"] = options["frames"] or str(at or 0)
     options["output"] = options["output"] or f"{Path(options['scene']).stem}_study"
-    options["movie"] = options["movie"] if several_frames(options["frames"]) else "none"
-    return mistakes
-
-
-def several_frames(text: str) -> bool:
-    """Say whether a frame set has more than one frame; False if it is not a frame set."""
-    from mpirender.job import frames as framesets
-
     try:
-        return len(framesets.parse(text)) > 1
-    except ValueError:
-        return False
+        several_frames = len(framesets.parse(options["frames"])) > 1
+    except ValueError:  # the job reports it
+        several_frames = False
+    options["movie"] = options["movie"] if several_frames else "none"
+    return mistakes

@@ -41,11 +41,7 @@ def named(frames: Iterable[int]) -> str:
 
 
 def out_of_range(asked: str, frames: Collection[int]) -> str:
-    """Return a message about frames of a frame set that a scene does not have; empty if it has them all.
-
-    Args:
-        frames: the frames of the scene.
-    """
+    """Return a message about frames of a frame set that are not among those of a scene; empty if all are."""
     beyond = [frame for frame in parse(asked) if frame not in frames]
     return f"--frames {asked}: the scene has {named(frames)}, not {text(beyond)}" if beyond else ""
 

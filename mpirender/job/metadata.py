@@ -15,32 +15,24 @@ METAVARS: dict[type, str] = {int: "N", float: "SECONDS"}
 
 @dataclass(frozen=True)
 class Option:
-    """The declaration of a field.
-
-    Args:
-        pixels: whether images are rendered again if the value changes, since it changes pixels, or data beside them.
-        choices: the possible values, each with a description, which may be empty.
-        least, most, above: limits of a number; ``above`` itself is not allowed.
-        read: converts and checks a value, or one of several values; raises ValueError with the reason.
-        field, default, kind: name, default and type of the field; filled in from the class.
-    """
+    """The declaration of a field."""
 
     help: str  # the help text; choices, repetition and default are added to it
-    pixels: bool | None
+    pixels: bool | None = None  # whether images are rendered again if the value changes (pixels, or data beside them)
     group: str = ""  # the heading of ``--help`` that lists it; by default, that of the field before it
     metavar: str = ""
     name: str = ""  # name of the option without ``--``; by default, that of the field
     short: str = ""
-    choices: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    choices: Mapping[str, str] = dataclasses.field(default_factory=dict)  # values with descriptions, which may be empty
     least: float | None = None
     most: float | None = None
-    above: float | None = None
+    above: float | None = None  # like least, but the limit itself is not allowed
     engines: tuple[str, ...] = ()  # the engines to which it applies; empty for all
     several: bool = False  # whether the option can be repeated
     last_wins: bool = False  # whether repeated values are kept, because the last one for a property counts
     without: str = ""  # a description of the default, if the default is None or empty
-    read: Callable[[Any], Any] = lambda value: value
-    field: str = ""
+    read: Callable[[Any], Any] = lambda value: value  # checks and converts a value; raises ValueError with the reason
+    field: str = ""  # its name, default and type: filled in from the class
     default: Any = None
     kind: type = str
 
@@ -89,18 +81,10 @@ class Option:
             return given, [f"{self.flag} {error}"]
 
 
-def option(
-    default: Value,
-    help: str,
-    *,
-    pixels: bool | None = None,
-    choices: Iterable[str] = (),
-    **declared: Any,  # noqa: ANN401
-) -> Value:
+def option(default: Value, help: str, *, choices: Iterable[str] = (), **declared: Any) -> Value:  # noqa: ANN401
     """Declare a field with a default; see :class:`Option` for the arguments."""
     described = choices if isinstance(choices, Mapping) else dict.fromkeys(choices, "")
-    declaration = Option(help, pixels, choices=described, **declared)
-    field: Any = dataclasses.field(default=default, metadata={"option": declaration})
+    field: Any = dataclasses.field(default=default, metadata={"option": Option(help, choices=described, **declared)})
     return field  # type: ignore[no-any-return]
 
 

@@ -58,11 +58,6 @@ def absolute_path(given: str | Path) -> Path | None:
     return Path(given).absolute() if given else None
 
 
-def container(given: str | Path) -> str | None:
-    """Return the absolute path of an image, None for an empty text."""
-    return str(Path(given).absolute()) if given else None
-
-
 def checked(parse: Callable[[str], object]) -> Callable[[str], str]:
     """Return a function that returns its text if that can be parsed."""
 

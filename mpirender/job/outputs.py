@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,10 +34,9 @@ class Size:
         Raises:
             ValueError: the text is not a size, or a side is not 1 to 16384 pixels.
         """
-        known = {name.lower(): name for name in SIZE_NAMES}
-        if text.lower() in known:
-            name = known[text.lower()]
-            return cls(name, *SIZE_NAMES[name])
+        for name, sides in SIZE_NAMES.items():
+            if text.lower() == name.lower():
+                return cls(name, *sides)
         match = re.fullmatch(r"(?:([\w.+-]+)=)?(\d+)[xX×](\d+)", text)
         if not match or (match[1] or "").startswith("."):
             names = ", ".join(SIZE_NAMES)
@@ -55,14 +55,13 @@ class Size:
     @property
     def argument(self) -> str:
         """The text from which :meth:`parse` reads it."""
-        plain = f"{self.width}x{self.height}"
-        if SIZE_NAMES.get(self.name) == (self.width, self.height):
-            return self.name
-        return plain if self.name == plain else f"{self.name}={plain}"
+        sides = f"{self.width}x{self.height}"
+        usual = self.name == sides or SIZE_NAMES.get(self.name) == (self.width, self.height)
+        return self.name if usual else f"{self.name}={sides}"
 
     def __str__(self) -> str:
-        plain = f"{self.width}x{self.height}"
-        return plain if self.name == plain else f"{self.name} ({plain})"
+        sides = f"{self.width}x{self.height}"
+        return sides if self.name == sides else f"{self.name} ({sides})"
 
 
 @dataclass(frozen=True)
@@ -118,28 +117,18 @@ class Image(NamedTuple):
 
 
 def outputs(
-    sizes: Sequence[Size],
-    views: Sequence[str],
-    layouts: Sequence[str],
-    variants: Sequence[Variant],
-    *,
-    both_eyes: bool = False,
+    sizes: Sequence[Size], views: Sequence[str], layouts: Sequence[str], variants: Sequence[Variant], *, both_eyes: bool
 ) -> tuple[Output, ...]:
-    """Return every view and layout at every size, of every variant.
-
-    Args:
-        both_eyes: whether each eye has images of its own.
-    """
-    targets: list[tuple[str, str | None, str | None]] = [(name, name, None) for name in views]
-    targets += [(name, None, name) for name in layouts]
-    names = _folder_names([name for name, _, _ in targets]) if len(targets) > 1 else [""]
+    """Return every view and layout at every size, of every variant; with ``both_eyes``, one for each eye."""
+    targets: list[tuple[str | None, str | None]] = [(name, None) for name in views] + [(None, name) for name in layouts]
+    prefixes = _folder_names([*views, *layouts]) if len(targets) > 1 else [""]
     return tuple(
         Output(
             f"{variant.name}/{prefix}{size.name}{f'_{eye}' if eye else ''}".lstrip("/"), size.width, size.height,
             view, layout, variant.overrides, eye,
         )
         for variant in variants
-        for prefix, (_, view, layout) in zip(names, targets or [("", None, None)])
+        for prefix, (view, layout) in zip(prefixes, targets or [(None, None)])
         for size in sizes
         for eye in (EYES if both_eyes else ("",))
     )  # fmt: skip
@@ -149,13 +138,9 @@ def _folder_names(targets: Sequence[str]) -> list[str]:
     """Return a distinct prefix of folder names for each view and layout, valid on every file system."""
     names: list[str] = []
     for target in map(plain, targets):
-        number = next(number for number in range(1, len(targets) + 1) if _numbered(target, number) not in names)
-        names.append(_numbered(target, number))
+        candidates = itertools.chain([f"{target}_"], (f"{target}_{number}_" for number in itertools.count(2)))
+        names.append(next(name for name in candidates if name not in names))
     return names
-
-
-def _numbered(name: str, number: int) -> str:
-    return f"{name}_" if number == 1 else f"{name}_{number}_"
 
 
 def read_size(given: Size | str) -> Size:

@@ -28,7 +28,7 @@ class Programs:
         set_field = object.__setattr__  # the dataclass is frozen; this is its own constructor
         for name in ("pvbatch", "blender", "mpiexec"):
             set_field(self, name, absolute_program(getattr(self, name)))
-        set_field(self, "container", str(Path(self.container).absolute()) if self.container else None)
+        set_field(self, "container", absolute(self.container))
 
     @property
     def gpu_numbers(self) -> tuple[int, ...]:
@@ -43,6 +43,11 @@ class Programs:
             yield "--display is the X server of GLX; add --backend glx"
 
 
+def absolute(path: str | Path | None) -> str | None:
+    """Return a path as an absolute one; None for an empty text."""
+    return str(Path(path).absolute()) if path else None
+
+
 def absolute_program(name: str | None) -> str | None:
     """Return a path as an absolute one; keep the name of a program on PATH."""
-    return str(Path(name).absolute()) if name and "/" in name else name
+    return absolute(name) if name and "/" in name else name

@@ -16,7 +16,7 @@ from mpirender.job import options, outputs, sweep
 from mpirender.job.metadata import Option, declarations, option
 from mpirender.job.options import AUTO, BOTH_EYES, DEFAULT_RATE, DEFAULT_SIZE
 from mpirender.job.outputs import Image, Output, Size
-from mpirender.job.programs import Programs, absolute_program
+from mpirender.job.programs import Programs, absolute, absolute_program
 from mpirender.job.sweep import Variant
 
 FOLDER = ".mpirender"
@@ -41,30 +41,25 @@ class RenderJob:
     scene: Path = field(metadata={"option": Option(  # its content is part of the fingerprint
         "ParaView state (.pvsm), Python script (.py, executed with your permissions) or Blender file (.blend).",
         pixels=False, read=options.absolute_path)})
-    output: Path = option(
-        Path(), "Folder for images and movies.", group="Output", pixels=False, metavar="FOLDER", short="-o",
-        without="SCENE_renders", read=options.absolute_path)
+    output: Path = option(Path(), "Folder for images and movies.", group="Output", pixels=False, metavar="FOLDER",
+        short="-o", without="SCENE_renders", read=options.absolute_path)
     sizes: tuple[Size, ...] = option(  # recorded of each image, like frames, views, layouts and vary
         (), "Image resolution in pixels: a name (HD, 4K, 8K, 720p, 1440p, …), WIDTHxHEIGHT or NAME=WIDTHxHEIGHT.",
         pixels=False, metavar="SIZE", name="size", short="-s", several=True, without="the scene's own, else HD",
         read=outputs.read_size)
-    frames: str | None = option(
-        None, "Frames to render, such as 0-99, 0-999x2 or 1,5,10-20. ParaView frames count from 0; Blender frames keep "
-        "the file's numbering.", pixels=False, metavar="SET", short="-f", without="all",
+    frames: str | None = option(None, "Frames to render, such as 0-99, 0-999x2 or 1,5,10-20. ParaView frames count "
+        "from 0; Blender frames keep the file's numbering.", pixels=False, metavar="SET", short="-f", without="all",
         read=options.checked(framesets.parse))
-    frame_rate: str | None = option(
-        None, "Frames per second of the movie, a number or a ratio such as 30000/1001.", pixels=False, metavar="RATE",
-        short="-r", without="the scene's own, else 25", read=options.frame_rate)
+    frame_rate: str | None = option(None, "Frames per second of the movie, a number or a ratio such as 30000/1001.",
+        pixels=False, metavar="RATE", short="-r", without="the scene's own, else 25", read=options.frame_rate)
     movie: str = option("mp4", "Movie format.", pixels=False, metavar="FORMAT", short="-m", choices=options.MOVIES)
     image_format: str = option("png", "Image format.", pixels=True, metavar="FORMAT", choices=options.IMAGE_FORMATS)
     quality: int | None = option(
         None, "JPEG quality, 0 to 100.", pixels=True, least=0, most=100, without="95; in Blender the scene's")
-    compression: str | None = option(
-        None, "TIFF compression. Does not change pixels.", pixels=False, metavar="METHOD",
+    compression: str | None = option(None, "TIFF compression. Does not change pixels.", pixels=False, metavar="METHOD",
         choices=options.TIFF_COMPRESSIONS, without="PackBits; in Blender the scene's")
-    compression_level: int = option(
-        1, "PNG compression level, 0 to 9. Changes file size and writing time, not pixels.", pixels=False, least=0,
-        most=9)
+    compression_level: int = option(1, "PNG compression level, 0 to 9. Changes file size and writing time, not pixels.",
+        pixels=False, least=0, most=9)
     measure: tuple[str, ...] = option(  # an image must come with its numbers
         (), "Measure the data of every image, and write the numbers into a table beside the images. SOURCE.ARRAY is "
         "the range of an array of a source or filter; integral(SOURCE).ARRAY is what ParaView's IntegrateVariables "
@@ -74,52 +69,44 @@ class RenderJob:
     views: tuple[str, ...] = option(
         (), "View to render, or all. Several views get a folder and a movie each.", group="Image content", pixels=False,
         name="view", engines=ONLY_PARAVIEW, several=True, without="the scene's first view")
-    layouts: tuple[str, ...] = option(
-        (), "Layout to render as a whole, by name or by number from 1, or all. Several layouts get a folder and a "
-        "movie each.", pixels=False, name="layout", engines=ONLY_PARAVIEW, several=True)
-    overrides: tuple[str, ...] = option(
-        (), "Set a property of a source, filter, representation, view or color map. Names and values are those of "
-        "ParaView's Python: Cone1.Resolution=32, Contour1.Isosurfaces=[100,130]. `mpirender inspect` lists the "
-        "objects.", pixels=True, metavar="NAME.PROPERTY=VALUE", name="set", engines=ONLY_PARAVIEW, several=True,
-        last_wins=True, read=options.assignment)
-    camera: str | None = option(
-        None, "orbit turns the camera once around the focal point during the scene's frames, or during 100 frames if "
-        "the scene has no animation. orbit:N makes the turn in N frames and keeps everything else at rest. For Blender "
-        "files: name of a camera.", pixels=True, metavar="HOW", engines=("paraview", "blender"),
-        without="the scene's camera")
+    layouts: tuple[str, ...] = option((), "Layout to render as a whole, by name or by number from 1, or all. Several "
+        "layouts get a folder and a movie each.", pixels=False, name="layout", engines=ONLY_PARAVIEW, several=True)
+    overrides: tuple[str, ...] = option((), "Set a property of a source, filter, representation, view or color map. "
+        "Names and values are those of ParaView's Python: Cone1.Resolution=32, Contour1.Isosurfaces=[100,130]. "
+        "`mpirender inspect` lists the objects.", pixels=True, metavar="NAME.PROPERTY=VALUE", name="set",
+        engines=ONLY_PARAVIEW, several=True, last_wins=True, read=options.assignment)
+    camera: str | None = option(None, "orbit turns the camera once around the focal point during the scene's frames, "
+        "or during 100 frames if the scene has no animation. orbit:N makes the turn in N frames and keeps everything "
+        "else at rest. For Blender files: name of a camera.", pixels=True, metavar="HOW",
+        engines=("paraview", "blender"), without="the scene's camera")
     color_range: tuple[str, ...] = option(
         (), "Range of the color maps: global (over all rendered frames), data (of the first frame), clamp (rescaled "
         "for every frame) or MIN,MAX. ARRAY=HOW sets the range of one array.", pixels=True, metavar="[ARRAY=]HOW",
         engines=ONLY_PARAVIEW, several=True, without="as in the scene", read=options.color_range)
     override_color_palette: str | None = option(
         None, "ParaView color palette.", pixels=True, choices=options.PALETTES, engines=PARAVIEW, without="the scene's")
-    font_scaling: str = option(
-        options.FONT_SCALINGS[0], "How fonts change with the image size.", pixels=True, metavar="HOW",
-        choices=options.FONT_SCALINGS, engines=PARAVIEW)
+    font_scaling: str = option(options.FONT_SCALINGS[0], "How fonts change with the image size.", pixels=True,
+        metavar="HOW", choices=options.FONT_SCALINGS, engines=PARAVIEW)
     transparent_background: bool = option(
         False, "Render a transparent background, for png, tiff, webm and gif. In mp4 movies it is black.", pixels=True)
-    separator_width: int | None = option(
-        None, "Width of the lines between the views of a layout, 0 to 1000 pixels.", pixels=True, metavar="PIXELS",
-        least=0, most=1000, engines=PARAVIEW, without="ParaView's")
+    separator_width: int | None = option(None, "Width of the lines between the views of a layout, 0 to 1000 pixels.",
+        pixels=True, metavar="PIXELS", least=0, most=1000, engines=PARAVIEW, without="ParaView's")
     separator_color: str | None = option(
         None, "Color of the lines between the views of a layout: red, green and blue from 0 to 1, such as 0.9,0.9,0.9.",
         pixels=True, metavar="R,G,B", engines=PARAVIEW, without="ParaView's", read=options.color)
     one_pass: bool = option(
         False, "Give the view the size of the image, so that ParaView renders it in one pass instead of in tiles. "
         "Faster for large geometry, but the image differs: text is smaller.", pixels=True, engines=PARAVIEW)
-    stereo_mode: str = option(
-        "No change", "Stereo mode of ParaView.", pixels=True, metavar="MODE", choices=options.STEREO_MODES,
-        engines=PARAVIEW)
+    stereo_mode: str = option("No change", "Stereo mode of ParaView.", pixels=True, metavar="MODE",
+        choices=options.STEREO_MODES, engines=PARAVIEW)
 
-    vary: tuple[str, ...] = option(
-        (), "Property and its values: START:STOP:STEP (STOP included) or VALUE,VALUE, such as Cone1.Resolution=3,6. "
-        "With several properties, every combination of values is rendered. Names are those of --set.",
-        group="Parameter study", pixels=False, metavar="NAME.PROPERTY=VALUES", engines=ONLY_PARAVIEW, several=True,
-        read=options.checked(sweep.parse))
+    vary: tuple[str, ...] = option((), "Property and its values: START:STOP:STEP (STOP included) or VALUE,VALUE, such "
+        "as Cone1.Resolution=3,6. With several properties, every combination of values is rendered. Names are those of "
+        "--set.", group="Parameter study", pixels=False, metavar="NAME.PROPERTY=VALUES", engines=ONLY_PARAVIEW,
+        several=True, read=options.checked(sweep.parse))
 
-    scene_name: str | None = option(
-        None, "Scene to render.", group="Blender files", pixels=True, name="scene", engines=BLENDER,
-        without="the active scene")
+    scene_name: str | None = option(None, "Scene to render.", group="Blender files", pixels=True, name="scene",
+        engines=BLENDER, without="the active scene")
     view_layer: str | None = option(
         None, "View layer to render.", pixels=True, engines=BLENDER, without="all view layers that the scene renders")
     blender_engine: str | None = option(
@@ -137,14 +124,12 @@ class RenderJob:
         None, "Search this folder for the scene's data files, like ParaView's 'Search files under specified "
         "directory'. Also for scenes saved on another machine, Windows included.", group="Data files", pixels=False,
         metavar="FOLDER", engines=PARAVIEW, read=options.absolute_path)
-    files: tuple[tuple[str, str], ...] = option(
-        (), "File to read instead of the scene's; READER is the name of the reader in the pipeline.", pixels=False,
-        metavar="READER=PATH", name="file", engines=PARAVIEW, several=True, last_wins=True,
-        read=options.file_of_reader)
+    files: tuple[tuple[str, str], ...] = option((), "File to read instead of the scene's; READER is the name of the "
+        "reader in the pipeline.", pixels=False, metavar="READER=PATH", name="file", engines=PARAVIEW, several=True,
+        last_wins=True, read=options.file_of_reader)
 
-    ranks: int | None = option(
-        None, "Number of MPI ranks.", group="Execution", pixels=False, short="-n", least=1, most=1_000_000,
-        without="one for each core you may use")
+    ranks: int | None = option(None, "Number of MPI ranks.", group="Execution", pixels=False, short="-n", least=1,
+        most=1_000_000, without="one for each core you may use")
     ranks_per_frame: int = option(
         1, "Number of ranks that load and render each frame together, for data that does not fit into the memory of "
         "one rank. Ranks that do not fill a group are not started.", pixels=True, least=1, engines=PARAVIEW)
@@ -156,29 +141,24 @@ class RenderJob:
     on_error: str = option(  # recorded of each image
         "fail", "What to do with a frame during which ParaView or Blender reports an error.", pixels=False,
         metavar="WHAT", choices=options.ON_ERROR)
-    max_restarts: int = option(
-        10, "How often the ranks are restarted after one of them died. An image that kills its rank twice is set "
-        "aside.", pixels=False, least=0)
-    frame_timeout: float | None = option(
-        None, "Time limit for one image. A rank that takes longer is killed, and treated like one that crashed.",
-        pixels=False, above=0,
+    max_restarts: int = option(10, "How often the ranks are restarted after one of them died. An image that kills its "
+        "rank twice is set aside.", pixels=False, least=0)
+    frame_timeout: float | None = option(None, "Time limit for one image. A rank that takes longer is killed, and "
+        "treated like one that crashed.", pixels=False, above=0,
         without="20 times the slowest image, at least 10 minutes; 4 hours until the first image is done")
     grace_period: float = option(
         25, "How long images in progress may take to finish after SIGTERM, SIGUSR1 or Ctrl-C.", pixels=False, least=0)
     max_requeues: int = option(
         100, "How often a Slurm job requeues itself when its time limit is near (SIGUSR1).", pixels=False, least=0)
 
-    backend: str = option(
-        AUTO, "Rendering backend.", group="Rendering hardware", pixels=False, choices=options.BACKENDS,
-        engines=PARAVIEW)
-    gpus: str | None = option(
-        None, "EGL devices to use, such as 0,1, assigned round-robin to the ranks of a node. none uses only the CPU.",
-        pixels=False, metavar="NUMBERS", engines=PARAVIEW, without="the GPUs that Slurm and CUDA make visible",
-        read=options.gpus)
+    backend: str = option(AUTO, "Rendering backend.", group="Rendering hardware", pixels=False,
+        choices=options.BACKENDS, engines=PARAVIEW)
+    gpus: str | None = option(None, "EGL devices to use, such as 0,1, assigned round-robin to the ranks of a node. "
+        "none uses only the CPU.", pixels=False, metavar="NUMBERS", engines=PARAVIEW,
+        without="the GPUs that Slurm and CUDA make visible", read=options.gpus)
     allow_software: bool = option(
         False, "Render on the CPU if a GPU was requested but cannot be used.", pixels=False, engines=PARAVIEW)
-    display: str | None = option(
-        None, "X server for --backend glx, such as :0.", pixels=False, engines=PARAVIEW,
+    display: str | None = option(None, "X server for --backend glx, such as :0.", pixels=False, engines=PARAVIEW,
         without="a private X server on each node")
 
     pvbatch: str | None = option(  # its version is recorded with the renderer, like Blender's
@@ -187,13 +167,11 @@ class RenderJob:
     blender: str | None = option(
         None, "Blender, or a Python that has the bpy module.", pixels=False, metavar="PATH", engines=BLENDER,
         without="MPIRENDER_BLENDER, else bpy in the Python of mpirender, else blender from PATH", read=absolute_program)
-    mpiexec: str | None = option(
-        None, "The mpiexec program of the MPI library that the ranks use.", pixels=False, metavar="PATH",
-        without="the one beside pvbatch, else from PATH", read=absolute_program)
+    mpiexec: str | None = option(None, "The mpiexec program of the MPI library that the ranks use.", pixels=False,
+        metavar="PATH", without="the one beside pvbatch, else from PATH", read=absolute_program)
     launcher: str = option(AUTO, "Program that starts the ranks.", pixels=False, choices=options.LAUNCHERS)
-    container: str | None = option(
-        None, "Apptainer image in which the ranks run, built with launch/paraview.def.", pixels=False, metavar="IMAGE",
-        without="MPIRENDER_CONTAINER", read=options.container)
+    container: str | None = option(None, "Apptainer image in which the ranks run, built with launch/paraview.def.",
+        pixels=False, metavar="IMAGE", without="MPIRENDER_CONTAINER", read=absolute)
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -296,10 +274,8 @@ def _contradictions(job: RenderJob) -> Iterator[str]:
     if job.launcher == "none" and job.ranks not in (None, 1):
         yield f"--launcher none starts one rank, not {job.ranks}; leave out --ranks, or use --launcher mpiexec"
     if job.launcher == "none" and job.ranks_per_frame > 1:
-        yield (
-            f"--launcher none starts one rank, but --ranks-per-frame {job.ranks_per_frame} needs more; "
-            "use --launcher mpiexec"
-        )
+        wanted = f"--ranks-per-frame {job.ranks_per_frame}"
+        yield f"--launcher none starts one rank, but {wanted} needs more; use --launcher mpiexec"
     elif job.ranks is not None and 1 <= job.ranks < job.ranks_per_frame:
         yield f"--ranks {job.ranks} is less than --ranks-per-frame {job.ranks_per_frame}; use at least as many ranks"
     yield from job.programs.mistakes()
