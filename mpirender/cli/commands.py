@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shlex
@@ -21,7 +22,7 @@ from mpirender.errors import MpirenderError, ToolMissing, UsageError
 
 if TYPE_CHECKING:
     from mpirender.job.render_job import RenderJob
-    from mpirender.monitor.progress import Bar, Lines, Silent
+    from mpirender.run_folder.events import Event
     from mpirender.supervisor.result import RenderResult
 
 SETTINGS = cloup.Context.settings(
@@ -205,13 +206,11 @@ def carry_out(
         click.echo(summary.summary(job, result, sheet))
 
 
-def progress(*, quiet: bool) -> Bar | Lines | Silent:
+def progress(*, quiet: bool) -> contextlib.AbstractContextManager[Callable[[Sequence[Event]], None]]:
     """Return the kind of progress that suits the output."""
-    from mpirender.monitor.progress import Bar, Lines, Silent
+    from mpirender.monitor.progress import RunTally, shown
 
-    if quiet:
-        return Silent()
-    return Bar(sys.stdout) if sys.stdout.isatty() else Lines(sys.stdout)
+    return contextlib.nullcontext(lambda new: None) if quiet else shown(sys.stdout, RunTally())
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console
@@ -86,10 +86,9 @@ class RunTally:
 
     def _warn(self, texts: Sequence[str], where: str = "") -> None:
         """Report each warning once, whatever the frame."""
-        for text in texts:
-            if text not in self._warned:
-                self._warned.add(text)
-                self.news.append(f"warning: {where}{text}")
+        new = [text for text in dict.fromkeys(texts) if text not in self._warned]
+        self._warned.update(new)
+        self.news += [f"warning: {where}{text}" for text in new]
 
     def _report_ranks(self) -> None:
         """Report where the ranks render when all have loaded the scene; after a restart only what is new."""
@@ -121,92 +120,68 @@ def headline(launch: Launch) -> str:
     return f"{at}  Slurm job {launch.job}{again}: {ranks} on {launch.nodes} by {launch.launcher}"
 
 
+@contextlib.contextmanager
+def shown(stream: TextIO, tally: Tally) -> Iterator[Callable[[Sequence[Any]], None]]:
+    """Show a tally on a stream during the block; yield the function that counts new events in."""
+    if stream.isatty():
+        bar = Bar(stream, tally)
+        with bar.progress:
+            yield bar
+    else:
+        yield Lines(stream, tally)
+
+
 class Bar:
     """One bar for the whole run, on a terminal."""
 
-    def __init__(self, stream: TextIO, tally: Tally | None = None) -> None:
-        self._stream = stream
-        console = Console(file=stream)
-        self.tally: Tally = tally or RunTally()
-        self._progress = Progress(
+    def __init__(self, stream: TextIO, tally: Tally) -> None:
+        self._stream, self._tally = stream, tally
+        self.progress = Progress(
             TaskProgressColumn(), BarColumn(bar_width=None), MofNCompleteColumn(),
-            TextColumn("{task.description}", markup=False), console=console, transient=True,
+            TextColumn("{task.description}", markup=False), console=Console(file=stream), transient=True,
         )  # fmt: skip
-        self._task = self._progress.add_task(STARTING, total=None)
+        self._task = self.progress.add_task(STARTING, total=None)
         self._printed = 0
-
-    def __enter__(self) -> Bar:
         self._leave_margin()
-        self._progress.start()
-        return self
 
     def _leave_margin(self) -> None:
         """Keep the last columns free: what the terminal echoes there (^C) must not begin a new line."""
         with contextlib.suppress(OSError):
-            self._progress.console.width = max(os.get_terminal_size(self._stream.fileno()).columns - ECHO, 1)
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+            self.progress.console.width = max(os.get_terminal_size(self._stream.fileno()).columns - ECHO, 1)
 
     def __call__(self, new: Sequence[Any]) -> None:
         """Count new events in and draw."""
-        self.tally.add(new)
+        tally, console = self._tally, self.progress.console
+        tally.add(new)
         self._leave_margin()
-        for line in self.tally.news[self._printed :]:
-            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        self._printed = len(self.tally.news)
-        narrow = self._progress.console.width < NARROW
-        text = ", ".join(self.tally.text().split(", ")[: 2 if narrow else None])
-        self._progress.update(
-            self._task, total=self.tally.total or None, completed=self.tally.dealt_with, description=text
-        )
+        for line in tally.news[self._printed :]:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._printed = len(tally.news)
+        text = ", ".join(tally.text().split(", ")[: 2 if console.width < NARROW else None])
+        self.progress.update(self._task, total=tally.total or None, completed=tally.dealt_with, description=text)
 
 
 class Lines:
     """A line every few seconds at first, less often later; for batch logs."""
 
-    def __init__(self, stream: TextIO, tally: Tally | None = None) -> None:
-        self.tally: Tally = tally or RunTally()
-        self._stream = stream
+    def __init__(self, stream: TextIO, tally: Tally) -> None:
+        self._stream, self._tally = stream, tally
         self._started = time.monotonic()
         self._next = FIRST_LINE_SECONDS
         self._phase = ""
         self._printed = 0
 
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
     def __call__(self, new: Sequence[Any]) -> None:
         """Count new events in; write a line when the phase changes or one is due."""
-        self.tally.add(new)
-        for line in self.tally.news[self._printed :]:
-            self._write(line)
-        self._printed = len(self.tally.news)
+        tally = self._tally
+        tally.add(new)
+        lines = tally.news[self._printed :]
+        self._printed = len(tally.news)
         elapsed = time.monotonic() - self._started
-        changed = self.tally.phase != self._phase
-        if changed or elapsed >= self._next:
-            self._phase = self.tally.phase
+        if tally.phase != self._phase or elapsed >= self._next:
+            self._phase = tally.phase
             self._next = elapsed + min(max(elapsed / 2, FIRST_LINE_SECONDS), RAREST_LINE_SECONDS)
-            tally = self.tally
             done = f"{tally.dealt_with}/{tally.total} {tally.unit_of_work}, " if tally.total else ""
-            self._write(f"{duration(elapsed):>9}  {done}{self.tally.text()}")
-
-    def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
+            lines.append(f"{duration(elapsed):>9}  {done}{tally.text()}")
+        self._stream.writelines(f"{line}\n" for line in lines)
         self._stream.flush()
-
-
-class Silent:
-    """Shows nothing; for --quiet."""
-
-    def __enter__(self) -> Silent:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def __call__(self, new: Sequence[Any]) -> None:
-        """Show nothing."""

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from mpirender.monitor import progress
 from mpirender.monitor.phases import STARTING
-from mpirender.monitor.progress import Bar, Lines
 from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, RankReady
 from mpirender.run_folder.events import Note
 from mpirender.system.text import duration
@@ -73,6 +73,6 @@ class PoolProgress:
 def shown(total: int) -> Iterator[Callable[[Sequence[PoolEvent]], None]]:
     """Show the progress on standard error during the block; yield a function for the events."""
     counts = PoolProgress(total)
-    with (Bar if sys.stderr.isatty() else Lines)(sys.stderr, counts) as bar:
+    with progress.shown(sys.stderr, counts) as bar:
         yield bar
         bar([Note(counts.summary())])

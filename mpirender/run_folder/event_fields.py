@@ -21,6 +21,17 @@ def between(least: float, most: float) -> Callable[[float], bool]:
     return lambda number: least <= number <= most
 
 
+def _checked(sound: Callable[[Any], bool], make: Reader) -> Reader:
+    """Return a function that makes a value of one that passes the test, and refuses others."""
+
+    def read(value: Any) -> Any:  # noqa: ANN401
+        if not sound(value):
+            raise Unsound
+        return make(value)
+
+    return read
+
+
 @functools.cache
 def reader(kind: Any) -> Reader:  # noqa: ANN401 - any type hint
     """Return the function that checks a JSON value and returns it in this type.
@@ -30,74 +41,44 @@ def reader(kind: Any) -> Reader:  # noqa: ANN401 - any type hint
     """
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return functools.partial(_tested, reader(args[0]), args[1:])
+        read, tested = (
+            reader(args[0]),
+            _checked(lambda value: all(test(value) for test in args[1:]), lambda value: value),
+        )
+        return lambda value: tested(read(value))
     if origin is Union:
-        return functools.partial(_optional, reader(args[0]))
+        read = reader(args[0])
+        return lambda value: None if value is None else read(value)
     if origin is dict:
-        return functools.partial(_dict, reader(args[0]), reader(args[1]))
+        key, read = map(reader, args)
+        return _checked(_is(dict), lambda value: {key(name): read(item) for name, item in value.items()})
     if origin is tuple:
-        endless = args[-1] is Ellipsis
-        return functools.partial(_list, reader(args[0])) if endless else _tuple_reader(lambda *values: values, args)
+        read, endless = reader(args[0]), args[-1] is Ellipsis
+        return _checked(_is(list, tuple), lambda value: tuple(map(read, value))) if endless else _tuple(None, args)
     if hasattr(kind, "_fields"):
-        return _tuple_reader(kind, [get_type_hints(kind, include_extras=True)[name] for name in kind._fields])
+        return _tuple(kind, get_type_hints(kind, include_extras=True).values())
     return SIMPLE[kind]
 
 
-def _tuple_reader(make: Callable[..., Any], kinds: Iterable[Any]) -> Reader:
-    return functools.partial(_tuple, make, tuple(map(reader, kinds)))
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kinds)
 
 
-def _str(value: Any) -> str:  # noqa: ANN401
-    if not isinstance(value, str):
-        raise Unsound
-    return value if value.isascii() else value.encode(errors="replace").decode()  # half a surrogate cannot be printed
+def _tuple(kind: Any, kinds: Iterable[Any]) -> Reader:  # noqa: ANN401 - a class of named tuples, None for plain ones
+    readers = tuple(map(reader, kinds))
+    made = kind._make if kind else tuple
+    return _checked(
+        lambda value: isinstance(value, (list, tuple)) and len(value) == len(readers),
+        lambda value: made(read(item) for read, item in zip(readers, value)),
+    )
 
 
-def _int(value: Any) -> int:  # noqa: ANN401
-    if type(value) is not int or not 0 <= value <= LARGEST:
-        raise Unsound
-    return value
-
-
-def _float(value: Any) -> float:  # noqa: ANN401
-    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:  # neither is NaN
-        raise Unsound
-    return float(value)
-
-
-def _bool(value: Any) -> bool:  # noqa: ANN401
-    if not isinstance(value, bool):
-        raise Unsound
-    return value
-
-
-def _tested(read: Reader, tests: tuple[Callable[[Any], bool], ...], value: Any) -> Any:  # noqa: ANN401
-    result = read(value)
-    if not all(test(result) for test in tests):
-        raise Unsound
-    return result
-
-
-def _optional(read: Reader, value: Any) -> Any:  # noqa: ANN401
-    return None if value is None else read(value)
-
-
-def _dict(read_key: Reader, read: Reader, value: Any) -> dict[str, Any]:  # noqa: ANN401
-    if not isinstance(value, dict):
-        raise Unsound
-    return {read_key(key): read(item) for key, item in value.items()}
-
-
-def _list(read: Reader, value: Any) -> tuple[Any, ...]:  # noqa: ANN401
-    if not isinstance(value, (list, tuple)):
-        raise Unsound
-    return tuple(map(read, value))
-
-
-def _tuple(make: Callable[..., Any], readers: tuple[Reader, ...], value: Any) -> Any:  # noqa: ANN401
-    if not isinstance(value, (list, tuple)) or len(value) != len(readers):
-        raise Unsound
-    return make(*(read(item) for read, item in zip(readers, value)))
-
-
-SIMPLE: dict[Any, Reader] = {str: _str, int: _int, float: _float, bool: _bool, Any: lambda value: value}
+SIMPLE: dict[Any, Reader] = {
+    Any: lambda value: value,
+    bool: _checked(_is(bool), bool),
+    int: _checked(lambda value: type(value) is int and 0 <= value <= LARGEST, int),
+    # NaN is not smaller than any number.
+    float: _checked(lambda value: type(value) in (int, float) and abs(value) <= sys.float_info.max, float),
+    # Half a surrogate cannot be printed.
+    str: _checked(_is(str), lambda value: value if value.isascii() else value.encode(errors="replace").decode()),
+}

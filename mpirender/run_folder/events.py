@@ -75,16 +75,12 @@ class Start(Event):
 
 @dataclass(frozen=True)
 class Plan(Event):
-    """Rank 0 knows what is to be rendered, once in each launch.
-
-    Args:
-        total, left: numbers of images; ``left_of`` is that of each output.
-    """
+    """Rank 0 knows what is to be rendered, once in each launch."""
 
     frames: FrameSet
     outputs: tuple[str, ...]  # their names
-    total: int
-    left: int
+    total: int  # images
+    left: int  # those of them that are to be rendered; ``left_of`` is their number for each output
     left_of: dict[str, int]
     fingerprint: str  # of the images to render, with the ``parts`` from which it is computed
     parts: dict[str, Any] = field(default_factory=dict)
@@ -101,15 +97,11 @@ class Phase(Event):
 
 @dataclass(frozen=True)
 class Opened(Event):
-    """A rank has loaded the scene.
-
-    Args:
-        backend, device: the kind of OpenGL window and the EGL device; empty and None for an engine without windows.
-    """
+    """A rank has loaded the scene."""
 
     description: str  # of program and renderer
     hosts: tuple[str, ...] = ()  # of the other ranks that render each frame with it
-    backend: str = ""
+    backend: str = ""  # the kind of OpenGL window, empty for an engine without windows; ``device`` is the EGL device
     device: Optional[int] = None  # noqa: UP045 - evaluated, also by Python 3.9
     node_memory: int = 0  # bytes that a job may take on the machine
     cores: str = ""  # a set of those that the rank may use; ``threads`` it uses
@@ -126,19 +118,14 @@ class Take(Event):
 
 @dataclass(frozen=True)
 class Done(Event):
-    """An image is complete, its file in place.
-
-    Args:
-        shows: view and layout, and the values of properties that vary; ``pixels`` are width and height.
-        bytes, digest: of the file.
-        measured: numbers about the data, None where there were no data.
-    """
+    """An image is complete, its file in place; ``measured`` are numbers about the data, None where there were none."""
 
     image: Image
     fingerprint: str
-    bytes: int
+    bytes: int  # of the file, as is the digest
     digest: str
-    pixels: tuple[int, int]
+    pixels: tuple[int, int]  # width and height
+    # View and layout, and the values of properties that vary.
     shows: tuple[Optional[str], ...] = (None, None)  # noqa: UP045
     seconds: Seconds = 0.0  # until the rank could go on; ``rendering`` is what the engine took of it
     rendering: Seconds = 0.0
@@ -227,24 +214,19 @@ class Movie(Event):
 
 @dataclass(frozen=True)
 class Launch(Event):
-    """The supervisor starts the ranks.
-
-    Args:
-        set_aside: images that are not to be rendered, and why; ``suspects`` are those that may have killed their rank.
-        job, cluster: number of the Slurm job and name of its cluster.
-    """
+    """The supervisor starts the ranks."""
 
     run: str
     launch: int  # 1 at first, one more each time
     ranks: Ranks  # those of the journals: groups where ``ranks_per_frame`` is more than 1
     pid: int
-    set_aside: tuple[tuple[Image, str], ...] = ()
-    suspects: tuple[Image, ...] = ()
+    set_aside: tuple[tuple[Image, str], ...] = ()  # images that are not to be rendered, and why
+    suspects: tuple[Image, ...] = ()  # those that may have killed their rank
     ranks_per_frame: Ranks = 1
     launcher: str = ""
     nodes: str = ""  # as Slurm writes them
-    job: str = ""
-    cluster: str = ""
+    job: str = ""  # number of the Slurm job
+    cluster: str = ""  # name of the cluster of that job
     allocation: int = 0  # 1 at first, one more each time that Slurm started the job again; 0 outside of Slurm
 
 

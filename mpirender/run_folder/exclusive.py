@@ -47,10 +47,7 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kept_fresh(held: Lock) -> Iterator[Callable[[], None]]:
-    """Refresh the lock during the block, otherwise another run would take it over.
-
-    Yields a function to call from time to time: it raises the error if the lock was lost.
-    """
+    """Refresh the lock during the block, otherwise another run would take it over; yield what raises if it was lost."""
     ended = threading.Event()
     problems: list[MpirenderError] = []
 

@@ -84,22 +84,15 @@ def read(folder: Path, pattern: str = "*.jsonl") -> list[Event]:
     return Tail(folder, pattern, from_start=True).read()
 
 
-def newest(
-    recorded: Iterable[Event], fingerprint: str, outputs: Sequence[Output] | None = None
-) -> dict[Image, ImageOutcome]:
+def newest(recorded: Iterable[Event], fingerprint: str, outputs: Sequence[Output]) -> dict[Image, ImageOutcome]:
     """Return the newest outcome of each image, done or failed, of those with this fingerprint.
 
     Args:
         recorded: events in the order of their times.
         outputs: leave out images of others, also if one of the same name had other sides or showed something else.
     """
-    last = {
-        event.image: event
-        for event in recorded
-        if isinstance(event, (events.Done, events.Fail)) and event.fingerprint == fingerprint
-    }
-    if outputs is None:
-        return last
+    outcomes = (event for event in recorded if isinstance(event, (events.Done, events.Fail)))
+    last = {event.image: event for event in outcomes if event.fingerprint == fingerprint}
     by_name = {output.name: output for output in outputs}
     return {image: event for image, event in last.items() if of(event, by_name)}
 

@@ -58,11 +58,9 @@ class Lock:
         """
         for _ in range(3):
             with contextlib.suppress(FileExistsError):
-                self._create()
-                return
+                return self._create()
             content = _content(self.path)
-            other = living_owner(self.path.parent)
-            if other is not None:
+            if other := living_owner(self.path.parent):
                 raise UsageError(busy(self.path.parent, other))
             self._clear_away(content)
         raise UsageError(f"{self.path.parent}: several runs were started here at once; start one of them again")
@@ -93,14 +91,12 @@ class Lock:
             self.path.unlink(missing_ok=True)
 
     def _create(self) -> None:
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            os.write(file, json.dumps(asdict(self.me)).encode())
-        except OSError:  # a full disk
-            self.path.unlink()
-            raise
-        finally:
-            os.close(file)
+        with self.path.open("xb", buffering=0) as file:
+            try:
+                file.write(json.dumps(asdict(self.me)).encode())
+            except OSError:  # a full disk
+                self.path.unlink()
+                raise
 
     def _clear_away(self, content: bytes) -> None:
         """Remove the lock of a dead owner; a lock that another run has made meanwhile stays."""
@@ -151,13 +147,10 @@ def living_owner(folder: Path) -> Owner | None:
     owner = read(folder)
     if owner is not None and owner.space == _space():
         return owner if _born(owner.pid) == owner.born else None
-    try:
-        silent = _now(folder) - (folder / LOCK).stat().st_mtime
-    except OSError:
-        return None
-    if silent > DEAD_SECONDS:
-        return None
-    return owner or Owner("an unknown host", "", 0, 0, "", time.time())
+    with contextlib.suppress(OSError):
+        if _now(folder) - (folder / LOCK).stat().st_mtime <= DEAD_SECONDS:
+            return owner or Owner("an unknown host", "", 0, 0, "", time.time())
+    return None
 
 
 def busy(folder: Path, owner: Owner) -> str:

@@ -33,8 +33,7 @@ class RestartPlan:
         Raises:
             LaunchFailed: its record is missing or damaged.
         """
-        launches = [event for event in journal.read(folder, journal.OF_SUPERVISOR) if isinstance(event, events.Launch)]
-        newest = next((launch for launch in reversed(launches) if launch.run == run), None)
-        if newest is None:
-            raise LaunchFailed(f"{folder / journal.OF_SUPERVISOR}: the launch of this run is missing or damaged")
-        return cls(run, newest.launch, dict(newest.set_aside), frozenset(newest.suspects))
+        for event in reversed(journal.read(folder, journal.OF_SUPERVISOR)):
+            if isinstance(event, events.Launch) and event.run == run:
+                return cls(run, event.launch, dict(event.set_aside), frozenset(event.suspects))
+        raise LaunchFailed(f"{folder / journal.OF_SUPERVISOR}: the launch of this run is missing or damaged")

@@ -18,13 +18,7 @@ from mpirender.run_folder.events import SUPERVISOR, Death, Done, Event, Fail, Im
 
 @dataclass
 class RankSession:
-    """What a rank did in one launch.
-
-    Args:
-        unwritten: images that it has begun and whose files are not in place yet.
-        images, bytes: number and size of the images that it has completed, by output.
-        spent, rendering: seconds of all its images, also of those that failed, and of those in the engine.
-    """
+    """What a rank did in one launch."""
 
     start: Start
     heard: float  # time of its newest event
@@ -33,12 +27,12 @@ class RankSession:
     taken: Take | None = None  # the image that it renders; ``taken_at`` is when that was read, by ``time.monotonic``
     taken_at: float = 0.0
     first_take: float | None = None
-    unwritten: list[Image] = field(default_factory=list)
-    images: Counter[str] = field(default_factory=Counter)
-    bytes: Counter[str] = field(default_factory=Counter)
+    unwritten: list[Image] = field(default_factory=list)  # begun, but their files are not in place yet
+    images: Counter[str] = field(default_factory=Counter)  # number of those that it has completed, by output
+    bytes: Counter[str] = field(default_factory=Counter)  # size of these
     seconds: float = 0.0  # that these took; ``slowest`` is the most that one of them took
     slowest: float = 0.0
-    spent: float = 0.0
+    spent: float = 0.0  # seconds of all its images, also of those that failed; ``rendering`` are those in the engine
     rendering: float = 0.0
     memory: int = 0  # its peak in bytes, 0 before an image is complete
     renderer: str = ""
@@ -96,11 +90,7 @@ class RankSession:
 
 @dataclass
 class LaunchState:
-    """One launch of the ranks of a run.
-
-    Args:
-        done, failed: the newest outcome of each image.
-    """
+    """One launch of the ranks of a run; an image is in ``done`` or in ``failed``, by its newest outcome."""
 
     number: int  # from 1
     launch: Launch | None = None  # what the supervisor recorded; None if the ranks were started by hand
@@ -145,21 +135,14 @@ class LaunchState:
 
 
 class RunState:
-    """One run.
-
-    Attributes:
-        launches: by their numbers.
-        warnings: each text once, in the order in which they were read.
-        last: the supervisor's newest event, warnings apart.
-        supervisor_heard: time of the supervisor's newest event.
-    """
+    """One run."""
 
     def __init__(self, run: str = "") -> None:
         self.run = run
-        self.launches: dict[int, LaunchState] = {}
-        self.warnings: dict[str, None] = {}
-        self.last: Event | None = None
-        self.supervisor_heard = 0.0
+        self.launches: dict[int, LaunchState] = {}  # by their numbers, in order
+        self.warnings: dict[str, None] = {}  # each text once, in the order in which they were read
+        self.last: Event | None = None  # the supervisor's newest event, warnings apart
+        self.supervisor_heard = 0.0  # time of the supervisor's newest event
         self._newest: dict[int, tuple[LaunchState, RankSession]] = {}  # by rank
 
     def apply(self, event: Event) -> None:
@@ -196,7 +179,9 @@ class RunState:
 
     def launch(self, number: int) -> LaunchState:
         """Return a launch by its number, from 1; an empty one before its first event."""
-        return self.launches.setdefault(number, LaunchState(number))
+        if number not in self.launches:
+            self.launches = dict(sorted([*self.launches.items(), (number, LaunchState(number))]))
+        return self.launches[number]
 
     @property
     def supervised(self) -> bool:
@@ -206,30 +191,27 @@ class RunState:
     @property
     def now(self) -> LaunchState:
         """The newest launch; an empty one before the first."""
-        return self.launches[max(self.launches)] if self.launches else LaunchState(0)
+        return next(reversed(self.launches.values()), LaunchState(0))
 
     @property
     def planned(self) -> LaunchState | None:
         """The newest launch that has a plan."""
-        return next(
-            (self.launches[one] for one in sorted(self.launches, reverse=True) if self.launches[one].plan), None
-        )
+        return next((launch for launch in reversed(self.launches.values()) if launch.plan is not None), None)
 
     @property
     def sessions(self) -> list[RankSession]:
         """All sessions of all ranks, launch by launch."""
-        return [session for number in sorted(self.launches) for session in self.launches[number].sessions.values()]
+        return [session for launch in self.launches.values() for session in launch.sessions.values()]
 
     @property
     def deaths(self) -> list[Death]:
         """The deaths of the ranks, in order."""
-        found = (self.launches[number].death for number in sorted(self.launches))
-        return [death for death in found if death is not None]
+        return [launch.death for launch in self.launches.values() if launch.death is not None]
 
     @property
     def done(self) -> dict[Image, Done]:
         """The images that this run has completed."""
-        return {image: done for number in sorted(self.launches) for image, done in self.launches[number].done.items()}
+        return {image: done for launch in self.launches.values() for image, done in launch.done.items()}
 
     @property
     def began(self) -> float:
@@ -266,12 +248,9 @@ def progress(state: RunState) -> Progress | None:
 
 
 def rate(state: RunState, now: float) -> float:
-    """Return images a second of all ranks since the newest launch, 0 before one is complete.
+    """Return images a second of all ranks since the newest launch, 0 before one is complete; ``now`` is since 1970.
 
     Each rank counts by its own clock, as far as possible: all began to render at about the same moment.
-
-    Args:
-        now: seconds since the epoch.
     """
     return sum(
         session.count / max(max(now, session.heard) - session.first_take, 1e-3)
@@ -297,16 +276,10 @@ class RunHistory:
             self.current[event.rank].apply(event)
 
     def newest(self, owner: str | None) -> RunState:
-        """Return the newest run; an empty one for an owner that has not recorded anything yet.
-
-        Args:
-            owner: id of the run that holds the lock, None if no run does.
-        """
+        """Return the newest run: that of the owner of the lock if one holds it, empty before its first event."""
         if owner:
             return self.runs.get(owner) or RunState(owner)
         launched, by_hand = self.current.get(SUPERVISOR), self.current.get(0)
-        if launched is None or (
-            by_hand is not None and not by_hand.supervised and by_hand.began > launched.supervisor_heard
-        ):
-            return by_hand or RunState()
-        return launched
+        if launched is None or by_hand is None:
+            return launched or by_hand or RunState()
+        return by_hand if not by_hand.supervised and by_hand.began > launched.supervisor_heard else launched

@@ -42,12 +42,8 @@ class RenderResult:
 
 
 def result_of(job: RenderJob, state: RunState, seconds: float, *, skipped: int = 0) -> RenderResult:
-    """Sum up a finished run.
-
-    Args:
-        skipped: damaged lines of the journals that the supervisor found.
-    """
-    plans = [launch.plan for _, launch in sorted(state.launches.items()) if launch.plan is not None]
+    """Sum up a finished run; ``skipped`` are the damaged lines of the journals that the supervisor found."""
+    plans = [launch.plan for launch in state.launches.values() if launch.plan is not None]
     frames = framesets.parse(plans[0].frames)
     done = list(state.done.values())
     seconds_of = by_rank(state.sessions)

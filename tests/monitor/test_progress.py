@@ -18,7 +18,7 @@ def test_a_log_gets_lines_that_come_rarer_with_time(tmp_path: Path, monkeypatch:
     clock = [0.0]
     monkeypatch.setattr("mpirender.monitor.progress.time.monotonic", lambda: clock[0])
     with (tmp_path / "log").open("w") as stream:
-        lines = Lines(stream)
+        lines = Lines(stream, RunTally())
         for second in range(4000):
             clock[0] = float(second)
             lines([])

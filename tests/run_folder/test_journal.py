@@ -57,7 +57,7 @@ def test_the_last_word_on_an_image_counts_and_other_fingerprints_do_not(tmp_path
     note(tmp_path, fail(0, 0, fingerprint="x"))
     note(tmp_path, done(0, 0, fingerprint="x"))
     note(tmp_path, done(0, 1, fingerprint="y"))
-    last = journal.newest(journal.read(tmp_path), "x")
+    last = journal.newest(journal.read(tmp_path), "x", [Output("HD", 1920, 1080)])
     assert {image: type(outcome) for image, outcome in last.items()} == {Image(0, "HD"): events.Done}
 
 
