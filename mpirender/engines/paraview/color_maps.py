@@ -66,11 +66,7 @@ def _range_of(item: Colored) -> Iterator[Ranges]:
 
 
 def growing(views: Sequence[PVObject], texts: Sequence[str]) -> list[Setting]:
-    """Return the current points of the color maps that grow with every timestep, so that they can be restored.
-
-    Args:
-        texts: values of ``--color-range``; color maps whose range they set do not grow.
-    """
+    """Return the current points of the color maps that grow with every timestep, unless ``--color-range`` sets them."""
     settings = []
     for item in colored(views):
         if color_range.how(texts, item.array) is None and _mode(item.table) == GROW_EVERY_TIMESTEP:
@@ -95,22 +91,13 @@ def restore(settings: Sequence[Setting]) -> None:
 
 
 def set_ranges(views: Sequence[PVObject], texts: Sequence[str], found: Ranges) -> None:
-    """Set each color map to the requested range, and keep it there.
-
-    Args:
-        texts: values of ``--color-range``.
-        found: ranges over the frames, by array.
-    """
+    """Set each color map to the range of ``--color-range``, possibly one found over the frames, and keep it."""
     for item in colored(views):
         how = color_range.how(texts, item.array)
         if how is None:
             continue
-        if how == color_range.CLAMP:
-            item.table.AutomaticRescaleRangeMode = CLAMP_MODE
-            continue
-        item.table.AutomaticRescaleRangeMode = NEVER_MODE
+        item.table.AutomaticRescaleRangeMode = CLAMP_MODE if how == color_range.CLAMP else NEVER_MODE
         limits = color_range.fixed(how) or found.get(item.array)
-        if limits is not None:
-            for function in (item.table, getattr(item.representation, "ScalarOpacityFunction", None)):
-                if function is not None:
-                    function.RescaleTransferFunction(*limits)
+        if how != color_range.CLAMP and limits is not None:
+            for function in filter(None, (item.table, getattr(item.representation, "ScalarOpacityFunction", None))):
+                function.RescaleTransferFunction(*limits)

@@ -39,11 +39,7 @@ class ErrorLog:
     """
 
     def __init__(self, group: Comm | None = None) -> None:
-        """Install the handlers.
-
-        Args:
-            group: the ranks that render together; None for a rank alone.
-        """
+        """Install the handlers; without a group, for a rank alone."""
         from vtkmodules.util.misc import calldata_type
         from vtkmodules.util.vtkConstants import VTK_STRING
         from vtkmodules.vtkCommonCore import vtkOutputWindow
@@ -54,37 +50,32 @@ class ErrorLog:
         self._seen: set[str] = set()
 
         @calldata_type(VTK_STRING)  # type: ignore[untyped-decorator]
-        def error(_window: object, _event: str, text: str) -> None:
-            self._report(_shorten(text))
+        def observe(_window: object, event: str, text: str) -> None:
+            (self._warn if event == "WarningEvent" else self._report)(_shorten(text))
 
-        @calldata_type(VTK_STRING)  # type: ignore[untyped-decorator]
-        def warning(_window: object, _event: str, text: str) -> None:
-            self._warn(_shorten(text))
-
-        self._observers: tuple[Callable[[object, str, str], None], ...] = (error, warning)
-        vtkOutputWindow.GetInstance().AddObserver("ErrorEvent", error)
-        vtkOutputWindow.GetInstance().AddObserver("WarningEvent", warning)
-        self._stderr = Stderr(self._report, self._warn)
-        sys.stderr = self._stderr
+        vtkOutputWindow.GetInstance().AddObserver("ErrorEvent", observe)
+        vtkOutputWindow.GetInstance().AddObserver("WarningEvent", observe)
+        self._observer: Callable[[object, str, str], None] = observe
+        sys.stderr = self._stderr = Stderr(self._report, self._warn)
         sys.excepthook = self._uncaught
 
     def take(self) -> list[str]:
         """Return the errors since the last call, each text once."""
-        texts, self._errors = self._errors, []
-        return self._of_all(texts)
+        return self._take(self._errors)
 
     def take_warnings(self) -> list[str]:
         """Return the warnings since the last call, each text once per process."""
-        texts, self._warnings = self._warnings, []
-        return self._of_all(texts)
+        return self._take(self._warnings)
 
     def anywhere(self, condition: bool) -> bool:
         """Return whether a condition holds in any of the ranks."""
         return condition if self._group is None else any(self._group.allgather(condition))
 
-    def _of_all(self, texts: list[str]) -> list[str]:
-        """Return the texts of all ranks of the group, each text once."""
-        parts = [texts] if self._group is None else self._group.allgather(texts)
+    def _take(self, texts: list[str]) -> list[str]:
+        """Empty a list of texts; return those of all ranks of the group, each text once."""
+        taken = texts.copy()
+        texts.clear()
+        parts = [taken] if self._group is None else self._group.allgather(taken)
         return list(dict.fromkeys(text for part in parts for text in part))
 
     def _report(self, text: str) -> None:
@@ -127,9 +118,6 @@ class Stderr(io.TextIOBase):
     def fileno(self) -> int:
         """Return the file descriptor, which is also C's stderr."""
         return 2
-
-    def flush(self) -> None:
-        """Do nothing: nothing is buffered."""
 
     def write(self, text: str) -> int:
         """Pass text on, and check each line once it is complete."""

@@ -21,11 +21,7 @@ __all__ = ["State", "inspect_state", "relocate"]
 
 
 def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
-    """Return the contents of a state, warnings, and the reasons why it cannot be rendered as requested.
-
-    Args:
-        content: the bytes of the state file.
-        read_by: version of the ParaView that will render it, if known.
+    """Return the contents of a state, warnings, and the reasons why ParaView ``read_by`` cannot render it as requested.
 
     Raises:
         UsageError: the file is not a state.
@@ -132,34 +128,26 @@ def _animation_mistakes(state: State, job: RenderJob) -> Iterator[str]:
     If data files are replaced or properties changed, the timesteps are known only after ParaView has opened the scene,
     so their number is not checked here.
     """
-    unknown = state.play_mode == "Snap To TimeSteps" and (job.data_dir is not None or bool(job.files))
-    unknown = unknown or bool(job.overrides)
+    snaps, static = state.play_mode == "Snap To TimeSteps", orbit_camera.static_frames(state, job) is not None
+    unknown = job.overrides or (snaps and (job.data_dir is not None or job.files))
     times = orbit_camera.times(state, job)
     fix = "in ParaView's Animation View and save the state again"
     if state.animation is None:
         yield f"{state.name}: the state contains no animation; open it in ParaView and save it again"
-    elif orbit_camera.static_frames(state, job) is not None:
-        yield from _frame_mistakes(job, len(times))
+    elif static or times:
+        if job.frames is not None and (static or not unknown):
+            yield from filter(None, [framesets.out_of_range(job.frames, range(len(times)))])
     elif state.play_mode == "Real Time":
         yield (
             f"{state.name} was saved in Real Time mode, in which the number of frames depends on the machine's speed; "
             f"set the mode to Sequence or Snap To TimeSteps {fix}"
         )
-    elif state.play_mode not in ("Sequence", "Snap To TimeSteps"):
-        yield f"{state.name} was saved in an unknown mode ({state.play_mode}); set the mode to Sequence {fix}"
-    elif times:
-        if not unknown:
-            yield from _frame_mistakes(job, len(times))
     elif state.play_mode == "Sequence":
         yield f"{state.name} has no frames; set the number of frames {fix}"
+    elif not snaps:
+        yield f"{state.name} was saved in an unknown mode ({state.play_mode}); set the mode to Sequence {fix}"
     elif not unknown:
         yield (
             f"{state.name} is in Snap To TimeSteps mode but its data have no timesteps, so it has no frames; "
             f"set the mode to Sequence and the number of frames {fix}"
         )
-
-
-def _frame_mistakes(job: RenderJob, count: int) -> Iterator[str]:
-    """Yield which requested frames the scene does not have."""
-    if job.frames is not None:
-        yield from filter(None, [framesets.out_of_range(job.frames, range(count))])

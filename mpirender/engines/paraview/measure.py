@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 from mpirender.engines.base import Numbers
 from mpirender.engines.paraview.measure_spec import GROUP, Measure, parse
-from mpirender.engines.paraview.proxies import PVObject, registered
+from mpirender.engines.paraview.proxies import PVObject, by_name
 from mpirender.errors import UsageError
 from mpirender.system.comm import Comm
 from mpirender.system.text import did_you_mean, listed
@@ -39,26 +39,17 @@ class Meter:
     """Measures the data at the current scene time, without registering or showing anything."""
 
     def __init__(self, texts: Sequence[str], group: Comm | None = None) -> None:
-        """Find the sources, and connect an IntegrateVariables to each source that is integrated.
-
-        Args:
-            texts: values of ``--measure``, whose sources exist.
-            group: the ranks that share the data; None for a rank alone.
-        """
+        """Find the sources of ``--measure``, and connect an IntegrateVariables to each source that is integrated."""
         from paraview import servermanager, simple
 
-        found: dict[str, PVObject] = {}
-        for name, proxy in registered(GROUP):
-            found.setdefault(name, proxy)
+        found = by_name(GROUP)
         self._group = group
         self._last: tuple[Hashable, Numbers] = None, {}
         self._keeper = simple.GetAnimationScene().TimeKeeper
         self._wanted = [parse(text, found) for text in texts]
         self._sources = {one.source: found[one.source] for one in self._wanted}
-        self._integrals = {
-            one.source: servermanager.filters.IntegrateVariables(Input=found[one.source])
-            for one in {one.source: one for one in self._wanted if one.integral}.values()
-        }
+        integrated = dict.fromkeys(one.source for one in self._wanted if one.integral)
+        self._integrals = {name: servermanager.filters.IntegrateVariables(Input=found[name]) for name in integrated}
 
     def check(self) -> None:
         """Check that the arrays are in the current data; an empty source cannot be checked.
@@ -73,30 +64,24 @@ class Meter:
             names = list(dict.fromkeys(name for _, name in content.arrays))
             if sources[one.source].size and one.array not in names:
                 whose = f"the integral of {one.source}" if one.integral else one.source
-                has = (
-                    f"{did_you_mean(one.array, names)}; it has: {listed(names)}"
-                    if names
-                    else "; it has no numeric arrays"
-                )
-                mistakes.append(f"--measure {one.text}: {whose} has no array {one.array!r}{has}")
+                has = f"it has: {listed(names)}" if names else "it has no numeric arrays"
+                meant = did_you_mean(one.array, names)
+                mistakes.append(f"--measure {one.text}: {whose} has no array {one.array!r}{meant}; {has}")
         if mistakes:
             raise UsageError(mistakes)
 
     def read(self, key: Hashable) -> Numbers:
         """Return the measurements in the order of the options, computed once for all images with the same key."""
         if self._last[0] != key:
-            self._last = key, self._measure()
+            numbers: Numbers = {}
+            sources, integrals = self._compute()
+            for one in self._wanted:
+                if one.integral:
+                    numbers.update(_of_integral(one, integrals[one.source], empty=not sources[one.source].size))
+                else:
+                    numbers.update(_of_range(one, sources[one.source]))
+            self._last = key, numbers
         return self._last[1]
-
-    def _measure(self) -> Numbers:
-        sources, integrals = self._compute()
-        numbers: Numbers = {}
-        for one in self._wanted:
-            if one.integral:
-                numbers.update(_of_integral(one, integrals[one.source], empty=not sources[one.source].size))
-            else:
-                numbers.update(_of_range(one, sources[one.source]))
-        return numbers
 
     def update(self) -> None:
         """Compute the data at the current scene time."""
@@ -142,11 +127,9 @@ def _integrate_locally(integral: PVObject) -> None:
 def _content(proxy: PVObject, wanted: Collection[str]) -> Content:
     """Return the output of an object in this rank.
 
-    Ranges are computed from the values. ParaView's data information caches ranges with the arrays: some filters
-    (particle tracers) pass these on with other values, and new cache entries could change what ParaView renders.
-
-    Args:
-        wanted: names of the arrays whose ranges are needed.
+    Ranges of the wanted arrays are computed from the values. ParaView's data information caches ranges with the arrays:
+    some filters (particle tracers) pass these on with other values, and new cache entries could change what ParaView
+    renders.
     """
     return _together([_of_leaf(leaf, wanted) for leaf in _leaves(proxy.SMProxy.GetClientSideObject())])
 
@@ -190,22 +173,21 @@ def _limits(array: PVObject) -> list[Limits]:
 
 def _together(parts: Sequence[Content]) -> Content:
     """Return the content of several pieces together."""
-    arrays: dict[tuple[int, str], list[Limits]] = {}
-    for part in parts:
-        for key, ranges in part.arrays.items():
-            before = arrays.get(key, ranges)
-            arrays[key] = [(min(one[0], two[0]), max(one[1], two[1])) for one, two in zip(before, ranges)]
-    return Content(sum(part.size for part in parts), arrays)
+    return _combined(parts, lambda one, two: (min(one[0], two[0]), max(one[1], two[1])))
 
 
 def _sum(parts: Sequence[Content]) -> Content:
     """Return the integral over all pieces: as within a piece, over the cells of the highest dimension only."""
     most = max(map(_dimensions, parts))
+    return _combined([part for part in parts if _dimensions(part) == most], lambda one, two: (one[0] + two[0],) * 2)
+
+
+def _combined(parts: Sequence[Content], combine: Callable[[Limits, Limits], Limits]) -> Content:
+    """Return the content of several pieces, whose ranges are combined pair by pair."""
     arrays: dict[tuple[int, str], list[Limits]] = {}
     for part in parts:
-        for key, values in part.arrays.items() if _dimensions(part) == most else ():
-            before = arrays.get(key, [(0.0, 0.0)] * len(values))
-            arrays[key] = [(one[0] + two[0], one[1] + two[1]) for one, two in zip(before, values)]
+        for key, ranges in part.arrays.items():
+            arrays[key] = list(map(combine, arrays[key], ranges)) if key in arrays else ranges
     return Content(sum(part.size for part in parts), arrays)
 
 
@@ -222,20 +204,14 @@ def _find(content: Content, array: str) -> list[Limits]:
 
 def _of_range(one: Measure, content: Content) -> Iterator[tuple[str, float | None]]:
     """Yield the minimum and the maximum of an array."""
-    least, most = next(iter(_find(content, one.array)), (math.inf, -math.inf))
-    sound = math.isfinite(least) and math.isfinite(most) and least <= most
-    yield f"{one.text} min", least if sound else None
-    yield f"{one.text} max", most if sound else None
+    limits = next(iter(_find(content, one.array)), (math.inf, -math.inf))
+    for name, limit in zip(("min", "max"), limits):
+        yield f"{one.text} {name}", limit if math.isfinite(limit) else None
 
 
 def _of_integral(one: Measure, content: Content, *, empty: bool) -> Iterator[tuple[str, float | None]]:
-    """Yield the results of IntegrateVariables, component by component.
-
-    Args:
-        empty: whether the source is empty: ParaView then returns 0 for arrays that existed before.
-    """
-    ranges = [] if empty else _find(content, one.array)
+    """Yield the results of IntegrateVariables, component by component."""
+    ranges = [] if empty else _find(content, one.array)  # if empty, ParaView returns 0 for arrays that existed before
     parts = ranges[1:] or ranges or [(math.inf, -math.inf)]
-    for place, (least, most) in enumerate(parts):
-        name = f"{one.text} {place}" if len(parts) > 1 else one.text
-        yield name, least if math.isfinite(least) and least <= most else None
+    for place, (value, _) in enumerate(parts):
+        yield f"{one.text} {place}" if len(parts) > 1 else one.text, value if math.isfinite(value) else None

@@ -5,11 +5,10 @@ The state file shows which sources and filters exist; only ParaView knows the ar
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from mpirender.engines.paraview.overrides import Refused, split, unknown
+from mpirender.engines.paraview.overrides import Refused, split, unknown, wrong_names
 from mpirender.engines.paraview.state_xml import State
 from mpirender.job.options import MEASURE
 from mpirender.job.render_job import RenderJob
@@ -27,10 +26,7 @@ class Measure(NamedTuple):
 
 
 def parse(text: str, names: Collection[str]) -> Measure:
-    """Parse a value of ``--measure``; names may contain dots.
-
-    Args:
-        names: names of the sources.
+    """Parse a value of ``--measure``, with the names of the sources, which may contain dots.
 
     Raises:
         Refused: there is no source of that name.
@@ -47,13 +43,5 @@ def parse(text: str, names: Collection[str]) -> Measure:
 
 def mistakes(state: State, job: RenderJob) -> Iterator[str]:
     """Yield what is wrong with the names of the sources."""
-    listed = [proxy.name for proxy in state.registered(GROUP)]
-    several = {name for name, count in Counter(listed).items() if count > 1}
-    for text in job.measure:
-        try:
-            source = parse(text, listed).source
-        except Refused as refused:
-            yield f"--measure {text}: {refused}"
-            continue
-        if source in several:
-            yield f"--measure {text}: the scene has several sources named {source!r}; rename them in ParaView"
+    names = [proxy.name for proxy in state.registered(GROUP)]
+    return wrong_names("--measure", job.measure, names, kind="source", name_of=lambda text: parse(text, names).source)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
@@ -35,16 +35,24 @@ def objects(state: State) -> dict[str, str]:
 
 def mistakes(state: State, job: RenderJob) -> Iterator[str]:
     """Yield what is wrong with the names of the objects; only ParaView knows their properties."""
-    listed = [proxy.name for group in GROUPS for proxy in state.registered(group)]
-    several = {name for name, count in Counter(listed).items() if count > 1}
-    for option, text in (*(("set", text) for text in job.overrides), *(("vary", text) for text in job.vary)):
+    names = [proxy.name for group in GROUPS for proxy in state.registered(group)]
+    for option, texts in (("--set", job.overrides), ("--vary", job.vary)):
+        yield from wrong_names(option, texts, names, kind="object", name_of=lambda text: split(text, names)[0])
+
+
+def wrong_names(
+    option: str, texts: Iterable[str], names: Iterable[str], *, kind: str, name_of: Callable[[str], str]
+) -> Iterator[str]:
+    """Yield which values of an option name no object of the scene, or several."""
+    several = {name for name, count in Counter(names).items() if count > 1}
+    for text in texts:
         try:
-            name, _ = split(text, listed)
+            name = name_of(text)
         except Refused as refused:
-            yield f"--{option} {text}: {refused}"
+            yield f"{option} {text}: {refused}"
             continue
         if name in several:
-            yield f"--{option} {text}: the scene has several objects named {name!r}; rename them in ParaView"
+            yield f"{option} {text}: the scene has several {kind}s named {name!r}; rename them in ParaView"
 
 
 def split(text: str, names: Collection[str]) -> tuple[str, str]:

@@ -12,3 +12,11 @@ def registered(group: str) -> list[tuple[str, PVObject]]:
     from paraview import servermanager
 
     return [(name, proxy) for (name, _), proxy in servermanager.ProxyManager().GetProxiesInGroup(group).items()]
+
+
+def by_name(*groups: str) -> dict[str, PVObject]:
+    """Return the proxies of registration groups by name; of several with the same name, the first."""
+    found: dict[str, PVObject] = {}
+    for name, proxy in (item for group in groups for item in registered(group)):
+        found.setdefault(name, proxy)
+    return found

@@ -40,23 +40,18 @@ class Screenshots:
             resize(self._targets, output)
 
     def capture(self, output: Output, path: Path | None = None) -> NDArray[np.uint8] | None:
-        """Capture the current frame; return its pixels if path is a png, else write the file.
-
-        Args:
-            path: of the image file; None to discard the image.
-        """
+        """Capture the current frame; return its pixels for a png, write other files; without a path, discard it."""
         options = self._options[(output.view, output.layout), output.eye]
         options.ImageResolution = [output.width, output.height]
         same_view = dataclasses.replace(output, name="", eye="")
         self._set_viewports(self._viewports.get(same_view, self._first_viewports))
-        if path is not None and path.suffix != ".png":
-            options.WriteImage(str(path))
+        self._image = None
+        if path is None or path.suffix == ".png":
+            self._image = options.SMProxy.CaptureImage()  # None if ParaView has reported an error
         else:
-            self._image = options.SMProxy.CaptureImage()
+            options.WriteImage(str(path))
         self._viewports[same_view] = self._get_viewports()
-        if path is None or path.suffix != ".png" or self._image is None:  # without an image, ParaView reported an error
-            return None
-        return pixels(self._image)
+        return None if path is None or self._image is None else pixels(self._image)
 
     def _get_viewports(self) -> Viewports:
         """Return the viewport of every renderer, 0 to 1; that of the orientation axes is a corner of the view.
@@ -85,12 +80,7 @@ def resize(targets: Mapping[Target, PVObject], output: Output) -> None:
 
 
 def options(target: PVObject, job: RenderJob, eye: str = "") -> PVObject:
-    """Return ParaView's SaveScreenshot proxy with the options of a job.
-
-    Args:
-        target: proxy of a view or a layout.
-        eye: ``left`` or ``right`` if each eye has its own images.
-    """
+    """Return ParaView's SaveScreenshot proxy of a view or layout with the options of a job, for one eye if given."""
     from paraview import servermanager
 
     controller = servermanager.ParaViewPipelineController()
@@ -98,10 +88,7 @@ def options(target: PVObject, job: RenderJob, eye: str = "") -> PVObject:
     controller.PreInitializeProxy(options)
     is_layout = target.IsA("vtkSMViewLayoutProxy")
     options.SaveAllViews = is_layout
-    if is_layout:
-        options.Layout = target
-    else:
-        options.View = target
+    setattr(options, "Layout" if is_layout else "View", target)
     options.UpdateDefaultsAndVisibilities(f"frame.{job.image_format}")
     controller.PostInitializeProxy(options)
     options.FontScaling = job.font_scaling

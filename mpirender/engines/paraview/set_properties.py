@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Sequence
 
 from mpirender.engines.paraview.orbit_camera import CAMERA_TRACK
 from mpirender.engines.paraview.overrides import GROUPS, Refused, split, value_of
-from mpirender.engines.paraview.proxies import PVObject, registered
+from mpirender.engines.paraview.proxies import PVObject, by_name
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import MOST_LISTED, did_you_mean, listed
@@ -25,7 +26,7 @@ def apply(job: RenderJob) -> None:
     Raises:
         UsageError: with each unknown property and each invalid value.
     """
-    found, mistakes = _objects(), []
+    found, mistakes = by_name(*GROUPS), []
     animated = _animated(found)
     for option, text in _requested(job):
         try:
@@ -43,7 +44,7 @@ def check_arrays(job: RenderJob) -> None:
     Raises:
         UsageError: with each missing array.
     """
-    found, mistakes = _objects(), []
+    found, mistakes = by_name(*GROUPS), []
     for option, text in _requested(job):
         name, path = split(text, found)
         domain = _find(found[name], path)[1].SMProperty.FindDomain("vtkSMArrayListDomain")
@@ -65,17 +66,9 @@ def _requested(job: RenderJob) -> list[tuple[str, str]]:
 
 def assign(overrides: Sequence[str]) -> None:
     """Set properties that were checked before."""
-    found = _objects()
+    found = by_name(*GROUPS)
     for text in overrides:
         _set(text, found, set())
-
-
-def _objects() -> dict[str, PVObject]:
-    """Return the objects of the scene by name."""
-    found: dict[str, PVObject] = {}
-    for name, proxy in (item for group in GROUPS for item in registered(group)):
-        found.setdefault(name, proxy)
-    return found
 
 
 def _animated(found: dict[str, PVObject]) -> set[tuple[str, str]]:
@@ -90,33 +83,24 @@ def _animated(found: dict[str, PVObject]) -> set[tuple[str, str]]:
 
 
 def _set(text: str, found: dict[str, PVObject], animated: set[tuple[str, str]]) -> None:
-    """Set one property.
-
-    Raises:
-        Refused: it does not exist, is animated, or does not accept the value.
-    """
+    """Set one property; raise Refused if it does not exist, is animated, or does not accept the value."""
     name, path = split(text, found)
     owner, prop = _find(found[name], path)
     if (owner.SMProxy.GetGlobalIDAsString(), prop.SMProperty.GetXMLName()) in animated:
         raise Refused("an animation track sets it at every frame; delete the track, or edit its key frames")
     given = text.partition("=")[2]
-    value, before = value_of(given), _text(prop)
-    try:
+    value, before, valid = value_of(given), _text(prop), False
+    with contextlib.suppress(AttributeError, OverflowError, RuntimeError, TypeError, ValueError):
         if isinstance(value, str) and value in found and prop.SMProperty.IsA("vtkSMProxyProperty"):
             value = found[value]
         prop.SetData(value)
-    except (AttributeError, OverflowError, RuntimeError, TypeError, ValueError):
-        raise Refused(f"{given!r} is not a valid value; {_valid_values(prop)}in the state it is {before}") from None
-    if not _fits(prop):
+        valid = _fits(prop)
+    if not valid:
         raise Refused(f"{given!r} is not a valid value; {_valid_values(prop)}in the state it is {before}")
 
 
 def _find(proxy: PVObject, path: str) -> tuple[PVObject, PVObject]:
-    """Return a property and its owner, which may be an inner object (``SliceType.Origin``).
-
-    Raises:
-        Refused: there is no such property.
-    """
+    """Return a property and its owner, which may be an inner object (``SliceType.Origin``)."""
     *inner, last = path.split(".")
     for step in inner:
         prop = proxy.GetProperty(step)
@@ -164,20 +148,16 @@ def _domain(prop: PVObject, kinds: Sequence[str]) -> PVObject:
 
 def _valid_values(prop: PVObject) -> str:
     """Return the valid values of a property, followed by a semicolon; empty if they are not known."""
-    choices: Sequence[str] = getattr(prop, "Available", None) or ()
-    if choices:
-        return f"it accepts {listed(choices)}; "
+    if getattr(prop, "Available", None):
+        return f"it accepts {listed(prop.Available)}; "
     count = 1 if prop.SMProperty.GetRepeatable() else len(prop)
     if count > 1:
         return f"it accepts {count} values, [A, B, …]; "
     if _domain(prop, ("vtkSMBooleanDomain",)) is not None:
         return "it accepts 0 or 1; "
-    limits = _domain(prop, RANGES)
-    return "" if limits is None else _between(limits)
-
-
-def _between(domain: PVObject) -> str:
-    """Return the range of valid numbers in words."""
+    domain = _domain(prop, RANGES)
+    if domain is None:
+        return ""
     kind = "whole numbers" if domain.IsA("vtkSMIntRangeDomain") else "numbers"
     least = f" from {domain.GetMinimum(0):g}" if domain.GetMinimumExists(0) else ""
     most = f" to {domain.GetMaximum(0):g}" if domain.GetMaximumExists(0) else ""
