@@ -13,6 +13,7 @@ from mpirender.engines.paraview.state_warnings import GROW_EVERY_TIMESTEP
 
 CLAMP_MODE = "Clamp and update every timestep"
 NEVER_MODE = "Never"
+Setting = tuple[PVObject, str, list[float]]  # a proxy, one of its properties, and the value
 
 
 class Colored(NamedTuple):
@@ -22,14 +23,6 @@ class Colored(NamedTuple):
     association: int
     array: str
     table: PVObject
-
-
-class Setting(NamedTuple):
-    """A property of a proxy and its value."""
-
-    proxy: PVObject
-    property: str
-    value: list[float]
 
 
 def colored(views: Sequence[PVObject]) -> Iterator[Colored]:
@@ -67,13 +60,13 @@ def _range_of(item: Colored) -> Iterator[Ranges]:
 
 def growing(views: Sequence[PVObject], texts: Sequence[str]) -> list[Setting]:
     """Return the current points of the color maps that grow with every timestep, unless ``--color-range`` sets them."""
-    settings = []
+    settings: list[Setting] = []
     for item in colored(views):
         if color_range.how(texts, item.array) is None and _mode(item.table) == GROW_EVERY_TIMESTEP:
-            settings.append(Setting(item.table, "RGBPoints", list(item.table.RGBPoints)))
+            settings.append((item.table, "RGBPoints", list(item.table.RGBPoints)))
             opacity = getattr(item.representation, "ScalarOpacityFunction", None)
             if opacity is not None:
-                settings.append(Setting(opacity, "Points", list(opacity.Points)))
+                settings.append((opacity, "Points", list(opacity.Points)))
     return settings
 
 
@@ -86,8 +79,8 @@ def _mode(table: PVObject) -> int:
 
 def restore(settings: Sequence[Setting]) -> None:
     """Set properties back to their earlier values."""
-    for setting in settings:
-        setattr(setting.proxy, setting.property, setting.value)
+    for proxy, name, value in settings:
+        setattr(proxy, name, value)
 
 
 def set_ranges(views: Sequence[PVObject], texts: Sequence[str], found: Ranges) -> None:

@@ -45,7 +45,7 @@ def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...],
     The bytes are returned unchanged if no path changes, else as well-formed UTF-8.
     """
     properties = list(file_properties(state))
-    mistakes = _mistakes_of_options(properties, job)
+    mistakes: list[str] = []
     chosen = _from_options(properties, job, mistakes)
     files: list[DataFile] = []
     changes: Paths = {}
@@ -75,22 +75,16 @@ def file_properties(state: State) -> Iterator[FileProperty]:
                 yield FileProperty((proxy.id, name), proxy.name, name, saved, len(saved) > 1)
 
 
-def _mistakes_of_options(properties: Sequence[FileProperty], job: RenderJob) -> list[str]:
-    mistakes = []
+def _from_options(properties: Sequence[FileProperty], job: RenderJob, mistakes: list[str]) -> Paths:
+    """Return the files that ``--file`` sets; append mistakes in ``--file`` and ``--data-dir`` to the list."""
     if job.data_dir is not None and not job.data_dir.is_dir():
         mistakes.append(f"--data-dir {job.data_dir}: no such folder")
     readers = sorted({prop.reader for prop in properties})
+    chosen: Paths = {}
     for reader, path in job.files:
         if reader not in readers:
             has = f"{did_you_mean(reader, readers)}; it has: {', '.join(readers) or 'none'}"
             mistakes.append(f"--file {reader}={path}: the scene has no reader of that name{has}")
-    return mistakes
-
-
-def _from_options(properties: Sequence[FileProperty], job: RenderJob, mistakes: list[str]) -> Paths:
-    """Return the files that ``--file`` sets; append mistakes to the list."""
-    chosen: Paths = {}
-    for reader, path in job.files:
         named = [prop for prop in properties if prop.reader == reader and prop.name != "FilePrefix"]
         paths = _expanded(path)
         for prop in {prop.key[0]: prop for prop in reversed(named)}.values():  # several readers may share a name

@@ -176,46 +176,28 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
         from paraview import simple
     except ImportError as error:
         raise ToolMissing(f"this pvbatch has no paraview.simple ({error}); {INSTALL}") from None
-    inspection = None
     if is_script(job):
-        scene, inspection = _run(scene, job)
+        from mpirender.engines.paraview import script_runner
+
+        script_runner.run(scene, job.scene)
     else:
         _load(scene, job.scene.name)
-        _set_properties(job)
+    if job.overrides or job.vary:
+        from mpirender.engines.paraview import set_properties
+
+        set_properties.apply(job)
+    scene, inspection = script_runner.saved_state(job) if is_script(job) else (scene, None)
     targets = _targets(simple, job)
     if not job.one_pass:
         _check_sizes(targets, job.outputs)
     opened = ParaViewScene(simple, targets, job, log, static_frames=_static_frames(scene, job))
     if job.overrides or job.vary:
-        from mpirender.engines.paraview import set_properties
-
         set_properties.check_arrays(job)
     opened.measure(job.measure, group)
     if inspection is not None:
         opened.files = [Path(file.path) for file in inspection.data_files]
         opened.warnings = [*inspection.warnings, *opened.warnings]
     return opened
-
-
-def _run(script: bytes, job: RenderJob) -> tuple[bytes, Inspection]:
-    """Run a script; return the resulting scene as a state, and its inspection."""
-    from mpirender.engines.paraview import script_runner
-    from mpirender.engines.paraview.inspect import inspect_state
-
-    script_runner.run(script, job.scene)
-    _set_properties(job)
-    scene = script_runner.saved_state()
-    inspection = inspect_state(scene, job)
-    if inspection.mistakes:
-        raise UsageError(inspection.mistakes)
-    return scene, inspection
-
-
-def _set_properties(job: RenderJob) -> None:
-    if job.overrides or job.vary:
-        from mpirender.engines.paraview import set_properties
-
-        set_properties.apply(job)
 
 
 def _static_frames(scene: bytes, job: RenderJob) -> int | None:
@@ -246,8 +228,9 @@ def _load(scene: bytes, name: str) -> None:
 
 def _targets(simple: PVObject, job: RenderJob) -> dict[Target, PVObject]:
     """Return the requested views and layouts; by default the first render view of the state."""
-    views = {_name("views", view): view for view in simple.GetViews()}
-    layouts = {_name("layouts", layout): layout for layout in simple.GetLayouts().values()}
+    name_of = simple.servermanager.ProxyManager().GetProxyName
+    views = {str(name_of("views", view.SMProxy)): view for view in simple.GetViews()}
+    layouts = {str(name_of("layouts", layout.SMProxy)): layout for layout in simple.GetLayouts().values()}
     by_number = {str(number): layout for number, layout in enumerate(layouts.values(), start=1)}
     unknown = [("view", name, views) for name in job.views if name not in views]
     unknown += [("layout", name, layouts) for name in job.layouts if name not in {**layouts, **by_number}]
@@ -259,12 +242,6 @@ def _targets(simple: PVObject, job: RenderJob) -> dict[Target, PVObject]:
         return {(None, None): (simple.GetRenderViews() or list(views.values()))[0]}
     chosen: dict[Target, PVObject] = {(name, None): views[name] for name in job.views}
     return {**chosen, **{(None, name): layouts.get(name) or by_number[name] for name in job.layouts}}
-
-
-def _name(group: str, proxy: PVObject) -> str:
-    from paraview import servermanager
-
-    return str(servermanager.ProxyManager().GetProxyName(group, proxy.SMProxy))
 
 
 def _check_sizes(targets: Mapping[Target, PVObject], outputs: Sequence[Output]) -> None:

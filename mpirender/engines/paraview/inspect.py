@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 
@@ -42,7 +43,7 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
         play_mode=state.play_mode,
         times=orbit_camera.times(state, job),
         data_files=files,
-        order_dependent=tuple(state_warnings.order_dependent(state, job)),
+        order_dependent=tuple(itertools.chain(*state_warnings.order_dependent(state, job))),
         objects=tuple(overrides.objects(state).items()),
         warnings=(*state_warnings.warnings(state, job, read_by), *_replaced_series(state, job, files)),
         advice=tuple(_tiles(state, job)),

@@ -39,7 +39,8 @@ class ParaViewScene(Scene):
     ) -> None:
         """Render once and prepare for the frames."""
         self._log, self._job = log, job
-        views_of = {key: scene_facts.views_of(simple, target) for key, target in targets.items()}
+        views_of = {key: list(simple.GetViewsInLayout(target)) if target.IsA("vtkSMViewLayoutProxy") else [target]
+                    for key, target in targets.items()}  # fmt: skip
         views = list(dict.fromkeys(view for several in views_of.values() for view in several))
         for output in reversed(job.outputs if job.one_pass else ()):
             resize(targets, output)

@@ -13,11 +13,6 @@ def accumulates() -> bool:
     return any(source.SMProxy.GetXMLName() in state_warnings.ACCUMULATING for _, source in registered("sources"))
 
 
-def views_of(simple: PVObject, target: PVObject) -> list[PVObject]:
-    """Return the views of a view or layout."""
-    return list(simple.GetViewsInLayout(target)) if target.IsA("vtkSMViewLayoutProxy") else [target]
-
-
 def changes(animation: PVObject) -> bool:
     """Return whether anything except the camera can change with time."""
     moving = any(cue.Enabled and cue.SMProxy.GetXMLName() not in state_warnings.STILL_DATA for cue in animation.Cues)

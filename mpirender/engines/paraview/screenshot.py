@@ -44,7 +44,8 @@ class Screenshots:
         options = self._options[(output.view, output.layout), output.eye]
         options.ImageResolution = [output.width, output.height]
         same_view = dataclasses.replace(output, name="", eye="")
-        self._set_viewports(self._viewports.get(same_view, self._first_viewports))
+        for renderer, viewport in zip(self._renderers(), self._viewports.get(same_view, self._first_viewports)):
+            renderer.SetViewport(*viewport)
         self._image = None
         if path is None or path.suffix == ".png":
             self._image = options.SMProxy.CaptureImage()  # None if ParaView has reported an error
@@ -60,10 +61,6 @@ class Screenshots:
         (vtkPVAxesWidget::SquareRenderer). With several image sizes in turn it would drift, so each size keeps its own.
         """
         return [tuple(renderer.GetViewport()) for renderer in self._renderers()]
-
-    def _set_viewports(self, viewports: Viewports) -> None:
-        for renderer, viewport in zip(self._renderers(), viewports):
-            renderer.SetViewport(*viewport)
 
     def _renderers(self) -> list[PVObject]:
         windows = [view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")]

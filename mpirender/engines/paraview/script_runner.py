@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from mpirender.engines.base import Inspection
+from mpirender.engines.paraview.inspect import inspect_state
 from mpirender.engines.paraview.proxies import PVObject
 from mpirender.engines.paraview.script_source import RENDER, SKIPPED
 from mpirender.errors import UsageError, one_line
+from mpirender.job.render_job import RenderJob
 
 
 def run(content: bytes, path: Path) -> None:
@@ -38,13 +41,21 @@ def run(content: bytes, path: Path) -> None:
         sys.argv = argv
 
 
-def saved_state() -> bytes:
-    """Return the open scene as a state file."""
+def saved_state(job: RenderJob) -> tuple[bytes, Inspection]:
+    """Return the open scene as a state file, and its inspection.
+
+    Raises:
+        UsageError: the scene cannot be rendered as requested.
+    """
     from paraview import servermanager
 
     with tempfile.NamedTemporaryFile(suffix=".pvsm") as file:
         servermanager.SaveState(file.name)
-        return Path(file.name).read_bytes()
+        state = Path(file.name).read_bytes()
+    inspection = inspect_state(state, job)
+    if inspection.mistakes:
+        raise UsageError(inspection.mistakes)
+    return state, inspection
 
 
 def _replace_calls(simple: PVObject) -> None:

@@ -48,11 +48,7 @@ def inspect_script(scene: bytes, job: RenderJob) -> Inspection:
 
 
 def parse(scene: bytes, name: str) -> ast.Module:
-    """Return the syntax tree.
-
-    Raises:
-        UsageError: it is not Python.
-    """
+    """Return the syntax tree; raise UsageError if it is not Python."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the syntax of the user's script

@@ -137,11 +137,6 @@ def shared_color_maps(state: State, job: RenderJob) -> Iterator[str]:
         )
 
 
-def growing_arrays(state: State, job: RenderJob) -> list[str]:
-    """Return the arrays whose color map grows with every timestep, unless --color-range sets another range."""
-    return arrays_in_modes(state, job, (GROW_EVERY_TIMESTEP,))
-
-
 def arrays_in_modes(state: State, job: RenderJob, modes: Sequence[int]) -> list[str]:
     """Return the arrays whose color map is in one of these modes, unless --color-range sets another range."""
     of_all, of_arrays = color_range.requested(job.color_range)
@@ -161,7 +156,7 @@ def _order_dependence(state: State, job: RenderJob) -> Iterator[str]:
         f"each rank must also compute the frames before its own; --schedule contiguous{by_default} does this once per "
         "rank, --ranks 1 not at all"
     )
-    arrays, filters = growing_arrays(state, job), accumulating_filters(state)
+    filters, arrays = order_dependent(state, job)
     if arrays:
         yield (
             f"the color map of {_listed(arrays)} grows with every timestep, so the meaning of its colors changes, and "
@@ -176,14 +171,10 @@ def _rescale_mode(color_map: Proxy, usual: float) -> float:
     return color_map.number("AutomaticRescaleRangeMode", -1 if "LockScalarRange" in color_map.properties else usual)
 
 
-def order_dependent(state: State, job: RenderJob) -> list[str]:
-    """Return the filters and color maps that depend on earlier frames."""
-    return [*accumulating_filters(state), *growing_arrays(state, job)]
-
-
-def accumulating_filters(state: State) -> list[str]:
-    """Return the filters whose output depends on earlier frames."""
-    return [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in ACCUMULATING]
+def order_dependent(state: State, job: RenderJob) -> tuple[list[str], list[str]]:
+    """Return the filters that depend on earlier frames, and the arrays whose color maps do."""
+    filters = [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in ACCUMULATING]
+    return filters, arrays_in_modes(state, job, (GROW_EVERY_TIMESTEP,))
 
 
 def _axes_grids(state: State, job: RenderJob) -> Iterator[str]:

@@ -7,7 +7,7 @@ import math
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mpirender.engines.base import Layout
@@ -29,21 +29,9 @@ class Proxy:
 
     element: ET.Element
     name: str  # as in the Pipeline Browser; the id if it is not registered
-
-    @property
-    def id(self) -> str:
-        """The number by which properties of other proxies refer to it."""
-        return self.element.get("id", "")
-
-    @property
-    def type(self) -> str:
-        """The class name (``CSVReader``)."""
-        return self.element.get("type", "")
-
-    @property
-    def group(self) -> str:
-        """The group of classes (``sources``, ``filters``, ``views``)."""
-        return self.element.get("group", "")
+    id: str  # number by which properties of other proxies refer to it
+    type: str  # class (CSVReader)
+    group: str  # group of classes (sources, filters, views)
 
     @cached_property
     def properties(self) -> dict[str, ET.Element]:
@@ -102,8 +90,9 @@ class State:
     @cached_property
     def proxies(self) -> tuple[Proxy, ...]:
         """Every object of the scene, in the order of the file."""
-        ids = [(element, element.get("id", "")) for element in self.root.iterfind("Proxy")]
-        return tuple(Proxy(element, self._names.get(key, key)) for element, key in ids)
+        ids = ((item, item.get("id", "")) for item in self.root.iterfind("Proxy"))
+        return tuple(Proxy(item, self._names.get(key, key), key, item.get("type", ""), item.get("group", ""))
+                     for item, key in ids)  # fmt: skip
 
     @cached_property
     def by_id(self) -> dict[str, Proxy]:
@@ -120,7 +109,7 @@ class State:
         """Return the proxies of a collection in ParaView's order, sorted by name."""
         items = self.root.iterfind(f"ProxyCollection[@name='{collection}']/Item")
         listed = sorted((item.get("name", "").encode(), item.get("id", "")) for item in items)
-        return [Proxy(self.by_id[key].element, name.decode()) for name, key in listed if key in self.by_id]
+        return [replace(self.by_id[key], name=name.decode()) for name, key in listed if key in self.by_id]
 
     def referenced(self, proxy: Proxy | None, name: str) -> list[Proxy]:
         """Return the proxies of the file to which a property refers."""
