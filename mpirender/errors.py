@@ -20,20 +20,23 @@ class MpirenderError(Exception):
 
     exit_code = 1
 
+    def __init_subclass__(cls, *, exit_code: int = 0) -> None:
+        """Set the exit code of a class; by default, that of its base class."""
+        cls.exit_code = exit_code or cls.exit_code
+
     @property
     def message(self) -> str:
         """The text for the command line and for records."""
         return str(self)
 
 
-class UsageError(MpirenderError):
+class UsageError(MpirenderError, exit_code=2):
     """The command or the scene is wrong; holds every mistake found, not only the first.
 
     Mistakes name options (``--samples``), for the command line. The text of the error, which Python users see, names
     fields of RenderJob (``samples``).
     """
 
-    exit_code = 2
     fields: ClassVar[dict[str, str]] = {}  # of RenderJob, by option; RenderJob fills it in
 
     def __init__(self, mistakes: str | Sequence[str]) -> None:
@@ -49,16 +52,12 @@ class UsageError(MpirenderError):
         return "\n".join(self.mistakes)
 
 
-class ToolMissing(MpirenderError):
+class ToolMissing(MpirenderError, exit_code=3):
     """A program or library that the run needs is missing, or does not fit the others."""
 
-    exit_code = 3
 
-
-class FramesMissing(MpirenderError):
+class FramesMissing(MpirenderError, exit_code=4):
     """Frames are missing or damaged; no movie was made."""
-
-    exit_code = 4
 
 
 class NoSpace(FramesMissing):
@@ -70,22 +69,16 @@ class NoSpace(FramesMissing):
         super().__init__(full if isinstance(place, Path) else place)
 
 
-class EncodeFailed(MpirenderError):
+class EncodeFailed(MpirenderError, exit_code=5):
     """The frames are complete, but the movie could not be made or failed its check."""
 
-    exit_code = 5
 
-
-class LaunchFailed(MpirenderError):
+class LaunchFailed(MpirenderError, exit_code=6):
     """The MPI program could not be started, or ended without reporting an error."""
 
-    exit_code = 6
 
-
-class Stopped(MpirenderError):
+class Stopped(MpirenderError, exit_code=75):
     """A signal ended the run early; the same command continues it (EX_TEMPFAIL of sysexits.h)."""
-
-    exit_code = 75
 
     def __init__(self, so_far: str, advice: str = "", *, signal: str = "") -> None:
         """Make the message of what is done so far and of what to do next; signal is the name of the signal."""
@@ -97,10 +90,8 @@ class TakenOver(Stopped):
     """Another run considered this one dead, and continues in its place."""
 
 
-class Interrupted(MpirenderError):
+class Interrupted(MpirenderError, exit_code=130):
     """The user pressed Ctrl-C."""
-
-    exit_code = 130
 
 
 class JobFailed(MpirenderError):

@@ -35,8 +35,7 @@ def submit(job: RenderJob, script: str) -> str:
     place = job.output / NAME
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        owner = lock.living_owner(job.folder)
-        if owner is not None:
+        if (owner := lock.living_owner(job.folder)) is not None:
             raise UsageError(lock.busy(job.folder, owner))
         files.write_text(place, script)
     except OSError as error:

@@ -18,11 +18,7 @@ from mpirender.system.text import rank_or_group, ranks_or_groups
 
 
 def command_line_of(job: RenderJob, inspection: Inspection) -> str:
-    """Check a job and return the command that starts its ranks, ready to paste.
-
-    Raises:
-        MpirenderError: the job cannot be rendered.
-    """
+    """Check a job and return the command that starts its ranks, ready to paste; MpirenderError if it cannot run."""
     images = preflight.images_of(job, preflight.check(job, inspection))
     return _shown(job, launch_plan.of_job(job, inspection, images))
 
@@ -39,15 +35,15 @@ def dry_run_lines(job: RenderJob, inspection: Inspection) -> list[str]:
     """
     preflight.check(job, inspection)
     folder.write_down(job)
-    frames, combinations = preflight.frames_of(job, inspection), len(job.variants)
-    images = preflight.images_of(job, inspection)
+    frames, images = preflight.frames_of(job, inspection), preflight.images_of(job, inspection)
     plan = launch_plan.of_job(job, inspection, images)
     placement = plan.placement
-    count = f"{len(frames)} frames at {', '.join(map(str, job.outputs))}: {images} images"
-    if combinations > 1:
-        count = f"{combinations} combinations of values, frames {framesets.text(frames)} of each: {images} images"
     if not frames:
         count = "the frames are known after the script has run"
+    elif len(job.variants) > 1:
+        count = f"{len(job.variants)} combinations of values, frames {framesets.text(frames)} of each: {images} images"
+    else:
+        count = f"{len(frames)} frames at {', '.join(map(str, job.outputs))}: {images} images"
     return [
         *(f"warning: {warning}" for warning in inspection.warnings),
         f"{count} on {ranks_or_groups(placement.groups, placement.group)}",

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 def job_of(options: dict[str, Any]) -> RenderJob:
-    """Make a job of the options of a command.
-
-    Raises:
-        UsageError: with every mistake in them.
-    """
+    """Make a job of the options of a command; raise UsageError with every mistake in them."""
     from mpirender.job.render_job import RenderJob
 
     return RenderJob(**{name: value for name, value in options.items() if value is not None})

@@ -28,12 +28,13 @@ class Size:
     height: int
 
     @classmethod
-    def parse(cls, text: str) -> Size:
-        """Read ``HD``, ``1280x720`` or ``NAME=1280x720``.
+    def parse(cls, given: Size | str) -> Size:
+        """Read ``HD``, ``1280x720`` or ``NAME=1280x720``, or check a size.
 
         Raises:
             ValueError: the text is not a size, or a side is not 1 to 16384 pixels.
         """
+        text = given.argument if isinstance(given, Size) else given
         for name, sides in SIZE_NAMES.items():
             if text.lower() == name.lower():
                 return cls(name, *sides)
@@ -141,8 +142,3 @@ def _folder_names(targets: Sequence[str]) -> list[str]:
         candidates = itertools.chain([f"{target}_"], (f"{target}_{number}_" for number in itertools.count(2)))
         names.append(next(name for name in candidates if name not in names))
     return names
-
-
-def read_size(given: Size | str) -> Size:
-    """Return a size, checked, from a size or its text."""
-    return Size.parse(given.argument if isinstance(given, Size) else given)

@@ -46,7 +46,7 @@ class RenderJob:
     sizes: tuple[Size, ...] = option(  # recorded of each image, like frames, views, layouts and vary
         (), "Image resolution in pixels: a name (HD, 4K, 8K, 720p, 1440p, …), WIDTHxHEIGHT or NAME=WIDTHxHEIGHT.",
         pixels=False, metavar="SIZE", name="size", short="-s", several=True, without="the scene's own, else HD",
-        read=outputs.read_size)
+        read=Size.parse)
     frames: str | None = option(None, "Frames to render, such as 0-99, 0-999x2 or 1,5,10-20. ParaView frames count "
         "from 0; Blender frames keep the file's numbering.", pixels=False, metavar="SET", short="-f", without="all",
         read=options.checked(framesets.parse))
@@ -279,11 +279,6 @@ def _contradictions(job: RenderJob) -> Iterator[str]:
     elif job.ranks is not None and 1 <= job.ranks < job.ranks_per_frame:
         yield f"--ranks {job.ranks} is less than --ranks-per-frame {job.ranks_per_frame}; use at least as many ranks"
     yield from job.programs.mistakes()
-    yield from _of_format(job)
-
-
-def _of_format(job: RenderJob) -> Iterator[str]:
-    """Yield the options that do not apply to the image format."""
     if job.transparent_background and job.image_format == "jpg":
         yield "--transparent-background needs --image-format png or tiff; jpg has no transparency"
     if job.quality is not None and job.image_format != "jpg":

@@ -28,12 +28,9 @@ class Variant(NamedTuple):
 
 
 def parse(text: str) -> Axis:
-    """Read ``NAME.PROPERTY=START:STOP[:STEP]``, STOP included, or ``NAME.PROPERTY=VALUE,VALUE,…``.
+    """Read ``NAME.PROPERTY=START:STOP[:STEP]``, STOP included, or ``NAME.PROPERTY=VALUE,VALUE,…``; else ValueError.
 
     Commas within brackets and quotes belong to a value.
-
-    Raises:
-        ValueError: the text is neither.
     """
     target, equals, written = text.partition("=")
     if not equals or "." not in target.strip(".") or not written.strip():
@@ -63,20 +60,14 @@ def _stepped(text: str, match: re.Match[str]) -> list[str]:
 
 def _split(text: str) -> list[str]:
     """Split a text at commas outside brackets and quotes."""
-    parts, depth, quote, part = [], 0, "", ""
-    for letter in text:
-        if letter == "," and not depth and not quote:
-            parts.append(part.strip())
-            part = ""
-            continue
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
+    parts, depth = [""], 0
+    for piece in re.findall(r"""'[^']*'?|"[^"]*"?|.""", text, re.DOTALL):  # a quoted text or a character
+        if piece == "," and not depth:
+            parts.append("")
         else:
-            depth += (letter in "[({") - (letter in "])}")
-        part += letter
-    return [*parts, part.strip()]
+            depth += (piece in "[({") - (piece in "])}")
+            parts[-1] += piece
+    return [part.strip() for part in parts]
 
 
 def all_of(axes: Sequence[Axis]) -> tuple[Variant, ...]:
@@ -101,5 +92,4 @@ def short_names(axes: Sequence[Axis]) -> list[str]:
 
 def plain(text: str) -> str:
     """Return a text with only the characters that folder names may contain on every file system."""
-    with_quotes_gone = text.strip("'\"")
-    return re.sub(r"[^\w.+-]+", "_", with_quotes_gone).strip("_")[:60] or "_"
+    return re.sub(r"[^\w.+-]+", "_", text.strip("'\"")).strip("_")[:60] or "_"
