@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from mpirender.engines.base import Inspection
 from mpirender.errors import FramesMissing, LaunchFailed, MpirenderError, Stopped
 from mpirender.job.render_job import RenderJob
+from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.events import Event
 from mpirender.run_folder.run_state import RunHistory, RunState
@@ -25,6 +26,8 @@ def render(
     job: RenderJob,
     watch: Callable[[Sequence[Event]], None] = lambda new: None,
     inspection: Inspection | None = None,
+    *,
+    plan: LaunchPlan | None = None,
 ) -> RenderResult:
     """Render a job as :func:`mpirender.supervisor.run.render` does; requeue its Slurm job before the time limit.
 
@@ -33,7 +36,7 @@ def render(
     """
     allocation = slurm.allocation()
     if allocation is None:
-        return run.render(job, watch, inspection)
+        return run.render(job, watch, inspection, plan=plan)
     if fruitless_allocations(job, allocation) >= MAX_FRUITLESS_ALLOCATIONS:
         raise FramesMissing(
             f"Slurm job {allocation.job} was restarted {MAX_FRUITLESS_ALLOCATIONS} times in a row without completing "
@@ -47,7 +50,7 @@ def render(
         watch(new)
 
     try:
-        return run.render(job, count, inspection)
+        return run.render(job, count, inspection, plan=plan)
     except Stopped as error:
         if error.signal != TIME_LIMIT_SIGNAL or not job.max_requeues:
             raise

@@ -185,7 +185,7 @@ def carry_out(
 ) -> None:
     """Render the job of the options and print a summary; ``write_sheet`` writes the contact sheet and the tables."""
     from mpirender.batch import requeue
-    from mpirender.cli.dry_run import command_line_of, dry_run_lines
+    from mpirender.cli.dry_run import dry_run_lines, plan_of, shown
     from mpirender.monitor import summary
 
     dry_run, quiet, verbose = (options.pop(name) for name in ("dry_run", "quiet", "verbose"))
@@ -193,10 +193,11 @@ def carry_out(
     if dry_run:
         click.echo("\n".join(dry_run_lines(job, inspection)))
         return
-    if verbose:
-        click.echo(command_line_of(job, inspection))
+    plan = plan_of(job, inspection, click.echo) if verbose else None
+    if plan is not None:
+        click.echo(shown(job, plan))
     with progress(quiet=quiet) as watch:
-        result = requeue.render(job, watch, inspection)
+        result = requeue.render(job, watch, inspection, plan=plan)
     sheet = None
     try:
         sheet = write_sheet(job, result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mpirender.engines.base import Inspection
 from mpirender.job import frames as framesets
@@ -17,13 +17,14 @@ from mpirender.supervisor import preflight, run
 from mpirender.system.text import rank_or_group, ranks_or_groups
 
 
-def command_line_of(job: RenderJob, inspection: Inspection) -> str:
-    """Check a job and return the command that starts its ranks, ready to paste; MpirenderError if it cannot run."""
+def plan_of(job: RenderJob, inspection: Inspection, note: Callable[[str], object]) -> LaunchPlan:
+    """Check a job and return its launch plan; MpirenderError if it cannot run. ``note`` is that of ``of_job``."""
     images = preflight.images_of(job, preflight.check(job, inspection))
-    return _shown(job, launch_plan.of_job(job, inspection, images))
+    return launch_plan.of_job(job, inspection, images, note=note)
 
 
-def _shown(job: RenderJob, plan: LaunchPlan) -> str:
+def shown(job: RenderJob, plan: LaunchPlan) -> str:
+    """Return the command that starts the ranks of a job, ready to paste."""
     return command_line.for_shell(plan.command(*command_line.rank_words(job)), plan.environment)
 
 
@@ -50,7 +51,7 @@ def dry_run_lines(job: RenderJob, inspection: Inspection) -> list[str]:
         *filter(None, [run.leftover(placement)]),
         *(_distribution(job, frames, placement) if frames else []),
         "",
-        _shown(job, plan),
+        shown(job, plan),
     ]
 
 

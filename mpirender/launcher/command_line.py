@@ -21,16 +21,11 @@ MPIEXEC_FIX = (
 
 
 def mpiexec(engine: Engine, programs: Programs) -> str:
-    """Return the path of mpiexec: the one asked for, else the one installed with the engine, else the one on PATH.
-
-    Raises:
-        ToolMissing: it is not found.
-    """
+    """Return the path of mpiexec (asked for, else the engine's, else on PATH); raise ToolMissing if it is not found."""
     name = programs.mpiexec or engine.mpiexec(programs) or "mpiexec"
-    found = shutil.which(name)
-    if found is None:
-        raise ToolMissing(f"{name} is not found; {MPIEXEC_FIX}")
-    return found
+    if found := shutil.which(name):
+        return found
+    raise ToolMissing(f"{name} is not found; {MPIEXEC_FIX}")
 
 
 def rank_words(job: RenderJob) -> list[str]:

@@ -49,12 +49,7 @@ def environment_of(placement: Placement) -> dict[str, str]:
 
 
 def variables(
-    threads: int,
-    environ: Mapping[str, str],
-    *,
-    root: bool = False,
-    remote_shell: bool = True,
-    in_slurm: bool = False,
+    threads: int, environ: Mapping[str, str], *, root: bool = False, remote_shell: bool = True, in_slurm: bool = False
 ) -> dict[str, str]:
     """Return the environment variables to add for the ranks, except those that the user has already set.
 
@@ -78,9 +73,5 @@ def variables(
 
 def package_folders(packages: Sequence[str]) -> list[str]:
     """Return the folders from which the user's Python imports these packages, each once."""
-    folders: dict[str, None] = {}
-    for package in packages:
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.origin is not None:
-            folders[str(Path(spec.origin).parents[1])] = None
-    return list(folders)
+    specs = map(importlib.util.find_spec, packages)
+    return list(dict.fromkeys(str(Path(spec.origin).parents[1]) for spec in specs if spec and spec.origin))

@@ -34,11 +34,7 @@ DEATHS = (
 
 
 def first_death(output: Sequence[str]) -> Death:
-    """Find which rank died first, after which the launcher ended the others.
-
-    Args:
-        output: the lines that the launcher and the ranks printed.
-    """
+    """Find, in the lines that the launcher and the ranks printed, which rank died first and made the others end."""
     text = "\n".join(output)
     found = next(filter(None, (re.search(pattern, text) for pattern in DEATHS)), None)
     if found is None:
@@ -49,14 +45,12 @@ def first_death(output: Sequence[str]) -> Death:
 
 
 def _how(fields: Mapping[str, str]) -> str:
-    if "signal" in fields:
-        return ending(-int(fields["signal"]))
-    if "code" in fields:
-        return ending(int(fields["code"]))
+    if "how" in fields:
+        return fields["how"]
     if "wait" in fields:  # MPICH prints the status of wait(2)
         status = int(fields["wait"])
         return ending(-status if status < 128 else status >> 8)
-    return fields["how"]
+    return ending(int(fields["code"]) if "code" in fields else -int(fields["signal"]))
 
 
 def ending(code: int) -> str:
@@ -71,10 +65,6 @@ def printed_error(output: Sequence[str], code: int) -> MpirenderError | None:
     """Return the error that the ranks printed, None if they died without printing one.
 
     The journals hold the errors of ranks; this is for a rank that could not write there.
-
-    Args:
-        output: the lines that the launcher and the ranks printed.
-        code: exit code of the launcher.
     """
     lines = list(dict.fromkeys(line[line.index(ERROR) + len(ERROR) :] for line in output if ERROR in line))
     kind = BY_EXIT_CODE.get(code)

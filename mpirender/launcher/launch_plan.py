@@ -21,26 +21,19 @@ from mpirender.system.slurm import Allocation
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """How the ranks are started.
-
-    Args:
-        program: the words that run the engine's program (``[pvbatch, --no-mpi]``), in a container if there is one.
-    """
+    """How the ranks are started."""
 
     engine: Engine  # the engine that renders
-    program: tuple[str, ...]
+    program: tuple[str, ...]  # words that run the engine's program (``pvbatch --no-mpi``), inside a container if any
     placement: Placement  # where the ranks run, and the launcher
     environment: Mapping[str, str]  # variables to add for the ranks
 
     @classmethod
     def of(cls, engine: Engine, programs: Programs, placement: Placement, folders: Iterable[Path] = ()) -> LaunchPlan:
-        """Return the plan for a placement.
+        """Return the plan for a placement; raise ToolMissing if the engine's program is not found.
 
         Args:
             folders: folders that the ranks must see if they run in a container.
-
-        Raises:
-            ToolMissing: the engine's program is not found.
         """
         program = [*apptainer.words(programs.container, folders), *engine.command(programs)]
         return cls(engine, tuple(program), placement, environment_of(placement))
@@ -118,8 +111,10 @@ def launchers(engine: Engine, programs: Programs, wanted: str) -> Iterator[Launc
         yield from (Launcher("srun", "srun", plugin) for plugin in ["", *slurm.mpi_plugins()])
 
 
-def on_responding_nodes(plan: LaunchPlan, allocation: Allocation | None, stop: Callable[[], bool]) -> LaunchPlan:
-    """Return the plan without the nodes of the allocation that no longer respond.
+def on_responding_nodes(
+    plan: LaunchPlan, allocation: Allocation | None, stop: Callable[[], bool]
+) -> tuple[LaunchPlan, tuple[str, ...]]:
+    """Return the plan without the nodes of the allocation that no longer respond, and these nodes.
 
     Args:
         stop: called often; when it returns True, the plan is returned unchanged.
@@ -129,14 +124,14 @@ def on_responding_nodes(plan: LaunchPlan, allocation: Allocation | None, stop: C
     """
     placement = plan.placement
     if allocation is None or len(placement.nodes) < 2:
-        return plan
+        return plan, ()
     try:
         left = slurm.nodes_left(allocation.job)
         here = slurm.responding_nodes([node for node in placement.nodes if node in left], stop)
     except LaunchFailed:  # Slurm's controller does not respond: the nodes may well be all right
-        return plan
+        return plan, ()
     if not here or stop():
-        return plan
+        return plan, ()
     kept = placement.on(here)
     if not kept.ranks:
         lost = ", ".join(node for node in placement.nodes if node not in here)
@@ -144,4 +139,4 @@ def on_responding_nodes(plan: LaunchPlan, allocation: Allocation | None, stop: C
             f"{lost} no longer respond; the remaining {kept.spare} ranks are too few for --ranks-per-frame "
             f"{placement.group}; submit the job again to continue"
         )
-    return replace(plan, placement=kept)
+    return replace(plan, placement=kept), tuple(node for node in placement.nodes if node not in kept.nodes)

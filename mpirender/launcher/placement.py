@@ -45,20 +45,14 @@ class RankRequest:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the ranks run and what starts them.
-
-    Args:
-        nodes: number of ranks on each node of a Slurm allocation; empty for this machine alone.
-        named: whether the command line must name the nodes, because MPI's launcher would place the ranks differently.
-        frame_server: whether one more process hands out the frames (:mod:`mpirender.ranks.dynamic_schedule`).
-    """
+    """Where the ranks run and what starts them."""
 
     ranks: int  # ranks that render
     threads: int  # cores that each rank may use
     launcher: Launcher = Launcher()
-    nodes: Mapping[str, int] = field(default_factory=dict)
-    named: bool = False
-    frame_server: bool = False
+    nodes: Mapping[str, int] = field(default_factory=dict)  # ranks per node of an allocation; empty for this machine
+    named: bool = False  # whether to name the nodes, because the launcher would place the ranks differently
+    frame_server: bool = False  # whether one more process hands out the frames (``ranks.dynamic_schedule``)
     group: int = 1  # ranks that render each frame together
     spare: int = 0  # ranks that would fit but make no whole group
 
@@ -98,7 +92,7 @@ def cores() -> int:
 def on_this_host(request: RankRequest) -> Placement:
     """Place the requested ranks on this machine, by default one per core."""
     group, alone = request.group, request.launcher == "none"
-    ranks = 1 if alone else request.ranks or max(min(cores(), request.most * group), group)
+    ranks = request.ranks or (1 if alone else max(min(cores(), request.most * group), group))
     spare = ranks % group
     ranks -= spare
     launcher = Launcher("none") if alone else Launcher()
@@ -108,11 +102,7 @@ def on_this_host(request: RankRequest) -> Placement:
 
 
 def in_allocation(request: RankRequest, allocation: Allocation) -> Placement:
-    """Place the requested ranks on the nodes of a Slurm allocation, by default as many as fit.
-
-    Raises:
-        UsageError: a single frame needs more ranks than fit.
-    """
+    """Place the requested ranks on a Slurm allocation, by default as many as fit; raise UsageError if no group fits."""
     room, group = sum(allocation.nodes.values()), request.group
     if not request.ranks and room < group:
         raise UsageError(
@@ -127,9 +117,7 @@ def in_allocation(request: RankRequest, allocation: Allocation) -> Placement:
     frame_server = request.dynamic and ranks > group
     named = frame_server or not (whole and allocation.placed)
     threads = max(min(allocation.threads * allocation.nodes[node] // count for node, count in nodes.items()), 1)
-    return Placement(
-        ranks, threads, nodes=nodes, named=named, frame_server=frame_server, group=group, spare=spare
-    )  # fmt: skip
+    return Placement(ranks, threads, nodes=nodes, named=named, frame_server=frame_server, group=group, spare=spare)
 
 
 def without(nodes: Mapping[str, int], spare: int) -> dict[str, int]:

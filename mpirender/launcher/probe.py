@@ -31,9 +31,7 @@ def problem_of(program: Sequence[str], placement: Placement, stop: Callable[[], 
     few = replace(placement, ranks=sum(nodes.values()), nodes=nodes, named=True, frame_server=False)
     command = [*command_line.start(few), *program, *command_line.RANKS, HELLO]
     try:
-        code, output = child_process.run_until(
-            command, stop, timeout=PROBE_SECONDS, added=environment_of(few)
-        )  # fmt: skip
+        code, output = child_process.run_until(command, stop, timeout=PROBE_SECONDS, added=environment_of(few))
     except OSError as error:
         return f"cannot be started ({error.strerror})"
     hosts = [line.removeprefix(HOSTS).split() for line in output.splitlines() if line.startswith(HOSTS)]

@@ -29,15 +29,12 @@ class Launch:
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], *, rank_words: Sequence[str], log: Path
     ) -> None:
-        """Start the ranks.
+        """Start the ranks; raise LaunchFailed if the launcher cannot be started.
 
         Args:
             environment: variables to add for them.
             rank_words: consecutive words of the command that no other process is started with.
             log: file to which the output is appended.
-
-        Raises:
-            LaunchFailed: the launcher cannot be started.
         """
         self._rank_words, self._log = rank_words, log
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
@@ -73,8 +70,7 @@ class Launch:
     def end(self, patience: float = NOW_SECONDS) -> None:
         """End the launcher and all its ranks if they still run; it passes SIGTERM on to ranks on every node.
 
-        Args:
-            patience: seconds to wait before it is killed.
+        After ``patience`` seconds it is killed.
         """
         child_process.terminate(self._process, patience)
         sweep(self._rank_words)
@@ -100,22 +96,12 @@ class Launch:
 
 
 def sweep(rank_words: Sequence[str]) -> None:
-    """Kill the ranks on this machine that have these words on their command line, those of an earlier run included.
+    """Kill the ranks on this machine with these consecutive words on their command line, also those of an earlier run.
 
     Their X server and ffmpeg end with them.
     """
-    for pid in ranks_here(rank_words):
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def ranks_here(rank_words: Sequence[str]) -> list[int]:
-    """Return the ids of the processes on this machine with these consecutive words on their command line."""
     words = b"\0".join([*map(os.fsencode, rank_words), b""])
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with contextlib.suppress(OSError):
-                if words in (folder / "cmdline").read_bytes():
-                    found.append(int(folder.name))
-    return found
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if words in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)

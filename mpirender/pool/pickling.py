@@ -72,9 +72,5 @@ def dumps(value: object) -> bytes:
 
 
 def loads(content: bytes, renamed: Callable[[str], str]) -> Any:  # noqa: ANN401
-    """Return the object again; raises whatever its own code, or loading its module, raises.
-
-    Args:
-        renamed: gives the name of a module here.
-    """
+    """Return the object again, its modules renamed; raises whatever its own code, or loading its module, raises."""
     return _Unpickler(content, renamed).load()

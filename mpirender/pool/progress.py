@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mpirender.monitor import progress
 from mpirender.monitor.phases import STARTING
-from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, RankReady
+from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, PoolWatch, RankReady
 from mpirender.run_folder.events import Note
 from mpirender.system.text import duration
 
@@ -40,9 +40,9 @@ class PoolProgress:
             elif isinstance(event, Note):
                 self.news.append(event.text)
             elif isinstance(event, JobEnded):
-                self._add(event.outcome)
+                self._count(event.outcome)
 
-    def _add(self, outcome: Outcome[Any, Any]) -> None:
+    def _count(self, outcome: Outcome[Any, Any]) -> None:
         self.dealt_with += 1
         self._called += outcome.rank is not None
         self.failed += bool(outcome.error)
@@ -58,19 +58,18 @@ class PoolProgress:
         parts = [f"{1 / max(each, 1e-3):.2f} jobs/s" if each < 1 else f"{duration(each)} a job"]
         if self.dealt_with < self.total:
             parts.append(f"{duration(each * (self.total - self.dealt_with))} left")
-        return ", ".join([*parts, *self._failures()])
+        return self._with_failures(parts)
 
     def summary(self) -> str:
         """Return the final counts and the time."""
-        took = duration(time.monotonic() - self._started)
-        return ", ".join([f"{self.dealt_with} jobs in {took}", *self._failures()])
+        return self._with_failures([f"{self.dealt_with} jobs in {duration(time.monotonic() - self._started)}"])
 
-    def _failures(self) -> list[str]:
-        return [f"{self.failed} failed"] if self.failed else []
+    def _with_failures(self, parts: Sequence[str]) -> str:
+        return ", ".join([*parts, *([f"{self.failed} failed"] if self.failed else [])])
 
 
 @contextlib.contextmanager
-def shown(total: int) -> Iterator[Callable[[Sequence[PoolEvent]], None]]:
+def shown(total: int) -> Iterator[PoolWatch]:
     """Show the progress on standard error during the block; yield a function for the events."""
     counts = PoolProgress(total)
     with progress.shown(sys.stderr, counts) as bar:

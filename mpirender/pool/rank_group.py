@@ -77,23 +77,12 @@ class RankGroup:
         return min(gone, key=lambda one: one.gone or 0.0, default=None)
 
     def end(self, lost: tuple[str, ...]) -> LaunchEnd:
-        """Return how it ended.
-
-        Args:
-            lost: nodes that no longer respond.
-        """
-        code, late = self.launch.code or 0, self.terminated and not self.members
-        return LaunchEnd(
-            0 if self.terminated else code, tuple(self.launch.output), late=late, lost=lost, launcher=self.launcher
-        )  # fmt: skip
+        """Return how it ended; ``lost`` are the nodes that no longer respond."""
+        code, late = 0 if self.terminated else self.launch.code or 0, self.terminated and not self.members
+        return LaunchEnd(code, tuple(self.launch.output), late=late, lost=lost, launcher=self.launcher)
 
     def cause(self, dead: Member | None, timeout: float | None) -> str:
-        """Return why it ended, if no fault of the launcher explains it.
-
-        Args:
-            dead: the rank that died first, None if unknown.
-            timeout: seconds after which a job counts as hung.
-        """
+        """Return why it ended, if no fault of the launcher explains it; ``dead`` is the rank that died first."""
         ending = exit_diagnosis.ending(self.launch.code or 0)
         if self.hung is not None:
             return f"{dead} took longer than {timeout:g} s and was ended (timeout)"

@@ -26,14 +26,13 @@ from mpirender.errors import LaunchFailed, ToolMissing, UsageError
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import OPTIONS as FIELDS
 from mpirender.launcher import launch_plan
-from mpirender.launcher.launch_plan import LaunchPlan
-from mpirender.launcher.placement import Launcher, Placement, RankRequest, cores
+from mpirender.launcher.placement import RankRequest, cores
 from mpirender.pool import pickling
 from mpirender.pool.messages import Setup, describe
 from mpirender.pool.pickling import Main
 from mpirender.pool.server import Server
 from mpirender.pool.supervisor import PoolSupervisor, stopped
-from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, TaskQueue, name_of
+from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, PoolWatch, TaskQueue, name_of
 from mpirender.run_folder.events import Note
 from mpirender.supervisor import preflight
 from mpirender.supervisor.retry_policy import RetryPolicy
@@ -106,47 +105,44 @@ def run(
 
 def run_on_ranks(
     tasks: TaskQueue[Any, Any], limits: Mapping[str, Any], setup: Setup, allocation: Allocation | None, *,
-    function: Callable[..., Any], stop: StopRequest, show: Callable[[Sequence[PoolEvent]], None],
+    function: Callable[..., Any], stop: StopRequest, show: PoolWatch,
 ) -> None:  # fmt: skip
-    """Do all jobs on ranks; the arguments are those of :func:`plan_for` and :class:`PoolSupervisor`."""
-    ranks = limits["ranks"] and min(limits["ranks"], tasks.total)
-    request = RankRequest(limits["launcher"], ranks, most=tasks.total)
-    plan = plan_for(setup, request, allocation, folders=folders_of(function), stop=stop, show=show)
-    if plan is None:
-        raise stopped(stop, tasks)
-    with Server(tuple(plan.placement.nodes)) as server:
-        supervisor = PoolSupervisor(
-            tasks, plan, allocation=allocation, server=server, setup=setup, timeout=limits["timeout"]
+    """Do all jobs on ranks; the arguments are those of :func:`run` and :class:`PoolSupervisor`."""
+    launcher, timeout = limits["launcher"], limits["timeout"]
+    ranks = limits["ranks"] or (cores() if launcher == "none" else None)
+    request = RankRequest(launcher, ranks and min(ranks, tasks.total), most=tasks.total)
+    try:
+        plan = launch_plan.make(
+            engines.get(setup.engine), setup.programs, request, allocation,
+            folders=[*folders_of(function), Path(setup.logs)],
+            stop=lambda: stop.requested, note=lambda text: show([Note(text)]),
         )  # fmt: skip
-        supervisor.run(stop, show)
+    except ToolMissing:
+        if stop.requested:
+            raise stopped(stop, tasks) from None
+        raise
+    with Server(tuple(plan.placement.nodes)) as server:
+        pool = PoolSupervisor(tasks, plan, allocation=allocation, server=server, setup=setup, timeout=timeout)
+        pool.run(stop, show)
 
 
 def checked_programs(
     function: Callable[[Job], Value], main: Main, engine: str, limits: Mapping[str, Any], options: dict[str, Any]
 ) -> Programs:  # fmt: skip
-    """Check the arguments of a pool; return the programs to start, and the hardware to render on.
-
-    Raises:
-        UsageError: with every mistake in the arguments.
-        ToolMissing: a program is not found.
-    """
+    """Check the arguments of a pool; return the programs to start, and the hardware to render on."""
     if POOL in os.environ:
         raise UsageError(
             "mpirender.pool.run was called inside a rank, which would start ranks without end; "
             'put the lines of the script that call it under: if __name__ == "__main__":'
         )
-    mistakes = [*function_mistakes(function, main), *option_mistakes(engine, limits, options)]
-    if mistakes:
+    if mistakes := [*function_mistakes(function, main), *option_mistakes(engine, limits, options)]:
         raise UsageError(mistakes)
-    programs = Programs(**options)
-    problems = list(programs.mistakes())
-    problems += filter(None, [apptainer.problem(programs.container)])
-    if limits["launcher"] != "none":
-        problems += filter(None, [preflight.launcher_problem(limits["launcher"], os.environ)])
-    if problems:
-        raise UsageError(problems)
-    missing = preflight.missing_tools(engines.get(engine), programs, limits["launcher"])
-    if missing:
+    programs, launcher = Programs(**options), limits["launcher"]
+    problems = [*programs.mistakes(), apptainer.problem(programs.container)]
+    problems.append("" if launcher == "none" else preflight.launcher_problem(launcher, os.environ))
+    if any(problems):
+        raise UsageError(list(filter(None, problems)))
+    if missing := preflight.missing_tools(engines.get(engine), programs, launcher):
         raise ToolMissing("\n".join(missing))
     return programs
 
@@ -183,20 +179,14 @@ def option_mistakes(engine: str, limits: Mapping[str, Any], options: Mapping[str
     for name, value in {**limits, **options}.items():
         if name in ("ranks", "launcher", "max_restarts", *OPTIONS):
             yield from FIELDS[name].check(value)[1]
-    timeout = limits["timeout"]
-    if timeout is not None and not timeout > 0:
+    if (timeout := limits["timeout"]) is not None and not timeout > 0:
         yield f"timeout {timeout:g} must be more than 0 seconds"
-    for name in options:
-        if name not in OPTIONS:
-            yield f"{name} is not an option of a pool; its options are: {', '.join(OPTIONS)}"
+    unknown = [name for name in options if name not in OPTIONS]
+    yield from (f"{name} is not an option of a pool; its options are: {', '.join(OPTIONS)}" for name in unknown)
 
 
 def pack(jobs: Sequence[object]) -> list[bytes]:
-    """Return each job pickled.
-
-    Raises:
-        UsageError: some cannot be pickled.
-    """
+    """Return each job pickled; raise UsageError if some cannot be."""
     packed, mistakes = [], []
     for number, job in enumerate(jobs):
         try:
@@ -207,34 +197,6 @@ def pack(jobs: Sequence[object]) -> list[bytes]:
         more = len(mistakes) - NAMED
         raise UsageError([*mistakes[:NAMED], *([f"and {more} more jobs"] if more > 0 else [])])
     return packed
-
-
-def plan_for(
-    setup: Setup, request: RankRequest, allocation: Allocation | None, *,
-    folders: Iterable[Path], stop: StopRequest, show: Callable[[Sequence[PoolEvent]], None],
-) -> LaunchPlan | None:  # fmt: skip
-    """Plan the launch of the ranks; return None if a signal came before the plan is made.
-
-    Args:
-        folders: folders that the ranks must see if they run in a container, beside that of the logs.
-
-    Raises:
-        ToolMissing: a program is not found, or no launcher starts ranks that see each other.
-    """
-    engine, needed = engines.get(setup.engine), [*folders, Path(setup.logs)]
-    if request.launcher == "none":
-        count = min(request.ranks or cores(), request.most)
-        placement = Placement(count, max(cores() // count, 1), Launcher("none"))
-        return LaunchPlan.of(engine, setup.programs, placement, needed)
-    try:
-        return launch_plan.make(
-            engine, setup.programs, request, allocation, folders=needed,
-            stop=lambda: stop.requested, note=lambda text: show([Note(text)]),
-        )  # fmt: skip
-    except ToolMissing:
-        if stop.requested:
-            return None
-        raise
 
 
 def setup_for(function: Callable[[Job], Value], main: Main, engine: str, programs: Programs, logs: str) -> Setup:
@@ -264,37 +226,30 @@ def folders_of(function: Callable[..., Any]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def log_folder(asked: str | Path | None, *, shared: bool) -> Iterator[str]:
-    """Yield the folder for logs: the folder asked for, or a temporary one.
+    """Yield the folder for logs: the folder asked for, or a temporary one; raise LaunchFailed if it cannot be made.
 
     Args:
         shared: whether other machines must see it, which is unlikely under /tmp; it is then made in the current folder.
-
-    Raises:
-        LaunchFailed: it cannot be made.
     """
-    try:
-        if asked is not None:
-            folder = Path(asked).absolute()
-            folder.mkdir(parents=True, exist_ok=True)
-        else:
-            folder = Path(tempfile.mkdtemp(prefix="mpirender-pool-", dir=Path.cwd() if shared else None))
-    except OSError as error:
-        problem = f"{error.filename}: cannot make the folder for logs ({error.strerror}); name another one with logs="
-        raise LaunchFailed(problem) from None
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            if asked is not None:
+                folder = Path(asked).absolute()
+                folder.mkdir(parents=True, exist_ok=True)
+            else:
+                folder = Path(tempfile.mkdtemp(prefix="mpirender-pool-", dir=Path.cwd() if shared else None))
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        except OSError as error:
+            problem = f"{error.filename}: cannot make the folder for logs ({error.strerror})"
+            raise LaunchFailed(f"{problem}; name another one with logs=") from None
         yield str(folder)
-    finally:
-        if asked is None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def shown_to(
-    total: int, watch: Callable[[Outcome[Any, Any]], object], *, quiet: bool
-) -> Iterator[Callable[[Sequence[PoolEvent]], None]]:
+def shown_to(total: int, watch: Callable[[Outcome[Any, Any]], object], *, quiet: bool) -> Iterator[PoolWatch]:
     """Yield a function for the events of a pool: it shows the progress, and passes outcomes to the user's function."""
     with contextlib.ExitStack() as stack:
-        progress_bar: Callable[[Sequence[PoolEvent]], None] = lambda new: None  # noqa: E731
+        progress_bar: PoolWatch = lambda new: None  # noqa: E731
         if not quiet:
             from mpirender.pool import progress  # imports rich, which a rank may lack
 

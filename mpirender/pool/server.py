@@ -41,11 +41,7 @@ class Peer:
 
 
 class Server:
-    """The server of a pool; a context manager.
-
-    Args:
-        nodes: machines from which ranks connect; if there are none, only this machine can connect.
-    """
+    """The server of a pool, for the ranks on these nodes, or on this machine alone; a context manager."""
 
     def __init__(self, nodes: Sequence[str] = ()) -> None:
         self._key = secrets.token_bytes(KEY_BYTES)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mpirender.launcher.process import LAUNCH_LOG, Launch
 from mpirender.pool.messages import FromRank, Gone, Hello, Ready, Result, Setup
 from mpirender.pool.rank_group import Member, RankGroup
 from mpirender.pool.server import Peer, Server
-from mpirender.pool.task_queue import JobEnded, Outcome, PoolEvent, RankReady, Remote, TaskQueue
+from mpirender.pool.task_queue import JobEnded, PoolWatch, RankReady, Remote, TaskQueue
 from mpirender.pool.worker import MODULE
 from mpirender.run_folder.events import Note
 from mpirender.supervisor.retry_policy import GiveUp, last_log_lines
@@ -30,16 +30,7 @@ LEAVE_SECONDS = 10.0
 
 
 class PoolSupervisor:
-    """All launches of a pool's ranks.
-
-    Args:
-        queue: the jobs.
-        plan: how the ranks are started.
-        allocation: the part of a cluster that the ranks run in, None for this machine alone.
-        server: what the ranks connect to.
-        setup: the first message to each rank.
-        timeout: seconds after which a job counts as hung, None for never.
-    """
+    """All launches of a pool's ranks; a job counts as hung after ``timeout`` seconds, None for never."""
 
     def __init__(
         self, queue: TaskQueue[Any, Any], plan: LaunchPlan, *,
@@ -47,17 +38,14 @@ class PoolSupervisor:
     ) -> None:  # fmt: skip
         self.queue, self.policy, self.plan = queue, queue.policy, plan
         self._allocation, self._server, self._setup, self._timeout = allocation, server, setup, timeout
-        self._watch: Callable[[Sequence[PoolEvent]], None] = lambda new: None
-        self._id, self._launches = uuid.uuid4().hex[:12], 0
+        self._watch: PoolWatch = lambda new: None
+        self._id, self._launches = uuid.uuid4().hex[:12], itertools.count(1)
         self._groups: dict[str, RankGroup] = {}
         self._leaving = self._came_up = False
         self.policy.launcher_works = bool(plan.placement.nodes)  # it has passed a probe
 
-    def run(self, stop: StopRequest, watch: Callable[[Sequence[PoolEvent]], None]) -> None:
-        """Start the ranks, and again after a death, until every job has an outcome.
-
-        Args:
-            watch: called many times a second with the events since the last call.
+    def run(self, stop: StopRequest, watch: PoolWatch) -> None:
+        """Start the ranks, and again after a death, until every job has an outcome; call ``watch`` often.
 
         Raises:
             MpirenderError: a signal came, the function cannot be loaded, or no rank could do a single job.
@@ -79,16 +67,16 @@ class PoolSupervisor:
                 group.launch.end()
 
     def _start(self, alone: int | None) -> None:
-        self._launches += 1
-        tag = f"{self._id}-{self._launches}"
+        tag, placement = f"{self._id}-{next(self._launches)}", self.plan.placement
         words, log = ["-m", MODULE, tag], Path(self._setup.logs) / LAUNCH_LOG
         command = self.plan.command(*words, *([] if alone is None else [str(alone)]))
-        environment = {**self.plan.environment, **self._server.environment}
-        launch = Launch(command, environment, rank_words=words, log=log)
-        placement = self.plan.placement
+        launch = Launch(command, {**self.plan.environment, **self._server.environment}, rank_words=words, log=log)
         size = placement.ranks if alone is None else 1
-        name = "none" if alone is not None else str(placement.launcher)
-        self._groups[tag] = RankGroup(launch, name, size, alone)
+        self._groups[tag] = RankGroup(launch, str(placement.launcher), size, alone)
+
+    @property
+    def _members(self) -> list[Member]:
+        return [member for group in self._groups.values() for member in group.members.values()]
 
     def _receive(self) -> None:
         """Handle the messages of the ranks, and hand out jobs to those that are free."""
@@ -117,29 +105,27 @@ class PoolSupervisor:
         elif isinstance(message, Result):
             member.task = None
             group.results += 1
-            self._show_outcome(self.queue.finish(message, peer.hello.rank, peer.hello.host))
+            self._watch([JobEnded(self.queue.finish(message, peer.hello.rank, peer.hello.host))])
         elif isinstance(message, Gone):
             member.gone = time.monotonic()
 
     def _make_ready(self, member: Member, message: Ready) -> None:
         if message.problem:
-            fix = "the ranks run another Python: import only modules that it has"
-            problem = f"the function cannot be loaded in a rank ({message.problem}); {fix}"
-            raise UsageError(problem) from Remote(message.details)
+            raise UsageError(
+                f"the function cannot be loaded in a rank ({message.problem}); "
+                "the ranks run another Python: import only modules that it has"
+            ) from Remote(message.details)
         member.ready = True
         self._watch([RankReady()])
 
     def _hand_out(self) -> None:
         only_rank = sum(group.size for group in self._groups.values()) == 1
-        for member in self._free() if self.queue.waiting else ():
-            task = self.queue.take(member.peer.hello.rank, only_rank=only_rank)
-            if task is not None:
-                member.task, member.since = task.number, time.monotonic()
-                member.peer.send(task)
-
-    def _free(self) -> Iterator[Member]:
-        members = (member for group in self._groups.values() for member in group.members.values())
-        return (member for member in members if member.ready and member.task is None and member.gone is None)
+        for member in self._members if self.queue.waiting else ():
+            if member.ready and member.task is None and member.gone is None:
+                task = self.queue.take(member.peer.hello.rank, only_rank=only_rank)
+                if task is not None:
+                    member.task, member.since = task.number, time.monotonic()
+                    member.peer.send(task)
 
     def _check(self, tag: str, stop: StopRequest) -> None:
         """End a launch that is overdue; recover from one that has ended, once all its messages are handled."""
@@ -158,7 +144,8 @@ class PoolSupervisor:
 
     def _recover(self, group: RankGroup, stop: StopRequest) -> None:
         """Find out why a launch ended and which job is to blame; start it again if that makes sense."""
-        end = group.end(self._lost_nodes(stop))
+        self.plan, lost = launch_plan.on_responding_nodes(self.plan, self._allocation, lambda: stop.requested)
+        end = group.end(lost)
         dead = None if end.lost else group.first_dead()
         reason = end.launcher_fault() or group.cause(dead, self._timeout)
         error = None if group.terminated else printed_error(end.output, end.code)
@@ -175,16 +162,8 @@ class PoolSupervisor:
         if error is not None:
             self._give_up(error)
             return
-        self._note(f"warning: {reason}{'' if blamed else '; starting again'}")
+        self._watch([Note(f"warning: {reason}{'' if blamed else '; starting again'}")])
         self._start(group.alone)
-
-    def _lost_nodes(self, stop: StopRequest) -> tuple[str, ...]:
-        """Continue without the nodes that no longer respond; return them."""
-        before = self.plan.placement.nodes
-        if self.plan.placement.launcher.name == "none":
-            return ()
-        self.plan = launch_plan.on_responding_nodes(self.plan, self._allocation, lambda: stop.requested)
-        return tuple(node for node in before if node not in self.plan.placement.nodes)
 
     def _retry(self, member: Member, task: int, *, blamed: bool) -> None:
         if not blamed:
@@ -194,7 +173,7 @@ class PoolSupervisor:
         log = Path(self._setup.logs) / f"rank-{hello.rank:04d}.log"
         outcome = self.queue.retry_or_fail(task, hello.rank, hello.host, "\n".join(last_log_lines(log)))
         if outcome is not None:
-            self._show_outcome(outcome)
+            self._watch([JobEnded(outcome)])
 
     def _message(self, verdict: GiveUp, reason: str, not_started: str) -> str:
         """Return why the ranks are not started again."""
@@ -206,32 +185,21 @@ class PoolSupervisor:
 
     def _give_up(self, error: MpirenderError) -> None:
         """Leave the waiting jobs to the other ranks, or fail them if there are none; raise if no job is done at all."""
-        others = [member for group in self._groups.values() for member in group.members.values()]
-        if self._groups and (self.queue.outcomes or any(member.ready for member in others)):
-            self._note(f"warning: {error}; the other ranks continue")
+        if self._groups and (self.queue.outcomes or any(member.ready for member in self._members)):
+            self._watch([Note(f"warning: {error}; the other ranks continue")])
             return
         if not self.queue.outcomes:
             raise error
-        for outcome in self.queue.give_up(str(error)):
-            self._show_outcome(outcome)
+        self._watch([JobEnded(outcome) for outcome in self.queue.give_up(str(error))])
 
     def _let_leave(self) -> None:
         """Let the ranks exit; those that cannot are ended."""
         self._leaving = True
-        for group in self._groups.values():
-            for member in group.members.values():
-                member.peer.send(None)
-        end = time.monotonic() + LEAVE_SECONDS
-        while time.monotonic() < end and any(
-            group.launch.code is None and group.members for group in self._groups.values()
-        ):
+        for member in self._members:
+            member.peer.send(None)
+        end, groups = time.monotonic() + LEAVE_SECONDS, self._groups.values()
+        while time.monotonic() < end and any(group.launch.code is None and group.members for group in groups):
             self._receive()
-
-    def _show_outcome(self, outcome: Outcome[Any, Any]) -> None:
-        self._watch([JobEnded(outcome)])
-
-    def _note(self, text: str) -> None:
-        self._watch([Note(text)])
 
 
 def stopped(stop: StopRequest, queue: TaskQueue[Any, Any]) -> MpirenderError:

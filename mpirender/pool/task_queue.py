@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, Union, cast
 
@@ -22,11 +22,7 @@ LONGEST_NAME = 80  # characters
 
 @dataclass(frozen=True)
 class Outcome(Generic[Job, Value]):
-    """The outcome of a job.
-
-    Args:
-        details: the whole traceback, or the end of the log of a rank that died; empty if nothing went wrong.
-    """
+    """The outcome of a job."""
 
     job: Job  # the job as it was given
     value: Value | None = None  # the return value of the function; None if it failed, or if it returned None
@@ -35,7 +31,7 @@ class Outcome(Generic[Job, Value]):
     host: str = ""  # the host of that rank
     seconds: float = 0.0  # run time of the function
     number: int = 0  # place of the job among all, from 0
-    details: str = field(default="", repr=False)
+    details: str = field(default="", repr=False)  # the traceback, or the end of the log of a rank that died
 
     def get(self) -> Value:
         """Return the value.
@@ -67,6 +63,7 @@ class JobEnded:
 
 
 PoolEvent = Union[RankReady, JobEnded, Note]
+PoolWatch = Callable[[Sequence[PoolEvent]], None]  # is called with the events since the last call
 
 
 class Remote(Exception):
@@ -83,14 +80,7 @@ def name_of(number: int, job: object) -> str:
 
 
 class TaskQueue(Generic[Job, Value]):
-    """All jobs of a pool and their outcomes.
-
-    Args:
-        jobs: the arguments of the function.
-        packed: each of them, pickled.
-        main: the program that the user started.
-        policy: which jobs are set aside after deaths, by their numbers.
-    """
+    """All jobs of a pool, with each pickled, and their outcomes; ``main`` is the program that the user started."""
 
     def __init__(self, jobs: Sequence[Job], packed: Sequence[bytes], main: Main, policy: RetryPolicy[int]) -> None:
         self.policy = policy
@@ -119,11 +109,7 @@ class TaskQueue(Generic[Job, Value]):
         return len(self._waiting)
 
     def take(self, rank: int, *, only_rank: bool) -> Task | None:
-        """Return the next job for a rank, None if there is none that it may take.
-
-        Args:
-            only_rank: whether there is no other rank.
-        """
+        """Return the next job for a rank, None if there is none that it may take; the only rank may take any."""
         for number in self._waiting:
             if only_rank or self.policy.may_try(number, rank):
                 self._waiting.remove(number)
@@ -132,16 +118,14 @@ class TaskQueue(Generic[Job, Value]):
 
     def finish(self, result: Result, rank: int, host: str) -> Outcome[Job, Value]:
         """Record the result of a job and return its outcome."""
-        value, error, details = None, result.error, result.details
+        got: dict[str, Any] = {"error": result.error, "details": result.details}
         if result.value is not None:
             try:
-                value = loads(result.value, self._main.in_caller)
+                got = {"value": loads(result.value, self._main.in_caller)}
             except Exception as problem:
                 error = f"the return value of the function cannot be read here: {describe(problem)}"
-                details = traceback_of(problem)
-        return self._record(
-            result.number, value=value, error=error, rank=rank, host=host, seconds=result.seconds, details=details
-        )
+                got = {"error": error, "details": traceback_of(problem)}
+        return self._record(result.number, rank=rank, host=host, seconds=result.seconds, **got)
 
     def put_back(self, number: int) -> None:
         """Let a job wait for a rank again that it lost without being the cause."""
@@ -151,15 +135,11 @@ class TaskQueue(Generic[Job, Value]):
         """Let a job that is blamed for a death wait again, or return its outcome if it was set aside.
 
         It waits behind all others: if its rank dies again, few other jobs are affected.
-
-        Args:
-            details: the end of the log of the rank that died.
         """
-        error = self.policy.set_aside.get(number)
-        if error is None:
-            self._waiting.append(number)
-            return None
-        return self._record(number, error=error, rank=rank, host=host, details=details)
+        if error := self.policy.set_aside.get(number):
+            return self._record(number, error=error, rank=rank, host=host, details=details)
+        self._waiting.append(number)
+        return None
 
     def give_up(self, reason: str) -> list[Outcome[Job, Value]]:
         """Fail the jobs that wait for a rank; return their outcomes."""

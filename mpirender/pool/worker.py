@@ -19,7 +19,7 @@ from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 if __name__ == "__main__":
     from mpirender.system import site
@@ -66,11 +66,7 @@ def main() -> None:
 
 
 def connect() -> Connection:
-    """Connect to the process that started this rank.
-
-    Raises:
-        LaunchFailed: none of its addresses can be reached.
-    """
+    """Connect to the process that started this rank; raise LaunchFailed if none of its addresses can be reached."""
     server = json.loads(os.environ[POOL])
     os.environ[POOL] = ""  # programs that the user's function starts need not know the key, only that this is a rank
     key, problems = bytes.fromhex(server["key"]), []
@@ -130,10 +126,9 @@ def send(connection: Connection, message: object) -> None:
 def receive(connection: Connection) -> Task | None:
     """Wait for a job; None means that there are no more."""
     try:
-        task: Task | None = pickle.loads(connection.recv_bytes())
+        return cast("Task | None", pickle.loads(connection.recv_bytes()))
     except (EOFError, OSError):  # the process that started this rank is gone, and so is the launcher
         os._exit(1)
-    return task
 
 
 def call(function: Function, task: Task, main: Main) -> Result:

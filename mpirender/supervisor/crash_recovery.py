@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from itertools import islice
 
 from mpirender.errors import FramesMissing, LaunchFailed
 from mpirender.job.options import DYNAMIC
@@ -25,8 +26,7 @@ class CrashRecovery:
     """The deaths of one run, and its next launch."""
 
     def __init__(self, job: RenderJob, run_id: str) -> None:
-        self.job = job
-        self.run_id = run_id
+        self.job, self.run_id = job, run_id
         self.policy: RetryPolicy[Image] = RetryPolicy(job.max_restarts)
         self.reason = ""
         self._log_tails: dict[Image, list[str]] = {}
@@ -41,16 +41,10 @@ class CrashRecovery:
         return RestartPlan(self.run_id, self.launch, dict(self.policy.set_aside), self.policy.suspects)
 
     def record_death(self, ranks: RunningRanks, end: LaunchEnd) -> Death:
-        """Find out why a launch ended; return the event to record.
-
-        Args:
-            ranks: what the ranks were doing.
-        """
+        """Find out why a launch ended; return the event to record."""
         rank, self.reason = self._cause(ranks, end)
         blamed = sorted(self._blame(ranks, end, rank))
-        self.policy.record_death(
-            blamed, self.reason, rank=rank, started=bool(ranks.pids), progress=bool(ranks.done)
-        )  # fmt: skip
+        self.policy.record_death(blamed, self.reason, rank=rank, started=bool(ranks.pids), progress=bool(ranks.done))
         self._log_tails.update(dict.fromkeys(blamed, [] if rank is None else self._log_tail(rank)))
         lost = tuple((one, image) for one, images in sorted(ranks.unwritten.items()) for image in images)
         return Death(self.launch, self.reason, in_progress=lost, blamed=tuple(blamed))
@@ -78,8 +72,8 @@ class CrashRecovery:
 
     def advice(self) -> list[str]:
         """Return, for images set aside, the command that renders each alone, and the end of its rank's log."""
-        lines = []
-        for image in list(self.policy.set_aside)[:ADVISED]:
+        lines: list[str] = []
+        for image in islice(self.policy.set_aside, ADVISED):
             lines.append(f"to try {image} alone: {self.command_for(image)}")
             lines += [f"    its rank's log: {line}" for line in self._log_tails[image]]
         return lines

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from mpirender import engines
@@ -46,8 +47,7 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
     missing: list[str] = []
     if tools:
         mistakes += filter(None, [launcher_problem(job.launcher, os.environ), apptainer.problem(job.container)])
-        if inspection is not None:
-            missing = missing_tools(engines.for_scene(job.scene), job.programs, job.launcher)
+        missing = missing_tools(engines.for_scene(job.scene), job.programs, job.launcher) if inspection else []
     if mistakes:
         raise UsageError([*mistakes, *missing])
     if missing:
@@ -57,12 +57,9 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
 
 
 def resolved(job: RenderJob, inspection: Inspection) -> RenderJob:
-    """Return the job with the values that depend on the scene.
+    """Return the job with the values that depend on the scene; raise UsageError if they are known only after opening.
 
     These are the views and layouts that ``all`` stands for, the schedule, and by default image resolution and rate.
-
-    Raises:
-        UsageError: they are not known before the scene is opened.
     """
     if ALL in (*job.views, *job.layouts) and not inspection.frames_known:
         raise UsageError(f"{job.scene.name} is a script, whose views are known only after it has run; name them")
@@ -100,32 +97,21 @@ def frames_of(job: RenderJob, inspection: Inspection) -> Sequence[int]:
 
 
 def inspect(job: RenderJob, read_by: str = "") -> Inspection:
-    """Inspect the scene of a job.
+    """Inspect the scene of a job; raise UsageError if it cannot be read.
 
     Args:
         read_by: version of the program that would render it, if known.
-
-    Raises:
-        UsageError: the scene cannot be read.
     """
-    content = read_scene(job.scene)
-    return engines.for_scene(job.scene).inspect(content, job, read_by)
-
-
-def read_scene(scene: Path) -> bytes:
-    """Return the bytes of a scene file.
-
-    Raises:
-        UsageError: the file does not exist or cannot be read.
-    """
+    scene = job.scene
     try:
-        return scene.read_bytes()
+        content = scene.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"{scene}: no such file") from None
     except IsADirectoryError:
         raise UsageError(f"{scene}: is a folder; name the scene file in it") from None
     except OSError as error:
         raise UsageError(f"{scene}: cannot be read ({error.strerror})") from None
+    return engines.for_scene(scene).inspect(content, job, read_by)
 
 
 def launcher_problem(launcher: str, environ: Mapping[str, str]) -> str:
@@ -141,14 +127,11 @@ def launcher_problem(launcher: str, environ: Mapping[str, str]) -> str:
 def missing_tools(engine: Engine, programs: Programs, launcher: str) -> list[str]:
     """Return messages about the programs that a launch needs and that are missing; in an allocation srun suffices."""
     missing: list[str] = []
-    needed = launcher == "mpiexec" or (launcher == "auto" and not slurm.job_number())
-    looks: list[Callable[[], object]] = []
-    if needed or programs.mpiexec:
-        looks.append(lambda: command_line.mpiexec(engine, programs))
-    looks.append(lambda: engine.verify(programs))
-    for look in looks:
+    needed = launcher == "mpiexec" or (launcher == "auto" and not slurm.job_number()) or programs.mpiexec
+    looks: list[Callable[[Programs], object]] = [partial(command_line.mpiexec, engine)] if needed else []
+    for look in [*looks, engine.verify]:
         try:
-            look()
+            look(programs)
         except MpirenderError as error:
             missing.append(str(error))
     return missing
@@ -164,7 +147,6 @@ def output_problem(output: Path) -> str:
             file.write(b"\0" * 4096)
     except OSError as error:
         return f"--output {output}: cannot write in {existing} ({error.strerror}); choose another folder"
-    free = shutil.disk_usage(existing).free
-    if free < LEAST_FREE:
+    if (free := shutil.disk_usage(existing).free) < LEAST_FREE:
         return f"--output {output}: only {free / 1e6:.0f} MB are free there; make room or choose another folder"
     return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -72,15 +72,10 @@ class GiveUp(Enum):
 
 
 class RetryPolicy(Generic[Item]):
-    """The deaths so far, and what follows from them.
-
-    Args:
-        max_restarts: how often the ranks are started again after a death.
-    """
+    """The deaths so far, and what follows from them."""
 
     def __init__(self, max_restarts: int) -> None:
-        self.max_restarts = max_restarts
-        self.restarts = 0
+        self.max_restarts, self.restarts = max_restarts, 0
         self.set_aside: dict[Item, str] = {}
         self.launcher_works = False  # whether it has passed a probe
         self._started = False  # whether a rank has ever been up
@@ -98,14 +93,10 @@ class RetryPolicy(Generic[Item]):
         return item not in self._last_rank or self._last_rank[item] != rank
 
     def blame(self, in_progress: Mapping[int, Item], rank: int | None) -> list[Item]:
-        """Return the items suspected of a death.
+        """Return the items, among those that each rank has in progress, that are suspected of a death.
 
         This is the item of the rank that died. If that is unknown, all items in progress are suspects, or only those
         that were suspects before, if there are any.
-
-        Args:
-            in_progress: the item of each rank.
-            rank: the rank that died, None if unknown.
         """
         if rank is not None:
             return [in_progress[rank]] if rank in in_progress else []
@@ -113,41 +104,32 @@ class RetryPolicy(Generic[Item]):
         return list(items & set(self._deaths) or items)
 
     def record_death(
-        self, blamed: Iterable[Item], reason: str, *, rank: int | None = None, started: bool, progress: bool
+        self, blamed: Collection[Item], reason: str, *, rank: int | None = None, started: bool, progress: bool
     ) -> None:
         """Record a death; an item that is blamed too often is set aside.
 
         Args:
-            blamed: the items suspected of it.
-            reason: what happened, for people.
             rank: the rank that died, None if unknown.
             started: whether a rank was up.
             progress: whether an item was done in this launch.
         """
         self._started = self._started or started
-        guilty = list(blamed)
-        self._fruitless = 0 if progress or guilty else self._fruitless + 1
-        for item in guilty:
+        self._fruitless = 0 if progress or blamed else self._fruitless + 1
+        for item in blamed:
             self._deaths[item] += 1
             self._last_rank[item] = rank
             if self._deaths[item] >= MAX_DEATHS_PER_IMAGE:
                 self.set_aside[item] = f"set aside after {self._deaths[item]} deaths; the last: {reason}"
 
     def next_attempt(self, reason: str) -> GiveUp | None:
-        """Count a restart and return None, or return why the ranks are not to be started again.
-
-        Args:
-            reason: that of the death before.
-        """
+        """Count a restart after a death with this reason; return None, or why the ranks are not to be started again."""
         # Worth another try if a signal ended the launch, or if it worked before; otherwise it would fail again.
         worth_it = "signal" in reason or self.launcher_works
         fruitless = self._fruitless >= MAX_FRUITLESS_LAUNCHES
         if not self._started and (fruitless or not worth_it):
             return GiveUp.NOT_STARTED
-        if fruitless:
-            return GiveUp.FRUITLESS
-        if self.restarts >= self.max_restarts:
-            return GiveUp.TOO_MANY_RESTARTS
+        if fruitless or self.restarts >= self.max_restarts:
+            return GiveUp.FRUITLESS if fruitless else GiveUp.TOO_MANY_RESTARTS
         self.restarts += 1
         return None
 

@@ -46,13 +46,15 @@ Watch = Callable[[Sequence[Event]], None]
 
 
 def render(
-    job: RenderJob, watch: Watch = lambda new: None, inspection: Inspection | None = None
+    job: RenderJob, watch: Watch = lambda new: None, inspection: Inspection | None = None, *,
+    plan: LaunchPlan | None = None,
 ) -> RenderResult:  # fmt: skip
     """Render a job: check it, start its ranks, and again after deaths, until frames and movies are complete.
 
     Args:
         watch: called many times a second with the events since the last call.
         inspection: the inspection of the scene, if it was made before.
+        plan: the launch plan, if it was made before.
 
     Raises:
         MpirenderError: one of its subclasses; the message says what is wrong and what to do.
@@ -73,7 +75,7 @@ def render(
             folder.tidy(job)
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
             run = Run(job, allocation, CrashRecovery(job, run_id), log, watch)
-            run.run_to_end(inspection, stop, held)
+            run.run_to_end(inspection, stop, held, plan)
     except OSError as error:
         raise folder.unwritable(job, error) from None
     return result_of(job, run.state, time.monotonic() - started, skipped=run.tail.skipped)
@@ -125,53 +127,43 @@ class Run:
     def __init__(
         self, job: RenderJob, allocation: Allocation | None, recovery: CrashRecovery, log: Journal, watch: Watch
     ) -> None:  # fmt: skip
-        self.job = job
-        self.allocation = allocation
+        self.job, self.allocation, self.recovery, self.log, self.watch = job, allocation, recovery, log, watch
         self.plan: LaunchPlan
-        self.recovery = recovery
-        self.log = log
-        self.watch = watch
-        self.state = RunState(recovery.run_id)
-        self.tail = Tail(job.folder)
+        self.state, self.tail = RunState(recovery.run_id), Tail(job.folder)
         self._estimates = [disk_estimate.shortage, memory_estimate.shortage]
 
-    def run_to_end(self, inspection: Inspection, stop: StopRequest, held: Lock) -> None:
+    def run_to_end(self, inspection: Inspection, stop: StopRequest, held: Lock, plan: LaunchPlan | None) -> None:
         """Start the ranks, and again after deaths, until their work is done.
-
-        Args:
-            inspection: the inspection of the scene.
 
         Raises:
             MpirenderError: the ranks reported it, a signal came, or they died too often.
         """
         started = time.monotonic()
         try:
-            self._make_plan(inspection, stop)
+            self.plan = plan or self._make_plan(inspection, stop)
+            self.recovery.policy.launcher_works = bool(self.plan.placement.nodes)  # it has passed a probe
+            if rest := leftover(self.plan.placement):
+                note(self.watch, rest)
             while not self._launch(stop, held):
                 pass
         except TakenOver:  # the journal belongs to the other run now
             raise
-        except MpirenderError as error:
-            self._record_end(error, started)
-            raise
-        except OSError as error:
-            self._record_end(folder.unwritable(self.job, error), started)
+        except (MpirenderError, OSError) as error:
+            problem = error if isinstance(error, MpirenderError) else folder.unwritable(self.job, error)
+            self._record_end(problem, started)
             raise
         self._record_end(None, started)
 
-    def _make_plan(self, inspection: Inspection, stop: StopRequest) -> None:
+    def _make_plan(self, inspection: Inspection, stop: StopRequest) -> LaunchPlan:
         images = preflight.images_of(self.job, inspection)
         try:
-            self.plan = launch_plan.of_job(
+            return launch_plan.of_job(
                 self.job, inspection, images, stop=lambda: stop.requested, note=partial(note, self.watch)
             )  # fmt: skip
         except ToolMissing:
             if stop.requested:
                 raise self._stopped(stop) from None
             raise
-        self.recovery.policy.launcher_works = bool(self.plan.placement.nodes)  # it has passed a probe
-        if rest := leftover(self.plan.placement):
-            note(self.watch, rest)
 
     def _record_end(self, error: MpirenderError | None, started: float) -> None:
         code, message = (0, "") if error is None else (error.exit_code, error.message)
@@ -190,7 +182,8 @@ class Run:
         if end.code == 0 and ranks.finished:
             return True
         self._raise_error(ranks, end, stop)
-        end = self._without_lost_nodes(end, stop)
+        self.plan, lost = launch_plan.on_responding_nodes(self.plan, self.allocation, lambda: stop.requested)
+        end = replace(end, lost=lost)
         if stop.requested:
             raise self._stopped(stop)
         self.log.write(self.recovery.record_death(ranks, end))
@@ -232,12 +225,6 @@ class Run:
         nodes = self.allocation.node_list if whole else ",".join(placement.nodes)
         job, cluster, number = self.allocation.job, self.allocation.cluster, self.allocation.run
         return replace(launch, nodes=nodes, job=job, cluster=cluster, allocation=number)
-
-    def _without_lost_nodes(self, end: LaunchEnd, stop: StopRequest) -> LaunchEnd:
-        """Continue without the nodes that no longer respond; return how the launch ended, with these nodes."""
-        before = self.plan.placement.nodes
-        self.plan = launch_plan.on_responding_nodes(self.plan, self.allocation, lambda: stop.requested)
-        return replace(end, lost=tuple(node for node in before if node not in self.plan.placement.nodes))
 
     def _follow(self, ranks: RunningRanks, stop: StopRequest, held: Lock) -> LaunchEnd:
         """Start the ranks and follow them to their end; end them if they hang or the grace period is over."""
