@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 from collections.abc import Callable, Sequence
 
 from mpirender.engines.base import Inspection
-from mpirender.errors import FramesMissing, LaunchFailed, MpirenderError, Stopped
+from mpirender.errors import FramesMissing, LaunchFailed, Stopped
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.events import Event
-from mpirender.run_folder.run_state import RunHistory, RunState
+from mpirender.run_folder.run_state import RunHistory
 from mpirender.supervisor import run
 from mpirender.supervisor.result import RenderResult
 from mpirender.system import slurm
@@ -54,48 +55,39 @@ def render(
     except Stopped as error:
         if error.signal != TIME_LIMIT_SIGNAL or not job.max_requeues:
             raise
-        raise requeued(job, allocation, error, done) from None
+        raise Stopped(error.so_far, f"Slurm job {allocation.job} {requeue(job, allocation, done)}") from None
 
 
-def requeued(job: RenderJob, allocation: Allocation, error: Stopped, done: int) -> MpirenderError:
-    """Requeue the job if the next allocation can continue it; return the error that says so.
+def requeue(job: RenderJob, allocation: Allocation, done: int) -> str:
+    """Requeue the Slurm job if the next allocation can continue it; return the end of a message that says so.
 
     Args:
-        error: that of the run that the signal has stopped.
         done: images completed in this allocation.
     """
-    name = f"Slurm job {allocation.job}"
     if allocation.run > job.max_requeues:
-        times = f"it was requeued {plural(job.max_requeues, 'time')} (--max-requeues)"
-        return Stopped(error.so_far, f"{name} is not requeued: {times}; submit it again to continue")
+        times = plural(job.max_requeues, "time")
+        return f"is not requeued: it was requeued {times} (--max-requeues); submit it again to continue"
     if not done:
         fix = "give it more time (sbatch --time), or more cores per rank"
-        return Stopped(error.so_far, f"{name} is not requeued: no image was completed in this allocation; {fix}")
+        return f"is not requeued: no image was completed in this allocation; {fix}"
     for number in (signal.SIGTERM, signal.SIGUSR1):  # Slurm sends the first at once; this message must still be printed
         signal.signal(number, signal.SIG_IGN)
     try:
         slurm.requeue(allocation.job)
     except LaunchFailed as problem:
-        return Stopped(error.so_far, f"{name} could not be requeued ({problem}); submit it again to continue")
-    return Stopped(error.so_far, f"{name} is requeued and will continue with the remaining images")
+        return f"could not be requeued ({problem}); submit it again to continue"
+    return "is requeued and will continue with the remaining images"
 
 
 def fruitless_allocations(job: RenderJob, allocation: Allocation) -> int:
     """Return how many allocations of this Slurm job in a row, before this one, started ranks but completed no image."""
     if allocation.run <= MAX_FRUITLESS_ALLOCATIONS:
         return 0
-    history = RunHistory(journal.read(job.folder))
-    count = 0
-    for number in range(allocation.run - 1, 0, -1):
-        runs = [run for run in history.runs.values() if began_in(run, allocation, number)]
-        if not runs or any(run.done for run in runs):
-            break
-        count += 1
-    return count
-
-
-def began_in(run: RunState, allocation: Allocation, number: int) -> bool:
-    """Return whether a run was launched in the nth allocation of this Slurm job."""
-    mine = (allocation.job, allocation.cluster, number)
-    launches = [launch.launch for launch in run.launches.values() if launch.launch is not None]
-    return any((launch.job, launch.cluster, launch.allocation) == mine for launch in launches)
+    completed: dict[int, bool] = {}  # whether an image was, by allocation
+    for state in RunHistory(journal.read(job.folder)).runs.values():
+        launches = [launch.launch for launch in state.launches.values() if launch.launch is not None]
+        for launch in launches:
+            if (launch.job, launch.cluster) == (allocation.job, allocation.cluster):
+                completed[launch.allocation] = completed.get(launch.allocation, False) or bool(state.done)
+    before = range(allocation.run - 1, 0, -1)
+    return len(list(itertools.takewhile(lambda number: completed.get(number) is False, before)))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import RenderJob
-from mpirender.monitor import summary
+from mpirender.monitor import contact_sheet, summary
 from mpirender.supervisor.result import RenderResult
 from mpirender.system import files
 
@@ -35,7 +35,7 @@ def write_down(job: RenderJob, result: RenderResult) -> Path:
     if job.measure:
         rows = rows_of(job, result)
         write(summary.table_path(job), rows, (), numbers(job, rows))
-    return summary.contact_sheet(job, result)
+    return contact_sheet.of_run(job, result)
 
 
 def rows_of(job: RenderJob, result: RenderResult) -> list[Row]:
@@ -74,11 +74,7 @@ def about(row: Row) -> dict[str, object]:
 
 
 def write(path: Path, rows: Sequence[Row], targets: Sequence[str], numbers: Sequence[str]) -> None:
-    """Write a table as CSV.
-
-    Args:
-        targets: the properties that vary.
-        numbers: names of the measured numbers.
+    """Write a table as CSV, with the properties that vary (``targets``) and names of measured numbers.
 
     Raises:
         OSError: it cannot be written.

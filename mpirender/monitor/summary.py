@@ -1,36 +1,19 @@
-"""The summary and the contact sheet of a run."""
+"""The summary of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpirender.job import frames as framesets
-from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
-from mpirender.launcher.placement import cores
 from mpirender.monitor import rank_table
 from mpirender.supervisor import timings
 from mpirender.supervisor.result import RenderResult
-from mpirender.system import files
 from mpirender.system.text import damaged_lines, duration, plural, rank_or_group, ranks_or_groups
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-CONTACT_SHEET = "contact_sheet.png"
-PICTURES = 12
-COLUMNS = 4
-THUMBNAIL = 480  # pixels across
-GAP = 12
-LABEL = 26
 LABEL_WIDTH = 13  # characters of the summary
 LISTED = 8  # folders, or movies
-PAPER = (24, 26, 31)
-INK = (214, 218, 226)
 
 
 def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
@@ -85,63 +68,6 @@ def where_time_went(result: RenderResult) -> list[str]:
     who = ranks_or_groups(count, each) if count > 1 else f"the {rank_or_group(each)}"
     share = f"{result.efficiency:.0%} of the time of {who} was spent on rendering"
     return [*timings.table(result.spent, rank_or_group(each)), share]
-
-
-def contact_sheet(job: RenderJob, result: RenderResult) -> Path:
-    """Put thumbnails of frames spread evenly over the movie on one sheet; return its path."""
-    from PIL import Image as Images
-
-    smallest = min(job.outputs, key=lambda output: output.width * output.height)
-    images = spread(result.frames[smallest.name], PICTURES)
-    pictures = small(images, smallest)
-    width, height = pictures[0].size
-    columns = min(COLUMNS, len(images))
-    rows = -(-len(images) // columns)
-    sheet = Images.new(
-        "RGB", (columns * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP), PAPER
-    )  # fmt: skip
-    for place, (image, picture) in enumerate(zip(images, pictures)):
-        row, column = divmod(place, columns)
-        _paste(sheet, picture, image, (GAP + column * (width + GAP), GAP + row * (height + LABEL + GAP)))
-    path = job.output / CONTACT_SHEET
-    with files.replacing(path) as part:
-        sheet.save(part, "png", compress_level=1)
-    return path
-
-
-def spread(images: Sequence[Path], count: int) -> list[Path]:
-    """Choose so many images evenly spread from first to last, all if there are no more."""
-    if len(images) <= count:
-        return list(images)
-    return [images[round(place * (len(images) - 1) / (count - 1))] for place in range(count)]
-
-
-def small(images: Sequence[Path], output: Output) -> list[Image]:
-    """Return the images of an output scaled to the width of a thumbnail."""
-    width = min(THUMBNAIL, output.width)
-    size = width, max(round(output.height * width / output.width), 1)
-    with ThreadPoolExecutor(cores()) as pool:  # decoding and scaling let go of the interpreter lock
-        return list(pool.map(partial(_scaled, size=size), images))
-
-
-def _scaled(path: Path, size: tuple[int, int]) -> Image:
-    """Return a picture scaled to this many pixels."""
-    from PIL import Image as Images
-
-    with Images.open(path) as opened:
-        mode = "RGBA" if "A" in opened.getbands() else "RGB"
-        picture: Image = opened.convert(mode).resize(size, Images.Resampling.LANCZOS, reducing_gap=2.0)
-    return picture
-
-
-def _paste(sheet: Image, picture: Image, path: Path, corner: tuple[int, int]) -> None:
-    """Paste a thumbnail with its frame number below; transparent parts show the background."""
-    from PIL import ImageDraw, ImageFont
-
-    sheet.paste(picture, corner, picture if picture.mode == "RGBA" else None)
-    text = f"frame {framesets.number(path)}"
-    place = (corner[0], corner[1] + picture.height + 5)
-    ImageDraw.Draw(sheet).text(place, text, fill=INK, font=ImageFont.load_default(16))
 
 
 HANDED_OUT = "one more process assigns frames to ranks as they become free; it renders nothing itself"

@@ -26,20 +26,16 @@ class FrameInventory:
     complained: int  # number of sound frames that were kept although the engine reported an error
 
     def shown(self, gaps: str | None) -> list[int]:
-        """Return the frames in the order in which the movie shows them.
+        """Return the frames in the order in which the movie shows them; missing ones are left out.
 
-        Args:
-            gaps: ``hold`` repeats the frame before each missing one, or at the start shows the first sound one;
-                otherwise missing frames are left out.
+        With the ``gaps`` ``hold``, the frame before each missing one is repeated, at the start the first sound one.
         """
         if gaps != "hold":
             return [frame for frame in self.requested if frame in self.sound]
-        shown: list[int] = []
-        last = min(self.sound)
+        shown = [min(self.sound)]
         for frame in self.requested:
-            last = frame if frame in self.sound else last
-            shown.append(last)
-        return shown
+            shown.append(frame if frame in self.sound else shown[-1])
+        return shown[1:]
 
 
 def newest_plan(recorded: Sequence[Event]) -> Plan | None:
@@ -50,33 +46,22 @@ def newest_plan(recorded: Sequence[Event]) -> Plan | None:
 def inventory_of(
     job: RenderJob, outputs: Sequence[Output], requested: tuple[int, ...], recorded: Sequence[Event], fingerprint: str
 ) -> list[FrameInventory]:
-    """Return which frames of each output count: recorded as done, and their files are unchanged.
-
-    Args:
-        fingerprint: that of the newest run.
-    """
+    """Return which frames of each output count: recorded as done in the newest run, and their files are unchanged."""
     last = journal.newest(recorded, fingerprint, outputs)
     others = {event.image for event in recorded if isinstance(event, Done) and event.fingerprint != fingerprint}
-    images = [Image(frame, output.name) for output in outputs for frame in requested]
+    found = []
     with ThreadPoolExecutor(cores()) as pool:  # reading and hashing let go of the interpreter lock
-        reasons = dict(
-            zip(images, pool.map(lambda image: why_missing(job, image, last.get(image), image in others), images))
-        )
-    return [_inventory(output, requested, reasons, last) for output in outputs]
-
-
-def _inventory(
-    output: Output, requested: tuple[int, ...], reasons: Mapping[Image, str], last: Mapping[Image, ImageOutcome]
-) -> FrameInventory:  # fmt: skip
-    """Return the frames of an output, given why each image is missing (empty for sound ones) and its last outcome."""
-    missing: dict[str, list[int]] = defaultdict(list)
-    for frame in requested:
-        if reason := reasons[Image(frame, output.name)]:
-            missing[reason].append(frame)
-    sound = frozenset(requested).difference(*missing.values())
-    found = [last[Image(frame, output.name)] for frame in sound]
-    complained = sum(isinstance(outcome, Done) and bool(outcome.complaints) for outcome in found)
-    return FrameInventory(output, requested, sound, missing, complained)
+        for output in outputs:
+            images = [Image(frame, output.name) for frame in requested]
+            reasons = pool.map(lambda image: why_missing(job, image, last.get(image), image in others), images)
+            missing: dict[str, list[int]] = defaultdict(list)
+            for image, reason in zip(images, reasons):
+                missing[reason].append(image.frame)
+            sound = frozenset(missing.pop("", ()))
+            kept = [last[image] for image in images if image.frame in sound]
+            complained = sum(isinstance(outcome, Done) and bool(outcome.complaints) for outcome in kept)
+            found.append(FrameInventory(output, requested, sound, missing, complained))
+    return found
 
 
 def why_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None, otherwise: bool) -> str:
@@ -84,7 +69,7 @@ def why_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None, othe
 
     Args:
         outcome: the newest one with the fingerprint of the newest run.
-        otherwise: whether it was rendered with another fingerprint.
+        otherwise: whether the image was rendered with another fingerprint.
     """
     if outcome is None:
         return "rendered with a different scene, data or options" if otherwise else "never rendered"

@@ -21,7 +21,7 @@ from mpirender.job.outputs import Output
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.movie import encode, verify
 from mpirender.reencode.inventory import FrameInventory, inventory_of, newest_plan, verb
-from mpirender.run_folder import exclusive, journal
+from mpirender.run_folder import exclusive, folder, journal
 from mpirender.supervisor.disk_estimate import amount
 from mpirender.system.text import plural
 
@@ -115,14 +115,12 @@ def read_job(output: Path) -> RenderJob:
     try:
         job = RenderJob.from_json((output / FOLDER / "job.json").read_text())
     except (FileNotFoundError, NotADirectoryError):
-        hint = "give the folder that render wrote to (--output; SCENE_renders by default)"
-        raise UsageError(f"{output}: no run of mpirender here; {hint}") from None
+        raise folder.no_run(output) from None
     except OSError as error:
         raise UsageError(f"{output}: cannot be read ({error.strerror or error})") from None
     except (ValueError, TypeError, KeyError, MpirenderError):
-        raise UsageError(
-            f"{output / FOLDER / 'job.json'}: damaged, or of another version; run mpirender render to write it again"
-        ) from None
+        what = "damaged, or of another version; run mpirender render to write it again"
+        raise UsageError(f"{output / FOLDER / 'job.json'}: {what}") from None
     return replace(job, output=output)
 
 
@@ -145,21 +143,11 @@ def understand(request: EncodeRequest, rendered: RenderJob) -> tuple[RenderJob, 
     return replace(job, movie=kind), request.codec or CODECS[kind][0]
 
 
-def outputs_of(request: EncodeRequest, job: RenderJob) -> list[Output]:
-    """Return the outputs that the request names."""
-    asked = {name.lower() for name in request.sizes}
-    return [output for output in job.outputs if not asked or output.name.lower() in asked]
-
-
 def wrong_names(request: EncodeRequest, rendered: RenderJob) -> list[str]:
     """Return what is wrong with the names in a request."""
-    there = [output.name for output in rendered.outputs]
-    known = {name.lower() for name in there}
-    mistakes = [
-        f"--size {name!r} is not in {request.output}; there are: {', '.join(there)}"
-        for name in request.sizes
-        if name.lower() not in known
-    ]
+    known = {output.name.lower(): output.name for output in rendered.outputs}
+    hint = f"is not in {request.output}; there are: {', '.join(known.values())}"
+    mistakes = [f"--size {name!r} {hint}" for name in request.sizes if name.lower() not in known]
     if request.allow_missing not in (None, *GAPS):
         mistakes.append(f"--allow-missing {request.allow_missing!r} must be one of: {', '.join(GAPS)}")
     if request.name is not None and not re.fullmatch(r"[\w.+-]+", request.name):
@@ -175,13 +163,11 @@ def wrong_kind(kind: str, codec: str | None, job: RenderJob) -> list[str]:
     if codec is not None and codec not in CODECS[kind]:
         mistakes.append(f"--codec {codec!r} must be one of: {', '.join(CODECS[kind])} for {kind}")
     if (kind, codec) == ("webm", "av1") and job.transparent_background:
-        mistakes.append(
-            "--codec av1 does not support transparency, which these frames have; use vp9, or --movie mp4 on black"
-        )
+        instead = "use vp9, or --movie mp4 on black"
+        mistakes.append(f"--codec av1 does not support transparency, which these frames have; {instead}")
     if kind == "gif" and job.rate > encode.GIF_FASTEST:
-        mistakes.append(
-            f"--frame-rate {job.frame_rate} is too fast: gif players show at most {encode.GIF_FASTEST} a second"
-        )
+        most = f"gif players show at most {encode.GIF_FASTEST} a second"
+        mistakes.append(f"--frame-rate {job.frame_rate} is too fast: {most}")
     return mistakes
 
 
@@ -196,12 +182,13 @@ def inventories_of(request: EncodeRequest, job: RenderJob, rendered: RenderJob) 
     plan = newest_plan(recorded)
     if plan is None:
         raise FramesMissing(f"{request.output}: no frames yet; run: {render_command(rendered)}")
-    asked = framesets.parse(request.frames or plan.frames)
-    if request.frames and rendered.frames is None:
-        beyond = framesets.out_of_range(request.frames, framesets.parse(plan.frames))
-        if beyond:
-            raise UsageError(beyond)
-    inventories = inventory_of(job, outputs_of(request, job), asked, recorded, plan.fingerprint)
+    frames = framesets.parse(request.frames or plan.frames)
+    planned = framesets.parse(plan.frames)
+    if request.frames and rendered.frames is None and (beyond := framesets.out_of_range(request.frames, planned)):
+        raise UsageError(beyond)
+    sizes = {name.lower() for name in request.sizes} or {output.name.lower() for output in job.outputs}
+    outputs = [output for output in job.outputs if output.name.lower() in sizes]
+    inventories = inventory_of(job, outputs, frames, recorded, plan.fingerprint)
     if not all(inventory.sound if request.allow_missing else not inventory.missing for inventory in inventories):
         raise FramesMissing("\n".join(report_missing(request, job, rendered, inventories)))
     return inventories
@@ -211,16 +198,14 @@ def report_missing(
     request: EncodeRequest, job: RenderJob, rendered: RenderJob, inventories: Sequence[FrameInventory]
 ) -> list[str]:
     """Return a line for each output and reason why frames are missing, and how to fix it."""
-    lines = [
-        f"{inventory.output.name} {framesets.named(frames)}: {reason}"
-        for inventory in inventories
-        for reason, frames in inventory.missing.items()
-    ]
-    older = [
-        path.name for path in (place(job, inventory.output, request.name) for inventory in inventories) if path.exists()
-    ]
+    lines, missing = [], []
+    for inventory in inventories:
+        for reason, frames in inventory.missing.items():
+            lines.append(f"{inventory.output.name} {framesets.named(frames)}: {reason}")
+            missing += frames
+    paths = [place(job, inventory.output, request.name) for inventory in inventories]
+    older = [path.name for path in paths if path.exists()]
     unchanged = f" ({', '.join(older)}: unchanged)" if older else ""
-    missing = [frame for inventory in inventories for frames in inventory.missing.values() for frame in frames]
     count = sum(len(inventory.requested) for inventory in inventories)
     empty = [inventory.output.name for inventory in inventories if not inventory.sound]
     of = f"all frames of {', '.join(empty)} are missing" if empty else f"{len(missing)} of {count} images are missing"

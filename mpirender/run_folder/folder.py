@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 from mpirender.errors import MpirenderError, NoSpace, UsageError, out_of_space
 from mpirender.job.render_job import RenderJob
@@ -34,6 +35,12 @@ def unwritable(job: RenderJob, error: OSError) -> MpirenderError:
     if out_of_space(error):
         return NoSpace(job.output)
     return UsageError(f"--output {job.output}: cannot be written ({error.strerror or error})")
+
+
+def no_run(output: Path) -> UsageError:
+    """Return the error for a folder that is not that of a run."""
+    hint = "give the folder that render wrote to (--output; SCENE_renders by default)"
+    return UsageError(f"{output}: no run of mpirender here; {hint}")
 
 
 def tidy(job: RenderJob) -> None:

@@ -9,6 +9,7 @@ that was cut short by a crash, was changed, or holds no sound event is skipped a
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import time
@@ -135,24 +136,16 @@ class Tail:
                 yield from self._events(path)
 
     def _events(self, path: Path) -> Iterator[Event]:
-        """Yield the events of a journal from where the last reading ended."""
-        for text in self._whole_lines(path):
-            try:
-                event = parse(text)
-            except (ValueError, RecursionError):
-                self.skipped += text != b"\n"
-            else:
-                yield event
-
-    def _whole_lines(self, path: Path) -> Iterator[bytes]:
-        """Yield the lines from where the last reading ended; one that is being written is left for the next."""
+        """Yield the events of a journal from where the last reading ended; a line that is being written is left."""
         end = self._ends.get(path, 0)
         with path.open("rb") as file:
             file.seek(end)
-            for line in file:
-                if line.endswith(b"\n"):
-                    end += len(line)
-                    yield line
+            for text in itertools.takewhile(lambda text: text.endswith(b"\n"), file):
+                end += len(text)
+                try:
+                    yield parse(text)
+                except (ValueError, RecursionError):
+                    self.skipped += text != b"\n"
         self._ends[path] = end
 
     def replaced(self) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from images import pixels
 from mpirender.job import sweep
 from mpirender.job.render_job import RenderJob
-from mpirender.monitor import sweep_report
+from mpirender.monitor import contact_sheet, sweep_report
 from mpirender.monitor.sweep_report import Row
 
 
@@ -23,11 +23,11 @@ def test_the_sheet_has_the_last_property_along_the_top_and_the_rest_down_the_sid
         iio.imwrite(image, np.full((20, 40, 3), 40 * place + 20, np.uint8))
         values = dict(text.split("=") for text in output.overrides)
         rows.append(Row(values, output, 0, str(image.relative_to(tmp_path))))
-    sheet = pixels(sweep_report.contact_sheet(job, [sweep.parse(text) for text in job.vary], rows))
-    left = sheet.shape[1] - 2 * (40 + sweep_report.GAP)
+    sheet = pixels(sweep_report.write_sheet(job, [sweep.parse(text) for text in job.vary], rows))
+    left = sheet.shape[1] - 2 * (40 + contact_sheet.GAP)
     for place in range(6):
         row, column = divmod(place, 2)
-        y, x = sweep_report.LABEL + row * (20 + sweep_report.GAP) + 10, left + column * (40 + sweep_report.GAP) + 20
+        y, x = contact_sheet.LABEL + row * (20 + contact_sheet.GAP) + 10, left + column * (40 + contact_sheet.GAP) + 20
         assert sheet[y, x].tolist() == [40 * place + 20] * 3
-    assert (sheet[: sweep_report.LABEL - 4] != sweep_report.PAPER).any(), "labels along the top"
-    assert (sheet[sweep_report.LABEL :, : left - sweep_report.GAP] != sweep_report.PAPER).any(), "and down the side"
+    assert (sheet[: contact_sheet.LABEL - 4] != contact_sheet.PAPER).any(), "labels along the top"
+    assert (sheet[contact_sheet.LABEL :, : left - contact_sheet.GAP] != contact_sheet.PAPER).any(), "and down the side"

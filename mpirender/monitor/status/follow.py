@@ -18,6 +18,7 @@ from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.monitor.status import text
 from mpirender.monitor.status.view import ENDED, Status, status_of
 from mpirender.run_folder import lock
+from mpirender.run_folder.folder import no_run
 from mpirender.run_folder.journal import Tail
 from mpirender.run_folder.run_state import RunHistory
 
@@ -41,8 +42,7 @@ class Follower:
         folder = self.output / FOLDER
         try:
             if not folder.is_dir():
-                hint = "give the folder that render wrote to (--output; SCENE_renders by default)"
-                raise UsageError(f"{self.output}: no run of mpirender here; {hint}")
+                raise no_run(self.output)
             # The lock first: a run that ends in between has recorded its end.
             owner = lock.living_owner(folder)
             if owner is not None and owner.run in (lock.ENCODE, lock.DRY_RUN):
@@ -50,9 +50,8 @@ class Follower:
             self._read_on()
         except OSError as error:
             raise UsageError(f"{self.output}: cannot be read ({error.strerror or error})") from None
-        return status_of(
-            self._history, owner, output=self.output, scene=_scene(folder), now=time.time(), skipped=self._tail.skipped
-        )
+        scene, skipped = _scene(folder), self._tail.skipped
+        return status_of(self._history, owner, output=self.output, scene=scene, now=time.time(), skipped=skipped)
 
     def _read_on(self) -> None:
         """Read what was appended since the last time."""
@@ -116,11 +115,7 @@ def on_terminal(follower: Follower, stream: TextIO) -> None:
 
 
 def on_news(follower: Follower, stream: TextIO, write: Callable[[Status], str], between: str = "") -> None:
-    """Write the status whenever it changes, until the run has ended.
-
-    Args:
-        between: text between two of them.
-    """
+    """Write the status whenever it changes, until the run has ended, with a text between two of them."""
     before = None
     for seen in looks(follower):
         if seen.news() != before:

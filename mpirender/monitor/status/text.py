@@ -154,10 +154,8 @@ def _table(titles: Sequence[str], rows: Sequence[dict[str, str]]) -> list[str]:
     cells = [dict(zip(titles, titles)), *rows]
     widths = {title: max(len(row[title]) for row in cells) for title in titles}
     widths[titles[0]] = max(widths[titles[0]], LABEL)
-    return [
-        "  ".join(f"{row[title]:{'<' if title in LEFT else '>'}{widths[title]}}" for title in titles).rstrip()
-        for row in cells
-    ]
+    formats = {title: f"{'<' if title in LEFT else '>'}{width}" for title, width in widths.items()}
+    return ["  ".join(format(row[title], formats[title]) for title in titles).rstrip() for row in cells]
 
 
 def _few(texts: Sequence[str], what: str, most: int = LINES_OF_A_KIND) -> list[str]:

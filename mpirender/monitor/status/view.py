@@ -54,36 +54,28 @@ class RankStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """A run at one moment. Times are seconds since the epoch.
-
-    Args:
-        pid, host: of its supervisor, while it runs.
-        since, ended: when it began, and when it ended or wrote its newest event.
-        code, message: the exit code and the lines that it ended with.
-        total, done, failed, left: numbers of images, None before they are known.
-        seconds_left, ends: the estimate from it.
-    """
+    """A run at one moment. Times are seconds since the epoch."""
 
     time: float  # of this status
     output: str
-    scene: str
+    scene: str  # its name, empty if it is not known
     state: str = "empty"  # empty (no run has begun), running, or one of :data:`ENDED`
     phase: str = ""  # what a running one does, in words
-    pid: int | None = None
+    pid: int | None = None  # of its supervisor, while it runs, and the host of that
     host: str = ""
     job: str = ""  # number of its Slurm job
     ranks_per_frame: int = 1  # ranks that render each frame together; such a group is one of ``ranks``
-    since: float | None = None
-    ended: float | None = None
-    code: int | None = None
-    message: tuple[str, ...] = ()
-    total: int | None = None
+    since: float | None = None  # when it began
+    ended: float | None = None  # when it ended or wrote its newest event
+    code: int | None = None  # its exit code
+    message: tuple[str, ...] = ()  # the lines that it ended with
+    total: int | None = None  # number of images, as are the next three; None before they are known
     done: int | None = None
     failed: int | None = None
     left: int | None = None
     failures: tuple[Failure, ...] = ()
     rate: float | None = None  # images a second of all ranks, while it renders
-    seconds_left: float | None = None
+    seconds_left: float | None = None  # the estimate from it
     ends: float | None = None
     restarts: int = 0  # how often the ranks were started again
     deaths: tuple[str, ...] = ()  # why, for each of them
@@ -100,23 +92,13 @@ class Status:
 def status_of(
     history: RunHistory, owner: Owner | None, *, output: Path, scene: str, now: float, skipped: int
 ) -> Status:
-    """Sum up the newest run.
-
-    Args:
-        owner: the process that holds the lock of the folder, None if it does not run any more.
-        scene: name of the scene, empty if it is not known.
-        now: seconds since the epoch.
-        skipped: damaged lines in the journals.
-    """
+    """Sum up the newest run; ``owner`` is the process that holds the lock of the folder, None if it has ended."""
     run = history.newest(owner.run if owner is not None else None)
     seen = Status(now, str(output), scene, skipped_lines=skipped)
-    if not run.launches and owner is None:
-        return seen
-    if not run.launches and owner is not None:
+    if run.launches:
+        seen = _with_ranks(_with_counts(_with_state(seen, run, living=owner is not None), run), run)
+    elif owner is not None:
         seen = dataclasses.replace(seen, state="running", phase=STARTING, since=owner.since)
-    else:
-        seen = _with_counts(_with_state(seen, run, living=owner is not None), run)
-        seen = _with_deaths(_with_ranks(seen, run), run)
     if owner is not None and seen.state == "running":
         seen = dataclasses.replace(seen, pid=owner.pid or None, host=owner.host)
     return _with_estimate(seen, run)
@@ -172,22 +154,16 @@ def _failures(reasons: Mapping[Image, str]) -> tuple[Failure, ...]:
 
 
 def _with_ranks(seen: Status, run: RunState) -> Status:
-    """Add the ranks, and what is known of the whole run."""
+    """Add the ranks of the newest launch, how often they died, of what, and which images are set aside for it."""
     launch, running = run.now, seen.state == "running"
+    job, aside = (launch.launch.job, launch.launch.set_aside) if launch.launch is not None else ("", ())
     numbers = sorted({*range(launch.ranks), *launch.sessions})
     return dataclasses.replace(
-        seen, since=run.began, job=launch.launch.job if launch.launch is not None else "",
-        ranks_per_frame=launch.ranks_per_frame, warnings=tuple(map(one_line, run.warnings)),
-        ranks=tuple(_rank(rank, launch.sessions.get(rank), running=running) for rank in numbers),
-    )  # fmt: skip
-
-
-def _with_deaths(seen: Status, run: RunState) -> Status:
-    """Add how often the ranks died, of what, and which images are set aside for it."""
-    aside = run.now.launch.set_aside if run.now.launch is not None else ()
-    return dataclasses.replace(
-        seen, restarts=run.now.number - 1, deaths=tuple(one_line(death.reason) for death in run.deaths),
+        seen, since=run.began, job=job, ranks_per_frame=launch.ranks_per_frame,
+        warnings=tuple(map(one_line, run.warnings)), restarts=launch.number - 1,
+        deaths=tuple(one_line(death.reason) for death in run.deaths),
         set_aside=tuple(names(image for image, _ in aside)),
+        ranks=tuple(_rank(rank, launch.sessions.get(rank), running=running) for rank in numbers),
     )  # fmt: skip
 
 
