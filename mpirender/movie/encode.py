@@ -14,16 +14,9 @@ from tempfile import TemporaryDirectory
 
 from mpirender.errors import EncodeFailed, NoSpace, out_of_space
 from mpirender.job.options import CODECS
+from mpirender.movie import ffmpeg_args
 from mpirender.movie.ffmpeg import encoders, ffmpeg, run
-from mpirender.movie.ffmpeg_args import (
-    MUXERS,
-    PALETTE,
-    Encoding,
-    encode_command,
-    palette_command,
-    stream_command,
-    with_encoder,
-)
+from mpirender.movie.ffmpeg_args import Encoding
 from mpirender.movie.verify import STREAM, MovieInfo, decode, differences
 from mpirender.system import files
 
@@ -38,13 +31,7 @@ class ImageDamaged(EncodeFailed):
 
 
 def encode(
-    images: Sequence[Path],
-    movie: Path,
-    *,
-    rate: Fraction,
-    codec: str = "",
-    threads: int = 0,
-    transparent: bool = False,
+    images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0, transparent: bool = False
 ) -> MovieInfo:
     """Encode the images, in this order, into a movie of the kind that its suffix names.
 
@@ -74,13 +61,7 @@ def encode(
 
 
 def request(
-    images: Sequence[Path],
-    movie: Path,
-    *,
-    rate: Fraction,
-    codec: str = "",
-    threads: int = 0,
-    transparent: bool = False,
+    images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0, transparent: bool = False
 ) -> Encoding:
     """Check the arguments of :func:`encode` and return them as a task for ffmpeg.
 
@@ -113,7 +94,11 @@ def read_back(movie: Path, *, threads: int = 0) -> MovieInfo:
         ToolMissing: ffmpeg is missing.
     """
     program, path = ffmpeg(), movie.absolute()
-    found = STREAM.search(run(stream_command(program, path), movie.name)) if path.suffix.lower() == ".webm" else None
+    found = (
+        STREAM.search(run(ffmpeg_args.stream_command(program, path), movie.name))
+        if path.suffix.lower() == ".webm"
+        else None
+    )
     return decode(program, path, movie.name, threads, found[1] if found else "")
 
 
@@ -125,7 +110,7 @@ def _check_request(images: Sequence[Path], movie: Path, rate: Fraction, codec: s
     kinds = sorted({image.suffix.lower() for image in images})
     too_fast = f"gif players show at most {GIF_FASTEST} frames a second, not {float(rate):g}; ask for fewer, or for mp4"
     checks = {
-        f"the name of a movie must end in one of: {', '.join(MUXERS)}": kind in MUXERS,
+        f"the name of a movie must end in one of: {', '.join(ffmpeg_args.MUXERS)}": kind in ffmpeg_args.MUXERS,
         f"{codec!r} is no codec for it; choose {' or '.join(codecs)}": codec in codecs,
         NO_TRANSPARENCY: not (transparent and kind == ".webm" and codec != "vp9"),
         too_fast: kind != ".gif" or rate <= GIF_FASTEST,
@@ -152,10 +137,10 @@ def write(task: Encoding, images: Sequence[Path], name: str, palette: Path | Non
     """
     with linked_images(task, images, name) as (linked, first, folder):
         if palette is not None:
-            (folder / PALETTE).symlink_to(palette)
+            (folder / ffmpeg_args.PALETTE).symlink_to(palette)
         elif task.codec == "gif":
-            run(palette_command(linked), name, folder)
-        run(encode_command(linked), name, folder)
+            run(ffmpeg_args.palette_command(linked), name, folder)
+        run(ffmpeg_args.encode_command(linked), name, folder)
         info = decode(task.program, task.part, name, task.threads, task.codec)
     wrong = differences(
         info, first, frames=len(images), rate=task.rate, codec=task.codec, transparent=task.transparent
@@ -176,7 +161,7 @@ def linked_images(task: Encoding, images: Sequence[Path], name: str) -> Iterator
         links = _link(images, folder)
         first = _decode_image(task.program, links[0], images[0].name)
         task = replace(task, pattern=f"%06d{links[0].suffix}", size=(first.width, first.height))
-        task = with_encoder(task, encoders(task.program))
+        task = ffmpeg_args.with_encoder(task, encoders(task.program))
         try:
             yield task, first, folder
         except EncodeFailed:

@@ -24,31 +24,24 @@ LOG_EACH = "crop=1:1:0:0:exact=1,showinfo"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A codec: its encoders in ffmpeg, best first, and ffmpeg's name for its stream.
+    """A codec."""
 
-    ``even`` codecs need even sides, since players decode them in 4:2:0 only; odd sides grow by one pixel.
-    """
-
-    encoders: tuple[str, ...]
-    stream: str = ""
-    even: bool = False
+    encoders: tuple[str, ...]  # in ffmpeg, best first
+    stream: str = ""  # ffmpeg's name for its stream
+    even: bool = False  # it needs even sides, since players decode it in 4:2:0 only; odd sides grow by one pixel
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """The options of an encoder, and its limits: the shorter side in pixels, frames per second.
-
-    ``threads`` limits its threads if ``-threads`` does not; ``alone`` and ``in_segments`` are options for a whole
-    movie and for a segment.
-    """
+    """The options of an encoder, and its limits."""
 
     options: tuple[str, ...] = ()
-    smallest: int = 1
-    slowest: float = 0.0
+    smallest: int = 1  # limit of the shorter side, in pixels
+    slowest: float = 0.0  # frames per second
     fastest: float = 1000.0
-    threads: tuple[str, str] | None = None
-    alone: tuple[str, ...] = ()
-    in_segments: tuple[str, ...] = ()
+    threads: tuple[str, str] | None = None  # the option that limits its threads, if ``-threads`` does not
+    alone: tuple[str, ...] = ()  # options for a whole movie
+    in_segments: tuple[str, ...] = ()  # options for a segment
 
 
 RECIPES = {
@@ -103,10 +96,7 @@ class Encoding:
 
 
 def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
-    """Return the task with the best encoder of this ffmpeg.
-
-    Args:
-        available: encoders of this ffmpeg; empty if unknown.
+    """Return the task with the best of the available encoders, which are empty if unknown.
 
     Raises:
         ToolMissing: this ffmpeg has no encoder for the codec.
@@ -126,11 +116,9 @@ def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
         smaller = min(expected_sides(task.codec, *task.size))
         if smaller >= limits.smallest and limits.slowest <= task.rate <= limits.fastest:
             return replace(task, encoder=name)
-    width, height = task.size
-    raise EncodeFailed(
-        f"{task.codec} is not possible for {width}x{height} pixels at {float(task.rate):g} frames per second with this "
-        f"ffmpeg's {' and '.join(usable)}; use another codec"
-    )
+    wanted = f"{task.size[0]}x{task.size[1]} pixels at {float(task.rate):g} frames per second"
+    found = " and ".join(usable)
+    raise EncodeFailed(f"{task.codec} is not possible for {wanted} with this ffmpeg's {found}; use another codec")
 
 
 def expected_sides(codec: str, width: int, height: int) -> tuple[int, int]:
@@ -145,13 +133,8 @@ def expected_stream(codec: str, image: str) -> str:
 
 
 def read_command(program: str, movie: Path, *, codec: str = "", threads: int, frames: int = 0) -> list[str]:
-    """Return the command that decodes a movie or an image, and logs a line for each frame.
-
-    Args:
-        frames: how many frames, from the first; 0 for all.
-    """
-    # ffmpeg's own VP9 decoder ignores transparency.
-    decoder = ["-c:v", "libvpx-vp9"] if codec == "vp9" else []
+    """Return the command that decodes the first frames of a movie (0: all), or an image, and logs a line for each."""
+    decoder = ["-c:v", "libvpx-vp9"] if codec == "vp9" else []  # ffmpeg's own VP9 decoder ignores transparency
     source = ["-threads", str(threads), *_strict(movie), *decoder, "-i", f"file:{movie}", "-map", "0:v:0"]
     first = ["-frames:v", str(frames)] if frames else []
     return [program, *QUIET, *source, "-vf", LOG_EACH, *first, "-f", "null", "-"]
@@ -187,8 +170,10 @@ def encode_command(task: Encoding) -> list[str]:
 
 def join_command(task: Encoding) -> list[str]:
     """Return the command that joins the segments listed in ``segments.txt`` and copies their packets."""
+    # Without -auto_convert 0, ffmpeg would change the form of h264 packets.
+    source = ["-f", "concat", "-auto_convert", "0", "-i", LISTED]
     tag = ["-tag:v", "hvc1"] if task.codec == "h265" else []
-    return [task.program, *QUIET, *_listed(), "-map", "0:v:0", "-c", "copy", *tag, *_container(task)]
+    return [task.program, *QUIET, *source, "-map", "0:v:0", "-c", "copy", *tag, *_container(task)]
 
 
 def segment_list(names: Iterable[str], seconds: Iterable[float]) -> str:
@@ -216,24 +201,17 @@ def gif_filters(transparent: bool) -> str:
     return "format=rgba,lutrgb=a=255*floor(val/128)" if transparent else "format=gbrp"
 
 
-def vp9_filters(transparent: bool) -> str:
-    """Return the filters from an image to what VP9 players show: BT.709, 4:2:0, with transparency on request."""
-    return f"format=gbrap,{TO_BT709},format=yuva420p" if transparent else f"format=gbrp,{TO_BT709},format=yuv420p"
-
-
 def _filters(task: Encoding) -> list[str]:
     """Return the options with the filters from the images to the frames."""
     if task.encoder == "copy":
         return []
     if task.codec == "gif":
-        whole = (
-            f"[0:v]{_log_images(gif_filters(task.transparent) + '[image]')};[image][1:v]paletteuse=diff_mode=rectangle"
-        )
-        return ["-i", PALETTE, "-lavfi", whole]
+        logged = _log_images(f"{gif_filters(task.transparent)}[image]")
+        return ["-i", PALETTE, "-lavfi", f"[0:v]{logged};[image][1:v]paletteuse=diff_mode=rectangle"]
     if task.codec == "vp9":
-        # libvpx refuses alternate frames with transparency.
-        alone = ["-auto-alt-ref", "0"] if task.transparent else []
-        return ["-vf", _log_images(vp9_filters(task.transparent)), *BT709, *alone]
+        alpha = "a" if task.transparent else ""  # with it, libvpx refuses alternate frames
+        filters = _log_images(f"format=gbr{alpha}p,{TO_BT709},format=yuv{alpha}420p")
+        return ["-vf", filters, *BT709, *(["-auto-alt-ref", "0"] if alpha else [])]
     if RECIPES[task.codec].even:
         return ["-vf", _log_images(even_filters(task.size, task.transparent)), *BT709]
     return ["-vf", _log_images("format=bgr0|bgra" if task.codec == "ffv1" else "null")]
@@ -242,11 +220,6 @@ def _filters(task: Encoding) -> list[str]:
 def _input(task: Encoding) -> list[str]:
     pace = ["-framerate", str(task.rate), "-pattern_type", "sequence", "-start_number", "0"]
     return ["-f", "image2", *pace, "-threads", str(task.threads), *_strict(Path(task.pattern)), "-i", task.pattern]
-
-
-def _listed() -> list[str]:
-    # ffmpeg would otherwise change the form of h264 packets.
-    return ["-f", "concat", "-auto_convert", "0", "-i", LISTED]
 
 
 def _container(task: Encoding) -> list[str]:

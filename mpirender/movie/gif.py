@@ -16,20 +16,18 @@ PLAIN_CONTROL = bytes([EXTENSION, CONTROL, 4, 0, 0, 0, 0, 0])  # delay at 4 and 
 
 @dataclass(frozen=True)
 class GifImage:
-    """An image of a GIF: its control block with the delay, the rest, and left, top, width and height as bytes."""
+    """An image of a GIF."""
 
-    control: bytes
+    start: int  # offset in the file
+    control: bytes  # the block with the delay
     rest: bytes
-    rectangle: bytes
+    rectangle: bytes  # left, top, width and height
 
 
-def join(parts: Sequence[Path], target: Path, rate: Fraction) -> int:
+def join(parts: Sequence[Path], target: Path, rate: Fraction) -> None:
     """Write the images of all parts one after the other, with delays that keep the frame rate on average.
 
     ffmpeg cannot do this: it takes the header of a part for the end of the image before it.
-
-    Returns:
-        the number of images.
 
     Raises:
         EncodeFailed: the parts have different palettes, or a part does not begin with a whole image.
@@ -41,7 +39,7 @@ def join(parts: Sequence[Path], target: Path, rate: Fraction) -> int:
             data = part.read_bytes()
             if number == 0:
                 head = data[: _palette_end(data)]
-                file.write(data[: next(_blocks(data))[0]])
+                file.write(data[: next(images(data)).start])
             elif data[: len(head)] != head:
                 raise EncodeFailed(f"{part.name}: has a palette other than the first segment's")
             for position, image in enumerate(images(data)):
@@ -52,7 +50,6 @@ def join(parts: Sequence[Path], target: Path, rate: Fraction) -> int:
                 file.write(control + image.rest)
                 count += 1
         file.write(bytes([END]))
-    return count
 
 
 def images(data: bytes) -> Iterator[GifImage]:
@@ -61,13 +58,6 @@ def images(data: bytes) -> Iterator[GifImage]:
     Raises:
         EncodeFailed: it is not a GIF, or it is truncated.
     """
-    for start, image, end in _blocks(data):
-        control = data[start:image] or PLAIN_CONTROL
-        yield GifImage(control, data[image:end], data[image + 1 : image + 9])
-
-
-def _blocks(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield three offsets for each image: its control block, the image itself, and its end."""
     at, start = _palette_end(data), None
     try:
         while data[at] != END:
@@ -78,7 +68,8 @@ def _blocks(data: bytes) -> Iterator[tuple[int, int, int]]:
             if data[at] != PICTURE:
                 raise EncodeFailed("a segment does not conform to GIF89a")
             end = _after_blocks(data, at + 11 + _palette_bytes(data[at + 9]))
-            yield at if start is None else start, at, end
+            start = at if start is None else start
+            yield GifImage(start, data[start:at] or PLAIN_CONTROL, data[at:end], data[at + 1 : at + 9])
             at, start = end, None
     except IndexError:
         raise EncodeFailed("a segment is a truncated GIF") from None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 # A segment begins with its own key frame, so short segments make the movie larger: rendered images in h264 by 4 % with
@@ -41,20 +42,15 @@ class Segment:
 
 def rank_order(cores: Sequence[Cores]) -> list[int]:
     """Return the ranks in the order in which they get segments: the first rank of each host, then the second, …"""
-    seen: Counter[str] = Counter()
-    turns = []
-    for rank, one in enumerate(cores):
-        turns.append((seen[one.host], rank))
-        seen[one.host] += 1
+    earlier: dict[str, Iterator[int]] = defaultdict(itertools.count)  # by host: the number of its ranks so far
+    turns = [(next(earlier[one.host]), rank) for rank, one in enumerate(cores)]
     return [rank for _, rank in sorted(turns)]
 
 
 def plan(outputs: Iterable[str], frames: int, ranks: Sequence[int], codec: str, *, transparent: bool) -> list[Segment]:
     """Cut the movies of all outputs into contiguous segments, at most one of each movie per rank, and assign them.
 
-    Args:
-        frames: frames of each movie.
-        ranks: in the order in which they get segments.
+    ``frames`` is the number of frames of each movie; the ranks are in the order in which they get segments.
     """
     # In a transparent gif a frame may depend on the frame before it.
     separable = codec not in COPIED and not (codec == "gif" and transparent)

@@ -10,21 +10,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from mpirender.errors import EncodeFailed
-from mpirender.movie import encode, gif
+from mpirender.movie import encode, ffmpeg_args, gif
 from mpirender.movie.ffmpeg import run
-from mpirender.movie.ffmpeg_args import (
-    LISTED,
-    PACKETS,
-    PALETTE,
-    TICKS,
-    Encoding,
-    join_command,
-    packets_command,
-    palette_command,
-    segment_list,
-)
+from mpirender.movie.ffmpeg_args import Encoding
 from mpirender.movie.segment_plan import Segment
 from mpirender.movie.verify import MovieInfo, decode, differences
 from mpirender.system import files
@@ -69,14 +60,11 @@ class SegmentedMovie:
 
     def palette_path(self) -> Path:
         """Return the path of the palette of all segments."""
-        return self._part("palette", ".png")
+        return self.movie.with_name(f".part-{self.movie.stem}.palette.png")
 
     def segment_path(self, number: int) -> Path:
         """Return the path of a segment."""
-        return self._part(number, self.movie.suffix)
-
-    def _part(self, name: object, suffix: str) -> Path:
-        return self.movie.with_name(f".part-{self.movie.stem}.{name}{suffix}")
+        return self.movie.with_name(f".part-{self.movie.stem}.{number}{self.movie.suffix}")
 
     def clear(self, count: int) -> None:
         """Remove the files of this many segments, and ignore errors."""
@@ -84,17 +72,16 @@ class SegmentedMovie:
             with contextlib.suppress(OSError):
                 path.unlink()
 
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"rate": self.rate, "codec": self.codec, "threads": self.threads, "transparent": self.transparent}
+
     def _task(self, images: Sequence[Path]) -> Encoding:
-        return encode.request(
-            images, self.movie, rate=self.rate, codec=self.codec, threads=self.threads, transparent=self.transparent
-        )
+        return encode.request(images, self.movie, **self._how)
 
     def make(self) -> MovieInfo:
         """Make the movie with one encoder; see :func:`mpirender.movie.encode.encode`."""
-        return encode.encode(
-            self.images, self.movie, rate=self.rate, codec=self.codec, threads=self.threads,
-            transparent=self.transparent,
-        )  # fmt: skip
+        return encode.encode(self.images, self.movie, **self._how)
 
     def make_palette(self) -> None:
         """Compute one palette for all segments, from all images or from 100 images spread over the movie.
@@ -108,8 +95,8 @@ class SegmentedMovie:
         images = [self.images[len(self.images) * number // count] for number in range(count)]
         task = replace(self._task(images), part=self.palette_path(), threads=0)  # the other ranks wait
         with encode.disk_errors(self.movie), encode.linked_images(task, images, self.movie.name) as (linked, _, folder):
-            run(palette_command(linked), self.movie.name, folder)
-            shutil.copyfile(folder / PALETTE, self.palette_path())
+            run(ffmpeg_args.palette_command(linked), self.movie.name, folder)
+            shutil.copyfile(folder / ffmpeg_args.PALETTE, self.palette_path())
 
     def encode(self, segment: Segment) -> EncodedSegment:
         """Encode a segment and decode it from end to end.
@@ -152,7 +139,7 @@ class SegmentedMovie:
             return decode(task.program, task.part, self.movie.name, task.threads)
         with TemporaryDirectory(prefix="mpirender-") as place:
             self._list(Path(place), paths, parts)
-            run(join_command(task), self.movie.name, Path(place))
+            run(ffmpeg_args.join_command(task), self.movie.name, Path(place))
         whole = packets(task.program, task.part)
         _refuse(self.movie, packet_differences(whole, [one.packets for one in segments if one.packets], task))
         info = decode(task.program, task.part, self.movie.name, task.threads, task.codec, frames=2)
@@ -164,7 +151,7 @@ class SegmentedMovie:
         for link, path in zip(links, paths):
             link.symlink_to(path)
         seconds = [float((part.stop - part.start) / self.rate) for part in parts]
-        (folder / LISTED).write_text(segment_list([link.name for link in links], seconds))
+        (folder / ffmpeg_args.LISTED).write_text(ffmpeg_args.segment_list([link.name for link in links], seconds))
 
 
 def packets(program: str, path: Path) -> Packets:
@@ -174,8 +161,8 @@ def packets(program: str, path: Path) -> Packets:
         EncodeFailed: ffmpeg cannot read it.
     """
     with TemporaryDirectory(prefix="mpirender-") as place:
-        run(packets_command(program, path), path.name, Path(place))
-        lines = (Path(place) / PACKETS).read_text().splitlines()
+        run(ffmpeg_args.packets_command(program, path), path.name, Path(place))
+        lines = (Path(place) / ffmpeg_args.PACKETS).read_text().splitlines()
     rows = [[cell.strip() for cell in line.split(",")] for line in lines if not line.startswith("#")]
     clock = re.search(r"^#tb 0: (\d+)/(\d+)$", "\n".join(lines), re.MULTILINE)
     try:
@@ -184,12 +171,8 @@ def packets(program: str, path: Path) -> Packets:
         stamps = []
     if clock is None or not stamps:
         raise EncodeFailed(f"{path.name}: ffmpeg listed no packets")
-    return Packets(
-        Fraction(int(clock[1]), int(clock[2])),
-        tuple(stamps),
-        tuple(",".join(row[4:]) for row in rows),
-        tuple(line for line in lines if line.startswith("#extradata")),
-    )
+    hashes, headers = (",".join(row[4:]) for row in rows), (line for line in lines if line.startswith("#extradata"))
+    return Packets(Fraction(int(clock[1]), int(clock[2])), tuple(stamps), tuple(hashes), tuple(headers))
 
 
 def packet_differences(whole: Packets, parts: Sequence[Packets], task: Encoding) -> list[str]:
@@ -200,7 +183,7 @@ def packet_differences(whole: Packets, parts: Sequence[Packets], task: Encoding)
     checks = {
         "its packets differ from those of its segments": whole.hashes == stored,
         "its segments have different headers": len({part.headers for part in (whole, *parts)}) == 1,
-        f"a frame is {float(off):g} s off its time": off <= 1.5 * TICKS[task.part.suffix.lower()],
+        f"a frame is {float(off):g} s off its time": off <= 1.5 * ffmpeg_args.TICKS[task.part.suffix.lower()],
     }
     return [wrong for wrong, passed in checks.items() if not passed]
 

@@ -30,15 +30,7 @@ class MovieInfo:
 
 
 def decode(program: str, movie: Path, name: str, threads: int, codec: str = "", *, frames: int = 0) -> MovieInfo:
-    """Decode a movie, or its first frames, and return its properties.
-
-    Args:
-        name: name of the movie in messages.
-        frames: how many frames, from the first; 0 for all.
-
-    Raises:
-        EncodeFailed: it cannot be decoded.
-    """
+    """Decode a movie, or its first ``frames``, and return its properties; raise EncodeFailed if that is impossible."""
     log = run(read_command(program, movie, codec=codec, threads=threads, frames=frames), name)
     stream = STREAM.search(log)
     clock = re.search(r"config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)", log)
