@@ -136,9 +136,8 @@ class PatternScene(Scene):
             picture = draw(frame, len(self.frames), output, transparent=self.transparent)
         elif picture.shape[:2] != (output.height, output.width):
             raise ValueError(f"the picture of the pattern is {picture.shape[1]}x{picture.shape[0]}, not {output}")
-        errors = []
-        if frame in self.failing or (frame in self.flaky and self._is_first_attempt(frame)):
-            errors = [f"the pattern is set to fail at frame {frame}"]
+        fails = frame in self.failing or (frame in self.flaky and self._is_first_attempt(frame))
+        errors = [f"the pattern is set to fail at frame {frame}"] if fails else []
         if path.suffix == ".png":
             return Rendered(errors, picture)
         import imageio.v3 as iio

@@ -142,8 +142,7 @@ def _query_file(scene: bytes, job: RenderJob) -> dict[str, Any]:
         program = [*apptainer.words(job.container, [job.scene.parent]), *command(job.programs)]
         return _cached_query(tuple(program), job.scene.stat().st_mtime_ns, *words)
     except UsageError as error:
-        own = str(_facts(job.programs)["version"])  # raises if it is not Blender
-        mine = [int(part) for part in own.split(".")[:2]]
+        mine = [int(part) for part in _facts(job.programs)["version"].split(".")[:2]]  # raises if it is not Blender
         by = re.match(rb"BLENDER(?:[-_][vV](\d)(\d\d)|\d\d-\d\dv(\d\d)(\d\d))", scene)  # unless compressed
         saved = [int(part) for part in by.groups() if part] if by else []
         newer = f"it was saved by Blender {'.'.join(map(str, saved))}; use that version or a newer one"

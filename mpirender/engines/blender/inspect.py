@@ -14,9 +14,7 @@ from mpirender.system.text import did_you_mean, listed, plural
 
 Facts = Mapping[str, Any]
 # Blender's identifiers of its engines; that of EEVEE depends on the version.
-ENGINES = {
-    "cycles": ("CYCLES",), "eevee": ("BLENDER_EEVEE_NEXT", "BLENDER_EEVEE"), "workbench": ("BLENDER_WORKBENCH",),
-}  # fmt: skip
+ENGINES = {"cycles": ("CYCLES",), "eevee": ("BLENDER_EEVEE_NEXT", "BLENDER_EEVEE"), "workbench": ("BLENDER_WORKBENCH",)}
 TITLES = {"cycles": "Cycles", "eevee": "EEVEE", "workbench": "Workbench"}
 MAX_MISSING = 10  # lines about missing files
 
@@ -145,6 +143,5 @@ def _missing(facts: Facts, *, tolerated: bool) -> Iterator[str]:
     fix = "images are wrong without it" if tolerated else restore
     for what, path in facts["missing"][:MAX_MISSING]:
         yield f"{what} is missing: {path}; {fix}"
-    more = len(facts["missing"]) - MAX_MISSING
-    if more > 0:
+    if (more := len(facts["missing"]) - MAX_MISSING) > 0:
         yield f"and {plural(more, 'more file')} that {'is' if more == 1 else 'are'} missing"

@@ -42,11 +42,8 @@ def version_and_devices() -> dict[str, Any]:
     """Return the version, whether EGL is available, and the GPUs that Cycles can use, by kind."""
     import bpy
 
-    found = {kind: [device.name for device in devices(bpy, kind)] for kind in KINDS}
-    return {
-        "version": bpy.app.version_string, "egl": has_egl(),
-        "gpus": {kind: names for kind, names in found.items() if names},
-    }  # fmt: skip
+    gpus = {kind: names for kind in KINDS if (names := [device.name for device in devices(bpy, kind)])}
+    return {"version": bpy.app.version_string, "egl": has_egl(), "gpus": gpus}
 
 
 def has_egl() -> bool:

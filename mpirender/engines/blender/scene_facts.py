@@ -39,8 +39,7 @@ def facts_of(bpy: BPY) -> Facts:
         "app": list(bpy.app.version), "version": bpy.app.version_string, "saved": list(bpy.data.version),
         "active": bpy.context.scene.name,
         "scenes": {scene.name: of_scene(bpy, scene) for scene in bpy.data.scenes},
-        "missing": list(missing(bpy)),
-        "files": sorted(set(files(bpy))),
+        "missing": list(missing(bpy)), "files": sorted(set(files(bpy))),
         "scripts": bpy.app.autoexec_fail_message if bpy.app.autoexec_fail else "",
     }  # fmt: skip
 
@@ -58,16 +57,15 @@ def of_scene(bpy: BPY, scene: BPY) -> Facts:
         "layers": {layer.name: bool(layer.use) for layer in scene.view_layers},
         "strips": bool(render.use_sequencer and scene.sequence_editor and len(_strips(scene))),
         "eyes": bool(render.use_multiview and _differs_in_size(render.image_settings)),
-        "file_outputs": list(file_outputs(scene)),
-        "stamp": bool(render.use_stamp and _changes_by_itself(render)),
+        "file_outputs": list(file_outputs(scene)), "stamp": bool(render.use_stamp and _changes_by_itself(render)),
         "unbaked": [list(one) for one in unbaked(bpy, scene)],
     }  # fmt: skip
 
 
 def size_of(render: BPY) -> tuple[int, int]:
     """Return width and height of the image, or of the cropped region."""
-    width, height = (side * render.resolution_percentage // 100
-                     for side in (render.resolution_x, render.resolution_y))  # fmt: skip
+    percent = render.resolution_percentage
+    width, height = render.resolution_x * percent // 100, render.resolution_y * percent // 100
     if not (render.use_border and render.use_crop_to_border):
         return width, height
     import numpy as np  # Blender also rounds to 24 bits before truncating
@@ -75,10 +73,8 @@ def size_of(render: BPY) -> tuple[int, int]:
     def extent(low: float, high: float, side: int) -> int:
         return int(np.float32(high) * np.float32(side)) - int(np.float32(low) * np.float32(side))
 
-    return (
-        extent(render.border_min_x, render.border_max_x, width),
-        extent(render.border_min_y, render.border_max_y, height),
-    )
+    across = extent(render.border_min_x, render.border_max_x, width)
+    return across, extent(render.border_min_y, render.border_max_y, height)
 
 
 def _strips(scene: BPY) -> BPY:
@@ -94,8 +90,7 @@ def _differs_in_size(settings: BPY) -> bool:
 
 
 def _changes_by_itself(render: BPY) -> bool:
-    names = ("use_stamp_date", "use_stamp_render_time", "use_stamp_memory", "use_stamp_hostname")
-    return any(getattr(render, name) for name in names)
+    return any(getattr(render, f"use_stamp_{what}") for what in ("date", "render_time", "memory", "hostname"))
 
 
 def file_outputs(scene: BPY) -> Iterator[str]:
@@ -221,9 +216,8 @@ def _simulates(group: BPY) -> bool:
 
 def _on_disk(bpy: BPY, thing: BPY, modifier: BPY) -> bool:
     """Return whether simulation nodes are baked to files; Blender does not show bakes inside the .blend file."""
-    bakes = list(getattr(modifier, "bakes", ()))
     folders = []
-    for bake in bakes:
+    for bake in getattr(modifier, "bakes", ()):
         own = getattr(bake, "use_custom_path", False)
         folder = bake.directory if own else modifier.bake_directory if hasattr(modifier, "bake_directory") else ""
         folders.append(Path(_absolute(bpy, folder, thing)) / ("" if own else str(bake.bake_id)) if folder else None)
