@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from mpirender.engines.base import Inspection
 from mpirender.errors import FramesMissing, LaunchFailed, Stopped
@@ -15,6 +15,7 @@ from mpirender.run_folder.events import Event
 from mpirender.run_folder.run_state import RunHistory
 from mpirender.supervisor import run
 from mpirender.supervisor.result import RenderResult
+from mpirender.supervisor.run import Watch
 from mpirender.system import slurm
 from mpirender.system.slurm import Allocation
 from mpirender.system.text import plural
@@ -24,11 +25,7 @@ TIME_LIMIT_SIGNAL = "SIGUSR1"  # mpi_render.slurm has Slurm send it; SIGTERM com
 
 
 def render(
-    job: RenderJob,
-    watch: Callable[[Sequence[Event]], None] = lambda new: None,
-    inspection: Inspection | None = None,
-    *,
-    plan: LaunchPlan | None = None,
+    job: RenderJob, watch: Watch = lambda _: None, inspection: Inspection | None = None, plan: LaunchPlan | None = None
 ) -> RenderResult:
     """Render a job as :func:`mpirender.supervisor.run.render` does; requeue its Slurm job before the time limit.
 
@@ -37,7 +34,7 @@ def render(
     """
     allocation = slurm.allocation()
     if allocation is None:
-        return run.render(job, watch, inspection, plan=plan)
+        return run.render(job, watch, inspection, plan)
     if fruitless_allocations(job, allocation) >= MAX_FRUITLESS_ALLOCATIONS:
         raise FramesMissing(
             f"Slurm job {allocation.job} was restarted {MAX_FRUITLESS_ALLOCATIONS} times in a row without completing "
@@ -51,7 +48,7 @@ def render(
         watch(new)
 
     try:
-        return run.render(job, count, inspection, plan=plan)
+        return run.render(job, count, inspection, plan)
     except Stopped as error:
         if error.signal != TIME_LIMIT_SIGNAL or not job.max_requeues:
             raise

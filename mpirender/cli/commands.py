@@ -197,7 +197,7 @@ def carry_out(
     if plan is not None:
         click.echo(shown(job, plan))
     with progress(quiet=quiet) as watch:
-        result = requeue.render(job, watch, inspection, plan=plan)
+        result = requeue.render(job, watch, inspection, plan)
     sheet = None
     try:
         sheet = write_sheet(job, result)

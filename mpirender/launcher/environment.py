@@ -55,8 +55,6 @@ def variables(
 
     Args:
         threads: cores that each rank may use.
-        environ: the current environment.
-        root: whether the user is root.
         remote_shell: whether ssh or rsh is installed.
         in_slurm: whether the ranks run on the nodes of a Slurm allocation.
     """

@@ -116,8 +116,7 @@ def on_responding_nodes(
 ) -> tuple[LaunchPlan, tuple[str, ...]]:
     """Return the plan without the nodes of the allocation that no longer respond, and these nodes.
 
-    Args:
-        stop: called often; when it returns True, the plan is returned unchanged.
+    When ``stop``, called often, returns True, the plan is returned unchanged.
 
     Raises:
         LaunchFailed: the remaining ranks are too few for a frame.

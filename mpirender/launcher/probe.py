@@ -20,11 +20,7 @@ OUTPUT_SHOWN = 200  # characters
 def problem_of(program: Sequence[str], placement: Placement, stop: Callable[[], bool]) -> str:
     """Return what is wrong with the launcher of a placement, empty if it connects the ranks.
 
-    Starts one rank per node, or two on a single node.
-
-    Args:
-        program: the words that run the engine's program.
-        stop: called often; when it returns True, the probe is ended.
+    Starts one rank per node, or two on a single node. When ``stop``, called often, returns True, the probe is ended.
     """
     each = 1 if len(placement.nodes) > 1 else min(placement.ranks, 2)
     nodes = dict.fromkeys(placement.nodes, each)

@@ -20,12 +20,8 @@ __all__ = ["Outcome", "run"]
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives no narrower type
     """Import a public name when it is first used."""
-    if name == "run":
-        from mpirender.pool.run_jobs import run
+    if name not in __all__:
+        raise AttributeError(f"module 'mpirender.pool' has no attribute {name!r}")
+    from mpirender.pool import run_jobs
 
-        return run
-    if name == "Outcome":
-        from mpirender.pool.task_queue import Outcome
-
-        return Outcome
-    raise AttributeError(f"module 'mpirender.pool' has no attribute {name!r}")
+    return getattr(run_jobs, name)

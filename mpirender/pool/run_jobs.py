@@ -1,9 +1,5 @@
 """Run a user's function over jobs, in ranks inside the engine's program (pvbatch, Blender).
 
-    from mpirender import pool
-
-    outcomes = pool.run(function, jobs, engine="paraview", ranks=8)
-
 Ranks import this module with the user's script, so its imports at the top are limited to what every pvbatch has.
 """
 

@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 from mpirender import errors
 from mpirender.engines.base import Inspection
@@ -46,9 +45,8 @@ Watch = Callable[[Sequence[Event]], None]
 
 
 def render(
-    job: RenderJob, watch: Watch = lambda new: None, inspection: Inspection | None = None, *,
-    plan: LaunchPlan | None = None,
-) -> RenderResult:  # fmt: skip
+    job: RenderJob, watch: Watch = lambda _: None, inspection: Inspection | None = None, plan: LaunchPlan | None = None
+) -> RenderResult:
     """Render a job: check it, start its ranks, and again after deaths, until frames and movies are complete.
 
     Args:
@@ -96,15 +94,10 @@ def when_locked(allocation: Allocation | None, stop: StopRequest, watch: Watch) 
             raise error
         if not noted:
             noted.append(f"waiting up to {2 * lock.DEAD_SECONDS:.0f} s for the lock of the previous run")
-            note(watch, noted[0])
+            watch([events.Note(noted[0])])
         time.sleep(WAIT_SECONDS)
 
     return wait
-
-
-def note(watch: Watch, text: str) -> None:
-    """Show a line to the user."""
-    watch([events.Note(text)])
 
 
 def leftover(placement: Placement) -> str:
@@ -143,7 +136,7 @@ class Run:
             self.plan = plan or self._make_plan(inspection, stop)
             self.recovery.policy.launcher_works = bool(self.plan.placement.nodes)  # it has passed a probe
             if rest := leftover(self.plan.placement):
-                note(self.watch, rest)
+                self._note(rest)
             while not self._launch(stop, held):
                 pass
         except TakenOver:  # the journal belongs to the other run now
@@ -157,13 +150,14 @@ class Run:
     def _make_plan(self, inspection: Inspection, stop: StopRequest) -> LaunchPlan:
         images = preflight.images_of(self.job, inspection)
         try:
-            return launch_plan.of_job(
-                self.job, inspection, images, stop=lambda: stop.requested, note=partial(note, self.watch)
-            )  # fmt: skip
+            return launch_plan.of_job(self.job, inspection, images, stop=lambda: stop.requested, note=self._note)
         except ToolMissing:
             if stop.requested:
                 raise self._stopped(stop) from None
             raise
+
+    def _note(self, text: str) -> None:
+        self.watch([events.Note(text)])
 
     def _record_end(self, error: MpirenderError | None, started: float) -> None:
         code, message = (0, "") if error is None else (error.exit_code, error.message)

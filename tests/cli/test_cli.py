@@ -8,10 +8,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from disks import disk
+from mpirender.cli import commands
+from mpirender.launcher import launch_plan
+from mpirender.launcher.launch_plan import LaunchPlan
 from processes import Pattern, Run, need
 from terminal import wait_for_screen
 
@@ -143,6 +147,22 @@ def test_quiet_says_nothing_and_verbose_shows_the_command(run: Run, pattern: Pat
     quiet = run("render", pattern('{"frames": 2}'), "--size", "80x50", "--quiet")
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
     assert "-m mpirender.ranks" in run("render", pattern('{"frames": 2}'), "--size", "80x50", "--verbose").stdout
+
+
+def test_a_verbose_run_uses_the_launch_plan_that_it_printed(
+    pattern: Pattern, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inside Slurm, a second plan would probe the launchers again."""
+    plans, of_job = [], launch_plan.of_job
+
+    def counted(*given: Any, **options: Any) -> LaunchPlan:
+        plans.append(of_job(*given, **options))
+        return plans[-1]
+
+    monkeypatch.setattr(launch_plan, "of_job", counted)
+    words = ["render", str(pattern()), "--output", str(tmp_path / "out"), "--size", "80x50", "--verbose"]
+    commands.cli.main(words, standalone_mode=False)
+    assert len(plans) == 1
 
 
 def test_the_summary_says_where_everything_is_and_what_it_cost(run: Run, pattern: Pattern, tmp_path: Path) -> None:
