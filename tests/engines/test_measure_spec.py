@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 import sample_events
-from mpirender.engines.paraview import measure_spec
-from mpirender.engines.paraview.measure_spec import Measure
+from mpirender.engines.paraview import measure
+from mpirender.engines.paraview.measure import Measure
 from mpirender.engines.paraview.overrides import Refused
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Image
@@ -36,14 +36,14 @@ NAMES = ("Cone1", "can.ex2", "can.ex2.part", "run(1).vtu")
     ],
 )
 def test_sources_and_arrays_may_hold_dots(text: str, source: str, array: str, integral: bool) -> None:
-    assert measure_spec.parse(text, NAMES) == Measure(text, source, array, integral)
+    assert measure.parse(text, NAMES) == Measure(text, source, array, integral)
     assert RenderJob("x.pvsm", measure=text).measure == (text,)
 
 
 @pytest.mark.parametrize("text", ["Cone2.p", "integral(Cone2).p"])
 def test_for_an_unknown_source_a_similar_one_is_suggested(text: str) -> None:
     with pytest.raises(Refused, match=r"no source named 'Cone2', did you mean 'Cone1'\?; it has: Cone1, can.ex2"):
-        measure_spec.parse(text, NAMES)
+        measure.parse(text, NAMES)
 
 
 @pytest.mark.parametrize("text", ["", "Cone1", ".p", "Cone1.", "integral(Cone1)", "integral(can.ex2)", "integral().p"])

@@ -183,16 +183,16 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     else:
         _load(scene, job.scene.name)
     if job.overrides or job.vary:
-        from mpirender.engines.paraview import set_properties
+        from mpirender.engines.paraview import overrides
 
-        set_properties.apply(job)
+        overrides.apply(job)
     scene, inspection = script_runner.saved_state(job) if is_script(job) else (scene, None)
     targets = _targets(simple, job)
     if not job.one_pass:
         _check_sizes(targets, job.outputs)
     opened = ParaViewScene(simple, targets, job, log, static_frames=_static_frames(scene, job))
     if job.overrides or job.vary:
-        set_properties.check_arrays(job)
+        overrides.check_arrays(job)
     opened.measure(job.measure, group)
     if inspection is not None:
         opened.files = [Path(file.path) for file in inspection.data_files]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mpirender.engines.base import DataFile, Inspection
-from mpirender.engines.paraview import color_range, measure_spec, orbit_camera, overrides, state_warnings
+from mpirender.engines.paraview import color_range, measure, orbit_camera, overrides, state_warnings
 from mpirender.engines.paraview.data_files import file_properties, relocate
 from mpirender.engines.paraview.state_xml import NO_VIEW, NOT_RENDERABLE, State
 from mpirender.job import frames as framesets
@@ -31,7 +31,7 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
     _, files, file_mistakes = relocate(state, job)
     mistakes = [
         *file_mistakes, *overrides.mistakes(state, job), *color_range.mistakes(state, job),
-        *measure_spec.mistakes(state, job), *orbit_camera.mistakes(job), *_view_mistakes(state, job),
+        *measure.mistakes(state, job), *orbit_camera.mistakes(job), *_view_mistakes(state, job),
         *_animation_mistakes(state, job), *state_warnings.shared_color_maps(state, job),
     ]  # fmt: skip
     return Inspection(

@@ -1,4 +1,8 @@
-"""Measures the data of an open scene: array ranges and results of IntegrateVariables; see :mod:`measure_spec`."""
+"""Measurements for every image: ``--measure SOURCE.ARRAY`` and ``--measure "integral(SOURCE).ARRAY"``.
+
+The state file shows which sources and filters exist; only ParaView knows the arrays of their data: their ranges and the
+results of IntegrateVariables.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,16 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 from mpirender.engines.base import Numbers
-from mpirender.engines.paraview.measure_spec import GROUP, Measure, parse
+from mpirender.engines.paraview.overrides import Refused, split, unknown, wrong_names
 from mpirender.engines.paraview.proxies import PVObject, by_name
+from mpirender.engines.paraview.state_xml import State
 from mpirender.errors import UsageError
+from mpirender.job.options import MEASURE
+from mpirender.job.render_job import RenderJob
 from mpirender.system.comm import Comm
 from mpirender.system.text import did_you_mean, listed
 
+GROUP = "sources"  # registration group of sources, readers and filters
 # Associations of vtkDataObject, in the order in which an array is searched: points, cells, rows of a table, fields.
 ASSOCIATIONS = (0, 1, 6, 2)
 ELEMENTS = ASSOCIATIONS[:3]
@@ -21,6 +29,37 @@ CELLS = 1
 EXTENTS = ("Length", "Area", "Volume")  # results of IntegrateVariables for cells of one, two and three dimensions
 
 Limits = tuple[float, float]
+
+
+class Measure(NamedTuple):
+    """A requested measurement."""
+
+    text: str  # value of --measure, which names the result
+    source: str  # source or filter whose data are measured
+    array: str
+    integral: bool  # whether to use the result of IntegrateVariables instead of the array's range
+
+
+def parse(text: str, names: Collection[str]) -> Measure:
+    """Parse a value of ``--measure``, with the names of the sources, which may contain dots.
+
+    Raises:
+        Refused: there is no source of that name.
+    """
+    match = MEASURE.fullmatch(text)
+    assert match is not None, text
+    source, array, integral = match["integrated"] or match["source"], match["array"], match["source"] is None
+    if not integral and any(text.startswith(f"{name}.") for name in names):
+        source, array = split(text, names)
+    if source not in names:
+        raise Refused(unknown("source", source, names))
+    return Measure(text, source, array, integral)
+
+
+def mistakes(state: State, job: RenderJob) -> Iterator[str]:
+    """Yield what is wrong with the names of the sources."""
+    names = [proxy.name for proxy in state.registered(GROUP)]
+    return wrong_names("--measure", job.measure, names, kind="source", name_of=lambda text: parse(text, names).source)
 
 
 class Content(NamedTuple):
@@ -57,7 +96,7 @@ class Meter:
         Raises:
             UsageError: with each missing array.
         """
-        mistakes = []
+        missing = []
         sources, integrals = self._compute()
         for one in self._wanted:
             content = (integrals if one.integral else sources)[one.source]
@@ -66,9 +105,9 @@ class Meter:
                 whose = f"the integral of {one.source}" if one.integral else one.source
                 has = f"it has: {listed(names)}" if names else "it has no numeric arrays"
                 meant = did_you_mean(one.array, names)
-                mistakes.append(f"--measure {one.text}: {whose} has no array {one.array!r}{meant}; {has}")
-        if mistakes:
-            raise UsageError(mistakes)
+                missing.append(f"--measure {one.text}: {whose} has no array {one.array!r}{meant}; {has}")
+        if missing:
+            raise UsageError(missing)
 
     def read(self, key: Hashable) -> Numbers:
         """Return the measurements in the order of the options, computed once for all images with the same key."""

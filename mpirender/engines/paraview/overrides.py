@@ -1,22 +1,32 @@
 """``--set NAME.PROPERTY=VALUE``: properties of a scene set to other values, written as in ParaView's Python.
 
 Names are those of the Pipeline Browser. The state file shows which objects exist; only ParaView knows their properties
-and the valid values (:mod:`set_properties`).
+and the valid values.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
+import difflib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+from mpirender.engines.paraview.orbit_camera import CAMERA_TRACK
+from mpirender.engines.paraview.proxies import PVObject, by_name
 from mpirender.engines.paraview.state_xml import State
+from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
-from mpirender.system.text import did_you_mean, listed
+from mpirender.system.text import MOST_LISTED, did_you_mean, listed
 
 # Registration groups of the objects that users change. A name that occurs more than once is refused.
 GROUPS = ("sources", "representations", "views", "lookup_tables", "piecewise_functions", "scalar_bars", "animation")
 PARTS_OF_TRACKS = ("Cue", "KeyFrame")  # too many to list, with similar names
+# Domains that restrict the values of a property; ranges that depend on the data are only suggestions.
+RANGES = ("vtkSMIntRangeDomain", "vtkSMDoubleRangeDomain")
+LISTS = ("vtkSMStringListDomain", "vtkSMRepresentationTypeDomain")
+CAMERA = ("CameraPosition", "CameraFocalPoint", "CameraViewUp", "CameraViewAngle", "CameraParallelScale")
+FIXED = ("vtkSMEnumerationDomain", "vtkSMBooleanDomain")
 
 
 class Refused(Exception):
@@ -80,3 +90,153 @@ def value_of(text: str) -> object:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
+
+
+def apply(job: RenderJob) -> None:
+    """Set the properties in the loaded scene, after trying every value of ``--set`` and ``--vary``.
+
+    Raises:
+        UsageError: with each unknown property and each invalid value.
+    """
+    found, wrong = by_name(*GROUPS), []
+    animated = _animated(found)
+    for option, text in _requested(job):
+        try:
+            _set(text, found, animated)
+        except Refused as refused:
+            wrong.append(f"--{option} {text}: {refused}")
+    if wrong:
+        raise UsageError(wrong)
+    assign(job.variants[0].overrides)
+
+
+def check_arrays(job: RenderJob) -> None:
+    """Check that arrays which were set are in the data; called after these have been computed.
+
+    Raises:
+        UsageError: with each missing array.
+    """
+    found, wrong = by_name(*GROUPS), []
+    for option, text in _requested(job):
+        name, path = split(text, found)
+        domain = _find(found[name], path)[1].SMProperty.FindDomain("vtkSMArrayListDomain")
+        arrays = [domain.GetString(number) for number in range(domain.GetNumberOfStrings())] if domain else []
+        value = value_of(text.partition("=")[2])
+        array = value[-1] if isinstance(value, (list, tuple)) and value else value
+        if arrays and array not in (*arrays, "", "None", None):
+            has = f"{did_you_mean(str(array), arrays)}; it has: {listed(arrays)}"
+            wrong.append(f"--{option} {text}: there is no array {array!r}{has}")
+    if wrong:
+        raise UsageError(wrong)
+
+
+def _requested(job: RenderJob) -> list[tuple[str, str]]:
+    """Return the properties to set, each value once, with the name of the option."""
+    of_variants = dict.fromkeys(text for variant in job.variants for text in variant.overrides)
+    return [*(("set", text) for text in job.overrides), *(("vary", text) for text in of_variants)]
+
+
+def assign(overrides: Sequence[str]) -> None:
+    """Set properties that were checked before."""
+    found = by_name(*GROUPS)
+    for text in overrides:
+        _set(text, found, set())
+
+
+def _animated(found: dict[str, PVObject]) -> set[tuple[str, str]]:
+    """Return the properties that tracks of the animation change, with the id of their object."""
+    changed: set[tuple[str, str]] = set()
+    for cue in (cue for scene in found.values() for cue in getattr(scene, "Cues", None) or ()):
+        animated = getattr(cue, "AnimatedProxy", None)
+        if cue.Enabled and animated is not None:
+            names = CAMERA if cue.SMProxy.GetXMLName() == CAMERA_TRACK else (getattr(cue, "AnimatedPropertyName", ""),)
+            changed.update((animated.SMProxy.GetGlobalIDAsString(), name) for name in names)
+    return changed
+
+
+def _set(text: str, found: dict[str, PVObject], animated: set[tuple[str, str]]) -> None:
+    """Set one property; raise Refused if it does not exist, is animated, or does not accept the value."""
+    name, path = split(text, found)
+    owner, prop = _find(found[name], path)
+    if (owner.SMProxy.GetGlobalIDAsString(), prop.SMProperty.GetXMLName()) in animated:
+        raise Refused("an animation track sets it at every frame; delete the track, or edit its key frames")
+    given = text.partition("=")[2]
+    value, before, valid = value_of(given), _text(prop), False
+    with contextlib.suppress(AttributeError, OverflowError, RuntimeError, TypeError, ValueError):
+        if isinstance(value, str) and value in found and prop.SMProperty.IsA("vtkSMProxyProperty"):
+            value = found[value]
+        prop.SetData(value)
+        valid = _fits(prop)
+    if not valid:
+        raise Refused(f"{given!r} is not a valid value; {_valid_values(prop)}in the state it is {before}")
+
+
+def _find(proxy: PVObject, path: str) -> tuple[PVObject, PVObject]:
+    """Return a property and its owner, which may be an inner object (``SliceType.Origin``)."""
+    *inner, last = path.split(".")
+    for step in inner:
+        prop = proxy.GetProperty(step)
+        within = prop.GetData() if prop is not None and prop.SMProperty.IsA("vtkSMProxyProperty") else None
+        if prop is None or not hasattr(within, "GetProperty"):
+            raise Refused(_no_property(proxy, step))
+        proxy = within
+    prop = proxy.GetProperty(last)
+    if prop is None or not hasattr(prop, "SetData"):
+        raise Refused(_no_property(proxy, last))
+    return proxy, prop
+
+
+def _no_property(proxy: PVObject, name: str) -> str:
+    """Return a message that there is no such property, with the existing properties."""
+    has = proxy.ListProperties()
+    like = difflib.get_close_matches(name, has, MOST_LISTED, 0.4) if len(has) > MOST_LISTED else has
+    what = f"similar properties of {proxy.SMProxy.GetXMLLabel()}: " if len(has) > MOST_LISTED else "it has: "
+    return f"there is no property {name!r}{did_you_mean(name, has)}; {what}{listed(like)}"
+
+
+def _fits(prop: PVObject) -> bool:
+    """Return whether the current value of a property is valid for any data."""
+    limits = _domain(prop, RANGES)
+    if limits is not None:
+        return all(_within(limits, place, prop[place]) for place in range(len(prop)))
+    if _domain(prop, LISTS) is not None:
+        return not prop.Available or all(prop[place] in prop.Available for place in range(len(prop)))
+    domain = _domain(prop, FIXED)
+    return domain is None or bool(domain.IsInDomain(prop.SMProperty))
+
+
+def _within(limits: PVObject, place: int, number: float) -> bool:
+    """Return whether a number is in a range; IsInDomain does not always check the values that were set."""
+    least = limits.GetMinimum(place) if limits.GetMinimumExists(place) else number
+    most = limits.GetMaximum(place) if limits.GetMaximumExists(place) else number
+    return bool(least <= number <= most)
+
+
+def _domain(prop: PVObject, kinds: Sequence[str]) -> PVObject:
+    """Return the domain of exactly one of these classes; None if there is none."""
+    found = (prop.SMProperty.FindDomain(kind) for kind in kinds)
+    return next((domain for domain in found if domain is not None and domain.GetClassName() in kinds), None)
+
+
+def _valid_values(prop: PVObject) -> str:
+    """Return the valid values of a property, followed by a semicolon; empty if they are not known."""
+    if getattr(prop, "Available", None):
+        return f"it accepts {listed(prop.Available)}; "
+    count = 1 if prop.SMProperty.GetRepeatable() else len(prop)
+    if count > 1:
+        return f"it accepts {count} values, [A, B, …]; "
+    if _domain(prop, ("vtkSMBooleanDomain",)) is not None:
+        return "it accepts 0 or 1; "
+    domain = _domain(prop, RANGES)
+    if domain is None:
+        return ""
+    kind = "whole numbers" if domain.IsA("vtkSMIntRangeDomain") else "numbers"
+    least = f" from {domain.GetMinimum(0):g}" if domain.GetMinimumExists(0) else ""
+    most = f" to {domain.GetMaximum(0):g}" if domain.GetMaximumExists(0) else ""
+    return f"it accepts {kind}{least}{most}; "
+
+
+def _text(prop: PVObject) -> str:
+    """Return the value of a property as text; for an object, its class."""
+    value = prop.GetData() if prop.SMProperty.IsA("vtkSMProxyProperty") else None
+    return one_line(str(value.SMProxy.GetXMLLabel() if value is not None and hasattr(value, "SMProxy") else prop))

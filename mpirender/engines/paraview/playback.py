@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mpirender.engines.paraview import color_maps, scene_facts
+from mpirender.engines.paraview import color_range, scene_facts
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.job.render_job import RenderJob
@@ -23,7 +23,7 @@ class Playback:
         animation: PVObject,
         job: RenderJob,
         *,
-        growing: Sequence[color_maps.Setting],  # as they were before the first render
+        growing: Sequence[color_range.Setting],  # as they were before the first render
         static_frames: int | None,  # of a static scene around which the camera turns; None for other scenes
     ) -> None:
         """Take control of the animation. The views must have been rendered once: readers know their timesteps then."""
@@ -46,7 +46,7 @@ class Playback:
         if isinstance(step, order.Restart):
             restart()
         elif isinstance(step, order.ResetColorMaps):
-            color_maps.restore(self.growing)
+            color_range.restore(self.growing)
         elif isinstance(step, order.SetTime):
             self._set_time(step.time)
         elif isinstance(step, order.Render):

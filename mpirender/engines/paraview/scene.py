@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpirender.engines.base import Ranges, Rendered, Scene, merge_ranges
-from mpirender.engines.paraview import color_maps, color_range, order_trial, playback, scene_facts
+from mpirender.engines.paraview import color_range, order_trial, playback, scene_facts
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject
@@ -44,7 +44,7 @@ class ParaViewScene(Scene):
         views = list(dict.fromkeys(view for several in views_of.values() for view in several))
         for output in reversed(job.outputs if job.one_pass else ()):
             resize(targets, output)
-        growing = color_maps.growing(views, job.color_range)
+        growing = color_range.growing(views, job.color_range)
         # Not simple.Render: its first call resets the camera, so the camera saved in the state would be lost.
         for view in views:
             view.SMProxy.StillRender()
@@ -92,7 +92,9 @@ class ParaViewScene(Scene):
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames in which array ranges have to be found: all, the first, or none."""
-        hows = {color_range.how(self._job.color_range, item.array) for item in color_maps.colored(self._playback.views)}
+        hows = {
+            color_range.how(self._job.color_range, item.array) for item in color_range.colored(self._playback.views)
+        }
         return frames if color_range.GLOBAL in hows else frames[:1] if color_range.DATA in hows else ()
 
     def survey(self, frame: int, *, first: bool) -> Ranges:
@@ -101,12 +103,12 @@ class ParaViewScene(Scene):
         replay = self._order.replay(frame) if self._order.scene.accumulates else []
         self._carry_out([*replay, order.SetTime(self._playback.times[frame])])
         wanted = (color_range.GLOBAL, color_range.DATA) if first else (color_range.GLOBAL,)
-        shown = {item.array for item in color_maps.colored(views)}
+        shown = {item.array for item in color_range.colored(views)}
         names = {array for array in shown if color_range.how(self._job.color_range, array) in wanted}
         parts = []
         for variant in self._job.variants:
             _assign(variant.overrides)
-            parts.append(color_maps.ranges_now(views, names))
+            parts.append(color_range.ranges_now(views, names))
         # Errors of now are reported again when the frame is rendered: all data are read anew before that.
         self._suspect = bool(self._log.take()) or self._suspect
         return merge_ranges(parts)
@@ -114,7 +116,7 @@ class ParaViewScene(Scene):
     def set_color_ranges(self, found: Ranges) -> None:
         """Set the ranges of the color maps, and render once more, since labels of legends change."""
         if self._job.color_range:
-            color_maps.set_ranges(self._playback.views, self._job.color_range, found)
+            color_range.set_ranges(self._playback.views, self._job.color_range, found)
             _assign(self._playback.overrides)
             self._carry_out(self._order.as_loaded(restart=self._order.scene.accumulates))
             self._suspect = bool(self._log.take()) or self._suspect
@@ -188,12 +190,12 @@ def _traits(views_of: Views, animation: PVObject, played: playback.Playback, job
     )
 
 
-def _assign(overrides: Sequence[str]) -> None:
+def _assign(texts: Sequence[str]) -> None:
     """Set properties; the module is imported only by runs that need it."""
-    if overrides:
-        from mpirender.engines.paraview import set_properties
+    if texts:
+        from mpirender.engines.paraview import overrides
 
-        set_properties.assign(overrides)
+        overrides.assign(texts)
 
 
 def _affect_data(errors: Sequence[str]) -> bool:

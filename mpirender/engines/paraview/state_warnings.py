@@ -14,8 +14,7 @@ from mpirender.errors import one_line
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import plural
 
-GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP
-RESET_EVERY_TIMESTEP = 3  # RESET_ON_APPLY_AND_TIMESTEP: depends on its own frame only
+RESET_EVERY_TIMESTEP = 3  # vtkSMTransferFunctionManager::RESET_ON_APPLY_AND_TIMESTEP: depends on its own frame only
 KEYED = ("CameraAnimationCue", "KeyFrameAnimationCue")  # tracks that move only by key frames
 STILL_DATA = ("CameraAnimationCue", "TimeAnimationCue")  # tracks that do not change the data
 FOLLOW_DATA = 2  # vtkPVCameraCueManipulator's mode
@@ -127,7 +126,7 @@ def shared_color_maps(state: State, job: RenderJob) -> Iterator[str]:
     if job.ranks_per_frame == 1:
         return
     of_all, of_arrays = color_range.requested(job.color_range)
-    names = arrays_in_modes(state, job, (GROW_EVERY_TIMESTEP, RESET_EVERY_TIMESTEP))
+    names = arrays_in_modes(state, job, (color_range.GROW_EVERY_TIMESTEP, RESET_EVERY_TIMESTEP))
     clamped = color_range.CLAMP in (of_all, *of_arrays.values())
     if names or clamped:
         which = "--color-range clamp" if clamped else f"the color map of {_listed(names)}"
@@ -174,7 +173,7 @@ def _rescale_mode(color_map: Proxy, usual: float) -> float:
 def order_dependent(state: State, job: RenderJob) -> tuple[list[str], list[str]]:
     """Return the filters that depend on earlier frames, and the arrays whose color maps do."""
     filters = [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in ACCUMULATING]
-    return filters, arrays_in_modes(state, job, (GROW_EVERY_TIMESTEP,))
+    return filters, arrays_in_modes(state, job, (color_range.GROW_EVERY_TIMESTEP,))
 
 
 def _axes_grids(state: State, job: RenderJob) -> Iterator[str]:
