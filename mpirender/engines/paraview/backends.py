@@ -122,7 +122,11 @@ def judge(wanted: BackendDevice, code: int, stdout: str, stderr: str) -> tuple[B
         return _other_window(wanted, window, code, stderr), devices
     renderer = renderer_in(str(found.get("capabilities", "")))
     if "painted" not in found:
-        return replace(wanted, problem=_crash(wanted, code, stderr)), devices
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        problem = f"pvbatch crashed ({how}); {FIXES[wanted.backend]}"
+        if "libOSMesa not found" in stderr:
+            problem = f"libOSMesa is not found; {FIXES['osmesa']}"
+        return replace(wanted, problem=problem), devices
     if not found["painted"] or not renderer:
         return replace(wanted, problem=f"the rendered image is empty; {FIXES[wanted.backend]}"), devices
     return replace(wanted, renderer=renderer), devices
@@ -139,10 +143,3 @@ def _other_window(wanted: BackendDevice, window: str, code: int, stderr: str) ->
         return replace(wanted, problem=f"no {what}{number} can be used; {FIXES[wanted.backend]}")
     fix = f"use ParaView 6.0 or newer, or a build for {wanted.backend}"
     return replace(wanted, problem=f"this ParaView was built for {backend_of(window)} only; {fix}", not_built=True)
-
-
-def _crash(wanted: BackendDevice, code: int, stderr: str) -> str:
-    if "libOSMesa not found" in stderr:
-        return f"libOSMesa is not found; {FIXES['osmesa']}"
-    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return f"pvbatch crashed ({how}); {FIXES[wanted.backend]}"

@@ -18,7 +18,6 @@ from mpirender.job.options import COLOR_RANGE
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import did_you_mean
 
-Range = tuple[float, float]
 CLAMP, DATA, GLOBAL = "clamp", "data", "global"
 GROW_EVERY_TIMESTEP = 1  # vtkSMTransferFunctionManager::GROW_ON_APPLY_AND_TIMESTEP
 CLAMP_MODE = "Clamp and update every timestep"
@@ -26,26 +25,18 @@ NEVER_MODE = "Never"
 Setting = tuple[PVObject, str, list[float]]  # a proxy, one of its properties, and the value
 
 
-def requested(texts: Sequence[str]) -> tuple[str | None, dict[str, str]]:
-    """Return how to choose the ranges of all arrays (None: as in the scene), and those of single arrays."""
-    of_all, of_arrays = None, {}
-    for text in texts:
-        match = COLOR_RANGE.fullmatch(text)
-        assert match is not None, text
-        if match["array"] is None:
-            of_all = match["how"]
-        else:
-            of_arrays[match["array"]] = match["how"]
-    return of_all, of_arrays
+def requested(texts: Sequence[str]) -> dict[str | None, str]:
+    """Return how to choose the range of each array by name, and that of all others (None)."""
+    return {match["array"]: match["how"] for match in map(COLOR_RANGE.fullmatch, texts) if match}
 
 
 def how(texts: Sequence[str], array: str) -> str | None:
     """Return how to choose the range of an array; None for the range of the scene."""
-    of_all, of_arrays = requested(texts)
-    return of_arrays.get(array, of_all)
+    chosen = requested(texts)
+    return chosen.get(array, chosen.get(None))
 
 
-def fixed(text: str) -> Range | None:
+def fixed(text: str) -> tuple[float, float] | None:
     """Return the range if it is given as numbers; None if it has to be found."""
     least, comma, most = text.partition(",")
     return (float(least), float(most)) if comma else None
@@ -64,8 +55,8 @@ def mistakes(state: State, job: RenderJob) -> Iterator[str]:
     if job.color_range and not existing:
         yield "--color-range: nothing in the scene is colored by an array"
         return
-    for array in requested(job.color_range)[1]:
-        if array not in existing:
+    for array in requested(job.color_range):
+        if array is not None and array not in existing:
             yield (
                 f"--color-range {array}=…: nothing is colored by {array!r}{did_you_mean(array, existing)}; "
                 f"arrays used for coloring: {', '.join(existing)}"

@@ -50,10 +50,9 @@ def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...],
     files: list[DataFile] = []
     changes: Paths = {}
     for prop in properties:
-        if prop.name == "FilePrefix":
-            located = [_prefix(saved, job.data_dir) for saved in prop.saved]
-        else:
-            located = chosen.get(prop.key) or [_located(saved, job.data_dir) for saved in prop.saved]
+        prefix = prop.name == "FilePrefix"
+        located = chosen.get(prop.key) or [_located(saved, job.data_dir, prefix=prefix) for saved in prop.saved]
+        if not prefix:
             read = _data_files(prop, located)
             files += read
             mistakes += _missing(prop, read, job, by_option=prop.key in chosen)
@@ -108,26 +107,20 @@ def _expanded(path: str) -> list[str]:
     return sorted(glob.glob(full), key=numbers)  # noqa: PTH207
 
 
-def _located(saved: str, data_dir: Path | None) -> str:
-    """Return the current path of a file: in the data folder if a file of its name exists there, else as saved."""
+def _located(saved: str, data_dir: Path | None, *, prefix: bool = False) -> str:
+    """Return the current path of a file, or of files with a prefix: in the data folder if they exist there."""
     path = _with_variable(saved)
     if not path or data_dir is None:
         return path
     *folders, name = parts(path)
+    if prefix:
+        beginning = str(data_dir / name)
+        return beginning if glob.glob(f"{glob.escape(beginning)}*") else path  # noqa: PTH207 - not a whole name
     for depth in range(len(folders) + 1):
         place = data_dir.joinpath(*folders[len(folders) - depth :], name)
         if place.exists():
             return str(place)
     return path
-
-
-def _prefix(saved: str, data_dir: Path | None) -> str:
-    """Return a reader's FilePrefix in the data folder, if files with this prefix exist there."""
-    path = _with_variable(saved)
-    if not path or data_dir is None:
-        return path
-    place = data_dir / parts(path)[-1]
-    return str(place) if glob.glob(f"{glob.escape(str(place))}*") else path  # noqa: PTH207 - not a whole name
 
 
 def parts(path: str) -> list[str]:

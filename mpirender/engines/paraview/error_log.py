@@ -20,14 +20,12 @@ from types import TracebackType
 from mpirender.engines.paraview.proxies import registered
 from mpirender.system.comm import Comm
 
-# Errors that cannot change a pixel, with the reason; they are treated as warnings.
-HARMLESS = (
-    # An extractor that this ParaView lacks (a state of 6.1 with its VTKHDF extractor, opened in 5.11). Extractors draw
-    # nothing: they write files, and run only in Save Extracts and in Catalyst (vtkSMExtractsController).
-    re.compile(
-        r": (No proxy that matches: group=|Could not create a proxy of group: )"
-        r"(extractors|extract_triggers|extract_writers|screenshot_writers) "
-    ),
+# Errors that cannot change a pixel are treated as warnings: an extractor that this ParaView lacks (a state of 6.1 with
+# its VTKHDF extractor, opened in 5.11). Extractors draw nothing: they write files, and run only in Save Extracts and in
+# Catalyst (vtkSMExtractsController).
+HARMLESS = re.compile(
+    r": (No proxy that matches: group=|Could not create a proxy of group: )"
+    r"(extractors|extract_triggers|extract_writers|screenshot_writers) "
 )
 MAX_WARNINGS = 100  # per process: a script may warn with a new text in every frame; the log contains them all
 
@@ -79,7 +77,7 @@ class ErrorLog:
         return list(dict.fromkeys(text for part in parts for text in part))
 
     def _report(self, text: str) -> None:
-        if any(harmless.search(text) for harmless in HARMLESS):
+        if HARMLESS.search(text):
             self._warn(text)
         else:
             self._errors.append(text)

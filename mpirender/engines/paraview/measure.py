@@ -63,15 +63,13 @@ def mistakes(state: State, job: RenderJob) -> Iterator[str]:
 
 
 class Content(NamedTuple):
-    """The output of a source or filter.
+    """The output of a source or filter, with the ranges of its numeric arrays, by association and name.
 
-    Args:
-        arrays: ranges of each numeric array, by association and name: one range for an array with one component, else
-            the range of the magnitude followed by those of the components; empty if the ranges are not needed.
+    Arrays of several components have the range of the magnitude, then those of the components.
     """
 
     size: int  # number of points, cells and rows
-    arrays: dict[tuple[int, str], list[Limits]]
+    arrays: dict[tuple[int, str], list[Limits]]  # empty lists if the ranges are not needed
 
 
 class Meter:

@@ -98,15 +98,9 @@ def apply(job: RenderJob) -> None:
     Raises:
         UsageError: with each unknown property and each invalid value.
     """
-    found, wrong = by_name(*GROUPS), []
+    found = by_name(*GROUPS)
     animated = _animated(found)
-    for option, text in _requested(job):
-        try:
-            _set(text, found, animated)
-        except Refused as refused:
-            wrong.append(f"--{option} {text}: {refused}")
-    if wrong:
-        raise UsageError(wrong)
+    _check(job, lambda text: _set(text, found, animated))
     assign(job.variants[0].overrides)
 
 
@@ -116,8 +110,9 @@ def check_arrays(job: RenderJob) -> None:
     Raises:
         UsageError: with each missing array.
     """
-    found, wrong = by_name(*GROUPS), []
-    for option, text in _requested(job):
+    found = by_name(*GROUPS)
+
+    def check(text: str) -> None:
         name, path = split(text, found)
         domain = _find(found[name], path)[1].SMProperty.FindDomain("vtkSMArrayListDomain")
         arrays = [domain.GetString(number) for number in range(domain.GetNumberOfStrings())] if domain else []
@@ -125,15 +120,22 @@ def check_arrays(job: RenderJob) -> None:
         array = value[-1] if isinstance(value, (list, tuple)) and value else value
         if arrays and array not in (*arrays, "", "None", None):
             has = f"{did_you_mean(str(array), arrays)}; it has: {listed(arrays)}"
-            wrong.append(f"--{option} {text}: there is no array {array!r}{has}")
-    if wrong:
-        raise UsageError(wrong)
+            raise Refused(f"there is no array {array!r}{has}")
+
+    _check(job, check)
 
 
-def _requested(job: RenderJob) -> list[tuple[str, str]]:
-    """Return the properties to set, each value once, with the name of the option."""
+def _check(job: RenderJob, check: Callable[[str], None]) -> None:
+    """Check each property to set, each value once; raise UsageError with all refusals."""
     of_variants = dict.fromkeys(text for variant in job.variants for text in variant.overrides)
-    return [*(("set", text) for text in job.overrides), *(("vary", text) for text in of_variants)]
+    refusals = []
+    for option, text in (*(("set", text) for text in job.overrides), *(("vary", text) for text in of_variants)):
+        try:
+            check(text)
+        except Refused as refused:
+            refusals.append(f"--{option} {text}: {refused}")
+    if refusals:
+        raise UsageError(refusals)
 
 
 def assign(overrides: Sequence[str]) -> None:

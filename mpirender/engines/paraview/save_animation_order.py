@@ -164,7 +164,10 @@ class SaveAnimationOrder:
         if self.scene.stereo:
             return steps + _before_in_stereo(self.scene, history, frame, output)
         if self.scene.lags:
-            steps += _show_previous(self.scene, history, frame, output)
+            time = self.scene.time_before(frame)
+            if any(history.shown.get(view) != time for view in self.scene.views_of(output)):
+                steps += [SetTime(time), Render(time), _take_errors(self.scene, frame)]
+            steps.append(MarkOutdated(output))
         return [*steps, ShowFrame(frame)]
 
     def replay(self, frame: int) -> list[Step]:
@@ -181,15 +184,6 @@ class SaveAnimationOrder:
     def as_loaded(self, *, restart: bool = False) -> list[Step]:
         """Return the steps that render the scene at the time of loading; restart: compute all data anew."""
         return [*([Restart()] if restart else []), SetTime(self.scene.loaded_time), Render()]
-
-
-def _show_previous(scene: SceneTraits, history: History, frame: int, output: Output) -> list[Step]:
-    """Return the steps that put on display what precedes a frame in SaveAnimation."""
-    time = scene.time_before(frame)
-    steps: list[Step] = []
-    if any(history.shown.get(view) != time for view in scene.views_of(output)):
-        steps = [SetTime(time), Render(time), _take_errors(scene, frame)]
-    return [*steps, MarkOutdated(output)]
 
 
 def _before_in_stereo(scene: SceneTraits, history: History, frame: int, output: Output) -> list[Step]:

@@ -7,7 +7,6 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from mpirender.engines.base import Inspection
 from mpirender.engines.paraview.inspect import inspect_state
@@ -34,7 +33,8 @@ def run(content: bytes, path: Path) -> None:
         if end.code not in (None, 0):
             raise UsageError(f"{path.name}: the script exited with {end.code!r}") from None
     except Exception as error:
-        line = _line(error.__traceback__, path)
+        trace = reversed(traceback.extract_tb(error.__traceback__))
+        line = next((step.lineno for step in trace if step.filename == str(path)), 0)  # 0: not in the script
         raise UsageError(f"{path.name}: line {line}: {type(error).__name__}: {one_line(str(error))}") from None
     finally:
         sys.path.remove(str(path.parent))
@@ -78,9 +78,3 @@ def _render_once(render: Callable[..., PVObject]) -> Callable[..., PVObject]:
         return view or simple.GetActiveView()
 
     return replacement
-
-
-def _line(trace: TracebackType | None, path: Path) -> int:
-    """Return the last line of the script in a traceback; 0 if the script is not in it."""
-    lines = [frame.lineno or 0 for frame in traceback.extract_tb(trace) if frame.filename == str(path)]
-    return lines[-1] if lines else 0

@@ -125,9 +125,8 @@ def shared_color_maps(state: State, job: RenderJob) -> Iterator[str]:
     """Refuse color maps that are rescaled every timestep if ranks share frames; seen with ParaView 5.11."""
     if job.ranks_per_frame == 1:
         return
-    of_all, of_arrays = color_range.requested(job.color_range)
     names = arrays_in_modes(state, job, (color_range.GROW_EVERY_TIMESTEP, RESET_EVERY_TIMESTEP))
-    clamped = color_range.CLAMP in (of_all, *of_arrays.values())
+    clamped = color_range.CLAMP in color_range.requested(job.color_range).values()
     if names or clamped:
         which = "--color-range clamp" if clamped else f"the color map of {_listed(names)}"
         yield (
@@ -138,14 +137,13 @@ def shared_color_maps(state: State, job: RenderJob) -> Iterator[str]:
 
 def arrays_in_modes(state: State, job: RenderJob, modes: Sequence[int]) -> list[str]:
     """Return the arrays whose color map is in one of these modes, unless --color-range sets another range."""
-    of_all, of_arrays = color_range.requested(job.color_range)
     usual = next((proxy.number("TransferFunctionResetMode", 0) for proxy in state.proxies
                   if proxy.type == "GeneralSettings"), 0.0)  # fmt: skip
     used = {key for proxy in state.proxies if proxy.group == "representations" and proxy.number("Visibility", 1)
             for name in ("LookupTable", "BlockLookupTables") for key in proxy.values(name, "Proxy")}  # fmt: skip
     maps = [proxy for proxy in state.proxies if proxy.type == "PVLookupTable" and proxy.id in used]
     names = [proxy.name.split(".PVLookupTable")[0] for proxy in maps if _rescale_mode(proxy, usual) in modes]
-    return [] if of_all is not None else [name for name in names if name not in of_arrays]
+    return [name for name in names if color_range.how(job.color_range, name) is None]
 
 
 def _order_dependence(state: State, job: RenderJob) -> Iterator[str]:
