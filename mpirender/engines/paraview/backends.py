@@ -17,6 +17,7 @@ from pathlib import Path
 from mpirender.engines import probe_cache
 from mpirender.engines.base import BackendDevice
 from mpirender.engines.paraview.backend_probe import PREFIX
+from mpirender.engines.paraview.proxies import PVObject
 from mpirender.errors import ToolMissing, one_line
 from mpirender.system import child_process, xvfb
 
@@ -39,6 +40,20 @@ def renderer_in(capabilities: str) -> str:
     """Return the OpenGL renderer that a window reports among its capabilities; empty if there is none."""
     match = re.search(r"OpenGL renderer string:\s*(.*)", capabilities)
     return match[1].strip() if match else ""
+
+
+def window_of(views: Sequence[PVObject]) -> tuple[str, str]:
+    """Return the backend and the OpenGL renderer of the first window, read back from the window itself."""
+    window = next((view.GetRenderWindow() for view in views if hasattr(view, "GetRenderWindow")), None)
+    if window is None:
+        return "no window", "unknown renderer"
+    opened = window
+    if window.IsA("vtkOffscreenOpenGLRenderWindow"):  # ParaView 6: inside another window
+        from paraview.modules.vtkRemotingViews import vtkPVProcessWindow
+
+        opened = vtkPVProcessWindow.GetRenderWindow()
+    backend = backend_of("" if opened is None else opened.GetClassName())
+    return backend or "no window", renderer_in(window.ReportCapabilities() or "") or "unknown renderer"
 
 
 def environment(device: BackendDevice) -> dict[str, str]:

@@ -42,16 +42,11 @@ def fixed(text: str) -> tuple[float, float] | None:
     return (float(least), float(most)) if comma else None
 
 
-def arrays(state: State) -> list[str]:
-    """Return the arrays by which visible objects are colored."""
-    shown = [item for item in state.registered("representations") if item.number("Visibility", 1)]
-    named = [values[-1] for item in shown if len(values := item.values("ColorArrayName")) > 1]
-    return list(dict.fromkeys(name for name in named if name))
-
-
 def mistakes(state: State, job: RenderJob) -> Iterator[str]:
     """Yield what is wrong with the names of the arrays."""
-    existing = arrays(state)
+    shown = [item for item in state.registered("representations") if item.number("Visibility", 1)]
+    named = [values[-1] for item in shown if len(values := item.values("ColorArrayName")) > 1]
+    existing = list(dict.fromkeys(filter(None, named)))
     if job.color_range and not existing:
         yield "--color-range: nothing in the scene is colored by an array"
         return

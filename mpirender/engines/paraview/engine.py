@@ -18,7 +18,7 @@ from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject
 from mpirender.engines.paraview.scene import ParaViewScene
 from mpirender.engines.paraview.script_source import is_script
-from mpirender.engines.paraview.state_xml import NO_VIEW
+from mpirender.engines.paraview.state_xml import NO_VIEW, State
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.programs import Programs
@@ -108,7 +108,7 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     """Return the state with the current paths of its data files, and these files; a script is returned unchanged."""
-    from mpirender.engines.paraview.inspect import State, relocate
+    from mpirender.engines.paraview.data_files import relocate
 
     if is_script(job):
         return scene, []
@@ -190,7 +190,12 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     targets = _targets(simple, job)
     if not job.one_pass:
         _check_sizes(targets, job.outputs)
-    opened = ParaViewScene(simple, targets, job, log, static_frames=_static_frames(scene, job))
+    static_frames = None
+    if job.camera is not None:
+        from mpirender.engines.paraview import orbit_camera
+
+        static_frames = orbit_camera.static_frames(State.parse(scene, job.scene.name), job)
+    opened = ParaViewScene(simple, targets, job, log, static_frames=static_frames)
     if job.overrides or job.vary:
         overrides.check_arrays(job)
     opened.measure(job.measure, group)
@@ -198,15 +203,6 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
         opened.files = [Path(file.path) for file in inspection.data_files]
         opened.warnings = [*inspection.warnings, *opened.warnings]
     return opened
-
-
-def _static_frames(scene: bytes, job: RenderJob) -> int | None:
-    """Return the number of frames of an orbit around a static scene; None for other scenes."""
-    if job.camera is None:
-        return None
-    from mpirender.engines.paraview import orbit_camera, state_xml
-
-    return orbit_camera.static_frames(state_xml.State.parse(scene, job.scene.name), job)
 
 
 def _load(scene: bytes, name: str) -> None:

@@ -8,7 +8,7 @@ frames before it, directly, and after these frames again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.errors import UsageError
@@ -48,20 +48,13 @@ def depends(results: Sequence[Mapping[str, str]], anywhere: Callable[[bool], boo
 
 def digest(proxy: PVObject) -> str:
     """Return a digest of all output of a source in this process."""
-    total = hashlib.blake2b(digest_size=16)
-    for content in _outputs(proxy.SMProxy.GetClientSideObject()):
-        total.update(content)
-    return total.hexdigest()
-
-
-def _outputs(algorithm: PVObject) -> Iterator[bytes]:
-    """Yield the data of every output port, serialized as for sending to another process."""
     from vtkmodules.vtkCommonCore import vtkCharArray
     from vtkmodules.vtkParallelCore import vtkCommunicator
 
-    for port in range(algorithm.GetNumberOfOutputPorts()):
-        data = algorithm.GetOutputDataObject(port)
+    algorithm, total = proxy.SMProxy.GetClientSideObject(), hashlib.blake2b(digest_size=16)
+    for data in map(algorithm.GetOutputDataObject, range(algorithm.GetNumberOfOutputPorts())):
         if data is not None:
             buffer = vtkCharArray()
-            vtkCommunicator.MarshalDataObject(data, buffer)
-            yield bytes(memoryview(buffer))
+            vtkCommunicator.MarshalDataObject(data, buffer)  # as for sending to another process
+            total.update(bytes(memoryview(buffer)))
+    return total.hexdigest()

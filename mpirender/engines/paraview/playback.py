@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mpirender.engines.paraview import color_range, scene_facts
+from mpirender.engines.paraview import color_range, state_xml
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.job.render_job import RenderJob
@@ -30,7 +30,7 @@ class Playback:
         self.views, self.growing = views, growing
         self.overrides = job.variants[0].overrides  # of the variant that is open
         self.loaded_time: float = animation.AnimationTime
-        self.times = (self.loaded_time,) * static_frames if static_frames else scene_facts.frame_times(animation)
+        self.times = (self.loaded_time,) * static_frames if static_frames else frame_times(animation)
         self._static = static_frames is not None
         self._orbit: Orbit | None = None
         if job.camera and self.times:
@@ -65,6 +65,15 @@ class Playback:
         """Set the scene time, except in a static scene: it would move the tracks of the animation."""
         if not self._static:
             self._animation.SetSceneTime(time)
+
+
+def frame_times(animation: PVObject) -> tuple[float, ...]:
+    """Return the scene time of every frame, as SaveAnimation plays them."""
+    if str(animation.PlayMode).strip("'") == "Snap To TimeSteps":
+        steps = animation.TimeKeeper.TimestepValues
+        steps = [steps] if isinstance(steps, float) else list(steps)
+        return state_xml.snapped_times(steps, int(getattr(animation, "FramesPerTimestep", 1) or 1), animation.EndTime)
+    return state_xml.sequence_times(animation.StartTime, animation.EndTime, int(animation.NumberOfFrames))
 
 
 def mark_outdated(views: Iterable[PVObject]) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpirender.engines.base import Ranges, Rendered, Scene, merge_ranges
-from mpirender.engines.paraview import color_range, order_trial, playback, scene_facts
+from mpirender.engines.paraview import backends, color_range, order_trial, playback, state_warnings
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.error_log import ErrorLog
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.engines.paraview.screenshot import Screenshots, resize
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
@@ -57,7 +57,7 @@ class ParaViewScene(Scene):
         self._meter: Meter | None = None
         self.frames = range(len(self._playback.times))
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
-        backend, self.renderer = scene_facts.window_of(views)
+        backend, self.renderer = backends.window_of(views)
         self.description = f"ParaView {self.version}, {backend}, {self.renderer}"
         if static_frames is None and not job.allow_order_dependence:
             self._try_order()
@@ -92,9 +92,8 @@ class ParaViewScene(Scene):
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames in which array ranges have to be found: all, the first, or none."""
-        hows = {
-            color_range.how(self._job.color_range, item.array) for item in color_range.colored(self._playback.views)
-        }
+        shown = color_range.colored(self._playback.views)
+        hows = {color_range.how(self._job.color_range, item.array) for item in shown}
         return frames if color_range.GLOBAL in hows else frames[:1] if color_range.DATA in hows else ()
 
     def survey(self, frame: int, *, first: bool) -> Ranges:
@@ -178,16 +177,36 @@ Views = Mapping[order.Target, Sequence[PVObject]]
 
 def _traits(views_of: Views, animation: PVObject, played: playback.Playback, job: RenderJob) -> order.SceneTraits:
     stereo = job.stereo_mode not in order.MONO
-    changes = stereo or scene_facts.changes(animation)
+    changes = stereo or _changes(animation)
     return order.SceneTraits(
         times=played.times,
         loaded_time=played.loaded_time,
         views=views_of,
-        lags=changes and any(map(scene_facts.draws_bounds, played.views)),
+        lags=changes and any(map(_draws_bounds, played.views)),
         stereo=stereo,
         begins_twice=order.begins_twice(job, (played.loaded_time, *played.times[:1])),
-        accumulates=bool(played.growing) or scene_facts.accumulates(),
+        accumulates=bool(played.growing) or _accumulates(),
     )
+
+
+def _accumulates() -> bool:
+    """Return whether the result of a filter depends on all earlier frames."""
+    return any(source.SMProxy.GetXMLName() in state_warnings.ACCUMULATING for _, source in registered("sources"))
+
+
+def _changes(animation: PVObject) -> bool:
+    """Return whether anything except the camera can change with time."""
+    moving = any(cue.Enabled and cue.SMProxy.GetXMLName() not in state_warnings.STILL_DATA for cue in animation.Cues)
+    return moving or bool(animation.TimeKeeper.TimestepValues)
+
+
+def _draws_bounds(view: PVObject) -> bool:
+    """Return whether the view draws something that depends on the bounds of its data: axes grid, ambient occlusion."""
+    grid = getattr(view, "AxesGrid", None)
+    if getattr(grid, "Visibility", 0) or getattr(view, "UseAmbientOcclusion", 0) or getattr(view, "UseSSAO", 0):
+        return True
+    shown = [item for item in getattr(view, "Representations", ()) if getattr(item, "Visibility", 0)]
+    return any(getattr(getattr(item, "DataAxesGrid", None), "GridAxesVisibility", 0) for item in shown)
 
 
 def _assign(texts: Sequence[str]) -> None:
