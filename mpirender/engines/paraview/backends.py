@@ -12,7 +12,6 @@ import re
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from mpirender.engines import probe_cache
 from mpirender.engines.base import BackendDevice
@@ -75,7 +74,10 @@ def backend_devices(
         insisted: probe even if the cached result is negative: the problem may have been fixed since.
     """
     path = probe_cache.path_of(pvbatch, backend)
-    cached = [] if afresh or display else cached_devices(path)
+    cached: list[BackendDevice] = []
+    if not afresh and not display:
+        with contextlib.suppress(TypeError):  # written by another version
+            cached = [BackendDevice(**fields) for fields in probe_cache.load(path) or []]
     if cached and not (insisted and all(device.problem for device in cached)):
         return cached
     if backend == "egl":
@@ -92,13 +94,6 @@ def backend_devices(
     return devices
 
 
-def cached_devices(path: Path) -> list[BackendDevice]:
-    """Return the cached result of a probe; empty if there is none."""
-    with contextlib.suppress(TypeError):  # written by another version
-        return [BackendDevice(**fields) for fields in probe_cache.load(path) or []]
-    return []
-
-
 def probe_glx(pvbatch: Sequence[str], display: str) -> BackendDevice:
     """Probe GLX, which needs an X server."""
     try:
@@ -108,13 +103,9 @@ def probe_glx(pvbatch: Sequence[str], display: str) -> BackendDevice:
         return BackendDevice("glx", problem=str(error))
 
 
-def probe(pvbatch: Sequence[str], wanted: BackendDevice, **display: str) -> tuple[BackendDevice, int]:
-    """Have pvbatch open a window and render into it; return the result and the number of EGL devices.
-
-    Args:
-        display: environment variables for access to an X server.
-    """
-    variables = child_process.environment(**environment(wanted), **display)
+def probe(pvbatch: Sequence[str], wanted: BackendDevice, **x_server: str) -> tuple[BackendDevice, int]:
+    """Have pvbatch render into a window, on an X server if needed; return the result and the number of EGL devices."""
+    variables = child_process.environment(**environment(wanted), **x_server)
     command = [*pvbatch, "--no-mpi", "-m", "mpirender.engines.paraview.backend_probe"]
     try:
         done = child_process.run(command, environment=variables, timeout=PROBE_SECONDS, isolated=True)

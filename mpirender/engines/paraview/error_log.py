@@ -1,9 +1,8 @@
 """Collects the errors and warnings of VTK, ParaView and the Python scripts in a state, which all continue after them.
 
-They come from three sources, and also go to the log of the rank: vtkErrorMacro and vtkWarningMacro through
-vtkOutputWindow, exceptions of Python filters through sys.excepthook, and tracebacks printed to sys.stderr. Messages
-that a library prints to C's stderr (HDF5, XDMF, Exodus, libpng) go to the log only: the readers that use these
-libraries report errors through VTK as well.
+They come through vtkOutputWindow (vtkErrorMacro, vtkWarningMacro), sys.excepthook (exceptions of Python filters) and as
+tracebacks on sys.stderr. Messages that a library prints to C's stderr (HDF5, XDMF, Exodus, libpng) go to the log of the
+rank only: the readers that use these libraries report errors through VTK as well.
 """
 
 from __future__ import annotations

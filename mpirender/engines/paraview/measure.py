@@ -41,11 +41,7 @@ class Measure(NamedTuple):
 
 
 def parse(text: str, names: Collection[str]) -> Measure:
-    """Parse a value of ``--measure``, with the names of the sources, which may contain dots.
-
-    Raises:
-        Refused: there is no source of that name.
-    """
+    """Parse a value of ``--measure``; source names may contain dots. Raise Refused if there is no such source."""
     match = MEASURE.fullmatch(text)
     assert match is not None, text
     source, array, integral = match["integrated"] or match["source"], match["array"], match["source"] is None
@@ -89,11 +85,7 @@ class Meter:
         self._integrals = {name: servermanager.filters.IntegrateVariables(Input=found[name]) for name in integrated}
 
     def check(self) -> None:
-        """Check that the arrays are in the current data; an empty source cannot be checked.
-
-        Raises:
-            UsageError: with each missing array.
-        """
+        """Raise UsageError with each array that is not in the current data; an empty source cannot be checked."""
         missing = []
         sources, integrals = self._compute()
         for one in self._wanted:

@@ -66,11 +66,7 @@ def wrong_names(
 
 
 def split(text: str, names: Collection[str]) -> tuple[str, str]:
-    """Split ``NAME.PROPERTY=VALUE`` into the name and the property; both may contain dots.
-
-    Raises:
-        Refused: there is no object of that name.
-    """
+    """Split ``NAME.PROPERTY=VALUE`` into name and property, which may contain dots; raise Refused without an object."""
     target = text.partition("=")[0]
     known = [name for name in names if target.startswith(f"{name}.")]
     if not known:
@@ -105,11 +101,7 @@ def apply(job: RenderJob) -> None:
 
 
 def check_arrays(job: RenderJob) -> None:
-    """Check that arrays which were set are in the data; called after these have been computed.
-
-    Raises:
-        UsageError: with each missing array.
-    """
+    """Check that arrays which were set are in the computed data; raise UsageError with each missing array."""
     found = by_name(*GROUPS)
 
     def check(text: str) -> None:

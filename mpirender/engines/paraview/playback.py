@@ -85,13 +85,12 @@ def mark_outdated(views: Iterable[PVObject]) -> None:
 def restart() -> None:
     """Have all data read and computed anew by the next render.
 
-    VTK reports an error once, when a pipeline runs, and goes on with the data it has. As long as nothing changes, the
-    pipeline does not run again: the next frame of the same timestep would get the same wrong data without an error.
-    Touching the readers (Modified) is not enough, since some (PVD, for one) keep inner readers that remember that a
-    file is bad. Touching the proxies is not enough either: a representation whose pipeline has failed stays marked as
-    out of date, so neither it nor its view hears of later changes of its sources. Hence this does what ParaView's
-    Reload Files does, for filters as well, and notifies representations and views. (A reader first opens the first file
-    of a series. If that file is bad, this process can render none of the series from now on.)
+    VTK reports an error once, when a pipeline runs, and goes on with the data it has: the next frame of the same
+    timestep would get the same wrong data without an error. Touching the readers (Modified) is not enough, since some
+    (PVD) keep inner readers that remember that a file is bad. Touching the proxies is not enough either: a
+    representation whose pipeline has failed ignores later changes of its sources. Hence this does what ParaView's
+    Reload Files does, for filters as well, and notifies representations and views. (If the first file of a series is
+    bad, this process can render none of the series from now on: a reader opens that file first.)
     """
     for _, source in registered("sources"):
         source.SMProxy.RecreateVTKObjects()

@@ -77,11 +77,7 @@ class ParaViewScene(Scene):
         return Rendered(errors, picture, measured=measured)
 
     def measure(self, texts: Sequence[str], group: Comm | None) -> None:
-        """Measure the data of every frame from now on, as ``--measure`` says.
-
-        Raises:
-            UsageError: with each array that is not in the data.
-        """
+        """Measure the data of every frame from now on; raise UsageError with each array that is not in the data."""
         if texts:
             from mpirender.engines.paraview.measure import Meter
 
@@ -177,7 +173,9 @@ Views = Mapping[order.Target, Sequence[PVObject]]
 
 def _traits(views_of: Views, animation: PVObject, played: playback.Playback, job: RenderJob) -> order.SceneTraits:
     stereo = job.stereo_mode not in order.MONO
-    changes = stereo or _changes(animation)
+    moving = any(cue.Enabled and cue.SMProxy.GetXMLName() not in state_warnings.STILL_DATA for cue in animation.Cues)
+    changes = stereo or moving or bool(animation.TimeKeeper.TimestepValues)
+    filters = {source.SMProxy.GetXMLName() for _, source in registered("sources")}
     return order.SceneTraits(
         times=played.times,
         loaded_time=played.loaded_time,
@@ -185,19 +183,8 @@ def _traits(views_of: Views, animation: PVObject, played: playback.Playback, job
         lags=changes and any(map(_draws_bounds, played.views)),
         stereo=stereo,
         begins_twice=order.begins_twice(job, (played.loaded_time, *played.times[:1])),
-        accumulates=bool(played.growing) or _accumulates(),
+        accumulates=bool(played.growing) or not filters.isdisjoint(state_warnings.ACCUMULATING),
     )
-
-
-def _accumulates() -> bool:
-    """Return whether the result of a filter depends on all earlier frames."""
-    return any(source.SMProxy.GetXMLName() in state_warnings.ACCUMULATING for _, source in registered("sources"))
-
-
-def _changes(animation: PVObject) -> bool:
-    """Return whether anything except the camera can change with time."""
-    moving = any(cue.Enabled and cue.SMProxy.GetXMLName() not in state_warnings.STILL_DATA for cue in animation.Cues)
-    return moving or bool(animation.TimeKeeper.TimestepValues)
 
 
 def _draws_bounds(view: PVObject) -> bool:

@@ -42,11 +42,7 @@ def run(content: bytes, path: Path) -> None:
 
 
 def saved_state(job: RenderJob) -> tuple[bytes, Inspection]:
-    """Return the open scene as a state file, and its inspection.
-
-    Raises:
-        UsageError: the scene cannot be rendered as requested.
-    """
+    """Return the open scene as a state file, and its inspection; raise UsageError with its mistakes."""
     from paraview import servermanager
 
     with tempfile.NamedTemporaryFile(suffix=".pvsm") as file:

@@ -27,11 +27,7 @@ def is_script(job: RenderJob) -> bool:
 
 
 def inspect_script(scene: bytes, job: RenderJob) -> Inspection:
-    """Return which calls of a script are skipped, and why it cannot be rendered as requested.
-
-    Raises:
-        UsageError: it is not Python.
-    """
+    """Return which calls of a script are skipped, and its mistakes; raise UsageError if it is not Python."""
     tree = parse(scene, job.scene.name)
     from mpirender.engines.paraview import orbit_camera
 
