@@ -9,7 +9,7 @@ from mpirender.errors import one_line
 from mpirender.launcher import command_line, exit_diagnosis
 from mpirender.launcher.environment import environment_of
 from mpirender.launcher.placement import Placement
-from mpirender.ranks.hello import HELLO, HOSTS
+from mpirender.ranks.mpi import HELLO, HOSTS
 from mpirender.system import child_process
 from mpirender.system.text import plural
 

@@ -17,7 +17,6 @@ from mpirender.job.programs import Programs
 from mpirender.ranks import gpu_assignment
 from mpirender.system import host, slurm
 from mpirender.system.comm import Comm, same_node
-from mpirender.system.xvfb import private_display
 
 
 class Kind(NamedTuple):
@@ -56,6 +55,8 @@ def chosen(
         elif programs.display:
             os.environ["DISPLAY"] = programs.display
         else:
+            from mpirender.system.xvfb import private_display
+
             stack.enter_context(private_display(comm))
         yield device
 
@@ -81,19 +82,14 @@ def agree(comm: Comm, node: Comm, engine: Engine, programs: Programs) -> list[Ba
         everywhere = sorted(set(comm.allgather(mine)))
         if not any(problem for _, problem, _ in everywhere):
             return devices
-        problems += [
-            (f"{name}, {kind.backend}: {problem}", unbuilt) for name, problem, unbuilt in everywhere if problem
-        ]
+        problems += [(f"{name}, {kind.backend}: {why}", unbuilt) for name, why, unbuilt in everywhere if why]
     raise ToolMissing(refusal(programs, problems, granted))
 
 
 def candidates(programs: Programs, granted: bool) -> list[Kind]:
-    """Return the kinds that a job may be rendered with, the best first.
+    """Return the kinds that a job may be rendered with, the best first; ``granted``: whether Slurm gave it GPUs.
 
     If a GPU was requested, with ``--gpus`` or from Slurm, the CPU does not silently replace it.
-
-    Args:
-        granted: whether Slurm gave the job GPUs.
     """
     kinds = [kind for kind in BEST_FIRST if programs.backend in ("auto", kind.backend)]
     if programs.gpus == "none":
@@ -103,11 +99,7 @@ def candidates(programs: Programs, granted: bool) -> list[Kind]:
 
 
 def usable(kind: Kind, found: Sequence[BackendDevice], programs: Programs) -> tuple[list[BackendDevice], str]:
-    """Return the devices of a node that are of a kind, or the reason why there are none.
-
-    Args:
-        found: all devices of the node with this backend.
-    """
+    """Return the devices of a kind among those of a node with its backend, or the reason why there are none."""
     working = [device for device in found if not device.problem]
     devices = {device.device: device for device in working if kind.gpu is None or device.software != kind.gpu}
     if not working:
@@ -127,7 +119,6 @@ def refusal(programs: Programs, problems: Sequence[tuple[str, bool]], granted: b
     Args:
         problems: for each node and kind, the problem and whether the program was built without that backend. Such
             problems cannot be fixed, so they are left out if there are others.
-        granted: whether Slurm gave the job GPUs.
     """
     fixable = [text for text, unbuilt in problems if not unbuilt] or [text for text, _ in problems]
     reasons = " | ".join(dict.fromkeys(fixable))

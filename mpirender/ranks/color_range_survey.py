@@ -1,7 +1,6 @@
 """The color range survey: find the ranges of color maps over all frames before the first frame is rendered.
 
-Each rank surveys a part of the frames without rendering them. The result is recorded, so that a resumed run need not
-survey again.
+Each rank surveys a part of the frames without rendering them. The result is recorded for runs that resume this one.
 """
 
 from __future__ import annotations
@@ -58,13 +57,7 @@ def recorded(past: Sequence[Event], digest: str) -> Ranges:
 
 
 def survey_share(
-    comm: Comm,
-    log: Journal,
-    scene: Scene,
-    wanted: Sequence[int],
-    *,
-    first: int,
-    go_on: Callable[[], bool],
+    comm: Comm, log: Journal, scene: Scene, wanted: Sequence[int], *, first: int, go_on: Callable[[], bool]
 ) -> tuple[Ranges, bool]:
     """Survey this rank's share of the frames; return the ranges of all ranks, and whether all frames were surveyed."""
     log.write(events.Phase("survey"))

@@ -1,8 +1,7 @@
 """The dynamic schedule: a frame server sends the next frame to each rank that is free.
 
-A rank that renders cannot answer messages, since ParaView keeps Python's interpreter lock. The frame server is
-therefore one more process, which renders nothing. It loads no scene and sleeps between polls, so it takes no core from
-a rank.
+A rank that renders cannot answer messages, since ParaView keeps Python's interpreter lock. The frame server is thus
+one more process. It loads no scene and sleeps between polls, so it takes no core from a rank.
 """
 
 from __future__ import annotations
@@ -30,11 +29,7 @@ class FrameServer:
     """The process that sends each rank its next task: all outputs of a frame."""
 
     def __init__(self, world: Comm, clients: int) -> None:
-        """Prepare to serve.
-
-        Args:
-            clients: number of ranks or groups that take frames.
-        """
+        """Prepare to serve; ``clients`` is the number of ranks or groups that take frames."""
         self._world, self._clients = world, clients
         self._last: dict[int, float] = {}  # when each rank asked, by time.monotonic
         self._longest = LONGEST
@@ -50,14 +45,10 @@ class FrameServer:
             if message != FINISHED:
                 self._world.send(task, dest=rank, tag=TASK)
             self._clients -= not task
-            self._adapt(rank)
-
-    def _adapt(self, rank: int) -> None:
-        """Poll as often as tasks of this length need."""
-        now = time.monotonic()
-        if rank in self._last:
-            self._longest = min(max((now - self._last[rank]) / POLLS, SHORTEST), LONGEST)
-        self._last[rank] = now
+            now = time.monotonic()
+            if rank in self._last:  # poll as often as tasks of this length need
+                self._longest = min(max((now - self._last[rank]) / POLLS, SHORTEST), LONGEST)
+            self._last[rank] = now
 
 
 @contextlib.contextmanager
@@ -66,10 +57,7 @@ def share(
 ) -> Iterator[Iterable[Image]]:
     """Give the images that this rank renders, in order; under the dynamic schedule they arrive one task at a time.
 
-    Args:
-        images: the images to render, in order, the same on every rank.
-        suspects: images that may have killed their rank; see :func:`mpirender.ranks.schedule.share`.
-        kind: the schedule.
+    ``images`` are the same on every rank; for ``suspects`` see :func:`mpirender.ranks.schedule.share`.
     """
     if layout.server is None:
         yield schedule.share(images, suspects, layout.comm.rank, layout.comm.size, kind)
@@ -109,14 +97,9 @@ def tasks_of(images: Sequence[Image], suspects: Collection[Image]) -> list[list[
 
 
 def receive(world: Comm, source: int | None, tag: int, longest: float = LONGEST) -> tuple[Any, int]:
-    """Wait for a message and sleep between polls: waiting inside MPI would take a core.
+    """Wait for a message of a rank (None: any) and return it with its sender; waiting inside MPI would take a core.
 
-    Args:
-        source: a rank, or None for any.
-        longest: upper limit of the pause between two polls, in seconds.
-
-    Returns:
-        the message and the rank that sent it.
+    ``longest`` is the upper limit of the pause between two polls, in seconds.
     """
     from mpi4py import MPI
 

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mpirender.engines.base import Numbers, Scene
 from mpirender.errors import NoSpace, out_of_space
@@ -21,10 +20,6 @@ from mpirender.run_folder import events
 from mpirender.run_folder.events import ImageOutcome
 from mpirender.run_folder.journal import Journal
 from mpirender.system import files, host
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 CHANNELS = 4  # at most
 # After rendering, wait for the writer for this share of the rendering time: slow images are recorded immediately.
@@ -58,18 +53,10 @@ class FrameRenderer:
         *,
         suspects: Collection[Image] = (),
     ) -> None:
-        """Prepare to render.
-
-        Args:
-            suspects: images that may kill this rank; before each of them, all earlier images are recorded.
-        """
-        self.suspects = suspects
-        self.log = log
-        self.scene = scene
-        self.job = job
+        """Prepare to render; all earlier images are recorded before each of ``suspects``, which may kill this rank."""
+        self.log, self.scene, self.job, self.suspects = log, scene, job, suspects
         self.outputs = {output.name: output for output in job.outputs}
-        self.identity = fingerprint
-        self._writer = writer
+        self.identity, self._writer = fingerprint, writer
         self._pending: list[PendingImage] = []  # the index of an image is its ticket for the writer
         self._outcomes: dict[Image, ImageOutcome] = {}
         self._compression = {"level": job.compression_level, "threads": max(host.threads(), 1)}
@@ -105,10 +92,8 @@ class FrameRenderer:
 
     def fail(self, reasons: Mapping[Image, str]) -> dict[Image, ImageOutcome]:
         """Record images as failed that must not be rendered, with the reason; return their outcomes."""
-        return {
-            image: self.log.write(events.Fail(image, self.identity, reason, set_aside=True))
-            for image, reason in reasons.items()
-        }
+        fails = (events.Fail(image, self.identity, reason, set_aside=True) for image, reason in reasons.items())
+        return {fail.image: self.log.write(fail) for fail in fails}
 
     def _render(self, pending: PendingImage) -> None:
         """Render an image and let it be written."""
@@ -124,7 +109,10 @@ class FrameRenderer:
             if pending.errors and self.job.on_error == "fail":
                 self._fail(pending, pending.errors[0])
             elif picture is not None:
-                self._hand_over(pending, picture, {"part": str(part), "place": str(place)})
+                self._pending.append(pending)
+                order = {"part": str(part), "place": str(place), **self._compression}
+                self._writer.put(len(self._pending) - 1, picture, order)
+                pending.seconds = time.perf_counter() - pending.started
                 return  # the writer puts the file in its place
             else:
                 began = time.perf_counter()
@@ -138,17 +126,8 @@ class FrameRenderer:
             self._fail(pending, f"{type(error).__name__}: {error}")
         part.unlink(missing_ok=True)
 
-    def _hand_over(self, pending: PendingImage, picture: NDArray[np.uint8], names: Mapping[str, str]) -> None:
-        self._pending.append(pending)
-        self._writer.put(len(self._pending) - 1, picture, {**names, **self._compression})
-        pending.seconds = time.perf_counter() - pending.started
-
     def _collect(self, patience: float | None) -> None:
-        """Record the images that have been written.
-
-        Args:
-            patience: seconds to wait for the other images; None waits for all of them.
-        """
+        """Record the images that are written within ``patience`` seconds; None waits for all of them."""
         for ticket, facts in self._writer.results(patience):
             pending = self._pending[ticket]
             if "error" not in facts:
@@ -171,9 +150,8 @@ class FrameRenderer:
 
     def _fail(self, pending: PendingImage, reason: str) -> None:
         reason, seconds = pending.errors[0] if pending.errors else reason, self._seconds(pending)
-        fail = events.Fail(
-            pending.image, self.identity, reason, seconds, pending.rendering or seconds, attempt=pending.attempt
-        )
+        rendering, attempt = pending.rendering or seconds, pending.attempt
+        fail = events.Fail(pending.image, self.identity, reason, seconds, rendering, attempt=attempt)
         self._outcomes[pending.image] = self.log.write(fail)
 
     def _seconds(self, pending: PendingImage) -> float:

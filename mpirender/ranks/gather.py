@@ -33,7 +33,6 @@ def finish(
     """Gather the images of all ranks; if they are complete, make the movies, one per output.
 
     Args:
-        images: all images of the movies.
         outcomes: of the images of this rank; on rank 0 also of those that earlier runs completed.
         stopped: the signal that asked this rank to stop, empty for none.
 
@@ -50,11 +49,9 @@ def finish(
         missing = describe_missing(job, images, found)
         write_manifest(job, images, found, missing)
     missing = comm.bcast(missing, root=0)
-    if missing:
-        if comm.rank == 0:
-            raise incomplete(images, found, missing, next(filter(None, (signal for _, signal in gathered)), ""))
-        return
-    if job.movie != "none":
+    if missing and comm.rank == 0:
+        raise incomplete(images, found, missing, next(filter(None, (signal for _, signal in gathered)), ""))
+    if not missing and job.movie != "none":
         movies.make(comm, log, job, sorted({image.frame for image in images}))
 
 

@@ -17,11 +17,7 @@ ALLOW_SOFTWARE = "--allow-software"
 
 
 def wants_gpu(programs: Programs, granted: bool) -> bool:
-    """Return whether the job asks for a GPU: with ``--gpus``, or of Slurm if no other backend is named.
-
-    Args:
-        granted: whether Slurm gave the job GPUs.
-    """
+    """Return whether a job asks for a GPU: with ``--gpus``, or of Slurm (``granted``) if no other backend is named."""
     if programs.gpus is not None:
         return programs.gpus != "none"
     return granted and programs.backend in ("auto", "egl")
@@ -46,10 +42,8 @@ def visible(count: int, environ: Mapping[str, str]) -> list[int]:
     """Return the indices of the GPUs that a process may use, among those that EGL lists; if in doubt, all.
 
     If Slurm restricts a job to its GPUs, EGL lists those only, while Slurm's numbers count all GPUs of the node and may
-    exceed the list. CUDA's variable may also hold UUIDs (GPU-…, MIG-…), which EGL does not report.
-
-    Args:
-        count: number of GPUs that EGL lists.
+    exceed the list. CUDA's variable may also hold UUIDs (GPU-…, MIG-…), which EGL does not report. ``count`` is the
+    number of GPUs that EGL lists.
     """
     text = next((environ[name] for name in VISIBLE if name in environ), "")
     numbers = [number.strip() for number in text.split(",") if number.strip()]
@@ -59,14 +53,7 @@ def visible(count: int, environ: Mapping[str, str]) -> list[int]:
 
 
 def check(device: BackendDevice | None, renderer: str, programs: Programs) -> None:
-    """Make sure that a rank renders on the GPU that it was assigned.
-
-    Args:
-        renderer: OpenGL renderer string of the open window.
-
-    Raises:
-        ToolMissing: the CPU renders instead.
-    """
+    """Raise ToolMissing if a GPU was assigned, but the open window's OpenGL ``renderer`` uses the CPU instead."""
     if device is None or device.software or not is_software(renderer) or programs.allow_software:
         return
     where = f"EGL device {device.device}" if device.device is not None else device.backend

@@ -42,12 +42,12 @@ def follow(scene: Scene, group: Comm) -> None:
     """Call the methods of a scene that the leader of the group calls, until it has no more frames."""
     while call := receive(group, 0, CALL, LONGEST)[0]:
         name, arguments, options = call
-        result, error = None, ""
         try:
             result = getattr(scene, name)(*arguments, **options)
+            answer = Answer(ranges=result if name == "survey" else None)
         except Exception as problem:  # the leader reports it; this rank must be ready for the next frame
-            error = f"{type(problem).__name__}: {problem}"
-        group.gather(Answer(error, host.peak(), result if name == "survey" else None), root=0)
+            answer = Answer(f"{type(problem).__name__}: {problem}")
+        group.gather(answer._replace(memory=host.peak()), root=0)
 
 
 class GroupScene:

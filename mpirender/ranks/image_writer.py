@@ -1,8 +1,7 @@
 """A child process of a rank that compresses and writes its images while the rank renders the next one.
 
-It is a process, since VTK keeps Python's interpreter lock while it renders, which would block a thread. It is forked
-before MPI and OpenGL start, so that it inherits nothing of them, gets the images through shared memory, and ends with
-its rank.
+VTK keeps Python's interpreter lock while it renders, which would block a thread. The process is forked before MPI and
+OpenGL start, so that it inherits nothing of them, gets the images through shared memory, and ends with its rank.
 """
 
 from __future__ import annotations
@@ -67,9 +66,8 @@ class ImageWriter:
 
     def reserve(self, largest: int) -> None:
         """Reserve shared memory for images of at most ``largest`` bytes; it is allocated when they are written."""
-        size = SLOTS * largest
-        os.ftruncate(self._memory, size)
-        self._slots = mmap.mmap(self._memory, size)
+        os.ftruncate(self._memory, SLOTS * largest)
+        self._slots = mmap.mmap(self._memory, SLOTS * largest)
 
     def put(self, ticket: int, picture: NDArray[np.uint8], order: Mapping[str, Any]) -> None:
         """Pass an image to the process; wait until a slot is free.
@@ -104,8 +102,7 @@ class ImageWriter:
         A result has ``bytes`` and ``digest`` of the file, ``written`` (seconds) and ``memory`` (peak of the process,
         bytes), or ``errno`` and ``error``.
 
-        Args:
-            patience: seconds to wait for images that are being written; None waits for all of them.
+        Wait at most ``patience`` seconds for images that are being written; None waits for all of them.
 
         Raises:
             WriterDied: the process has died.
@@ -147,7 +144,7 @@ def _serve(orders: socket.socket, memory: int) -> None:
         writer = _Process(orders, memory)
         while message := orders.recv(MAX_MESSAGE):
             writer.take(json.loads(message))
-        writer.close()
+        writer.images.shutdown()  # when every image is written
         code = 0
     finally:
         os._exit(code)
@@ -170,7 +167,7 @@ class _Process:
     def __init__(self, orders: socket.socket, memory: int) -> None:
         self._socket, self._memory = orders, memory
         self._lock = threading.Lock()
-        self._images = ThreadPoolExecutor(SLOTS)
+        self.images = ThreadPoolExecutor(SLOTS)
         self._strips: ThreadPoolExecutor | None = None
         self._slots: mmap.mmap | None = None
 
@@ -180,19 +177,13 @@ class _Process:
             self._slots = mmap.mmap(self._memory, order["memory"])
         if self._strips is None and order["threads"] > 1:
             self._strips = ThreadPoolExecutor(order["threads"])
-        self._images.submit(self._write_and_report, order)
-
-    def close(self) -> None:
-        """End when every image is written."""
-        self._images.shutdown()
+        self.images.submit(self._write_and_report, order)
 
     def _write_and_report(self, order: dict[str, Any]) -> None:
         try:
             facts = self._write(order)
-        except OSError as error:
-            facts = {"errno": error.errno, "error": f"{type(error).__name__}: {error}"}
         except Exception as error:  # the rank must get a result
-            facts = {"errno": 0, "error": f"{type(error).__name__}: {error}"}
+            facts = {"errno": getattr(error, "errno", None) or 0, "error": f"{type(error).__name__}: {error}"}
         with self._lock:
             self._socket.send(json.dumps({"ticket": order["ticket"], **facts}).encode())
 

@@ -13,16 +13,12 @@ from mpirender.system.comm import Comm
 
 
 class RankLayout(NamedTuple):
-    """The communicators of a process and its part among the others.
-
-    Args:
-        server: rank in ``world`` of the frame server (:mod:`mpirender.ranks.dynamic_schedule`), None without one.
-    """
+    """The communicators of a process and its part among the others."""
 
     world: Comm  # all processes that the launcher started
     renderers: Comm  # the ranks that render; on the frame server, itself alone
     comm: Comm  # the ranks that take frames: all renderers, or the leaders of the groups
-    server: int | None
+    server: int | None  # rank in ``world`` of the frame server, None without one
     group: Comm | None  # the ranks that render each frame together, leader first; None if each renders alone
     part: int  # number of this rank, or of its group; on the frame server, the number of ranks or groups
 
@@ -67,10 +63,7 @@ class RankLayout(NamedTuple):
 def place_of_server(hosts: Sequence[str]) -> int:
     """Return the rank of the frame server: the last rank on the host with the most ranks, or on the last such host.
 
-    Launchers place the additional process where they like.
-
-    Args:
-        hosts: host of each rank.
+    Launchers place the additional process where they like. ``hosts`` are the hosts of the ranks.
     """
     counts = Counter(hosts)
     return max(range(len(hosts)), key=lambda rank: (counts[hosts[rank]], rank))

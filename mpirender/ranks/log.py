@@ -12,11 +12,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def log_of_rank(folder: Path, rank: str) -> Iterator[None]:
-    """Redirect everything this process prints, C++ included, to the rank's log during the block.
-
-    Args:
-        rank: number of the rank, as in the name of the log.
-    """
+    """Redirect everything this process prints, C++ included, to the log of this number during the block."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)

@@ -22,53 +22,36 @@ from pathlib import Path
 from typing import Any
 
 from mpirender import engines
-from mpirender.engines.base import Engine, Scene
-from mpirender.errors import (
-    MpirenderError,
-    NoSpace,
-    UsageError,
-    one_line,
-    out_of_space,
-)
+from mpirender.engines.base import BackendDevice, Engine, Scene
+from mpirender.errors import MpirenderError, NoSpace, UsageError, one_line, out_of_space
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.ranks import (
-    backends,
-    color_range_survey,
-    dynamic_schedule,
-    gather,
-    gpu_assignment,
-    groups,
-    hello,
-    resume,
-    roster,
-)
+from mpirender.ranks import backends, color_range_survey, dynamic_schedule, gather, gpu_assignment, groups, mpi, resume
 from mpirender.ranks.dynamic_schedule import FrameServer
 from mpirender.ranks.frame_renderer import FrameRenderer
 from mpirender.ranks.groups import GroupScene
 from mpirender.ranks.image_writer import ImageWriter
 from mpirender.ranks.layout import RankLayout
 from mpirender.ranks.log import log_of_rank
-from mpirender.ranks.mpi import abort_all, check_world, finalize, start_mpi, wait_for_all
-from mpirender.run_folder import events, lock
+from mpirender.run_folder import events
 from mpirender.run_folder.events import ImageOutcome, Plan
 from mpirender.run_folder.journal import Journal, Tail
 from mpirender.run_folder.restart_plan import RestartPlan
-from mpirender.system import signals
+from mpirender.system import host, signals
 from mpirender.system.comm import Comm, same_node
 
 
 def main() -> None:
     """Run this rank; on an error print one line and abort all ranks."""
-    if sys.argv[1:] == [hello.HELLO]:
-        hello.main()
+    if sys.argv[1:] == [mpi.HELLO]:
+        mpi.print_hosts()
     if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
         sys.exit("usage: mpiexec -n RANKS pvbatch --no-mpi -m mpirender.ranks OUTPUT/.mpirender/job.json")
     writer = ImageWriter()  # its process must not inherit anything of MPI
-    world, job_file, run_id = start_mpi(), Path(sys.argv[1]), "".join(sys.argv[2:])
+    world, job_file, run_id = mpi.start_mpi(), Path(sys.argv[1]), "".join(sys.argv[2:])
     try:
-        check_world(world)
+        mpi.check_world(world)
         job = world.bcast(read_job(job_file) if world.rank == 0 else None, root=0)
         layout = RankLayout.of(world, job.schedule, job.ranks_per_frame)
         with log_of_rank(job.folder, layout.name):
@@ -84,8 +67,8 @@ def main() -> None:
                 run(layout, job, run_id, writer)
                 writer.close()
     except BaseException as error:  # the other ranks must not wait for this one
-        abort_all(world, NoSpace(job_file.parent.parent) if out_of_space(error) else error)
-    finalize(world, 0)
+        mpi.abort_all(world, NoSpace(job_file.parent.parent) if out_of_space(error) else error)
+    mpi.finalize(world, 0)
 
 
 def run(layout: RankLayout, job: RenderJob, run_id: str, writer: ImageWriter) -> None:
@@ -109,7 +92,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, writer: ImageWriter) ->
         device = stack.enter_context(backends.chosen(layout.renderers, engine, job.programs))
         log.write(events.Phase("load"))
         scene = open_scene(layout, engine, content, job, stack)
-        log.write(roster.entry(scene, device, followers))
+        log.write(opened(scene, device, followers))
         gpu_assignment.check(device, scene.renderer, job.programs)
         check_errors(log, job, scene)
         renderers = sorted(set(layout.renderers.allgather(scene.description)))
@@ -154,6 +137,20 @@ def follow(layout: RankLayout, job: RenderJob) -> None:
         groups.follow(scene, layout.group)
 
 
+def opened(scene: Scene, device: BackendDevice | None, followers: Sequence[events.Process]) -> events.Opened:
+    """Return the record of this rank after it has opened the scene: host resources, backend, device and renderer."""
+    return events.Opened(
+        description=scene.description,
+        hosts=tuple(follower.host for follower in followers),
+        backend="" if device is None else device.backend,
+        device=None if device is None else device.device,
+        node_memory=host.memory(),
+        cores=host.cores(),
+        threads=host.threads(),
+        renderer=scene.renderer,
+    )
+
+
 def open_scene(
     layout: RankLayout, engine: Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack
 ) -> Scene:
@@ -191,6 +188,8 @@ def restart_plan(
     if comm.rank == 0 and run_id:
         plan = RestartPlan.read(job.folder, run_id)
     elif comm.rank == 0:
+        from mpirender.run_folder import lock
+
         plan = RestartPlan(uuid.uuid4().hex[:12])
         heartbeat = stack.enter_context(lock.held(job.folder, plan.run)).beat
     return comm.bcast(plan, root=0), heartbeat
@@ -198,7 +197,7 @@ def restart_plan(
 
 def second_attempts(comm: Comm, outcomes: Mapping[Image, ImageOutcome]) -> list[Image]:
     """Return the images that this rank tries again: those that failed on others, dealt round-robin."""
-    wait_for_all(comm)
+    mpi.wait_for_all(comm)
     failed = [image for image, outcome in outcomes.items() if isinstance(outcome, events.Fail)]
     mine: list[Image] = []
     for rank, part in enumerate(comm.allgather(failed)):
@@ -208,11 +207,7 @@ def second_attempts(comm: Comm, outcomes: Mapping[Image, ImageOutcome]) -> list[
 
 
 def read_job(job_file: Path) -> RenderJob:
-    """Read the job file.
-
-    Raises:
-        UsageError: it cannot be read, or another version of mpirender wrote it.
-    """
+    """Read the job file; a UsageError says that it cannot be read, or that another version of mpirender wrote it."""
     try:
         return RenderJob.from_json(job_file.read_text())
     except OSError as error:
@@ -242,13 +237,7 @@ def files_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
 
 
 def check_errors(log: Journal, job: RenderJob, scene: Scene) -> None:
-    """Refuse a scene if the engine reported an error while loading it, unless the job keeps such frames.
-
-    Otherwise every frame would fail, hours later.
-
-    Raises:
-        UsageError: with the first error.
-    """
+    """Refuse a scene with errors of loading, unless the job keeps such frames: every frame would fail, hours later."""
     for error in scene.errors:
         log.write(events.Complaint(error))
     if scene.errors and job.on_error == "fail":

@@ -36,8 +36,7 @@ def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int]) -> Non
     """Make the movies: every rank encodes a segment of each and rank 0 joins them; one rank encodes a short movie.
 
     Raises:
-        EncodeFailed: on rank 0, with each movie that was not made.
-        NoSpace: on rank 0, if the disk is full.
+        EncodeFailed: on rank 0, with each movie that was not made; NoSpace if the disk is full.
     """
     log.write(events.Phase("encode"))
     started = time.perf_counter()
@@ -46,13 +45,10 @@ def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int]) -> Non
     names = [output.name for output in job.outputs]
     segments = plan(names, len(frames), rank_order(cores), codec, transparent=transparent)
     threads = threads_of(cores, segments).get(comm.rank, len(cores[comm.rank].allowed))
-    movies = {
-        output.name: SegmentedMovie(
-            [job.image(output, frame) for frame in frames], job.movie_path(output), job.rate, threads, codec,
-            transparent,
-        )
-        for output in job.outputs
-    }  # fmt: skip
+    movies = {}
+    for output in job.outputs:
+        images = [job.image(output, frame) for frame in frames]
+        movies[output.name] = SegmentedMovie(images, job.movie_path(output), job.rate, threads, codec, transparent)
     without_palette = make_palettes(comm, movies, segments)
     mine = [segment for segment in segments if segment.rank == comm.rank and segment.output not in without_palette]
     encoded = encode_segments(log, movies, mine)

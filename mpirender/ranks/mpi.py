@@ -1,4 +1,4 @@
-"""Start MPI, wait without using the CPU, and end all ranks together."""
+"""Start MPI, wait without using the CPU, end all ranks together, and print their hosts for the launcher probe."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ import time
 import traceback
 from typing import NoReturn
 
-from mpirender.errors import (
-    EncodeFailed,
-    FramesMissing,
-    MpirenderError,
-    NoSpace,
-    Stopped,
-    TakenOver,
-    ToolMissing,
-    one_line,
-)
-from mpirender.ranks.log import log_error
+from mpirender import errors
+from mpirender.ranks.log import log_error, write_line
 from mpirender.system.comm import Comm
 
+HELLO = "--hello"  # instead of a job: the program only prints the hosts
+HOSTS = "mpirender: hosts of the ranks: "  # what the line with the hosts begins with
 # The number of started processes, as Open MPI and MPICH (with its derivatives) report it.
 WORLD_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 
@@ -31,23 +24,30 @@ def start_mpi() -> Comm:
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        log_error(f"mpi4py cannot be used here ({one_line(str(error))}); install one that fits this Python and MPI")
-        sys.exit(ToolMissing.exit_code)
+        log_error(
+            f"mpi4py cannot be used here ({errors.one_line(str(error))}); install one that fits this Python and MPI"
+        )
+        sys.exit(errors.ToolMissing.exit_code)
     return MPI.COMM_WORLD
 
 
-def check_world(world: Comm) -> None:
-    """Make sure that MPI connects the ranks.
+def print_hosts() -> NoReturn:
+    """Print the hosts of all ranks on rank 0, by which the launcher probe sees whether the launcher connects them."""
+    world = start_mpi()
+    hosts = world.gather(socket.gethostname(), root=0)
+    if hosts is not None:
+        write_line(1, HOSTS + " ".join(hosts))
+    finalize(world, 0)
 
-    Raises:
-        ToolMissing: the launcher started several processes, but each is rank 0 of 1.
-    """
+
+def check_world(world: Comm) -> None:
+    """Raise ToolMissing if MPI does not connect the ranks: several were started, but each is rank 0 of 1."""
     from mpi4py import MPI
 
     library = MPI.Get_library_version()
     started = max(int(os.environ.get(name, "1")) for name in WORLD_SIZES)
     if world.size == 1 and started > 1:
-        raise ToolMissing(
+        raise errors.ToolMissing(
             f"mpiexec started {started} ranks but each believes it is alone: mpi4py here uses another MPI "
             f"({library.splitlines()[0][:60].rstrip(', ')}) than mpiexec; "
             "name the mpiexec of that MPI with --mpiexec, or install an mpi4py for yours"
@@ -74,14 +74,15 @@ def finalize(world: Comm, code: int) -> NoReturn:
 
 def abort_all(world: Comm, error: BaseException) -> NoReturn:
     """Report an error and end all ranks with its exit code."""
-    if not isinstance(error, MpirenderError):
+    if not isinstance(error, errors.MpirenderError):
         traceback.print_exception(type(error), error, error.__traceback__)
         log_error(f"rank {world.rank} of {world.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
         world.Abort(1)
         raise AssertionError("Abort does not return")
     log_error(error.message)
     # Rank 0 raises these when the other ranks have finished, so no rank needs to be aborted.
-    if isinstance(error, (FramesMissing, EncodeFailed, Stopped)) and not isinstance(error, (NoSpace, TakenOver)):
+    waited_for = isinstance(error, (errors.FramesMissing, errors.EncodeFailed, errors.Stopped))
+    if waited_for and not isinstance(error, (errors.NoSpace, errors.TakenOver)):
         finalize(world, error.exit_code)
     world.Abort(error.exit_code)
     raise AssertionError("Abort does not return")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,13 +50,7 @@ def write(path: Path, picture: NDArray[np.uint8], compression_level: int, each: 
     """
     height, width, channels = picture.shape
     flat = picture.reshape(height, width * channels)
-    borders = [(first, min(first + ROWS, height)) for first in range(0, height, ROWS)]
-    last = len(borders) - 1
-
-    def compress(place: int) -> Strip:
-        return _compress(flat, *borders[place], compression_level, zlib.Z_FINISH if place == last else _GO_ON)
-
-    made = list(each(compress, range(len(borders))))
+    made = list(each(partial(_compress, flat, level=compression_level), range(0, height, ROWS)))
     header = struct.pack(">IIBBBBB", width, height, 8, COLOR_TYPES[channels], 0, 0, 0)
     data = [ZLIB_HEADER, *(strip.compressed for strip in made), struct.pack(">I", adler32(made))]
     with path.open("wb") as file:
@@ -64,14 +59,11 @@ def write(path: Path, picture: NDArray[np.uint8], compression_level: int, each: 
             file.writelines(_chunk(kind, content))
 
 
-# Ends a strip at a whole byte and lets the next one follow.
-_GO_ON = zlib.Z_SYNC_FLUSH
-
-
-def _compress(flat: NDArray[np.uint8], first: int, end: int, level: int, how: int) -> Strip:
-    """Filter and compress rows of an image, given as an array of shape (height, bytes of a row)."""
+def _compress(flat: NDArray[np.uint8], first: int, level: int) -> Strip:
+    """Filter and compress a strip, from row ``first`` of an image, an array of shape (height, bytes of a row)."""
     import numpy as np
 
+    end = min(first + ROWS, len(flat))
     rows = np.empty((end - first, 1 + flat.shape[1]), np.uint8)
     rows[:, 0] = UP
     if first:
@@ -80,7 +72,8 @@ def _compress(flat: NDArray[np.uint8], first: int, end: int, level: int, how: in
         rows[0, 1:] = flat[0]
         np.subtract(flat[1:end], flat[: end - 1], out=rows[1:, 1:])
     deflate = zlib.compressobj(level, zlib.DEFLATED, RAW)
-    compressed = deflate.compress(rows.data) + deflate.flush(how)
+    # A strip ends at a whole byte, so that the next one can follow.
+    compressed = deflate.compress(rows.data) + deflate.flush(zlib.Z_FINISH if end == len(flat) else zlib.Z_SYNC_FLUSH)
     return Strip(compressed, zlib.adler32(rows.data), rows.size)
 
 

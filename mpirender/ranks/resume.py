@@ -17,7 +17,7 @@ from mpirender.run_folder.events import Done, Event, ImageOutcome
 from mpirender.system import files
 from mpirender.system.comm import Comm
 
-DataFiles = Sequence[tuple[str, int, int]]
+DataFiles = Sequence[tuple[str, int, int]]  # name, bytes and modification time (ns) of each
 PARTS = {
     "scene": "scene file",
     "data": "data files",
@@ -28,17 +28,9 @@ PARTS = {
 
 
 def identity(job: RenderJob, content: bytes, data: DataFiles, renderer: str) -> dict[str, Any]:
-    """Return everything that determines the pixels: scene, data files, options, engine and renderer.
-
-    Args:
-        data: name, bytes and modification time (ns) of each data file.
-    """
-    return {
-        "scene": files.digest(content),
-        "data": files.digest(json.dumps(data).encode()),
-        "options": job.pixel_options(),
-        "renderer": renderer,
-    }
+    """Return everything that determines the pixels: scene, data files, options, engine and renderer."""
+    data_digest = files.digest(json.dumps(data).encode())
+    return {"scene": files.digest(content), "data": data_digest, "options": job.pixel_options(), "renderer": renderer}
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
@@ -64,64 +56,44 @@ def requested(job: RenderJob, scene: Scene) -> list[Image]:
     if job.frames is not None and not scene.open_ended and (beyond := framesets.out_of_range(job.frames, scene.frames)):
         raise UsageError(beyond)
     frames = scene.frames if job.frames is None else framesets.parse(job.frames)
-    by_variant = groupby(job.outputs, key=lambda output: output.overrides)
-    groups = [list(outputs) for _, outputs in by_variant]
-    return [Image(frame, output.name) for outputs in groups for frame in frames for output in outputs]
+    variants = [list(outputs) for _, outputs in groupby(job.outputs, key=lambda output: output.overrides)]
+    return [Image(frame, output.name) for outputs in variants for frame in frames for output in outputs]
 
 
 def completed(
-    comm: Comm,
-    job: RenderJob,
-    images: Sequence[Image],
-    past: Sequence[Event],
-    fingerprint: str,
+    comm: Comm, job: RenderJob, images: Sequence[Image], past: Sequence[Event], fingerprint: str
 ) -> dict[Image, ImageOutcome]:
     """Return the images that an earlier run completed and that are still intact; each rank checks a part of them.
 
-    Images that were kept despite an error count only if this job keeps such images.
-
-    Args:
-        past: events of the journals; needed on rank 0 only.
-        fingerprint: fingerprint that the images must have.
+    Images that were kept despite an error count only if this job keeps such images. Only rank 0 needs ``past``, the
+    events of the journals.
     """
     recorded: list[tuple[Image, Done]] = []
     if comm.rank == 0:
         last = journal.newest(past, fingerprint, job.outputs)
+        kept = job.on_error == "warn"
         found = [(image, last.get(image)) for image in images]
-        recorded = [(image, done) for image, done in found if isinstance(done, Done) and _counts(job, done)]
+        recorded = [(image, one) for image, one in found if isinstance(one, Done) and (kept or not one.complaints)]
     part = comm.scatter([recorded[rank :: comm.size] for rank in range(comm.size)], root=0)
     whole = {image: done for image, done in part if journal.whole(job.place(image), done.bytes, done.digest)}
     return {image: done for checked in comm.allgather(whole) for image, done in checked.items()}
 
 
-def _counts(job: RenderJob, done: Done) -> bool:
-    return job.on_error == "warn" or not done.complaints
-
-
 def outdated(
     job: RenderJob, past: Sequence[Event], images: Sequence[Image], fingerprint: str, parts: Mapping[str, Any]
 ) -> str:
-    """Return how many images have another fingerprint, and what differs; empty if there are none.
-
-    Args:
-        fingerprint: fingerprint of this run.
-        parts: the identity that it was computed from.
-    """
-    requested_images = set(images)
+    """Return how many images have another fingerprint than this run's ``parts``, and what differs; empty for none."""
     last = {event.image: event for event in past if isinstance(event, Done)}
     outputs = {output.name: output for output in job.outputs}
-    others = [
-        image
-        for image, done in last.items()
-        if image in requested_images and (done.fingerprint != fingerprint or not journal.of(done, outputs))
-    ]
+    found = [last[image] for image in images if image in last]
+    others = [done for done in found if done.fingerprint != fingerprint or not journal.of(done, outputs)]
     if not others:
         return ""
     plans = [event for event in past if isinstance(event, events.Plan) and event.fingerprint != fingerprint]
     before = plans[-1].parts if plans else {}
     changed = [part for name, part in PARTS.items() if name in before and before[name] != parts[name]]
     how = f"made with other {' and '.join(changed)}" if changed else "of another run"
-    if all(last[image].fingerprint == fingerprint for image in others):
+    if all(done.fingerprint == fingerprint for done in others):
         how = "of another view or size"
     count = f"{len(others)} images here are" if len(others) > 1 else "1 image here is"
     return f"{count} {how}; rendered again"

@@ -15,10 +15,7 @@ NVIDIA = Path("/dev/nvidiactl")
 def words(image: str | None, folders: Iterable[Path] = ()) -> list[str]:
     """Return the words that run a program in a container image, empty without an image.
 
-    Home and /tmp are mounted by default, unless the site has configured something else.
-
-    Args:
-        folders: further folders that the program must see.
+    Apptainer mounts home and /tmp, unless the site has configured something else; ``folders`` are mounted as well.
 
     Raises:
         ToolMissing: neither Apptainer nor Singularity is there.
@@ -29,7 +26,8 @@ def words(image: str | None, folders: Iterable[Path] = ()) -> list[str]:
     if program is None:
         raise ToolMissing(f"--container {image}: apptainer is not found; load your site's module, or install it")
     # Not where one stands: pvbatch would take mpirender from there if it is a checkout.
-    return [program, "--quiet", "exec", *_gpu(), *_mounts(folders), "--pwd", "/", image]
+    gpu = ["--nv"] if NVIDIA.exists() else []
+    return [program, "--quiet", "exec", *gpu, *_mounts(folders), "--pwd", "/", image]
 
 
 def problem(image: str | None) -> str:
@@ -37,10 +35,6 @@ def problem(image: str | None) -> str:
     if image is None or Path(image).exists():
         return ""
     return f"--container {image}: no such image; build one: apptainer build paraview.sif launch/paraview.def"
-
-
-def _gpu() -> list[str]:
-    return ["--nv"] if NVIDIA.exists() else []
 
 
 def _mounts(folders: Iterable[Path]) -> list[str]:

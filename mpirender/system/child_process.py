@@ -117,7 +117,6 @@ def run_until(
         stop: called every 0.05 s.
         timeout: seconds.
         errors: where its standard error goes; by default to the output.
-        added: variables added to the environment of this process.
 
     Returns:
         exit code (None if it was ended) and output.
@@ -137,10 +136,7 @@ def run_until(
 
 
 def terminate(process: subprocess.Popen[bytes], patience: float) -> None:
-    """Send SIGTERM to a process if it still runs, and wait at most ``patience`` seconds for its end.
-
-    A launcher passes the signal on to other nodes.
-    """
+    """Send SIGTERM to a process (a launcher passes it on to other nodes) and wait at most ``patience`` seconds."""
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):

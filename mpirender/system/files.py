@@ -19,10 +19,8 @@ def digest(content: bytes) -> str:
 def replacing(path: Path, tag: object = "") -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; after the block it is synced and takes the place of ``path``.
 
-    On an error the temporary file is removed, and an earlier file at ``path`` stays.
-
-    Args:
-        tag: makes the temporary name unique where several processes may write the same file.
+    On an error the temporary file is removed, and an earlier file at ``path`` stays. ``tag`` makes the temporary name
+    unique where several processes may write the same file.
     """
     part = path.with_name(f".part-{tag}{path.name}")
     try:

@@ -39,8 +39,10 @@ def memory() -> int:
     found = re.search(r"MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text())
     limits = [int(found[1]) * KIB if found else sys.maxsize, slurm.memory_limit() or sys.maxsize]
     for folder in _cgroups():
-        limits += _limits_in(folder)
-    return min(limit for limit in limits if limit)
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):  # the file is missing, or holds "max"
+                limits.append(int((folder / name).read_text()))
+    return min(filter(None, limits))
 
 
 def peak() -> int:
@@ -62,13 +64,6 @@ def _cgroups() -> Iterator[Path]:
                 yield folder
                 if folder == root:
                     break
-
-
-def _limits_in(folder: Path) -> Iterator[int]:
-    """Yield the memory limit of a cgroup, if it has one."""
-    for name in ("memory.max", "memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):  # the file is missing, or holds "max"
-            yield int((folder / name).read_text())
 
 
 def cores() -> str:

@@ -18,10 +18,8 @@ def ignore_signals(but: Sequence[signal.Signals] = ()) -> None:
     """Keep the stop signals from a child process, which does not handle them.
 
     Slurm sends them to every process of a step, a terminal to every process of its group. The signals are blocked,
-    since many programs that start with an ignored signal install a handler of their own. Safe as ``preexec_fn``.
-
-    Args:
-        but: signals that the child receives, even if its parent blocks them.
+    since many programs that start with an ignored signal install a handler of their own. Safe as ``preexec_fn``. The
+    child receives the signals ``but``, even if its parent blocks them.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, set(SIGNALS) - set(but))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, set(but))
@@ -73,13 +71,11 @@ def on_signals(report: Callable[[str], object] = lambda name: None, *, at_once: 
         at_once: call it immediately, even while this thread is inside an engine that lets other threads run.
     """
     request = StopRequest(report)
-    with contextlib.ExitStack() as stack:
-        handled = stack.enter_context(handling(request.handle))
+    with handling(request.handle) as handled:
         for number in handled:
             signal.siginterrupt(number, False)  # otherwise reads in the engine's readers would fail midway
-        if at_once and handled:
-            stack.enter_context(_reporting_thread(request, handled))
-        yield request
+        with _reporting_thread(request, handled) if at_once and handled else contextlib.nullcontext():
+            yield request
 
 
 @contextlib.contextmanager

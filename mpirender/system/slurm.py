@@ -18,17 +18,12 @@ ANSWER_SECONDS = 60.0  # for Slurm's own commands on a busy controller, and for 
 
 # The srun with which mpiexec reaches other nodes would otherwise wait for the end of a step that lost a node.
 SETTINGS = {"SLURM_OVERLAP": "1"}
-# The GPUs of a job step or of a job, as numbers on the node.
-GPU_LISTS = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
+GPU_LISTS = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")  # the GPUs of a job step or of a job, as numbers on the node
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """The part of a cluster that Slurm gave to this job.
-
-    Args:
-        placed: whether the job has a number of tasks, so that MPI launchers which know Slurm place the ranks like this.
-    """
+    """The part of a cluster that Slurm gave to this job."""
 
     job: str  # number of the job
     cluster: str  # name of the cluster
@@ -36,7 +31,7 @@ class Allocation:
     node_list: str  # the nodes as Slurm writes them, ``n[1-4]``
     nodes: Mapping[str, int]  # for each node, how many ranks fit on it
     threads: int  # cores for each rank
-    placed: bool
+    placed: bool  # whether the job has a number of tasks, so that MPI launchers which know Slurm place the ranks so
 
 
 def job_number(environ: Mapping[str, str] = os.environ) -> str:
@@ -85,10 +80,8 @@ def allocation(environ: Mapping[str, str] = os.environ) -> Allocation | None:
 
 def per_node(text: str) -> list[int]:
     """Parse Slurm's list of counts per node: ``8(x2),4`` is 8, 8, 4."""
-    counts: list[int] = []
-    for count, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", text):
-        counts += [int(count)] * int(times or 1)
-    return counts
+    found = re.findall(r"(\d+)(?:\(x(\d+)\))?", text)
+    return [int(count) for count, times in found for _ in range(int(times or 1))]
 
 
 def hostnames(node_list: str) -> list[str]:
@@ -109,12 +102,9 @@ def nodes_left(job: str) -> list[str]:
 
 
 def responding_nodes(nodes: Sequence[str], stop: Callable[[], bool]) -> list[str]:
-    """Return the nodes of this allocation that can start a process, in the order given.
+    """Return the nodes of this allocation that can start a process; Slurm notices a dead node only after minutes.
 
-    Slurm itself notices a dead node only after minutes.
-
-    Args:
-        stop: called often; when it is true, the nodes that have answered so far are returned.
+    ``stop`` is called often; when it is true, the nodes that have answered so far are returned.
     """
     command = [
         "srun", "--overlap", "--no-kill", "--mpi=none", "--ntasks-per-node=1", f"--nodes={len(nodes)}",
@@ -136,11 +126,7 @@ def mpi_plugins() -> list[str]:
 
 
 def requeue(job: str) -> None:
-    """Put this job back into the queue; Slurm ends its processes.
-
-    Raises:
-        LaunchFailed: Slurm refused, with its message.
-    """
+    """Put this job back into the queue; Slurm ends its processes, or refuses (LaunchFailed with its message)."""
     run("scontrol", "requeue", job)
 
 

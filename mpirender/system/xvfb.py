@@ -1,8 +1,7 @@
 """A private X server on each node, for engines that can only render through GLX.
 
-The ranks of a node share it, and no other user of the node gets in: it asks for a cookie. It is started without a
-number of its own (``-displayfd`` lets the server pick a free one) and ends with the rank that started it, however that
-rank ends.
+The ranks of a node share it, and no other user of the node gets in: it asks for a cookie. It picks a free display
+number (``-displayfd``), and ends with the rank that started it, however that rank ends.
 """
 
 from __future__ import annotations
@@ -36,21 +35,18 @@ def private_display(comm: Comm) -> Iterator[None]:
         ToolMissing: there is no Xvfb, or it does not start.
     """
     node = same_node(comm)
-    server = None
-    answer: tuple[str, str, bytes] | None = None
+    server, number, problem, cookie = None, 0, "", os.urandom(COOKIE_BYTES)
     if node.rank == 0:
         try:
-            cookie = os.urandom(COOKIE_BYTES)
             server, number = start(cookie)
-            answer = ("", f":{number}", cookie)
         except ToolMissing as error:
-            answer = (str(error), "", b"")
-    problem, display, cookie = node.bcast(answer, root=0)
+            problem = str(error)
+    problem, number, cookie = node.bcast((problem, number, cookie), root=0)
     if problem:
         raise ToolMissing(problem)
     try:
         with authority(cookie) as file:
-            os.environ.update(DISPLAY=display, XAUTHORITY=path_of(file))
+            os.environ.update(DISPLAY=f":{number}", XAUTHORITY=path_of(file))
             yield
     finally:
         if server is not None:
@@ -91,7 +87,7 @@ def start(cookie: bytes) -> tuple[subprocess.Popen[bytes], int]:
     """Start Xvfb for those who have the cookie; return its process and its display number.
 
     Raises:
-        ToolMissing: it is not installed, or it ended or stayed silent instead of naming its display.
+        ToolMissing: it is not installed, or it did not name its display.
     """
     program = shutil.which("Xvfb")
     if program is None:
@@ -132,8 +128,7 @@ def _first_line(pipe: int) -> str:
     while not line.endswith(b"\n"):
         if not select.select([pipe], [], [], START_SECONDS)[0]:
             return ""
-        byte = os.read(pipe, 1)
-        if not byte:
+        if not (byte := os.read(pipe, 1)):
             return ""
         line += byte
     return line.decode().strip()

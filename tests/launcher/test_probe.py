@@ -11,7 +11,7 @@ import pytest
 
 from mpirender.launcher import probe
 from mpirender.launcher.placement import Launcher, Placement
-from mpirender.ranks.hello import HOSTS
+from mpirender.ranks.mpi import HOSTS
 from mpirender.system import child_process
 
 Probe = Callable[[str], str]
