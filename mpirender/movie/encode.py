@@ -94,11 +94,8 @@ def read_back(movie: Path, *, threads: int = 0) -> MovieInfo:
         ToolMissing: ffmpeg is missing.
     """
     program, path = ffmpeg(), movie.absolute()
-    found = (
-        STREAM.search(run(ffmpeg_args.stream_command(program, path), movie.name))
-        if path.suffix.lower() == ".webm"
-        else None
-    )
+    webm = path.suffix.lower() == ".webm"
+    found = STREAM.search(run(ffmpeg_args.stream_command(program, path), movie.name)) if webm else None
     return decode(program, path, movie.name, threads, found[1] if found else "")
 
 
@@ -156,8 +153,8 @@ def linked_images(task: Encoding, images: Sequence[Path], name: str) -> Iterator
 
     If ffmpeg fails in the block, a damaged image is named.
     """
-    with TemporaryDirectory(prefix="mpirender-") as place:
-        folder = Path(place)
+    with TemporaryDirectory(prefix="mpirender-") as temporary:
+        folder = Path(temporary)
         links = _link(images, folder)
         first = _decode_image(task.program, links[0], images[0].name)
         task = replace(task, pattern=f"%06d{links[0].suffix}", size=(first.width, first.height))
@@ -166,7 +163,9 @@ def linked_images(task: Encoding, images: Sequence[Path], name: str) -> Iterator
             yield task, first, folder
         except EncodeFailed:
             _check_images(task.program, links, images, first)
-            _check_space(folder, task.part.parent)  # ffmpeg 4 does not always report it
+            for place in (folder, task.part.parent):  # ffmpeg 4 does not always report a full disk
+                if shutil.disk_usage(place).free < BLOCK:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place / "part")) from None
             raise
 
 
@@ -193,10 +192,3 @@ def _check_images(program: str, links: Sequence[Path], images: Sequence[Path], f
         kind, expected = (f"{one.width}x{one.height} {one.pixel_format}" for one in (info, first))
         if kind != expected:
             raise ImageDamaged(f"{image.name} is {kind}, unlike {images[0].name}, {expected}; render it again")
-
-
-def _check_space(*folders: Path) -> None:
-    """Raise the error of a full disk if one of these folders is on one."""
-    for folder in folders:
-        if shutil.disk_usage(folder).free < BLOCK:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "part"))

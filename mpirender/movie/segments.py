@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mpirender.errors import EncodeFailed
-from mpirender.movie import encode, ffmpeg_args, gif
+from mpirender.movie import encode, ffmpeg_args
 from mpirender.movie.ffmpeg import run
 from mpirender.movie.ffmpeg_args import Encoding
 from mpirender.movie.segment_plan import Segment
@@ -135,6 +135,8 @@ class SegmentedMovie:
         parts = [one.segment for one in segments]
         paths = [self.segment_path(part.number) for part in parts]
         if self.needs_palette:  # decoding is fast, and only decoding shows its timing
+            from mpirender.movie import gif
+
             gif.join(paths, task.part, self.rate)
             return decode(task.program, task.part, self.movie.name, task.threads)
         with TemporaryDirectory(prefix="mpirender-") as place:

@@ -81,8 +81,7 @@ class GroupScene:
 
     def take_warnings(self) -> list[str]:
         """Return the warnings of all ranks."""
-        texts: list[str] = self._call("take_warnings")
-        return texts
+        return list(self._call("take_warnings"))
 
     def dismiss(self) -> None:
         """Let the followers end."""

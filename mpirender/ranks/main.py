@@ -251,12 +251,6 @@ def work_of(
     job: RenderJob, images: Sequence[Image], done: Collection[Image], fingerprint: str, parts: Mapping[str, Any]
 ) -> Plan:  # fmt: skip
     """Return the record of the work, without warnings."""
-    return Plan(
-        frames=framesets.text(image.frame for image in images),
-        outputs=tuple(output.name for output in job.outputs),
-        total=len(images),
-        left=len(images) - len(done),
-        left_of=Counter(image.output for image in images if image not in done),
-        fingerprint=fingerprint,
-        parts=dict(parts),
-    )
+    frames, left = framesets.text(image.frame for image in images), [image for image in images if image not in done]
+    outputs, left_of = tuple(output.name for output in job.outputs), Counter(image.output for image in left)
+    return Plan(frames, outputs, len(images), len(left), left_of, fingerprint=fingerprint, parts=dict(parts))

@@ -74,15 +74,16 @@ def finalize(world: Comm, code: int) -> NoReturn:
 
 def abort_all(world: Comm, error: BaseException) -> NoReturn:
     """Report an error and end all ranks with its exit code."""
-    if not isinstance(error, errors.MpirenderError):
+    if isinstance(error, errors.MpirenderError):
+        code = error.exit_code
+        log_error(error.message)
+    else:
+        code = 1
         traceback.print_exception(type(error), error, error.__traceback__)
         log_error(f"rank {world.rank} of {world.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
-        world.Abort(1)
-        raise AssertionError("Abort does not return")
-    log_error(error.message)
     # Rank 0 raises these when the other ranks have finished, so no rank needs to be aborted.
-    waited_for = isinstance(error, (errors.FramesMissing, errors.EncodeFailed, errors.Stopped))
-    if waited_for and not isinstance(error, (errors.NoSpace, errors.TakenOver)):
-        finalize(world, error.exit_code)
-    world.Abort(error.exit_code)
+    at_the_end = isinstance(error, (errors.FramesMissing, errors.EncodeFailed, errors.Stopped))
+    if at_the_end and not isinstance(error, (errors.NoSpace, errors.TakenOver)):
+        finalize(world, code)
+    world.Abort(code)
     raise AssertionError("Abort does not return")

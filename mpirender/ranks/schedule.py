@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import chain, repeat
 from typing import TypeVar
 
 from mpirender.job.options import AUTO, DYNAMIC
@@ -19,21 +18,15 @@ def deal(frames: Sequence[T], ranks: int, schedule: str) -> list[list[T]]:
     ``contiguous`` gives each rank one block in a row, for filters that integrate over time and readers with caches.
     ``dynamic`` has no shares in advance (:mod:`mpirender.ranks.dynamic_schedule`), except for a single rank.
 
-    Args:
-        frames: the frames, or any other items, in order.
-        ranks: number of ranks, at least 1.
-        schedule: one of :data:`mpirender.job.options.SCHEDULES`.
-
     Returns:
-        For each rank, its frames in order; empty where there are more ranks than frames.
+        For each rank, its frames (or any other items) in order; empty where there are more ranks than frames.
     """
     if schedule in (AUTO, "interleaved") or (schedule == DYNAMIC and ranks == 1):
         return [list(frames[rank::ranks]) for rank in range(ranks)]
     if schedule == "contiguous":
         share, rest = divmod(len(frames), ranks)
-        sizes = chain(repeat(share + 1, rest), repeat(share, ranks - rest))
-        remaining = iter(frames)
-        return [[next(remaining) for _ in range(size)] for size in sizes]
+        starts = [share * rank + min(rank, rest) for rank in range(ranks + 1)]
+        return [list(frames[start:stop]) for start, stop in zip(starts, starts[1:])]
     raise ValueError(f"unknown schedule {schedule!r}")
 
 
@@ -42,9 +35,6 @@ def share(images: Sequence[Image], suspects: Collection[Image], rank: int, ranks
 
     Suspects are images that may have killed their rank. They all go to the last rank, whose share is never the
     largest. It renders one at a time, so that the next death shows which of them was the cause.
-
-    Args:
-        images: the images to render, in order.
     """
     others = [image for image in images if image not in suspects]
     tasks = set(deal(list(dict.fromkeys(image.task for image in others)), ranks, schedule)[rank])

@@ -35,22 +35,19 @@ def private_display(comm: Comm) -> Iterator[None]:
         ToolMissing: there is no Xvfb, or it does not start.
     """
     node = same_node(comm)
-    server, number, problem, cookie = None, 0, "", os.urandom(COOKIE_BYTES)
-    if node.rank == 0:
-        try:
-            server, number = start(cookie)
-        except ToolMissing as error:
-            problem = str(error)
-    problem, number, cookie = node.bcast((problem, number, cookie), root=0)
-    if problem:
-        raise ToolMissing(problem)
-    try:
-        with authority(cookie) as file:
-            os.environ.update(DISPLAY=f":{number}", XAUTHORITY=path_of(file))
-            yield
-    finally:
-        if server is not None:
-            end(server)
+    number, problem, cookie = 0, "", os.urandom(COOKIE_BYTES)
+    with contextlib.ExitStack() as stack:
+        if node.rank == 0:
+            try:
+                number = stack.enter_context(running(cookie))
+            except ToolMissing as error:
+                problem = str(error)
+        problem, number, cookie = node.bcast((problem, number, cookie), root=0)
+        if problem:
+            raise ToolMissing(problem)
+        file = stack.enter_context(authority(cookie))
+        os.environ.update(DISPLAY=f":{number}", XAUTHORITY=path_of(file))
+        yield
 
 
 @contextlib.contextmanager
@@ -61,12 +58,8 @@ def server() -> Iterator[dict[str, str]]:
         ToolMissing: there is no Xvfb, or it does not start.
     """
     cookie = os.urandom(COOKIE_BYTES)
-    process, number = start(cookie)
-    try:
-        with authority(cookie) as file:
-            yield {"DISPLAY": f":{number}", "XAUTHORITY": path_of(file, os.getpid())}
-    finally:
-        end(process)
+    with running(cookie) as number, authority(cookie) as file:
+        yield {"DISPLAY": f":{number}", "XAUTHORITY": path_of(file, os.getpid())}
 
 
 def authority(cookie: bytes) -> IO[bytes]:
@@ -83,8 +76,9 @@ def path_of(file: IO[bytes], process: int | str = "self") -> str:
     return f"/proc/{process}/fd/{file.fileno()}"
 
 
-def start(cookie: bytes) -> tuple[subprocess.Popen[bytes], int]:
-    """Start Xvfb for those who have the cookie; return its process and its display number.
+@contextlib.contextmanager
+def running(cookie: bytes) -> Iterator[int]:
+    """Run Xvfb for those who have the cookie during the block; give its display number.
 
     Raises:
         ToolMissing: it is not installed, or it did not name its display.
@@ -113,13 +107,11 @@ def start(cookie: bytes) -> tuple[subprocess.Popen[bytes], int]:
         server.kill()
         server.wait()
         raise ToolMissing(f"the X server {program} does not start; try it by hand: Xvfb -displayfd 1")
-    return server, int(number)
-
-
-def end(server: subprocess.Popen[bytes]) -> None:
-    """End an X server."""
-    server.send_signal(END)
-    server.wait()
+    try:
+        yield int(number)
+    finally:
+        server.send_signal(END)
+        server.wait()
 
 
 def _first_line(pipe: int) -> str:
