@@ -36,10 +36,9 @@ def render(
     if allocation is None:
         return run.render(job, watch, inspection, plan)
     if fruitless_allocations(job, allocation) >= MAX_FRUITLESS_ALLOCATIONS:
-        raise FramesMissing(
-            f"Slurm job {allocation.job} was restarted {MAX_FRUITLESS_ALLOCATIONS} times in a row without completing "
-            f"an image; see {job.folder}/*.log, then resubmit it"
-        )
+        times = f"{MAX_FRUITLESS_ALLOCATIONS} times in a row without completing an image"
+        see = f"see {job.folder}/*.log, then resubmit it"
+        raise FramesMissing(f"Slurm job {allocation.job} was restarted {times}; {see}")
     done = 0
 
     def count(new: Sequence[Event]) -> None:
@@ -56,11 +55,7 @@ def render(
 
 
 def requeue(job: RenderJob, allocation: Allocation, done: int) -> str:
-    """Requeue the Slurm job if the next allocation can continue it; return the end of a message that says so.
-
-    Args:
-        done: images completed in this allocation.
-    """
+    """Requeue the Slurm job if the next allocation can continue it; return the end of a message that says so."""
     if allocation.run > job.max_requeues:
         times = plural(job.max_requeues, "time")
         return f"is not requeued: it was requeued {times} (--max-requeues); submit it again to continue"

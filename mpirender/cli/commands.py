@@ -174,7 +174,7 @@ def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
     """
     from mpirender.reencode import reencode
 
-    busy = reencode.silent if quiet else reencode.on_stream(sys.stdout)
+    busy = contextlib.nullcontext if quiet else reencode.on_stream(sys.stdout)
     made = reencode.reencode(reencode.EncodeRequest(Path(output), **options), busy)
     if not quiet:
         click.echo(reencode.summary(made))

@@ -66,11 +66,8 @@ def numbers(job: RenderJob, rows: Sequence[Row]) -> list[str]:
 def about(row: Row) -> dict[str, object]:
     """Return what an image shows, by column."""
     output = row.output
-    eye = {"eye": output.eye} if output.eye else {}
-    return {
-        "view": output.view, "layout": output.layout, **eye, "width": output.width, "height": output.height,
-        "frame": row.frame,
-    }  # fmt: skip
+    eye, size = {"eye": output.eye} if output.eye else {}, {"width": output.width, "height": output.height}
+    return {"view": output.view, "layout": output.layout, **eye, **size, "frame": row.frame}
 
 
 def write(path: Path, rows: Sequence[Row], targets: Sequence[str], numbers: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
@@ -24,35 +24,43 @@ ECHO = 6  # columns
 NARROW = 70  # columns, below which only rate and end are shown
 
 
-class Tally(Protocol):
+class Tally:
     """What a bar or a log shows of a run, or of a pool of jobs."""
-
-    total: int  # number of images or jobs, 0 before it is known
-    dealt_with: int  # number of those that are done or have failed
-    phase: str
-    news: list[str]  # lines to print once
-    unit_of_work: str  # in the plural
-
-    def add(self, new: Sequence[Any]) -> None:
-        """Count these events in."""
-        ...
-
-    def text(self) -> str:
-        """Return speed and remaining time in a few words."""
-        ...
-
-
-class RunTally:
-    """What a bar or a log shows of a run."""
 
     unit_of_work = "images"
 
-    def __init__(self) -> None:
-        self.state = RunState()
-        self.total = self.dealt_with = self.failed = 0
+    def __init__(self, total: int = 0) -> None:
+        self.total = total  # number of images or jobs, 0 before it is known
+        self.dealt_with = self.failed = 0  # numbers of those that are done or have failed, and that have failed
         self.phase = STARTING
-        self.news: list[str] = []
+        self.news: list[str] = []  # lines to print once
         self._warned: set[str] = set()
+
+    def add(self, new: Sequence[Any]) -> None:
+        """Count these events in."""
+        raise NotImplementedError
+
+    def text(self) -> str:
+        """Return speed and remaining time in a few words."""
+        raise NotImplementedError
+
+    def warn(self, texts: Sequence[str], where: str = "") -> None:
+        """Report each warning once, wherever it occurs."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._warned]
+        self._warned.update(new)
+        self.news += [f"warning: {where}{text}" for text in new]
+
+    def with_failures(self, parts: Sequence[str]) -> str:
+        """Join the parts of a text, and the number of failures if there are some."""
+        return ", ".join([*parts, *([f"{self.failed} failed"] if self.failed else [])])
+
+
+class RunTally(Tally):
+    """What a bar or a log shows of a run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = RunState()
 
     def add(self, new: Sequence[Event]) -> None:
         """Count these events in."""
@@ -78,17 +86,11 @@ class RunTally:
             images = f"; {lost} image{'s were' if lost > 1 else ' was'} in progress" if lost else ""
             self.news.append(f"warning: {event.reason}{images}; starting again")
         elif isinstance(event, events.Done):
-            self._warn(event.complaints, f"frame {event.image.frame}: ")
+            self.warn(event.complaints, f"frame {event.image.frame}: ")
         elif isinstance(event, events.Plan):
-            self._warn(event.warnings)
+            self.warn(event.warnings)
         elif isinstance(event, (events.Warning, events.Complaint)):
-            self._warn([event.text])
-
-    def _warn(self, texts: Sequence[str], where: str = "") -> None:
-        """Report each warning once, whatever the frame."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._warned]
-        self._warned.update(new)
-        self.news += [f"warning: {where}{text}" for text in new]
+            self.warn([event.text])
 
     def _report_ranks(self) -> None:
         """Report where the ranks render when all have loaded the scene; after a restart only what is new."""
@@ -109,7 +111,7 @@ class RunTally:
             slowest = max(means, key=lambda rank: means[rank])
             unit = rank_or_group(self.state.now.ranks_per_frame)
             parts.append(f"slowest {unit} {slowest}: {means[slowest]:.2f} s/image")
-        return ", ".join([*parts, *([f"{self.failed} failed"] if self.failed else [])])
+        return self.with_failures(parts)
 
 
 def headline(launch: Launch) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from mpirender.job import frames as framesets
@@ -15,13 +14,10 @@ LINES_SHOWN = 32
 
 def table(entries: Mapping[int, Opened]) -> list[str]:
     """Write who renders where with what; ranks that have everything in common share a line."""
-    ranks: dict[str, list[int]] = defaultdict(list)
-    first: dict[str, Opened] = {}
+    alike: dict[str, tuple[Opened, list[int]]] = {}
     for rank, entry in sorted(entries.items()):
-        place = _line([0], entry)
-        first.setdefault(place, entry)
-        ranks[place].append(rank)
-    lines = [_line(ranks[place], entry) for place, entry in first.items()]
+        alike.setdefault(_line([0], entry), (entry, []))[1].append(rank)
+    lines = [_line(ranks, entry) for entry, ranks in alike.values()]
     more = len(lines) - LINES_SHOWN
     return [*lines[:LINES_SHOWN], f"and {more} lines more"] if more > 0 else lines
 

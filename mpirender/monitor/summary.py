@@ -21,6 +21,7 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     count, unit = len(next(iter(result.frames.values()))), rank_or_group(result.ranks_per_frame)
     kept = f", {result.kept} kept from before" if result.kept else ""
     each = f", {result.seconds_per_image:.2f} s each on a {unit}, {unit}s {result.busy:.0%} busy"
+    times = "once" if result.restarts == 1 else f"{result.restarts} times"
     frames = [f"{job.output / output.name} ({plural(count, 'image')})" for output in job.outputs]
     rows = [
         ("done in", [duration(result.seconds)]),
@@ -29,18 +30,13 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
         ("time", where_time_went(result)),
         ("frames", _some(frames)),
         ("movie", _some([f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies])),
-        ("restarts", _restarts(result)),
+        ("restarts", [f"{times}, because ranks died; all frames are complete"] if result.restarts else []),
         ("warning", _warnings(result)),
         ("measured", [str(table_path(job))] if sheet is not None and job.measure else []),
         ("contact sheet", [] if sheet is None else [str(sheet)]),
     ]
     lines = ((label if not number else "", text) for label, texts in rows for number, text in enumerate(texts))
     return "\n".join(f"{label:>{LABEL_WIDTH}}  {text}" for label, text in lines)
-
-
-def _restarts(result: RenderResult) -> list[str]:
-    times = "once" if result.restarts == 1 else f"{result.restarts} times"
-    return [f"{times}, because ranks died; all frames are complete"] if result.restarts else []
 
 
 def _warnings(result: RenderResult) -> list[str]:

@@ -17,20 +17,15 @@ from mpirender.system.text import duration
 WORKING = "working"
 
 
-class PoolProgress:
+class PoolProgress(progress.Tally):
     """The counts of a pool, from its events."""
 
     unit_of_work = "jobs"
 
     def __init__(self, total: int) -> None:
-        self.total = total
-        self.phase = STARTING
-        self.news: list[str] = []
-        self.dealt_with = 0
-        self.failed = 0
+        super().__init__(total)
         self._called = 0  # jobs that the function was called with
         self._started = self._began = time.monotonic()
-        self._shown: set[str] = set()
 
     def add(self, new: Sequence[PoolEvent]) -> None:
         """Count these events."""
@@ -46,9 +41,7 @@ class PoolProgress:
         self.dealt_with += 1
         self._called += outcome.rank is not None
         self.failed += bool(outcome.error)
-        if outcome.error and outcome.error not in self._shown:  # an error that many jobs share is shown once
-            self._shown.add(outcome.error)
-            self.news.append(f"warning: {outcome.name}: {outcome.error}")
+        self.warn([outcome.error] if outcome.error else [], f"{outcome.name}: ")  # an error that jobs share: once
 
     def text(self) -> str:
         """Return the speed and the remaining time."""
@@ -58,14 +51,11 @@ class PoolProgress:
         parts = [f"{1 / max(each, 1e-3):.2f} jobs/s" if each < 1 else f"{duration(each)} a job"]
         if self.dealt_with < self.total:
             parts.append(f"{duration(each * (self.total - self.dealt_with))} left")
-        return self._with_failures(parts)
+        return self.with_failures(parts)
 
     def summary(self) -> str:
         """Return the final counts and the time."""
-        return self._with_failures([f"{self.dealt_with} jobs in {duration(time.monotonic() - self._started)}"])
-
-    def _with_failures(self, parts: Sequence[str]) -> str:
-        return ", ".join([*parts, *([f"{self.failed} failed"] if self.failed else [])])
+        return self.with_failures([f"{self.dealt_with} jobs in {duration(time.monotonic() - self._started)}"])
 
 
 @contextlib.contextmanager

@@ -65,11 +65,9 @@ def inventory_of(
 
 
 def why_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None, otherwise: bool) -> str:
-    """Return why an image does not count, empty if it does.
+    """Return why an image does not count, empty if it does, from its newest outcome in the newest run.
 
-    Args:
-        outcome: the newest one with the fingerprint of the newest run.
-        otherwise: whether the image was rendered with another fingerprint.
+    An image was rendered ``otherwise`` if an earlier run with another fingerprint has completed it.
     """
     if outcome is None:
         return "rendered with a different scene, data or options" if otherwise else "never rendered"
@@ -80,8 +78,3 @@ def why_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None, othe
     if journal.whole(job.place(image), outcome.bytes, outcome.digest):
         return ""
     return "changed since it was rendered" if job.place(image).exists() else "deleted since it was rendered"
-
-
-def verb(frames: Sequence[int]) -> str:
-    """Return the verb that goes with frames."""
-    return "are" if len(frames) > 1 else "is"

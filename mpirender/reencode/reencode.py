@@ -20,7 +20,7 @@ from mpirender.job.options import CODECS
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.movie import encode, verify
-from mpirender.reencode.inventory import FrameInventory, inventory_of, newest_plan, verb
+from mpirender.reencode.inventory import FrameInventory, inventory_of, newest_plan
 from mpirender.run_folder import exclusive, folder, journal
 from mpirender.supervisor.disk_estimate import amount
 from mpirender.system.text import plural
@@ -56,11 +56,6 @@ class EncodedMovie:
     gaps: tuple[str, ...]
 
 
-def silent(_text: str) -> contextlib.AbstractContextManager[object]:
-    """Show nothing; for --quiet."""
-    return contextlib.nullcontext()
-
-
 def on_stream(stream: TextIO) -> Busy:
     """Return the function that shows what is being done: with a spinner on a terminal, elsewhere in a line."""
     if stream.isatty():
@@ -75,7 +70,7 @@ def on_stream(stream: TextIO) -> Busy:
     return line
 
 
-def reencode(request: EncodeRequest, busy: Busy = silent) -> list[EncodedMovie]:
+def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> list[EncodedMovie]:
     """Make the movies, one per output; older ones of the same name stay until the new one is complete.
 
     Args:
@@ -238,17 +233,16 @@ def make(request: EncodeRequest, job: RenderJob, codec: str, inventory: FrameInv
 
 def report_gaps(inventory: FrameInventory, gaps: str | None) -> list[str]:
     """Return how missing frames were treated."""
-    lines = []
-    first = min(inventory.sound)
+    lines, first = [], min(inventory.sound)
     for reason, frames in inventory.missing.items():
         early = [frame for frame in frames if frame < first] if gaps == "hold" else []
         late = [frame for frame in frames if frame not in early]
-        if early:
-            lines.append(f"{framesets.named(early)} {verb(early)} missing, frame {first} is shown instead ({reason})")
-        if late:
-            instead = ", the frame before is repeated" if gaps == "hold" else " and skipped"
-            lines.append(f"{framesets.named(late)} {verb(late)} missing{instead} ({reason})")
-    return [f"{inventory.output.name}: {line}" for line in lines]
+        instead = ", the frame before is repeated" if gaps == "hold" else " and skipped"
+        for some, fix in ((early, f", frame {first} is shown instead"), (late, instead)):
+            if some:
+                named, verb = framesets.named(some), "are" if len(some) > 1 else "is"
+                lines.append(f"{inventory.output.name}: {named} {verb} missing{fix} ({reason})")
+    return lines
 
 
 def summary(made: Sequence[EncodedMovie]) -> str:

@@ -258,6 +258,10 @@ class Note(Event):
 
 ImageOutcome = Union[Done, Fail]
 KINDS = {kind.__name__.lower(): kind for kind in Event.__subclasses__() if kind is not Note}
+READERS: dict[str, dict[str, Reader]] = {}  # what reads each field that a kind of event has beside those of all
+for _name, _kind in KINDS.items():
+    _hints = get_type_hints(_kind, include_extras=True)
+    READERS[_name] = {one.name: reader(_hints[one.name]) for one in fields(_kind) if one.init}
 
 
 def stamped(event: Some, *, time: float, host: str, rank: int = SUPERVISOR) -> Some:
@@ -282,12 +286,3 @@ def from_json(record: object) -> Event:
     except KeyError:
         raise Unsound from None
     return event
-
-
-def _readers(kind: Any) -> dict[str, Reader]:  # noqa: ANN401 - a class of events
-    """Return what reads each field that this kind of event has beside those of all."""
-    hints = get_type_hints(kind, include_extras=True)
-    return {one.name: reader(hints[one.name]) for one in fields(kind) if one.init}
-
-
-READERS = {name: _readers(kind) for name, kind in KINDS.items()}

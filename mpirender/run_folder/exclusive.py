@@ -6,12 +6,12 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
-from mpirender.errors import MpirenderError, Stopped
+from mpirender.errors import Stopped
 from mpirender.run_folder import lock
-from mpirender.run_folder.lock import Lock
 from mpirender.system import signals
 
 BEAT_SECONDS = 1.0
@@ -19,7 +19,7 @@ BEAT_SECONDS = 1.0
 
 @contextlib.contextmanager
 def exclusive_access(folder: Path) -> Iterator[Callable[[], None]]:
-    """Hold the lock of a folder during the block, which signals end by an exception.
+    """Hold the lock of a folder during the block, and keep it fresh; signals end the block by an exception.
 
     Yields a function to call from time to time: it raises the error if the lock was lost.
 
@@ -27,8 +27,18 @@ def exclusive_access(folder: Path) -> Iterator[Callable[[], None]]:
         UsageError: a run uses the folder.
         Stopped: a signal came.
     """
-    with ended_by_signals(), lock.held(folder, lock.ENCODE) as held, kept_fresh(held) as check:
-        yield check
+    ended = threading.Event()
+
+    def keep_fresh() -> None:
+        while not ended.wait(BEAT_SECONDS):
+            held.beat()
+
+    with ended_by_signals(), lock.held(folder, lock.ENCODE) as held, ThreadPoolExecutor(1) as pool:
+        try:
+            beating = pool.submit(keep_fresh)
+            yield lambda: beating.result() if beating.done() else None
+        finally:
+            ended.set()
 
 
 @contextlib.contextmanager
@@ -43,29 +53,3 @@ def ended_by_signals() -> Iterator[None]:
 
     with signals.handling(end, numbers):
         yield
-
-
-@contextlib.contextmanager
-def kept_fresh(held: Lock) -> Iterator[Callable[[], None]]:
-    """Refresh the lock during the block, otherwise another run would take it over; yield what raises if it was lost."""
-    ended = threading.Event()
-    problems: list[MpirenderError] = []
-
-    def beat() -> None:
-        try:
-            while not ended.wait(BEAT_SECONDS):
-                held.beat()
-        except MpirenderError as error:
-            problems.append(error)
-
-    def check() -> None:
-        if problems:
-            raise problems[0]
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield check
-    finally:
-        ended.set()
-        thread.join()

@@ -1,9 +1,8 @@
 """Append-only journals: what happened to each frame, and from that what is complete and what is left.
 
 Each rank appends its events (:mod:`mpirender.run_folder.events`) to its own ``rank-NNNN.jsonl``, and the supervisor to
-``run.jsonl``: one JSON object a line, which ends with a checksum of itself (``check``). Nothing is ever rewritten.
-Progress, status, resume, the search for the cause of a death and the summary read these files and nothing else. A line
-that was cut short by a crash, was changed, or holds no sound event is skipped and counted.
+``run.jsonl``: one JSON object a line, which ends with a checksum of itself (``check``). Nothing is ever rewritten. A
+line that was cut short by a crash, was changed, or holds no sound event is skipped and counted.
 """
 
 from __future__ import annotations
@@ -74,8 +73,7 @@ def parse(text: bytes) -> Event:
         ValueError: the line was cut short or changed, or holds no sound event.
         RecursionError: it is nested too deeply.
     """
-    record = text.rpartition(CHECK)[0]
-    if text != with_check(record + b"}"):
+    if text != with_check(text.rpartition(CHECK)[0] + b"}"):
         raise Unsound
     return events.from_json(json.loads(text))
 
@@ -115,14 +113,11 @@ def whole(path: Path, size: int, digest: str) -> bool:
 
 
 class Tail:
-    """Reads what is appended to the journals of a folder, from now on or from their beginning.
-
-    ``skipped`` is the number of lines that were damaged.
-    """
+    """Reads what is appended to the journals of a folder, from now on or from their beginning."""
 
     def __init__(self, folder: Path, pattern: str = "*.jsonl", *, from_start: bool = False) -> None:
         self.folder, self.pattern = folder, pattern
-        self.skipped = 0
+        self.skipped = 0  # lines that were damaged
         self._ends = {} if from_start else {path: path.stat().st_size for path in folder.glob(pattern)}
 
     def read(self) -> list[Event]:

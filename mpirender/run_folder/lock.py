@@ -76,10 +76,9 @@ class Lock:
         self._beaten = time.monotonic()
         owner = read(self.path.parent)
         if owner is not None and owner != self.me:
-            raise TakenOver(
-                f"this run did not respond for {DEAD_SECONDS:.0f} s, so another run has taken over "
-                f"(pid {owner.pid} on {owner.host}) and continues with the remaining images"
-            )
+            other = f"another run has taken over (pid {owner.pid} on {owner.host})"
+            silent = f"this run did not respond for {DEAD_SECONDS:.0f} s"
+            raise TakenOver(f"{silent}, so {other} and continues with the remaining images")
         with contextlib.suppress(OSError):  # the file system may be unavailable for a moment
             if owner is None:
                 self._create()
@@ -113,11 +112,8 @@ class Lock:
 def held(folder: Path, run: str, refused: Callable[[UsageError], None] | None = None) -> Iterator[Lock]:
     """Hold the lock of a folder during the block.
 
-    Args:
-        refused: called with the error if another run holds the lock; it raises, or returns for another attempt.
-
     Raises:
-        UsageError: another run holds the lock.
+        UsageError: another run holds it; ``refused`` is called with the error, and may return for another attempt.
     """
     lock = Lock(folder, run)
     while True:

@@ -15,15 +15,13 @@ from mpirender.run_folder import events, journal
 class RestartPlan:
     """What a launch of the ranks is to do beside its job.
 
-    Args:
-        set_aside: images that are not rendered, since they have killed their rank too often, with the reason in words.
-        suspects: images that may have killed their rank; they are rendered last and one at a time, so that the next
-            death shows which one it was, and all others are done by then.
+    Images that may have killed their rank (``suspects``) are rendered last and one at a time, so that the next death
+    shows which one it was, and all others are done by then.
     """
 
     run: str  # id of the run
     launch: int = 1  # number of the launch in the run, from 1
-    set_aside: Mapping[Image, str] = field(default_factory=dict)
+    set_aside: Mapping[Image, str] = field(default_factory=dict)  # not rendered: they killed their rank too often; why
     suspects: frozenset[Image] = frozenset()
 
     @classmethod

@@ -252,11 +252,8 @@ def rate(state: RunState, now: float) -> float:
 
     Each rank counts by its own clock, as far as possible: all began to render at about the same moment.
     """
-    return sum(
-        session.count / max(max(now, session.heard) - session.first_take, 1e-3)
-        for session in state.now.sessions.values()
-        if session.first_take is not None
-    )
+    sessions = [(one, one.first_take) for one in state.now.sessions.values() if one.first_take is not None]
+    return sum(one.count / max(max(now, one.heard) - first_take, 1e-3) for one, first_take in sessions)
 
 
 class RunHistory:

@@ -17,11 +17,7 @@ from mpirender.supervisor.timings import Spent, by_rank, efficiency
 
 @dataclass(frozen=True)
 class RenderResult:
-    """The result of a run.
-
-    Args:
-        measured: numbers about the data of every image, where the job asks for some, those of earlier runs included.
-    """
+    """The result of a run."""
 
     frames: dict[str, list[Path]]  # the images of each size, by its name, in frame order
     movies: list[Path]  # the movies, one per size, in the order of the sizes
@@ -36,7 +32,7 @@ class RenderResult:
     spent: dict[int, Spent]  # where the time of each rank went
     efficiency: float  # share of the time of all ranks, over the whole run, that was spent on rendering; 0 to 1
     ranks_per_frame: int  # ranks that rendered each frame together; the groups are counted as ranks then
-    measured: dict[Image, Numbers]
+    measured: dict[Image, Numbers]  # in the data of every image, also of earlier runs, where the job asks for some
     roster: dict[int, Opened]  # where each rank of the newest launch renders, on which cores and with what
     skipped: int = 0  # number of damaged lines in the journals, which were skipped
 

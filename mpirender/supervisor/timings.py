@@ -46,20 +46,12 @@ def by_rank(sessions: Iterable[RankSession]) -> dict[int, Spent]:
 
 
 def efficiency(spent: Mapping[int, Spent], wall: float) -> float:
-    """Return the share of the ranks' time that went into rendering, 0 to 1.
-
-    Args:
-        wall: seconds that the run took.
-    """
+    """Return the share of the ranks' time that went into rendering, 0 to 1; the run took ``wall`` seconds."""
     return sum(one.render for one in spent.values()) / (len(spent) * wall) if spent and wall > 0 else 0.0
 
 
 def table(spent: Mapping[int, Spent], unit: str = "rank") -> list[str]:
-    """Write the seconds as lines with a head: rank by rank, or for many ranks the mean and the extremes.
-
-    Args:
-        unit: ``rank``, or ``group``, whose times are those of its leader.
-    """
+    """Write the seconds as lines with a head: rank by rank, or for many ranks the mean and the extremes."""
     rows = {str(rank): astuple(one) for rank, one in spent.items()}
     if len(rows) > RANKS_SHOWN:
         columns = list(zip(*rows.values()))

@@ -32,19 +32,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class RankStatus:
-    """What a rank does, in the newest launch. Times are seconds since the epoch.
-
-    Args:
-        doing: in words. A rank that renders, or ended while it did so, has ``frame``, ``size`` (name of the output) and
-            ``taken`` (when it began with the image).
-    """
+    """What a rank does, in the newest launch. Times are seconds since the epoch."""
 
     rank: int
     host: str = ""  # its machine, empty before it is up
-    doing: str = NOT_STARTED
-    frame: int | None = None
-    size: str | None = None
-    taken: float | None = None
+    doing: str = NOT_STARTED  # in words
+    frame: int | None = None  # that it renders, or rendered when it ended
+    size: str | None = None  # name of the output of that
+    taken: float | None = None  # when it began with that
     images: int = 0  # number of images it has completed
     seconds_per_image: float | None = None  # mean of those
     memory: int | None = None  # peak in bytes
@@ -139,10 +134,8 @@ def _with_counts(seen: Status, run: RunState) -> Status:
     images = progress(run)
     if images is None or run.planned is None:
         return seen
-    return dataclasses.replace(
-        seen, total=images.total, done=images.done, failed=images.failed, left=images.left,
-        failures=_failures(run.planned.failures()),
-    )  # fmt: skip
+    seen = dataclasses.replace(seen, failures=_failures(run.planned.failures()))
+    return dataclasses.replace(seen, total=images.total, done=images.done, failed=images.failed, left=images.left)
 
 
 def _failures(reasons: Mapping[Image, str]) -> tuple[Failure, ...]:
