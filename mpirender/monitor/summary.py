@@ -22,6 +22,8 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     kept = f", {result.kept} kept from before" if result.kept else ""
     each = f", {result.seconds_per_image:.2f} s each on a {unit}, {unit}s {result.busy:.0%} busy"
     times = "once" if result.restarts == 1 else f"{result.restarts} times"
+    kept_faulty = f"errors were reported during {plural(result.complained, 'image')}; --on-error warn kept them"
+    damaged = damaged_lines(result.skipped)
     frames = [f"{job.output / output.name} ({plural(count, 'image')})" for output in job.outputs]
     rows = [
         ("done in", [duration(result.seconds)]),
@@ -31,18 +33,12 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
         ("frames", _some(frames)),
         ("movie", _some([f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies])),
         ("restarts", [f"{times}, because ranks died; all frames are complete"] if result.restarts else []),
-        ("warning", _warnings(result)),
+        ("warning", [text for text, number in ((kept_faulty, result.complained), (damaged, result.skipped)) if number]),
         ("measured", [str(table_path(job))] if sheet is not None and job.measure else []),
         ("contact sheet", [] if sheet is None else [str(sheet)]),
     ]
     lines = ((label if not number else "", text) for label, texts in rows for number, text in enumerate(texts))
     return "\n".join(f"{label:>{LABEL_WIDTH}}  {text}" for label, text in lines)
-
-
-def _warnings(result: RenderResult) -> list[str]:
-    during = f"errors were reported during {plural(result.complained, 'image')}; --on-error warn kept them"
-    damaged = damaged_lines(result.skipped)
-    return [text for text, count in ((during, result.complained), (damaged, result.skipped)) if count]
 
 
 def table_path(job: RenderJob) -> Path:

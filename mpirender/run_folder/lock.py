@@ -90,12 +90,14 @@ class Lock:
             self.path.unlink(missing_ok=True)
 
     def _create(self) -> None:
-        with self.path.open("xb", buffering=0) as file:
-            try:
-                file.write(json.dumps(asdict(self.me)).encode())
-            except OSError:  # a full disk
-                self.path.unlink()
-                raise
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            os.write(file, json.dumps(asdict(self.me)).encode())
+        except OSError:  # a full disk
+            self.path.unlink()
+            raise
+        finally:
+            os.close(file)
 
     def _clear_away(self, content: bytes) -> None:
         """Remove the lock of a dead owner; a lock that another run has made meanwhile stays."""

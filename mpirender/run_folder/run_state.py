@@ -248,9 +248,10 @@ def progress(state: RunState) -> Progress | None:
 
 
 def rate(state: RunState, now: float) -> float:
-    """Return images a second of all ranks since the newest launch, 0 before one is complete; ``now`` is since 1970.
+    """Return images a second of all ranks since the newest launch, 0 before one is complete.
 
-    Each rank counts by its own clock, as far as possible: all began to render at about the same moment.
+    Each rank counts by its own clock as far as possible, up to ``now`` (seconds since the epoch): all began to render
+    at about the same moment.
     """
     sessions = [(one, one.first_take) for one in state.now.sessions.values() if one.first_take is not None]
     return sum(one.count / max(max(now, one.heard) - first_take, 1e-3) for one, first_take in sessions)

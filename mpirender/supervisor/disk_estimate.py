@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from pathlib import Path
 
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder.run_state import RunState
@@ -33,18 +32,13 @@ def needed(job: RenderJob, state: RunState) -> int:
 
 def shortage(job: RenderJob, state: RunState) -> str:
     """Return the warning that the disk will not hold the remaining images, empty if it will."""
-    more, free = needed(job, state), free_bytes(job.output)
+    more, free = needed(job, state), shutil.disk_usage(job.output).free  # quotas are not seen
     if more <= free:
         return ""
     return (
         f"the disk will be full before the end: about {amount(more)} more are needed and {amount(free)} are free "
         f"in {job.output}; free some space meanwhile, or free it later and run the same command again"
     )
-
-
-def free_bytes(folder: Path) -> int:
-    """Return how many bytes may still be written in a folder; it does not see quotas."""
-    return shutil.disk_usage(folder).free
 
 
 def amount(count: float) -> str:

@@ -47,18 +47,14 @@ class Follower:
             owner = lock.living_owner(folder)
             if owner is not None and owner.run in (lock.ENCODE, lock.DRY_RUN):
                 owner = None  # the status is that of the last run
-            self._read_on()
+            if self._tail.replaced():
+                self._history, self._tail = RunHistory(), Tail(folder, from_start=True)
+            for event in self._tail.each():
+                self._history.apply(event)
         except OSError as error:
             raise UsageError(f"{self.output}: cannot be read ({error.strerror or error})") from None
         scene, skipped = _scene(folder), self._tail.skipped
         return status_of(self._history, owner, output=self.output, scene=scene, now=time.time(), skipped=skipped)
-
-    def _read_on(self) -> None:
-        """Read what was appended since the last time."""
-        if self._tail.replaced():
-            self._history, self._tail = RunHistory(), Tail(self._tail.folder, from_start=True)
-        for event in self._tail.each():
-            self._history.apply(event)
 
 
 def _scene(folder: Path) -> str:
