@@ -64,11 +64,7 @@ def chosen(
 def agree(comm: Comm, node: Comm, engine: Engine, programs: Programs) -> list[BackendDevice]:
     """Choose the first kind that works on every node; return its devices on this node.
 
-    Args:
-        node: the ranks of ``comm`` on this node; the first one probes the program.
-
-    Raises:
-        ToolMissing: no kind works on every node.
+    The first rank of ``node``, the ranks of this node, probes the program. ToolMissing: no kind works on every node.
     """
     granted = comm.bcast(slurm.has_gpus(), root=0)
     problems: list[tuple[str, bool]] = []

@@ -25,30 +25,25 @@ POLLS = 100  # in the time that a rank takes for a task, so that a rank waits ha
 FINISHED = "finished"  # instead of None, from a rank that wants no more tasks
 
 
-class FrameServer:
-    """The process that sends each rank its next task: all outputs of a frame."""
+def serve(world: Comm, clients: int) -> None:
+    """Send each rank its next task, all outputs of a frame, until every rank knows that there are no more.
 
-    def __init__(self, world: Comm, clients: int) -> None:
-        """Prepare to serve; ``clients`` is the number of ranks or groups that take frames."""
-        self._world, self._clients = world, clients
-        self._last: dict[int, float] = {}  # when each rank asked, by time.monotonic
-        self._longest = LONGEST
-
-    def serve(self) -> None:
-        """Send out the tasks of the first rank, until every rank knows that there are no more."""
-        signals.ignore_signals()  # the ranks receive them, and send FINISHED
-        tasks, _ = receive(self._world, None, PLAN)
-        left = iter(tasks)
-        while self._clients:
-            message, rank = receive(self._world, None, REQUEST, self._longest)
-            task: list[Image] = [] if message == FINISHED else next(left, [])
-            if message != FINISHED:
-                self._world.send(task, dest=rank, tag=TASK)
-            self._clients -= not task
-            now = time.monotonic()
-            if rank in self._last:  # poll as often as tasks of this length need
-                self._longest = min(max((now - self._last[rank]) / POLLS, SHORTEST), LONGEST)
-            self._last[rank] = now
+    The first rank sends the tasks; ``clients`` is the number of ranks or groups that take frames.
+    """
+    signals.ignore_signals()  # the ranks receive them, and send FINISHED
+    left = iter(receive(world, None, PLAN)[0])
+    asked: dict[int, float] = {}  # when each rank asked last, by time.monotonic
+    longest = LONGEST
+    while clients:
+        message, rank = receive(world, None, REQUEST, longest)
+        task: list[Image] = [] if message == FINISHED else next(left, [])
+        if message != FINISHED:
+            world.send(task, dest=rank, tag=TASK)
+        clients -= not task
+        now = time.monotonic()
+        if rank in asked:  # poll as often as tasks of this length need
+            longest = min(max((now - asked[rank]) / POLLS, SHORTEST), LONGEST)
+        asked[rank] = now
 
 
 @contextlib.contextmanager

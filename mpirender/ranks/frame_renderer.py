@@ -65,15 +65,13 @@ class FrameRenderer:
             (job.output / output.name).mkdir(parents=True, exist_ok=True)
 
     def render(self, images: Iterable[Image], go_on: Callable[[], bool], attempt: int = 1) -> dict[Image, ImageOutcome]:
-        """Render these images; return the outcome of each.
+        """Render these images until ``go_on``, called before each, returns False; return the outcome of each.
 
         Args:
-            go_on: called before every image; rendering ends when it returns False.
             attempt: attempt number within this launch, from 1.
 
         Raises:
-            NoSpace: the disk is full.
-            WriterDied: the process that writes the images has died.
+            NoSpace: the disk is full; WriterDied: the process that writes the images has died.
         """
         self._outcomes = {}
         for image in images:

@@ -28,9 +28,7 @@ def device_of_rank(
 ) -> BackendDevice:
     """Return the device of a rank: GPUs are assigned round-robin to the ranks of a node.
 
-    Args:
-        devices: usable devices of its node: GPUs only, or the CPU only.
-        local_rank: number of the rank on its node.
+    The usable ``devices`` of its node are GPUs only, or the CPU only; ``local_rank`` is its number on its node.
     """
     if len(devices) == 1 or devices[0].software:
         return devices[0]

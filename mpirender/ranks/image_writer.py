@@ -41,7 +41,7 @@ class WriterDied(Exception):
 
 
 class ImageWriter:
-    """The rank's end of the writing process."""
+    """The rank's end of the writing process; its methods raise WriterDied if the process has died."""
 
     def __init__(self) -> None:
         """Fork the process; call this before any thread or connection exists."""
@@ -76,9 +76,6 @@ class ImageWriter:
             ticket: a new number for each image, which its result carries.
             picture: rows from the top, shape (height, width, channels), uint8; it may be changed afterwards.
             order: ``part`` (temporary path), ``place`` (final path), ``level`` (of compression) and ``threads``.
-
-        Raises:
-            WriterDied: the process has died.
         """
         import numpy as np
 
@@ -103,9 +100,6 @@ class ImageWriter:
         bytes), or ``errno`` and ``error``.
 
         Wait at most ``patience`` seconds for images that are being written; None waits for all of them.
-
-        Raises:
-            WriterDied: the process has died.
         """
         end = None if patience is None else time.monotonic() + patience
         while self._slot_of and self._receive(None if end is None else max(end - time.monotonic(), 0.0)):

@@ -26,8 +26,7 @@ class RankLayout(NamedTuple):
     def of(cls, world: Comm, schedule: str, ranks_per_frame: int = 1) -> RankLayout:
         """Divide the processes of a world, all of which call this. A single rank or group needs no frame server.
 
-        Raises:
-            UsageError: the number of ranks is not a multiple of ``ranks_per_frame``.
+        UsageError: the number of ranks is not a multiple of ``ranks_per_frame``.
         """
         server, renderers = None, world
         if schedule == DYNAMIC and world.size > ranks_per_frame:

@@ -28,7 +28,6 @@ from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.ranks import backends, color_range_survey, dynamic_schedule, gather, gpu_assignment, groups, mpi, resume
-from mpirender.ranks.dynamic_schedule import FrameServer
 from mpirender.ranks.frame_renderer import FrameRenderer
 from mpirender.ranks.groups import GroupScene
 from mpirender.ranks.image_writer import ImageWriter
@@ -60,7 +59,7 @@ def main() -> None:
             if layout.is_server or layout.follows:
                 writer.close()
             if layout.is_server:
-                FrameServer(world, layout.part).serve()
+                dynamic_schedule.serve(world, layout.part)
             elif layout.follows:
                 follow(layout, job)
             else:
@@ -91,7 +90,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, writer: ImageWriter) ->
         log.write(events.Phase("backend"))
         device = stack.enter_context(backends.chosen(layout.renderers, engine, job.programs))
         log.write(events.Phase("load"))
-        scene = open_scene(layout, engine, content, job, stack)
+        scene = load(layout, engine, content, job, stack)
         log.write(opened(scene, device, followers))
         gpu_assignment.check(device, scene.renderer, job.programs)
         check_errors(log, job, scene)
@@ -151,9 +150,7 @@ def opened(scene: Scene, device: BackendDevice | None, followers: Sequence[event
     )
 
 
-def open_scene(
-    layout: RankLayout, engine: Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack
-) -> Scene:
+def load(layout: RankLayout, engine: Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack) -> Scene:
     """Open the scene on a rank that takes frames; its followers wait for it until the stack is closed."""
     scene = engine.open_scene(content, job, layout.group, same_node(layout.renderers).rank)
     if layout.group is None:
@@ -241,10 +238,8 @@ def check_errors(log: Journal, job: RenderJob, scene: Scene) -> None:
     for error in scene.errors:
         log.write(events.Complaint(error))
     if scene.errors and job.on_error == "fail":
-        raise UsageError(
-            f"{job.scene.name}: error while loading: {scene.errors[0]} "
-            "(fix the scene, or render it nevertheless with --on-error warn)"
-        )
+        fix = "fix the scene, or render it nevertheless with --on-error warn"
+        raise UsageError(f"{job.scene.name}: error while loading: {scene.errors[0]} ({fix})")
 
 
 def work_of(

@@ -44,9 +44,6 @@ def write(path: Path, picture: NDArray[np.uint8], compression_level: int, each: 
         picture: rows from the top, shape (height, width, channels), uint8, 1 to 4 channels.
         compression_level: of zlib, 0 to 9.
         each: applies a function to every strip; a thread pool's map does so in parallel.
-
-    Raises:
-        OSError: the file cannot be written.
     """
     height, width, channels = picture.shape
     flat = picture.reshape(height, width * channels)

@@ -1,6 +1,3 @@
-"""The machine: signals, child processes, files, host limits, variables, Slurm, X servers, containers and text helpers.
-
-Each module is the one place for its subject; all run inside pvbatch and Blender, too.
-"""
+"""The machine: signals, child processes, files, limits, variables, Slurm, X servers, containers; also in pvbatch."""
 
 __all__ = ["apptainer", "child_process", "comm", "files", "host", "signals", "site", "slurm", "text", "xvfb"]

@@ -13,12 +13,9 @@ NVIDIA = Path("/dev/nvidiactl")
 
 
 def words(image: str | None, folders: Iterable[Path] = ()) -> list[str]:
-    """Return the words that run a program in a container image, empty without an image.
+    """Return the words that run a program in a container image that sees ``folders``, empty without an image.
 
-    Apptainer mounts home and /tmp, unless the site has configured something else; ``folders`` are mounted as well.
-
-    Raises:
-        ToolMissing: neither Apptainer nor Singularity is there.
+    Apptainer mounts home and /tmp as well, unless the site has configured something else. ToolMissing: it is missing.
     """
     if image is None:
         return []
@@ -32,9 +29,12 @@ def words(image: str | None, folders: Iterable[Path] = ()) -> list[str]:
 
 def problem(image: str | None) -> str:
     """Return what is wrong with an image, empty if nothing is."""
-    if image is None or Path(image).exists():
-        return ""
-    return f"--container {image}: no such image; build one: apptainer build paraview.sif launch/paraview.def"
+    found = image is None or Path(image).exists()
+    return (
+        ""
+        if found
+        else f"--container {image}: no such image; build one: apptainer build paraview.sif launch/paraview.def"
+    )
 
 
 def _mounts(folders: Iterable[Path]) -> list[str]:

@@ -144,10 +144,10 @@ def terminate(process: subprocess.Popen[bytes], patience: float) -> None:
 
 
 def end_with_parent(number: int = signal.SIGTERM) -> None:
-    """Ask the kernel to send this process a signal when its parent dies, even if the parent is killed (kill -9).
+    """Ask the kernel to send this process a signal when its parent dies, even by kill -9; for ``preexec_fn``.
 
-    It is called in the child, as ``preexec_fn``. The parent is the thread that started the child, so a child process
-    must be started from a thread that outlives it. The kernel does not do this for setuid programs.
+    The parent is the thread that started the child, so a child process must be started from a thread that outlives it.
+    The kernel does not do this for setuid programs.
     """
     _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 

@@ -1,7 +1,4 @@
-"""The communicator type: what mpirender uses of mpi4py's ``Comm``.
-
-It is a protocol, since mpirender imports mpi4py on the ranks alone; elsewhere mpi4py may be missing.
-"""
+"""The communicator type: what mpirender uses of mpi4py's ``Comm``; mpi4py may be missing where no ranks run."""
 # ruff: noqa: ANN401 - mpi4py sends and receives any Python object
 
 from __future__ import annotations

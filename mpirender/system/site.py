@@ -1,7 +1,6 @@
 """The environment variables of mpirender itself: what a site or a user sets, and what mpirender sets for its ranks.
 
-They are named here and not in ``mpirender.batch``, since engines and ranks need them, too. A site usually sets its
-defaults (programs, container, batch script) in a module file.
+A site usually sets its defaults (programs, container, batch script) in a module file.
 """
 
 from __future__ import annotations

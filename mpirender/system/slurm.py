@@ -1,7 +1,4 @@
-"""Slurm: its environment variables, the allocation, the nodes that still answer, and its commands.
-
-``SLURM_*`` variables are read here only.
-"""
+"""Slurm: its environment variables (read here only), the allocation, the nodes that still answer, its commands."""
 
 from __future__ import annotations
 

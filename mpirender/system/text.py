@@ -52,8 +52,6 @@ def ordinal(number: int) -> str:
 def duration(seconds: float) -> str:
     """Write a time span for people: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
     whole = max(round(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

@@ -85,7 +85,7 @@ from mpirender.job.outputs import Image
 layout = RankLayout.of(MPI.COMM_WORLD, "dynamic")
 start = time.monotonic(), time.process_time()
 if layout.is_server:
-    dynamic_schedule.FrameServer(layout.world, layout.part).serve()
+    dynamic_schedule.serve(layout.world, layout.part)
 else:
     with dynamic_schedule.share(layout, [Image(frame, "HD") for frame in range(100)], (), "dynamic") as mine:
         for image in mine:
