@@ -18,7 +18,7 @@ from mpirender.engines.base import BackendDevice
 from mpirender.engines.paraview.backend_probe import PREFIX
 from mpirender.engines.paraview.proxies import PVObject
 from mpirender.errors import ToolMissing, one_line
-from mpirender.system import child_process, xvfb
+from mpirender.system import child_process
 
 WINDOWS = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow", "glx": "vtkXOpenGLRenderWindow"}
 FIXES = {
@@ -96,6 +96,8 @@ def backend_devices(
 
 def probe_glx(pvbatch: Sequence[str], display: str) -> BackendDevice:
     """Probe GLX, which needs an X server."""
+    from mpirender.system import xvfb
+
     try:
         with contextlib.nullcontext({"DISPLAY": display}) if display else xvfb.server() as variables:
             return probe(pvbatch, BackendDevice("glx"), **variables)[0]
