@@ -103,11 +103,7 @@ BY_EXIT_CODE: dict[int, type[MpirenderError]] = {kind.exit_code: kind for kind i
 
 
 def recorded(found: Iterable[tuple[str, str]]) -> MpirenderError | None:
-    """Return the error that ranks recorded, with the different messages of all ranks; None if they recorded none.
-
-    Args:
-        found: class name and message of the error of each rank.
-    """
+    """Return the error of the class names and messages that ranks recorded, with each message once; None for none."""
     messages: dict[str, list[str]] = {}
     for name, message in found:
         messages.setdefault(name, []).extend(message.splitlines())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mpirender.engines.base import Inspection
@@ -48,22 +47,17 @@ def script_for(job: RenderJob, options: Sequence[str], template: Path) -> str:
 
     The inserted options override those of the template, since they come later.
 
-    Args:
-        options: words for sbatch; a value may be a word of its own (``--qos high``).
-        template: a script like ``launch/mpi_render.slurm``, which passes its arguments to mpirender.
+    Options are words for sbatch, in which a value may be a word of its own (``--qos high``). The template is a script
+    like ``launch/mpi_render.slurm``, which passes its arguments to mpirender.
     """
-    own = [f"--job-name={job.scene.stem}", f"--output={logs(job)}"]
+    log = f"{str(job.output).replace('%', '%%')}/{LOG}"  # Slurm replaces %j
+    own = [f"--job-name={job.scene.stem}", f"--output={log}"]
     lines = template.read_text().splitlines()
     first = 1 + max((number for number, line in enumerate(lines) if line.startswith("#SBATCH")), default=0)
-    added = ["# Inserted by mpirender submit:", *directives([*own, *options]), *path_lines(os.environ)]
+    added = ["# Inserted by mpirender submit:", *directives([*own, *options]), *path_lines()]
     added += [f"export {site.BATCH_COMMAND}=study"] if job.vary else []
     added.append(f"set -- {shlex.join(job.arguments())}")
     return "\n".join([*lines[:first], *added, *lines[first:], ""])
-
-
-def logs(job: RenderJob) -> str:
-    """Return the file name pattern of the log for Slurm, with the percent signs of the folder escaped."""
-    return f"{str(job.output).replace('%', '%%')}/{LOG}"
 
 
 def directives(options: Sequence[str]) -> list[str]:
@@ -77,7 +71,7 @@ def directives(options: Sequence[str]) -> list[str]:
     return [f"#SBATCH {shlex.join(words)}" for words in lines]
 
 
-def path_lines(environ: Mapping[str, str]) -> list[str]:
+def path_lines() -> list[str]:
     """Return the line with which the job finds this mpirender if its own environment has none."""
     program = Path(sys.argv[0]).absolute()
     if program.name != "mpirender" or not program.is_file():

@@ -99,10 +99,8 @@ def declarations(job: type) -> dict[str, Option]:
     for field in dataclasses.fields(job):
         declared = field.metadata.get("option")
         if declared is None or declared.pixels is None:
-            raise TypeError(
-                f"{job.__name__}.{field.name} does not say whether it changes pixels: declare it with "
-                "option(…, pixels=True) or option(…, pixels=False)"
-            )
+            fix = "declare it with option(…, pixels=True) or option(…, pixels=False)"
+            raise TypeError(f"{job.__name__}.{field.name} does not say whether it changes pixels: {fix}")
         kind = KINDS.get(str(field.type).partition(" ")[0], str)
         group, metavar = declared.group or group, declared.metavar or METAVARS.get(kind, "NAME")
         found[field.name] = dataclasses.replace(

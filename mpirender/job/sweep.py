@@ -34,9 +34,8 @@ def parse(text: str) -> Axis:
     """
     target, equals, written = text.partition("=")
     if not equals or "." not in target.strip(".") or not written.strip():
-        raise ValueError(
-            f"{text!r}: write NAME.PROPERTY=START:STOP:STEP or NAME.PROPERTY=VALUE,VALUE, such as Cone1.Resolution=3,6"
-        )
+        forms = "NAME.PROPERTY=START:STOP:STEP or NAME.PROPERTY=VALUE,VALUE"
+        raise ValueError(f"{text!r}: write {forms}, such as Cone1.Resolution=3,6")
     steps = STEPS.fullmatch(written.strip())
     values = _stepped(text, steps) if steps else _split(written)
     if not all(values):
@@ -72,8 +71,6 @@ def _split(text: str) -> list[str]:
 
 def all_of(axes: Sequence[Axis]) -> tuple[Variant, ...]:
     """Return every combination, the last axis changing fastest; one variant without a name if there are no axes."""
-    if not axes:
-        return (Variant("", ()),)
     labels = short_names(axes)
     variants = []
     for values in itertools.product(*(axis.values for axis in axes)):

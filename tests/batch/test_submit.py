@@ -21,7 +21,7 @@ TEMPLATE = REPOSITORY / "launch" / "mpi_render.slurm"
 
 def test_the_script_is_the_recorded_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Delete the recorded file to record it anew; then look at what has changed."""
-    monkeypatch.setattr(submit, "path_lines", lambda environ: ["PATH=$PATH:/opt/mpirender/bin"])
+    monkeypatch.setattr(submit, "path_lines", lambda: ["PATH=$PATH:/opt/mpirender/bin"])
     job = RenderJob("/data/or bit.pvsm", "/scratch/100%/it's", ("4K", "HD"), "0-99", files={"it's": "/data/$HOME"})
     script = submit.script_for(job, ["--nodes=8", "--time=2:00:00", "--qos", "very high"], TEMPLATE)
     if not RECORDED.exists():
