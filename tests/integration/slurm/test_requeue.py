@@ -53,7 +53,7 @@ def test_a_job_at_its_time_limit_requeues_itself_and_finishes_in_its_next_run(
     assert_each_frame_was_done_once(output, 60)
     story = [
         f"Slurm job {number}: 4 ranks on n[1-2]",
-        "images, stopping on SIGUSR1: images in flight get 1 min 30 s to end",
+        "images, stopping on SIGUSR1: waiting up to 1 min 30 s for images in progress",
         f"of 60 images are done; Slurm job {number} is requeued and will continue with the remaining images",
         f"Slurm job {number}, started for the 2nd time: 4 ranks on n[1-2]",
         "kept from before",
@@ -99,7 +99,7 @@ def test_a_job_queues_up_only_so_often(cluster: Cluster, sbatch: Submit, tmp_pat
     cluster.ask("scancel", "--batch", "--signal=USR1", number)
     job = ended(cluster, number)
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "75:0", "1")
-    assert "it has been there 1 time (--max-requeues)" in (tmp_path / "log").read_text()
+    assert "is not requeued: it was requeued 1 time (--max-requeues)" in (tmp_path / "log").read_text()
 
 
 def test_a_job_that_may_not_queue_up_again_says_so(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
@@ -137,5 +137,5 @@ def test_a_job_that_slurm_starts_again_and_again_without_an_image_done_ends(
         start_again(cluster, number)
     job = ended(cluster, number)
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "4:0", "3")
-    assert "3 times in a row no image was done" in (tmp_path / "log").read_text()
+    assert "was restarted 3 times in a row without completing an image" in (tmp_path / "log").read_text()
     assert len(records(output, "launch")) == 3
