@@ -243,7 +243,7 @@ def test_a_signal_is_handled_while_a_frame_is_rendered(blends: SimpleNamespace, 
         said = process.stderr.read()
         assert process.wait(60) == 75, said
     stops = [record for record in journal.read(tmp_path / "o" / ".mpirender") if isinstance(record, events.Stop)]
-    assert stops[0].get("rank") == 0, "the rank was the first to tell"
+    assert stops[0].rank == 0, "the rank was the first to tell"
 
 
 def test_a_file_that_has_changed_is_rendered_again(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_other_surprising_settings_are_reported(blends: SimpleNamespace, tmp_pat
         ({"engine": "LUXCORE"}, "uses the engine LUXCORE, which is not part of Blender"),
         ({"eyes": True}, "renders a separate image for each eye"),
         ({"layers": {"A": False}}, "renders none of its view layers"),
-        ({"size": [20000, 2]}, "its size 20000x2 is not possible"),
+        ({"size": [20000, 2]}, "the size 20000x2 is not possible"),
     ):
         changed = {**found, "scenes": {"Scene": {**scene, **change}}}
         assert told in inspection_of(changed, job).mistakes[0]
