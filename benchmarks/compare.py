@@ -23,15 +23,7 @@ from typing import Any
 from benchmarks import command, limit, scenes
 from benchmarks.command import Raw
 from benchmarks.limit import Limit, measure_limit
-from benchmarks.measure import (
-    Run,
-    adopt_orphans,
-    make_folders,
-    make_reference,
-    measure,
-    needs_display,
-    shared_display,
-)
+from benchmarks.measure import Run, adopt_orphans, make_folders, make_reference, measure, needs_display, shared_display
 from benchmarks.rows import PROGRAMS, Case, Row, call, program_of
 from benchmarks.summary import animation, different, draw, summary
 from mpirender.errors import UsageError

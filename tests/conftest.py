@@ -230,11 +230,7 @@ def scenes(x_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(animate, sorted(folder.glob("*.pvsm"))))
-    return SimpleNamespace(
-        folder=folder,
-        state=lambda name: folder / f"{name}.pvsm",
-        frames=lambda name: folder / name,
-    )
+    return SimpleNamespace(folder=folder, state=lambda name: folder / f"{name}.pvsm", frames=lambda name: folder / name)
 
 
 @pytest.fixture(scope="session")

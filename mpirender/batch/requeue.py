@@ -29,8 +29,7 @@ def render(
 ) -> RenderResult:
     """Render a job as :func:`mpirender.supervisor.run.render` does; requeue its Slurm job before the time limit.
 
-    Raises:
-        MpirenderError: a subclass, with what is wrong and how to fix it.
+    :raises MpirenderError: a subclass, with what is wrong and how to fix it.
     """
     allocation = slurm.allocation()
     if allocation is None:

@@ -24,10 +24,9 @@ LOG = "mpirender-%j.log"
 def submit(job: RenderJob, script: str) -> str:
     """Write a batch script into the output folder and submit it; return the number of the Slurm job.
 
-    Raises:
-        UsageError: another run uses the folder, or the script cannot be written.
-        ToolMissing: sbatch is not found.
-        LaunchFailed: Slurm refused the job, with its message.
+    :raises UsageError: another run uses the folder, or the script cannot be written.
+    :raises ToolMissing: sbatch is not found.
+    :raises LaunchFailed: Slurm refused the job, with its message.
     """
     if shutil.which("sbatch") is None:
         raise ToolMissing("sbatch is not found; submit on a login node of the cluster, or use mpirender render")
@@ -89,8 +88,7 @@ def template() -> Path:
 def check(job: RenderJob, inspection: Inspection | None) -> None:
     """Check everything that can be checked here; the programs may exist only where the job runs.
 
-    Raises:
-        UsageError: with every mistake.
+    :raises UsageError: with every mistake.
     """
     mistakes: list[str] = []
     try:

@@ -31,8 +31,7 @@ def shown(job: RenderJob, plan: LaunchPlan) -> str:
 def dry_run_lines(job: RenderJob, inspection: Inspection) -> list[str]:
     """Check a job, write it into its folder, where the command expects it, and return what would be rendered.
 
-    Raises:
-        MpirenderError: the job cannot be rendered.
+    :raises MpirenderError: the job cannot be rendered.
     """
     preflight.check(job, inspection)
     folder.write_down(job)

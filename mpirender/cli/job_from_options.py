@@ -27,12 +27,9 @@ def checked_job_of(
 ) -> tuple[RenderJob, Inspection]:
     """Make a job of the options, and inspect its scene, so that mistakes of both are reported together.
 
-    Args:
-        mistakes: already found by the command.
-        check: that every job must pass; by default only the options are checked, and rendering checks the rest.
-
-    Raises:
-        UsageError: with every mistake in the options, the scene, the output folder and the tools.
+    :param mistakes: already found by the command.
+    :param check: that every job must pass; by default only the options are checked, and rendering checks the rest.
+    :raises UsageError: with every mistake in the options, the scene, the output folder and the tools.
     """
     from mpirender.supervisor import preflight
 

@@ -27,8 +27,7 @@ def get(name: str) -> Engine:
 def for_scene(scene: Path) -> Engine:
     """Return the engine that renders this kind of file.
 
-    Raises:
-        UsageError: no engine reads it.
+    :raises UsageError: no engine reads it.
     """
     return get(name_for(scene))
 
@@ -36,8 +35,7 @@ def for_scene(scene: Path) -> Engine:
 def name_for(scene: Path) -> str:
     """Return the name of the engine that renders this kind of file.
 
-    Raises:
-        UsageError: no engine reads it.
+    :raises UsageError: no engine reads it.
     """
     name = SUFFIXES.get(scene.suffix.lower())
     if name is None:

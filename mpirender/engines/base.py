@@ -174,15 +174,13 @@ class Engine(Protocol):
 
         If ranks share a frame, the program is started so that its ranks can work together (``[pvbatch, --sym]``).
 
-        Raises:
-            ToolMissing: it is not installed.
+        :raises ToolMissing: it is not installed.
         """
 
     def verify(self, programs: Programs, *, afresh: bool = False) -> None:
         """Check that the program runs and is the engine's; if afresh, even if an earlier result is cached.
 
-        Raises:
-            ToolMissing: it is another program or not installed.
+        :raises ToolMissing: it is another program or not installed.
         """
 
     def mpiexec(self, programs: Programs) -> str | None:
@@ -193,9 +191,8 @@ class Engine(Protocol):
 
         ``read_by`` is the version of the program that will render it, if known.
 
-        Raises:
-            UsageError: the file is not a scene, or the program cannot open it.
-            ToolMissing: the program is needed for this, and is not installed.
+        :raises UsageError: the file is not a scene, or the program cannot open it.
+        :raises ToolMissing: the program is needed for this, and is not installed.
         """
 
     def version(self, programs: Programs) -> str:
@@ -204,8 +201,7 @@ class Engine(Protocol):
     def prepare(self, scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
         """Return the scene as the ranks load it, and the files it reads. Runs once, on rank 0.
 
-        Raises:
-            UsageError: the file is not a scene, or its data files are missing.
+        :raises UsageError: the file is not a scene, or its data files are missing.
         """
 
     BACKENDS: Sequence[str]  # backends that can open the engine's window; empty if it opens no window
@@ -225,14 +221,11 @@ class Engine(Protocol):
     def open_scene(self, scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> Scene:
         """Load the scene that prepare() returned, so that frames match the engine's own animation.
 
-        Args:
-            group: the ranks that render together; None for a rank alone. Ranks of a group must call every method of
-                the scene together.
-            local_rank: rank of this process among those on its node.
-
-        Raises:
-            UsageError: the scene cannot be opened, or has changed since rank 0 read it.
-            ToolMissing: the requested device does not exist.
+        :param group: the ranks that render together; None for a rank alone. Ranks of a group must call every method of
+            the scene together.
+        :param local_rank: rank of this process among those on its node.
+        :raises UsageError: the scene cannot be opened, or has changed since rank 0 read it.
+        :raises ToolMissing: the requested device does not exist.
         """
 
     def checks(self, programs: Programs) -> Sequence[Check]:

@@ -9,8 +9,7 @@ from pathlib import Path
 def parse(text: str) -> tuple[int, ...]:
     """Return the frames of a frame set such as ``0-99x2,120``, sorted, each once.
 
-    Raises:
-        ValueError: the text is not a frame set, is empty, or contains a frame below 0.
+    :raises ValueError: the text is not a frame set, is empty, or contains a frame below 0.
     """
     from fileseq import FrameSet  # imported here: it consists of 70 files, which only rank 0 needs
     from fileseq.exceptions import ParseException

@@ -91,8 +91,7 @@ def option(default: Value, help: str, *, choices: Iterable[str] = (), **declared
 def declarations(job: type) -> dict[str, Option]:
     """Return the declarations of a class, by field.
 
-    Raises:
-        TypeError: a field does not say whether it changes pixels.
+    :raises TypeError: a field does not say whether it changes pixels.
     """
     found: dict[str, Option] = {}
     group = ""

@@ -31,8 +31,7 @@ class Size:
     def parse(cls, given: Size | str) -> Size:
         """Read ``HD``, ``1280x720`` or ``NAME=1280x720``, or check a size.
 
-        Raises:
-            ValueError: the text is not a size, or a side is not 1 to 16384 pixels.
+        :raises ValueError: the text is not a size, or a side is not 1 to 16384 pixels.
         """
         text = given.argument if isinstance(given, Size) else given
         for name, sides in SIZE_NAMES.items():

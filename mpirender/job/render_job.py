@@ -32,8 +32,7 @@ class RenderJob:
     single value; ``files`` and ``overrides`` also accept a mapping, ``{"reader.vtu": "/data/big.vtu"}`` and
     ``{"Cone1.Resolution": 32}``.
 
-    Raises:
-        UsageError: with every mistake found.
+    :raises UsageError: with every mistake found.
     """
 
     # A field without a group belongs to the group of the field before it.

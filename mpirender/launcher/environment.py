@@ -53,10 +53,9 @@ def variables(
 ) -> dict[str, str]:
     """Return the environment variables to add for the ranks, except those that the user has already set.
 
-    Args:
-        threads: cores that each rank may use.
-        remote_shell: whether ssh or rsh is installed.
-        in_slurm: whether the ranks run on the nodes of a Slurm allocation.
+    :param threads: cores that each rank may use.
+    :param remote_shell: whether ssh or rsh is installed.
+    :param in_slurm: whether the ranks run on the nodes of a Slurm allocation.
     """
     wanted = {**MPI_SETTINGS, **dict.fromkeys(THREAD_LIMITS, str(threads))}
     wanted.update(ROOT_SETTINGS if root else {})

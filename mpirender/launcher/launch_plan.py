@@ -32,8 +32,7 @@ class LaunchPlan:
     def of(cls, engine: Engine, programs: Programs, placement: Placement, folders: Iterable[Path] = ()) -> LaunchPlan:
         """Return the plan for a placement; raise ToolMissing if the engine's program is not found.
 
-        Args:
-            folders: folders that the ranks must see if they run in a container.
+        :param folders: folders that the ranks must see if they run in a container.
         """
         program = [*apptainer.words(programs.container, folders), *engine.command(programs)]
         return cls(engine, tuple(program), placement, environment_of(placement))
@@ -70,14 +69,11 @@ def make(
 ) -> LaunchPlan:
     """Plan the launch of ranks; in an allocation the launcher is the first one that passes a probe.
 
-    Args:
-        folders: folders that the ranks must see if they run in a container.
-        stop: called often; when it returns True, the probe is ended.
-        note: called with a message when mpiexec is installed but does not work here.
-
-    Raises:
-        UsageError: a single frame needs more ranks than the allocation has room for.
-        ToolMissing: a program is not found, or no launcher starts ranks that see each other.
+    :param folders: folders that the ranks must see if they run in a container.
+    :param stop: called often; when it returns True, the probe is ended.
+    :param note: called with a message when mpiexec is installed but does not work here.
+    :raises UsageError: a single frame needs more ranks than the allocation has room for.
+    :raises ToolMissing: a program is not found, or no launcher starts ranks that see each other.
     """
     if allocation is None or request.launcher == "none":
         placement = on_this_host(request)
@@ -118,8 +114,7 @@ def on_responding_nodes(
 
     When ``stop``, called often, returns True, the plan is returned unchanged.
 
-    Raises:
-        LaunchFailed: the remaining ranks are too few for a frame.
+    :raises LaunchFailed: the remaining ranks are too few for a frame.
     """
     placement = plan.placement
     if allocation is None or len(placement.nodes) < 2:

@@ -31,10 +31,9 @@ class Launch:
     ) -> None:
         """Start the ranks; raise LaunchFailed if the launcher cannot be started.
 
-        Args:
-            environment: variables to add for them.
-            rank_words: consecutive words of the command that no other process is started with.
-            log: file to which the output is appended.
+        :param environment: variables to add for them.
+        :param rank_words: consecutive words of the command that no other process is started with.
+        :param log: file to which the output is appended.
         """
         self._rank_words, self._log = rank_words, log
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)

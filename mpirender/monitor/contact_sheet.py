@@ -53,8 +53,7 @@ class ContactSheet:
     def save(self, folder: Path) -> Path:
         """Write the sheet into the output folder; return its path.
 
-        Raises:
-            OSError: it cannot be written.
+        :raises OSError: it cannot be written.
         """
         path = folder / "contact_sheet.png"
         with files.replacing(path) as part:

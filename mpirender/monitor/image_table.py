@@ -29,8 +29,7 @@ class Row(NamedTuple):
 def write_down(job: RenderJob, result: RenderResult) -> Path:
     """Write the table of measured numbers, if the job has some, and the contact sheet; return the path of the sheet.
 
-    Raises:
-        OSError: they cannot be written.
+    :raises OSError: they cannot be written.
     """
     if job.measure:
         rows = rows_of(job, result)
@@ -73,8 +72,7 @@ def about(row: Row) -> dict[str, object]:
 def write(path: Path, rows: Sequence[Row], targets: Sequence[str], numbers: Sequence[str]) -> None:
     """Write a table as CSV, with the properties that vary (``targets``) and names of measured numbers.
 
-    Raises:
-        OSError: it cannot be written.
+    :raises OSError: it cannot be written.
     """
     with files.replacing(path) as part, part.open("w", newline="") as file:
         table = csv.writer(file)

@@ -23,8 +23,7 @@ LONGEST_LABEL = 48  # characters
 def write_down(job: RenderJob, result: RenderResult) -> Path:
     """Write the table, as CSV and as JSON, and the contact sheet; return the path of the sheet.
 
-    Raises:
-        OSError: they cannot be written.
+    :raises OSError: they cannot be written.
     """
     axes, rows = [sweep.parse(text) for text in job.vary], image_table.rows_of(job, result)
     numbers = image_table.numbers(job, rows)

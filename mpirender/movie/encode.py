@@ -38,20 +38,17 @@ def encode(
     The movie is written beside its place, decoded from end to end and compared with the request. Only then does it
     replace an earlier movie. ffmpeg ends with the thread that calls this.
 
-    Args:
-        images: png, jpg or tiff files, all of the same kind and size.
-        movie: ``.mp4`` (odd sides grow by one pixel, which repeats the edge), ``.webm``, ``.gif`` (one palette) or
-            ``.mkv`` (lossless).
-        rate: frames a second; of a gif at most 50, and kept on average since its delays are hundredths of a second.
-        codec: one of :data:`mpirender.job.options.CODECS` for this kind, by default the first. ``images`` stores the
-            png or jpg files themselves in an mkv, and tiff as png.
-        threads: threads of ffmpeg; 0 for all cores.
-        transparent: keep the images' transparency; mp4 has none and shows them over black.
-
-    Raises:
-        EncodeFailed: an image is missing, truncated or unlike the first, ffmpeg failed, or the movie has errors.
-        NoSpace: the disk or the quota is full.
-        ToolMissing: ffmpeg or its encoder is missing.
+    :param images: png, jpg or tiff files, all of the same kind and size.
+    :param movie: ``.mp4`` (odd sides grow by one pixel, which repeats the edge), ``.webm``, ``.gif`` (one palette) or
+        ``.mkv`` (lossless).
+    :param rate: frames a second; of a gif at most 50, and kept on average since its delays are hundredths of a second.
+    :param codec: one of :data:`mpirender.job.options.CODECS` for this kind, by default the first. ``images`` stores the
+        png or jpg files themselves in an mkv, and tiff as png.
+    :param threads: threads of ffmpeg; 0 for all cores.
+    :param transparent: keep the images' transparency; mp4 has none and shows them over black.
+    :raises EncodeFailed: an image is missing, truncated or unlike the first, ffmpeg failed, or the movie has errors.
+    :raises NoSpace: the disk or the quota is full.
+    :raises ToolMissing: ffmpeg or its encoder is missing.
     """
     movie = movie.absolute()
     task = request(images, movie, rate=rate, codec=codec, threads=threads, transparent=transparent)
@@ -65,9 +62,8 @@ def request(
 ) -> Encoding:
     """Check the arguments of :func:`encode` and return them as a task for ffmpeg.
 
-    Raises:
-        EncodeFailed: they cannot work.
-        ToolMissing: ffmpeg is missing.
+    :raises EncodeFailed: they cannot work.
+    :raises ToolMissing: ffmpeg is missing.
     """
     codec = codec or CODECS.get(movie.suffix.lower()[1:], ("",))[0]
     _check_request(images, movie, rate, codec, transparent)
@@ -89,9 +85,8 @@ def disk_errors(movie: Path) -> Iterator[None]:
 def read_back(movie: Path, *, threads: int = 0) -> MovieInfo:
     """Decode a whole movie and return its properties.
 
-    Raises:
-        EncodeFailed: it cannot be decoded from end to end, or its frames change size.
-        ToolMissing: ffmpeg is missing.
+    :raises EncodeFailed: it cannot be decoded from end to end, or its frames change size.
+    :raises ToolMissing: ffmpeg is missing.
     """
     program, path = ffmpeg(), movie.absolute()
     webm = path.suffix.lower() == ".webm"
@@ -123,14 +118,11 @@ def _check_request(images: Sequence[Path], movie: Path, rate: Fraction, codec: s
 def write(task: Encoding, images: Sequence[Path], name: str, palette: Path | None = None) -> MovieInfo:
     """Encode a movie or a segment and check it by decoding it from end to end.
 
-    Args:
-        name: name of the movie in messages.
-        palette: palette of a gif; by default it is computed from these images.
-
-    Raises:
-        ImageDamaged: an image is truncated or unlike the first.
-        EncodeFailed: ffmpeg failed, or the result is not as requested.
-        OSError: the disk is full or not writable.
+    :param name: name of the movie in messages.
+    :param palette: palette of a gif; by default it is computed from these images.
+    :raises ImageDamaged: an image is truncated or unlike the first.
+    :raises EncodeFailed: ffmpeg failed, or the result is not as requested.
+    :raises OSError: the disk is full or not writable.
     """
     with linked_images(task, images, name) as (linked, first, folder):
         if palette is not None:

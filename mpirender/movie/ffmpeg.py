@@ -22,8 +22,7 @@ FULL = {errno.ENOSPC: "no space left on device", errno.EDQUOT: "quota exceeded"}
 def ffmpeg() -> str:
     """Return the ffmpeg program: ``IMAGEIO_FFMPEG_EXE``, that of imageio-ffmpeg, or the one on PATH.
 
-    Raises:
-        ToolMissing: ffmpeg is not found.
+    :raises ToolMissing: ffmpeg is not found.
     """
     named = os.environ.get("IMAGEIO_FFMPEG_EXE")
     if named:
@@ -51,9 +50,8 @@ def encoders(program: str) -> frozenset[str]:
 def run(command: list[str], name: str, folder: Path = Path()) -> str:
     """Run ffmpeg and return its log; an error in the log is a failure, whatever the exit code.
 
-    Raises:
-        EncodeFailed: ffmpeg failed, with its own message.
-        OSError: the disk or the quota is full.
+    :raises EncodeFailed: ffmpeg failed, with its own message.
+    :raises OSError: the disk or the quota is full.
     """
     done = child_process.run(command, folder=folder, environment={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"})
     log = done.errors

@@ -98,9 +98,8 @@ class Encoding:
 def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
     """Return the task with the best of the available encoders, which are empty if unknown.
 
-    Raises:
-        ToolMissing: this ffmpeg has no encoder for the codec.
-        EncodeFailed: no encoder takes images of this size and frame rate.
+    :raises ToolMissing: this ffmpeg has no encoder for the codec.
+    :raises EncodeFailed: no encoder takes images of this size and frame rate.
     """
     names = RECIPES[task.codec].encoders
     if task.codec == "images":

@@ -29,9 +29,8 @@ def join(parts: Sequence[Path], target: Path, rate: Fraction) -> None:
 
     ffmpeg cannot do this: it takes the header of a part for the end of the image before it.
 
-    Raises:
-        EncodeFailed: the parts have different palettes, or a part does not begin with a whole image.
-        OSError: a file cannot be read or written.
+    :raises EncodeFailed: the parts have different palettes, or a part does not begin with a whole image.
+    :raises OSError: a file cannot be read or written.
     """
     count = 0
     with target.open("wb") as file:
@@ -55,8 +54,7 @@ def join(parts: Sequence[Path], target: Path, rate: Fraction) -> None:
 def images(data: bytes) -> Iterator[GifImage]:
     """Yield the images of a GIF file.
 
-    Raises:
-        EncodeFailed: it is not a GIF, or it is truncated.
+    :raises EncodeFailed: it is not a GIF, or it is truncated.
     """
     at, start = _palette_end(data), None
     try:

@@ -88,8 +88,7 @@ class SegmentedMovie:
 
         Smaller images would not do: the palettes that ffmpeg computes from them are several dB worse.
 
-        Raises:
-            EncodeFailed, NoSpace, ToolMissing: as :func:`mpirender.movie.encode.encode`.
+        :raises EncodeFailed, NoSpace, ToolMissing: as :func:`mpirender.movie.encode.encode`.
         """
         count = min(len(self.images), PALETTE_IMAGES)
         images = [self.images[len(self.images) * number // count] for number in range(count)]
@@ -101,8 +100,7 @@ class SegmentedMovie:
     def encode(self, segment: Segment) -> EncodedSegment:
         """Encode a segment and decode it from end to end.
 
-        Raises:
-            EncodeFailed, NoSpace, ToolMissing: as :func:`mpirender.movie.encode.encode`.
+        :raises EncodeFailed, NoSpace, ToolMissing: as :func:`mpirender.movie.encode.encode`.
         """
         images = self.images[segment.start : segment.stop]
         task = replace(self._task(images), part=self.segment_path(segment.number), segment=True)
@@ -113,9 +111,8 @@ class SegmentedMovie:
     def join(self, segments: Sequence[EncodedSegment]) -> MovieInfo:
         """Join the segments, check that the movie holds exactly their packets, and put it in its place.
 
-        Raises:
-            EncodeFailed: the segments do not fit together, or the joined movie is not as requested.
-            NoSpace: the disk is full.
+        :raises EncodeFailed: the segments do not fit together, or the joined movie is not as requested.
+        :raises NoSpace: the disk is full.
         """
         kinds = {(one.info.width, one.info.height, one.info.codec, one.info.pixel_format) for one in segments}
         _refuse(self.movie, [f"they differ: {sorted(kinds)}"] if len(kinds) > 1 else [])
@@ -159,8 +156,7 @@ class SegmentedMovie:
 def packets(program: str, path: Path) -> Packets:
     """Return the packets of a movie.
 
-    Raises:
-        EncodeFailed: ffmpeg cannot read it.
+    :raises EncodeFailed: ffmpeg cannot read it.
     """
     with TemporaryDirectory(prefix="mpirender-") as place:
         run(ffmpeg_args.packets_command(program, path), path.name, Path(place))

@@ -65,24 +65,22 @@ def run(
 
     An exception fails only its job. A job at which a rank dies is tried once more, on another rank if there is one.
 
-    Args:
-        function: a function of a module or of the script; it may import ``paraview.simple``, or ``bpy``.
-        jobs: the arguments of the calls, of any type that can be pickled, like the return values.
-        engine: ``paraview``, ``blender``, or ``pattern`` for plain Python.
-        ranks: number of ranks, at most one per job; by default one per core, or as many as the Slurm job has room for.
-        launcher: as for :class:`RenderJob`; ``none`` for processes on this machine that die independently.
-        max_restarts: how often ranks are started again after a death.
-        timeout: seconds after which a job counts as hung, and its rank as dead; None for never.
-        logs: folder for the logs of the ranks (``rank-0000.log``); by default they are deleted.
-        quiet: show no progress.
-        watch: called with each outcome.
-        options: :data:`OPTIONS`, as for :class:`RenderJob`.
-
-    Raises:
-        UsageError: with every mistake in the arguments; or a rank cannot load the function.
-        ToolMissing: a program is missing, or there is nothing to render with.
-        LaunchFailed: the ranks do not start, or die without a job done.
-        Interrupted, Stopped: Ctrl-C or another signal ended the pool.
+    :param function: a function of a module or of the script; it may import ``paraview.simple``, or ``bpy``.
+    :param jobs: the arguments of the calls, of any type that can be pickled, like the return values.
+    :param engine: ``paraview``, ``blender``, or ``pattern`` for plain Python.
+    :param ranks: number of ranks, at most one per job; by default one per core, or as many as the Slurm job has room
+        for.
+    :param launcher: as for :class:`RenderJob`; ``none`` for processes on this machine that die independently.
+    :param max_restarts: how often ranks are started again after a death.
+    :param timeout: seconds after which a job counts as hung, and its rank as dead; None for never.
+    :param logs: folder for the logs of the ranks (``rank-0000.log``); by default they are deleted.
+    :param quiet: show no progress.
+    :param watch: called with each outcome.
+    :param options: :data:`OPTIONS`, as for :class:`RenderJob`.
+    :raises UsageError: with every mistake in the arguments; or a rank cannot load the function.
+    :raises ToolMissing: a program is missing, or there is nothing to render with.
+    :raises LaunchFailed: the ranks do not start, or die without a job done.
+    :raises Interrupted, Stopped: Ctrl-C or another signal ended the pool.
     """
     main, given = Main.of_caller(), list(jobs)
     limits = {"ranks": ranks, "launcher": launcher, "max_restarts": max_restarts, "timeout": timeout}
@@ -224,8 +222,8 @@ def folders_of(function: Callable[..., Any]) -> Iterator[Path]:
 def log_folder(asked: str | Path | None, *, shared: bool) -> Iterator[str]:
     """Yield the folder for logs: the folder asked for, or a temporary one; raise LaunchFailed if it cannot be made.
 
-    Args:
-        shared: whether other machines must see it, which is unlikely under /tmp; it is then made in the current folder.
+    :param shared: whether other machines must see it, which is unlikely under /tmp; it is then made in the current
+        folder.
     """
     with contextlib.ExitStack() as stack:
         try:

@@ -47,8 +47,7 @@ class PoolSupervisor:
     def run(self, stop: StopRequest, watch: PoolWatch) -> None:
         """Start the ranks, and again after a death, until every job has an outcome; call ``watch`` often.
 
-        Raises:
-            MpirenderError: a signal came, the function cannot be loaded, or no rank could do a single job.
+        :raises MpirenderError: a signal came, the function cannot be loaded, or no rank could do a single job.
         """
         self._watch = watch
         together = self.plan.placement.launcher.name != "none"

@@ -36,8 +36,8 @@ class Outcome(Generic[Job, Value]):
     def get(self) -> Value:
         """Return the value.
 
-        Raises:
-            JobFailed: there is none; the message names the job, the error and the rank, the cause holds the traceback.
+        :raises JobFailed: there is none; the message names the job, the error and the rank, the cause holds the
+            traceback.
         """
         if not self.error:
             return cast(Value, self.value)

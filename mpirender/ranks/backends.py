@@ -35,11 +35,8 @@ def chosen(
 ) -> Iterator[BackendDevice | None]:
     """Set up this rank to render during the block; give its backend and device, None for an engine without windows.
 
-    Args:
-        local_rank: number of this process on its node, if ``comm`` does not connect it to the others.
-
-    Raises:
-        ToolMissing: no backend works on all nodes, or the requested one does not.
+    :param local_rank: number of this process on its node, if ``comm`` does not connect it to the others.
+    :raises ToolMissing: no backend works on all nodes, or the requested one does not.
     """
     host.limit_threads()
     if not engine.BACKENDS:
@@ -112,9 +109,8 @@ def usable(kind: Kind, found: Sequence[BackendDevice], programs: Programs) -> tu
 def refusal(programs: Programs, problems: Sequence[tuple[str, bool]], granted: bool) -> str:
     """Return a line that says why no backend works.
 
-    Args:
-        problems: for each node and kind, the problem and whether the program was built without that backend. Such
-            problems cannot be fixed, so they are left out if there are others.
+    :param problems: for each node and kind, the problem and whether the program was built without that backend. Such
+        problems cannot be fixed, so they are left out if there are others.
     """
     fixable = [text for text, unbuilt in problems if not unbuilt] or [text for text, _ in problems]
     reasons = " | ".join(dict.fromkeys(fixable))

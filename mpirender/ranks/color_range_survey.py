@@ -31,10 +31,9 @@ def survey(
 ) -> dict[str, Any]:
     """Survey the frames as the scene requires and set its color ranges; return the ranges, empty if none are needed.
 
-    Args:
-        past: events of the journals; needed on rank 0 only.
-        key: what the ranges depend on besides the frames, as JSON values.
-        go_on: called before every frame; the survey ends when it returns False.
+    :param past: events of the journals; needed on rank 0 only.
+    :param key: what the ranges depend on besides the frames, as JSON values.
+    :param go_on: called before every frame; the survey ends when it returns False.
     """
     frames = list(dict.fromkeys(image.frame for image in images))
     wanted = scene.frames_to_survey(frames)

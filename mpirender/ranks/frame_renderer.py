@@ -67,11 +67,8 @@ class FrameRenderer:
     def render(self, images: Iterable[Image], go_on: Callable[[], bool], attempt: int = 1) -> dict[Image, ImageOutcome]:
         """Render these images until ``go_on``, called before each, returns False; return the outcome of each.
 
-        Args:
-            attempt: attempt number within this launch, from 1.
-
-        Raises:
-            NoSpace: the disk is full; WriterDied: the process that writes the images has died.
+        :param attempt: attempt number within this launch, from 1.
+        :raises NoSpace: the disk is full; WriterDied: the process that writes the images has died.
         """
         self._outcomes = {}
         for image in images:

@@ -32,14 +32,11 @@ def finish(
 ) -> None:
     """Gather the images of all ranks; if they are complete, make the movies, one per output.
 
-    Args:
-        outcomes: of the images of this rank; on rank 0 also of those that earlier runs completed.
-        stopped: the signal that asked this rank to stop, empty for none.
-
-    Raises:
-        FramesMissing: on rank 0, with each missing frame, rank, host and reason.
-        Stopped: on rank 0, if images are missing because a rank was asked to stop.
-        EncodeFailed: on rank 0, with each movie that was not made.
+    :param outcomes: of the images of this rank; on rank 0 also of those that earlier runs completed.
+    :param stopped: the signal that asked this rank to stop, empty for none.
+    :raises FramesMissing: on rank 0, with each missing frame, rank, host and reason.
+    :raises Stopped: on rank 0, if images are missing because a rank was asked to stop.
+    :raises EncodeFailed: on rank 0, with each movie that was not made.
     """
     wait_for_all(comm)
     gathered = comm.gather((outcomes, stopped), root=0)

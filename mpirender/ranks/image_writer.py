@@ -72,10 +72,9 @@ class ImageWriter:
     def put(self, ticket: int, picture: NDArray[np.uint8], order: Mapping[str, Any]) -> None:
         """Pass an image to the process; wait until a slot is free.
 
-        Args:
-            ticket: a new number for each image, which its result carries.
-            picture: rows from the top, shape (height, width, channels), uint8; it may be changed afterwards.
-            order: ``part`` (temporary path), ``place`` (final path), ``level`` (of compression) and ``threads``.
+        :param ticket: a new number for each image, which its result carries.
+        :param picture: rows from the top, shape (height, width, channels), uint8; it may be changed afterwards.
+        :param order: ``part`` (temporary path), ``place`` (final path), ``level`` (of compression) and ``threads``.
         """
         import numpy as np
 

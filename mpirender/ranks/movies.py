@@ -35,8 +35,7 @@ class SegmentResult:
 def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int]) -> None:
     """Make the movies: every rank encodes a segment of each and rank 0 joins them; one rank encodes a short movie.
 
-    Raises:
-        EncodeFailed: on rank 0, with each movie that was not made; NoSpace if the disk is full.
+    :raises EncodeFailed: on rank 0, with each movie that was not made; NoSpace if the disk is full.
     """
     log.write(events.Phase("encode"))
     started = time.perf_counter()

@@ -40,10 +40,9 @@ class Strip(NamedTuple):
 def write(path: Path, picture: NDArray[np.uint8], compression_level: int, each: Map = map) -> None:
     """Write an image.
 
-    Args:
-        picture: rows from the top, shape (height, width, channels), uint8, 1 to 4 channels.
-        compression_level: of zlib, 0 to 9.
-        each: applies a function to every strip; a thread pool's map does so in parallel.
+    :param picture: rows from the top, shape (height, width, channels), uint8, 1 to 4 channels.
+    :param compression_level: of zlib, 0 to 9.
+    :param each: applies a function to every strip; a thread pool's map does so in parallel.
     """
     height, width, channels = picture.shape
     flat = picture.reshape(height, width * channels)

@@ -48,8 +48,7 @@ def different_renderers(renderers: Sequence[str]) -> str:
 def requested(job: RenderJob, scene: Scene) -> list[Image]:
     """Return all images of the movies, frame by frame.
 
-    Raises:
-        UsageError: the scene has no frames, or lacks requested frames.
+    :raises UsageError: the scene has no frames, or lacks requested frames.
     """
     if not scene.frames:
         raise UsageError(f"{job.scene.name}: the scene has no frames")

@@ -73,16 +73,13 @@ def on_stream(stream: TextIO) -> Busy:
 def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> list[EncodedMovie]:
     """Make the movies, one per output; older ones of the same name stay until the new one is complete.
 
-    Args:
-        busy: called with a text for each step; it returns a context for the duration of the step.
-
-    Raises:
-        UsageError: the folder is not that of a run, the request has mistakes, or a run uses the folder.
-        FramesMissing: frames are missing; no movie was made.
-        NoSpace: the disk is full.
-        EncodeFailed: a movie could not be made.
-        ToolMissing: ffmpeg is not installed, or lacks the encoder.
-        Stopped: a signal came.
+    :param busy: called with a text for each step; it returns a context for the duration of the step.
+    :raises UsageError: the folder is not that of a run, the request has mistakes, or a run uses the folder.
+    :raises FramesMissing: frames are missing; no movie was made.
+    :raises NoSpace: the disk is full.
+    :raises EncodeFailed: a movie could not be made.
+    :raises ToolMissing: ffmpeg is not installed, or lacks the encoder.
+    :raises Stopped: a signal came.
     """
     rendered = read_job(request.output.absolute())
     job, codec = understand(request, rendered)
@@ -104,8 +101,7 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
 def read_job(output: Path) -> RenderJob:
     """Return the job of a folder, which may have been moved since.
 
-    Raises:
-        UsageError: it has none, or it cannot be read.
+    :raises UsageError: it has none, or it cannot be read.
     """
     try:
         job = RenderJob.from_json((output / FOLDER / "job.json").read_text())
@@ -122,8 +118,7 @@ def read_job(output: Path) -> RenderJob:
 def understand(request: EncodeRequest, rendered: RenderJob) -> tuple[RenderJob, str]:
     """Return the job with the values of the request, and the codec.
 
-    Raises:
-        UsageError: with every mistake in the request.
+    :raises UsageError: with every mistake in the request.
     """
     job, mistakes = rendered, wrong_names(request, rendered)
     for name in ("frame_rate", "frames"):
@@ -169,9 +164,8 @@ def wrong_kind(kind: str, codec: str | None, job: RenderJob) -> list[str]:
 def inventories_of(request: EncodeRequest, job: RenderJob, rendered: RenderJob) -> list[FrameInventory]:
     """Return which frames of each output count.
 
-    Raises:
-        FramesMissing: some are missing and the request does not allow it, or all frames of an output are.
-        UsageError: the scene does not have them.
+    :raises FramesMissing: some are missing and the request does not allow it, or all frames of an output are.
+    :raises UsageError: the scene does not have them.
     """
     recorded = journal.read(job.folder)
     plan = newest_plan(recorded)

@@ -274,8 +274,7 @@ def stamped(event: Some, *, time: float, host: str, rank: int = SUPERVISOR) -> S
 def from_json(record: object) -> Event:
     """Return the event of a record.
 
-    Raises:
-        Unsound: it is of no known kind, lacks a field, or a value has the wrong type or is not reasonable.
+    :raises Unsound: it is of no known kind, lacks a field, or a value has the wrong type or is not reasonable.
     """
     if not isinstance(record, dict) or not isinstance(record.get("event"), str) or record["event"] not in KINDS:
         raise Unsound

@@ -23,9 +23,8 @@ def exclusive_access(folder: Path) -> Iterator[Callable[[], None]]:
 
     Yields a function to call from time to time: it raises the error if the lock was lost.
 
-    Raises:
-        UsageError: a run uses the folder.
-        Stopped: a signal came.
+    :raises UsageError: a run uses the folder.
+    :raises Stopped: a signal came.
     """
     ended = threading.Event()
 

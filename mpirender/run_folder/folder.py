@@ -14,8 +14,7 @@ from mpirender.system import files
 def write_down(job: RenderJob) -> None:
     """Make the folder of the run and write the job, for ranks that are started by hand.
 
-    Raises:
-        UsageError: it cannot be written, or another run uses it.
+    :raises UsageError: it cannot be written, or another run uses it.
     """
     try:
         job.folder.mkdir(parents=True, exist_ok=True)

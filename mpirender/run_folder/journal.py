@@ -43,8 +43,7 @@ class Journal:
     def write(self, event: Some) -> Some:
         """Append an event; return it with time, host and rank.
 
-        Raises:
-            OSError: it cannot be written; an incomplete line is skipped when read.
+        :raises OSError: it cannot be written; an incomplete line is skipped when read.
         """
         event = events.stamped(event, time=time.time(), host=self._host, rank=self._rank)
         written = line(event)
@@ -69,9 +68,8 @@ def with_check(record: bytes) -> bytes:
 def parse(text: bytes) -> Event:
     """Return the event of a line.
 
-    Raises:
-        ValueError: the line was cut short or changed, or holds no sound event.
-        RecursionError: it is nested too deeply.
+    :raises ValueError: the line was cut short or changed, or holds no sound event.
+    :raises RecursionError: it is nested too deeply.
     """
     if text != with_check(text.rpartition(CHECK)[0] + b"}"):
         raise Unsound
@@ -86,9 +84,8 @@ def read(folder: Path, pattern: str = "*.jsonl") -> list[Event]:
 def newest(recorded: Iterable[Event], fingerprint: str, outputs: Sequence[Output]) -> dict[Image, ImageOutcome]:
     """Return the newest outcome of each image, done or failed, of those with this fingerprint.
 
-    Args:
-        recorded: events in the order of their times.
-        outputs: leave out images of others, also if one of the same name had other sides or showed something else.
+    :param recorded: events in the order of their times.
+    :param outputs: leave out images of others, also if one of the same name had other sides or showed something else.
     """
     outcomes = (event for event in recorded if isinstance(event, (events.Done, events.Fail)))
     last = {event.image: event for event in outcomes if event.fingerprint == fingerprint}

@@ -53,8 +53,7 @@ class Lock:
     def acquire(self) -> None:
         """Take the lock, also from an owner that has died.
 
-        Raises:
-            UsageError: another run holds it; the message names its host and pid.
+        :raises UsageError: another run holds it; the message names its host and pid.
         """
         for _ in range(3):
             with contextlib.suppress(FileExistsError):
@@ -68,8 +67,7 @@ class Lock:
     def beat(self) -> None:
         """Refresh the lock; call it often, it does something every few seconds only.
 
-        Raises:
-            TakenOver: another run has taken the lock over, since this one did not refresh it for too long.
+        :raises TakenOver: another run has taken the lock over, since this one did not refresh it for too long.
         """
         if time.monotonic() - self._beaten < BEAT_SECONDS:
             return
@@ -114,8 +112,7 @@ class Lock:
 def held(folder: Path, run: str, refused: Callable[[UsageError], None] | None = None) -> Iterator[Lock]:
     """Hold the lock of a folder during the block.
 
-    Raises:
-        UsageError: another run holds it; ``refused`` is called with the error, and may return for another attempt.
+    :raises UsageError: another run holds it; ``refused`` is called with the error, and may return for another attempt.
     """
     lock = Lock(folder, run)
     while True:

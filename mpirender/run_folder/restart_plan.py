@@ -28,8 +28,7 @@ class RestartPlan:
     def read(cls, folder: Path, run: str) -> RestartPlan:
         """Return the newest plan of a run.
 
-        Raises:
-            LaunchFailed: its record is missing or damaged.
+        :raises LaunchFailed: its record is missing or damaged.
         """
         for event in reversed(journal.read(folder, journal.OF_SUPERVISOR)):
             if isinstance(event, events.Launch) and event.run == run:

@@ -52,9 +52,8 @@ class CrashRecovery:
     def prepare_restart(self, end: LaunchEnd) -> None:
         """Prepare the next launch.
 
-        Raises:
-            LaunchFailed: the ranks never started.
-            FramesMissing: they died too often, or several times without an image done.
+        :raises LaunchFailed: the ranks never started.
+        :raises FramesMissing: they died too often, or several times without an image done.
         """
         verdict = self.policy.next_attempt(self.reason)
         log = self.job.folder / LAUNCH_LOG

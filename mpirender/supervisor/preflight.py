@@ -29,13 +29,10 @@ LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a fe
 def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool = True) -> Inspection:
     """Look for everything that would stop this job; return the inspection of its scene.
 
-    Args:
-        inspection: the inspection of the scene, if it was made before.
-        tools: whether to look for the programs as well.
-
-    Raises:
-        UsageError: with every mistake of the command and the scene, and with the missing tools.
-        ToolMissing: only tools are missing.
+    :param inspection: the inspection of the scene, if it was made before.
+    :param tools: whether to look for the programs as well.
+    :raises UsageError: with every mistake of the command and the scene, and with the missing tools.
+    :raises ToolMissing: only tools are missing.
     """
     mistakes: list[str] = []
     try:
@@ -99,8 +96,7 @@ def frames_of(job: RenderJob, inspection: Inspection) -> Sequence[int]:
 def inspect(job: RenderJob, read_by: str = "") -> Inspection:
     """Inspect the scene of a job; raise UsageError if it cannot be read.
 
-    Args:
-        read_by: version of the program that would render it, if known.
+    :param read_by: version of the program that would render it, if known.
     """
     scene = job.scene
     try:

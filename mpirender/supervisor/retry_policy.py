@@ -108,10 +108,9 @@ class RetryPolicy(Generic[Item]):
     ) -> None:
         """Record a death; an item that is blamed too often is set aside.
 
-        Args:
-            rank: the rank that died, None if unknown.
-            started: whether a rank was up.
-            progress: whether an item was done in this launch.
+        :param rank: the rank that died, None if unknown.
+        :param started: whether a rank was up.
+        :param progress: whether an item was done in this launch.
         """
         self._started = self._started or started
         self._fruitless = 0 if progress or blamed else self._fruitless + 1

@@ -49,13 +49,10 @@ def render(
 ) -> RenderResult:
     """Render a job: check it, start its ranks, and again after deaths, until frames and movies are complete.
 
-    Args:
-        watch: called many times a second with the events since the last call.
-        inspection: the inspection of the scene, if it was made before.
-        plan: the launch plan, if it was made before.
-
-    Raises:
-        MpirenderError: one of its subclasses; the message says what is wrong and what to do.
+    :param watch: called many times a second with the events since the last call.
+    :param inspection: the inspection of the scene, if it was made before.
+    :param plan: the launch plan, if it was made before.
+    :raises MpirenderError: one of its subclasses; the message says what is wrong and what to do.
     """
     started = time.monotonic()
     run_id = uuid.uuid4().hex[:12]
@@ -128,8 +125,7 @@ class Run:
     def run_to_end(self, inspection: Inspection, stop: StopRequest, held: Lock, plan: LaunchPlan | None) -> None:
         """Start the ranks, and again after deaths, until their work is done.
 
-        Raises:
-            MpirenderError: the ranks reported it, a signal came, or they died too often.
+        :raises MpirenderError: the ranks reported it, a signal came, or they died too often.
         """
         started = time.monotonic()
         try:

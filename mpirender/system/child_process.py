@@ -47,14 +47,11 @@ def run(
 ) -> Finished:
     """Run a command to its end, without input; it is killed if this process dies.
 
-    Args:
-        timeout: seconds.
-        environment: all variables of the command; by default those of this process.
-        isolated: for a program that may crash: it leaves no core file and ignores the stop signals of this process.
-        attempts: how often the command is started while it is killed: other programs may have been the target.
-
-    Raises:
-        OSError: the command cannot be started; TimeoutError if it does not end in time.
+    :param timeout: seconds.
+    :param environment: all variables of the command; by default those of this process.
+    :param isolated: for a program that may crash: it leaves no core file and ignores the stop signals of this process.
+    :param attempts: how often the command is started while it is killed: other programs may have been the target.
+    :raises OSError: the command cannot be started; TimeoutError if it does not end in time.
     """
     prepare = isolate if isolated else partial(end_with_parent, signal.SIGKILL)
     for attempt in range(attempts):
@@ -83,13 +80,10 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
-    Args:
-        added: variables added to the environment of this process.
-        end_signal: the signal that the command gets when the thread that calls this dies.
-        only_end_signal: whether the command ignores the other stop signals.
-
-    Raises:
-        OSError: the command cannot be started.
+    :param added: variables added to the environment of this process.
+    :param end_signal: the signal that the command gets when the thread that calls this dies.
+    :param only_end_signal: whether the command ignores the other stop signals.
+    :raises OSError: the command cannot be started.
     """
 
     def prepare() -> None:
@@ -113,13 +107,12 @@ def run_until(
 ) -> tuple[int | None, str]:
     """Run a command, at most until ``stop`` or the time limit; then end it and every process of its group.
 
-    Args:
-        stop: called every 0.05 s.
-        timeout: seconds.
-        errors: where its standard error goes; by default to the output.
-
     Returns:
         exit code (None if it was ended) and output.
+
+    :param stop: called every 0.05 s.
+    :param timeout: seconds.
+    :param errors: where its standard error goes; by default to the output.
     """
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryFile() as output:  # no pipe: a process that the command leaves would keep it open

@@ -66,9 +66,8 @@ class StopRequest:
 def on_signals(report: Callable[[str], object] = lambda name: None, *, at_once: bool = False) -> Iterator[StopRequest]:
     """Record stop signals during the block instead of ending the process.
 
-    Args:
-        report: called with the name of the first signal.
-        at_once: call it immediately, even while this thread is inside an engine that lets other threads run.
+    :param report: called with the name of the first signal.
+    :param at_once: call it immediately, even while this thread is inside an engine that lets other threads run.
     """
     request = StopRequest(report)
     with handling(request.handle) as handled:

@@ -57,8 +57,7 @@ def allocation(environ: Mapping[str, str] = os.environ) -> Allocation | None:
 
     If the job has no number of tasks, a rank gets ``--cpus-per-task`` cores, or one, and the nodes are filled.
 
-    Raises:
-        LaunchFailed: the names of the nodes cannot be found.
+    :raises LaunchFailed: the names of the nodes cannot be found.
     """
     if not job_number(environ) or "SLURM_JOB_NODELIST" not in environ:
         return None
@@ -84,8 +83,7 @@ def per_node(text: str) -> list[int]:
 def hostnames(node_list: str) -> list[str]:
     """Return the names in a node list of Slurm.
 
-    Raises:
-        LaunchFailed: the list has ranges, which only scontrol can expand, and scontrol failed or is missing.
+    :raises LaunchFailed: the list has ranges, which only scontrol can expand, and scontrol failed or is missing.
     """
     if "[" not in node_list:
         return node_list.split(",")
@@ -130,8 +128,7 @@ def requeue(job: str) -> None:
 def run(*command: str) -> str:
     """Run one of Slurm's commands and return its output.
 
-    Raises:
-        LaunchFailed: the command is missing, gave no answer or failed, with its message.
+    :raises LaunchFailed: the command is missing, gave no answer or failed, with its message.
     """
     try:
         done = child_process.run(command, timeout=ANSWER_SECONDS)

@@ -31,8 +31,7 @@ START_SECONDS = 60.0  # a loaded node may take its time; a broken server ends at
 def private_display(comm: Comm) -> Iterator[None]:
     """Give every rank of comm a DISPLAY on an X server of its own node for the time of the block.
 
-    Raises:
-        ToolMissing: there is no Xvfb, or it does not start.
+    :raises ToolMissing: there is no Xvfb, or it does not start.
     """
     node = same_node(comm)
     number, problem, cookie = 0, "", os.urandom(COOKIE_BYTES)
@@ -54,8 +53,7 @@ def private_display(comm: Comm) -> Iterator[None]:
 def server() -> Iterator[dict[str, str]]:
     """Run an X server for the time of the block; give the environment in which child processes reach it.
 
-    Raises:
-        ToolMissing: there is no Xvfb, or it does not start.
+    :raises ToolMissing: there is no Xvfb, or it does not start.
     """
     cookie = os.urandom(COOKIE_BYTES)
     with running(cookie) as number, authority(cookie) as file:
@@ -80,8 +78,7 @@ def path_of(file: IO[bytes], process: int | str = "self") -> str:
 def running(cookie: bytes) -> Iterator[int]:
     """Run Xvfb for those who have the cookie during the block; give its display number.
 
-    Raises:
-        ToolMissing: it is not installed, or it did not name its display.
+    :raises ToolMissing: it is not installed, or it did not name its display.
     """
     program = shutil.which("Xvfb")
     if program is None:

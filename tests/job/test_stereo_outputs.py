@@ -60,11 +60,7 @@ def test_the_table_of_a_study_tells_the_eyes_apart_only_where_there_are_two(tmp_
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"stereo_mode": BOTH},
-        {"image_format": "jpg", "quality": 0},
-        {"image_format": "tiff", "compression": "None"},
-    ],
+    [{"stereo_mode": BOTH}, {"image_format": "jpg", "quality": 0}, {"image_format": "tiff", "compression": "None"}],
 )
 def test_the_command_line_reads_what_a_job_tells(tmp_path: Path, options: dict[str, object]) -> None:
     job = RenderJob(tmp_path / "x.pvsm", **options)

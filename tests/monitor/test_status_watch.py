@@ -33,12 +33,7 @@ def between_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[]
 
 def steps_of(scribe: Scribe) -> list[Callable[[], None]]:
     """Return a run in steps; in the second nothing happens."""
-    return [
-        scribe.rendering,
-        lambda: None,
-        lambda: scribe.done(0, 0, 10),
-        lambda: scribe.finish(0),
-    ]
+    return [scribe.rendering, lambda: None, lambda: scribe.done(0, 0, 10), lambda: scribe.finish(0)]
 
 
 def test_a_pipe_gets_a_block_whenever_there_is_news(

@@ -89,8 +89,7 @@ def test_the_joined_movie_shows_just_the_frames_of_its_segments(film, kind, code
 
 
 @pytest.mark.parametrize(
-    ("kind", "rate"),
-    [("mp4", Fraction("0.3333333333333333")), ("mp4", Fraction(1000)), ("webm", Fraction(1, 100))],
+    ("kind", "rate"), [("mp4", Fraction("0.3333333333333333")), ("mp4", Fraction(1000)), ("webm", Fraction(1, 100))]
 )
 def test_the_joined_movie_keeps_time_at_every_rate(film, kind, rate):
     one = film(kind, rate=rate)

@@ -65,11 +65,7 @@ def test_the_gpus_that_were_named_win_over_those_that_are_visible() -> None:
     usable, problem = backends.usable(Kind("egl", gpu=True), gpus(4), Programs(gpus="3,1"))
     assert not problem
     hidden = {"CUDA_VISIBLE_DEVICES": "0"}
-    assert [device_of_rank(usable, rank, Programs(gpus="3,1"), hidden).device for rank in range(3)] == [
-        3,
-        1,
-        3,
-    ]
+    assert [device_of_rank(usable, rank, Programs(gpus="3,1"), hidden).device for rank in range(3)] == [3, 1, 3]
 
 
 def test_on_the_cpu_all_ranks_take_the_same() -> None:

@@ -31,10 +31,7 @@ def test_groups_share_the_frames_as_ranks_do(run: Run, pattern: Pattern, tmp_pat
     output = tmp_path / "test_renders"
     assert sorted(record.image.frame for record in records(output, "done")) == list(range(6))
     starts = records(output, "start")
-    assert sorted((start.rank, start.ranks, len(start.followers)) for start in starts) == [
-        (0, 2, 1),
-        (1, 2, 1),
-    ]
+    assert sorted((start.rank, start.ranks, len(start.followers)) for start in starts) == [(0, 2, 1), (1, 2, 1)]
     logs = sorted(path.name for path in (output / ".mpirender").glob("rank-*.log"))
     assert logs[:4] == ["rank-0000-1.log", "rank-0000.log", "rank-0001-1.log", "rank-0001.log"]
 

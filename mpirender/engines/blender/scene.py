@@ -38,9 +38,8 @@ _errors: list[str] = []  # reported since the last call of _take_errors
 def open_scene_file(job: RenderJob) -> BPY:
     """Return the module bpy with the file of a job open; open it if it is not.
 
-    Raises:
-        UsageError: Blender cannot open it.
-        ToolMissing: bpy cannot be imported.
+    :raises UsageError: Blender cannot open it.
+    :raises ToolMissing: bpy cannot be imported.
     """
     key = (job.scene, job.allow_scripts)
     if key not in _open:

@@ -23,8 +23,7 @@ TILE = "<UDIM>"
 def open_file(path: Path, *, scripts: bool) -> BPY:
     """Open a file with factory settings; return the module bpy.
 
-    Raises:
-        RuntimeError: Blender cannot open it, with its message.
+    :raises RuntimeError: Blender cannot open it, with its message.
     """
     import bpy
 

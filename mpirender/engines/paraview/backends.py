@@ -68,10 +68,9 @@ def backend_devices(
 ) -> list[BackendDevice]:
     """Return the devices of a backend, usable or not: one entry per EGL device, one for the other backends.
 
-    Args:
-        display: X server to probe on; by default a private one.
-        afresh: probe even if a result is cached.
-        insisted: probe even if the cached result is negative: the problem may have been fixed since.
+    :param display: X server to probe on; by default a private one.
+    :param afresh: probe even if a result is cached.
+    :param insisted: probe even if the cached result is negative: the problem may have been fixed since.
     """
     path = probe_cache.path_of(pvbatch, backend)
     cached: list[BackendDevice] = []

@@ -44,8 +44,7 @@ def command(programs: Programs) -> list[str]:
 
     If ranks share a frame, all ranks form one ParaView (``--sym``), which :func:`split_into_groups` then divides.
 
-    Raises:
-        ToolMissing: there is no such program.
+    :raises ToolMissing: there is no such program.
     """
     mode = "--no-mpi" if programs.ranks_per_frame == 1 else "--sym"
     if programs.container:
@@ -61,8 +60,7 @@ def command(programs: Programs) -> list[str]:
 def verify(programs: Programs, *, afresh: bool = False) -> None:
     """Check that pvbatch exists and is ParaView's; the result is cached, except in a container.
 
-    Raises:
-        ToolMissing: it does not exist or is another program.
+    :raises ToolMissing: it does not exist or is another program.
     """
     program = [*apptainer.words(programs.container), command(programs)[0]]
     place = None if programs.container else probe_cache.path_of(program, "version")
@@ -167,9 +165,8 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
 
     Without that render, the first frame of each process would differ from ParaView's own in the labels of axes.
 
-    Raises:
-        UsageError: the state does not load, or lacks a requested view, layout or array; a size cannot be rendered; the
-            script fails.
+    :raises UsageError: the state does not load, or lacks a requested view, layout or array; a size cannot be rendered;
+        the script fails.
     """
     log = ErrorLog(group)  # before loading anything, so that errors while loading are included
     try:

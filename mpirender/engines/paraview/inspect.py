@@ -24,8 +24,7 @@ __all__ = ["State", "inspect_state", "relocate"]
 def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     """Return the contents of a state, warnings, and the reasons why ParaView ``read_by`` cannot render it as requested.
 
-    Raises:
-        UsageError: the file is not a state.
+    :raises UsageError: the file is not a state.
     """
     state = State.parse(content, job.scene.name)
     _, files, file_mistakes = relocate(state, job)

@@ -27,13 +27,11 @@ def scripts() -> dict[str, PVObject]:
 def depends(results: Sequence[Mapping[str, str]], anywhere: Callable[[bool], bool], *, name: str, frame: int) -> bool:
     """Return whether the results of scripts in a frame depend on earlier frames.
 
-    Args:
-        results: digests of the output of each script: after the frames before this one, directly, and after them again.
-        anywhere: returns whether a condition holds in any of the ranks that render together.
-        name: name of the scene file.
-
-    Raises:
-        UsageError: the results are not reproducible, so no order of frames gives ParaView's images.
+    :param results: digests of the output of each script: after the frames before this one, directly, and after them
+        again.
+    :param anywhere: returns whether a condition holds in any of the ranks that render together.
+    :param name: name of the scene file.
+    :raises UsageError: the results are not reproducible, so no order of frames gives ParaView's images.
     """
     after, directly, again = results
     changing = [script for script in after if anywhere(after[script] != again[script])]

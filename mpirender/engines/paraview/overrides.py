@@ -91,8 +91,7 @@ def value_of(text: str) -> object:
 def apply(job: RenderJob) -> None:
     """Set the properties in the loaded scene, after trying every value of ``--set`` and ``--vary``.
 
-    Raises:
-        UsageError: with each unknown property and each invalid value.
+    :raises UsageError: with each unknown property and each invalid value.
     """
     found = by_name(*GROUPS)
     animated = _animated(found)

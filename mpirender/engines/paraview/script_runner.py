@@ -19,8 +19,7 @@ from mpirender.job.render_job import RenderJob
 def run(content: bytes, path: Path) -> None:
     """Run a script as ``pvpython`` would.
 
-    Raises:
-        UsageError: the script raises an exception, with the line, or exits with an error.
+    :raises UsageError: the script raises an exception, with the line, or exits with an error.
     """
     from paraview import simple
 

@@ -78,8 +78,7 @@ class State:
     def parse(cls, content: bytes, name: str) -> State:
         """Parse a state.
 
-        Raises:
-            UsageError: the file is empty, truncated, damaged, or not a ParaView state.
+        :raises UsageError: the file is empty, truncated, damaged, or not a ParaView state.
         """
         top = parse_xml(content, name)
         root = top if top.tag == "ServerManagerState" else top.find(".//ServerManagerState")

@@ -36,8 +36,7 @@ class Follower:
     def look(self) -> Status:
         """Return what the run is doing now.
 
-        Raises:
-            UsageError: the folder is not that of a run, or cannot be read.
+        :raises UsageError: the folder is not that of a run, or cannot be read.
         """
         folder = self.output / FOLDER
         try:

@@ -90,10 +90,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(run: Run, blends: Sim
 def test_without_blender_the_error_says_how_to_install_it(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
     for words, told in (
         (("--blender", "/no/blender"), "/no/blender: no such program; pip install 'mpirender[blender]'"),
-        (
-            ("--blender", "/usr/bin/python3"),
-            "/usr/bin/python3 cannot import bpy (No module named 'bpy'); pip install",
-        ),
+        (("--blender", "/usr/bin/python3"), "/usr/bin/python3 cannot import bpy (No module named 'bpy'); pip install"),
         (("--blender", "/bin/true"), "/bin/true did not report a Blender version"),
     ):
         done = run("render", blends.file("quick"), *words)

@@ -18,8 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", ["orbit", "annotated", "series"])
 @pytest.mark.parametrize(
-    ("schedule", "ranks"),
-    [("interleaved", 1), ("interleaved", 3), ("contiguous", 5), ("dynamic", 2)],
+    ("schedule", "ranks"), [("interleaved", 1), ("interleaved", 3), ("contiguous", 5), ("dynamic", 2)]
 )
 def test_a_frame_is_paraviews_frame_whatever_the_ranks_and_the_schedule(
     run: Run, scenes: SimpleNamespace, tmp_path: Path, name: str, schedule: str, ranks: int
