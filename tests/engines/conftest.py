@@ -1,4 +1,4 @@
-"""Share the job of a state that is written by hand."""
+"""Shared fixture: a job for a hand-written state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask pvbatch once which backends it has, and remember the answer."""
+"""Probe the backends of pvbatch once and cache the result."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_what_cannot_be_has_a_reason_and_a_fix(
 
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Return a program that answers as pvbatch does, and counts how often it was asked."""
+    """Return a fake pvbatch and the file in which it records its calls."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     program, count = tmp_path / "pvbatch", tmp_path / "count"
     (tmp_path / "answer").write_text(answer("vtkEGLRenderWindow", 2, **GOOD))
@@ -72,7 +72,7 @@ def test_every_egl_device_is_asked_for_once_and_remembered(asked: tuple[Path, Pa
 
 
 def test_a_first_device_that_is_broken_hides_no_other(asked: tuple[Path, Path], tmp_path: Path) -> None:
-    """VTK opens another kind of window then, which knows nothing of the devices."""
+    """VTK then falls back to another window class, which does not report the EGL devices."""
     program = asked[0]
     (tmp_path / "another").write_text(answer("vtkOSOpenGLRenderWindow"))
     broken = f"echo Failed to create >&2; exec cat {tmp_path}/another"
@@ -111,7 +111,7 @@ def test_what_was_kept_from_answering_is_not_remembered(asked: tuple[Path, Path]
 
 
 def test_a_signal_for_the_rank_does_not_reach_what_it_asks(asked: tuple[Path, Path]) -> None:
-    """Slurm sends it to every process of a step."""
+    """Slurm signals every process of a step."""
     program = asked[0]
     program.write_text(program.read_text().replace("cat ", "kill -TERM $$; kill -USR1 $$\ncat "))
     assert not paraview_backends.backend_devices([str(program)], "egl")[0].problem
@@ -133,7 +133,7 @@ def test_an_answer_that_was_cut_short_is_asked_for_again(asked: tuple[Path, Path
 
 @pytest.mark.slow
 def test_a_real_pvbatch_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Debian's, which can only do GLX; each answer comes from a process that may have aborted."""
+    """Debian's pvbatch supports only GLX. Each backend is probed in its own process, which may abort."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     pvbatch = need("pvbatch")

@@ -1,4 +1,4 @@
-"""Read --color-range, and find the ranges of color maps over all frames."""
+"""Parse --color-range, and find the ranges of color maps over all frames."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Alone:
 
 
 def test_what_was_found_until_a_signal_is_not_taken_for_the_whole(tmp_path: Path) -> None:
-    """It would give a run that goes on another range than one that was not stopped."""
+    """Otherwise a resumed run would use another range than an uninterrupted one."""
     seen: list[int] = []
     scene = SimpleNamespace(
         frames_to_survey=lambda frames: frames, set_color_ranges=lambda found: None,
@@ -81,4 +81,4 @@ def test_what_was_found_until_a_signal_is_not_taken_for_the_whole(tmp_path: Path
     settle(lambda: len(seen) < 2)
     assert settle(lambda: True) == {"p": [0.0, 3.0]}
     assert seen == [0, 1, 0, 1, 2, 3]
-    assert settle(lambda: False) == {"p": [0.0, 3.0]}, "that is known now"
+    assert settle(lambda: False) == {"p": [0.0, 3.0]}, "the complete survey is recorded"

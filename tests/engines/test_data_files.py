@@ -16,7 +16,7 @@ def reader(*files, id_=10, name="data.vtu", extra=""):
 
 
 def relocated(content, job):
-    """Return paths in the relocated state, the data files and the mistakes."""
+    """Return the paths in the relocated state, the data files and the mistakes."""
     out, files, wrong = relocate(State.parse(content, "s"), job)
     again = State.parse(out, "s")
     found = [element.get("value") for element in again.root.iterfind("Proxy/Property[@name='FileName']/Element")]

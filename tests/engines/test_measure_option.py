@@ -1,4 +1,4 @@
-"""Read --measure, and write the table of all images."""
+"""Parse --measure, and write the table of all images."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_pattern_has_nothing_to_measure(run: Run, pattern) -> None:
 
 
 def test_the_table_has_the_columns_of_all_images_in_the_order_in_which_they_were_asked_for(tmp_path: Path) -> None:
-    """Of the first image there are no data, so that it does not tell how many components v has."""
+    """The first image has no data, so the number of components of v is unknown until the second."""
     job = RenderJob("x.pvsm", tmp_path, measure=("A.p", "integral(A).v", "integral(A).q"), sizes="HD", frames="0-1")
     empty = {"A.p min": None, "A.p max": None, "integral(A).v": None, "integral(A).q": None}
     whole = {"A.p min": 0.1, "A.p max": 2.0, "integral(A).v 0": 1.0, "integral(A).v 1": -1e-30, "integral(A).q": 3.0}

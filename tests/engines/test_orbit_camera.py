@@ -1,4 +1,4 @@
-"""Read --camera orbit."""
+"""Parse --camera orbit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read --set NAME.PROPERTY=VALUE."""
+"""Parse --set NAME.PROPERTY=VALUE."""
 
 from __future__ import annotations
 

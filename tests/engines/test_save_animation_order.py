@@ -1,4 +1,4 @@
-"""The renders that precede a frame, as pure functions: no ParaView is needed."""
+"""Compute the steps that must precede a frame; needs no ParaView."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ACCUMULATES = dataclasses.replace(SCENE, accumulates=True)
 
 
 def render(order: SaveAnimationOrder, frame: int, output: Output = HD) -> list[Step]:
-    """Carry out the steps before a frame, then capture it; return these steps."""
+    """Record the steps before a frame and its capture; return the steps."""
     steps = order.before(frame, output)
     for step in (*steps, Capture(frame, output)):
         order.record(step)
@@ -81,7 +81,7 @@ def test_a_view_that_has_shown_the_previous_frame_does_not_help_another_view() -
     render(order, 1, first)
     assert render(order, 2, first) == [MarkOutdated(first), ShowFrame(2)]
     assert render(order, 2, second)[:2] == [SetTime(1.0), Render(1.0)]
-    assert render(order, 2, first) == [MarkOutdated(first), ShowFrame(2)], "both views show frame 1 after that render"
+    assert render(order, 2, first) == [MarkOutdated(first), ShowFrame(2)], "that render made both views show frame 1"
 
 
 def test_earlier_frames_are_computed_once_as_long_as_frames_come_in_order() -> None:
@@ -123,7 +123,7 @@ def test_in_a_lagging_scene_that_accumulates_the_previous_frame_is_rendered_afte
     steps = render(order, 2)
     assert steps[:4] == [Compute(0), Compute(1), TakeErrors(), SetTime(1.0)]
     steps = render(order, 1)
-    assert Render(0.0) in steps[steps.index(Compute(0)) :], "the replay has rendered another time"
+    assert Render(0.0) in steps[steps.index(Compute(0)) :], "the replay rendered another time"
 
 
 def test_in_stereo_the_first_image_is_captured_twice() -> None:

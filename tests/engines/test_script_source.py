@@ -1,4 +1,4 @@
-"""Read Python scripts as scenes: what is left out, and what is wrong, before anything runs."""
+"""Check Python scripts before running them: skipped calls, mistakes, unknown frame counts."""
 
 from __future__ import annotations
 

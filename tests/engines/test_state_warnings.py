@@ -1,4 +1,4 @@
-"""Warn of what may surprise in a ParaView state."""
+"""Warn about surprising settings in a ParaView state."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_label_formats_of_a_newer_paraview_are_warned_of(job):
 
 
 def test_label_formats_that_paraview_6_1_prints_as_they_stand_are_warned_of(job):
-    """Seen: it converts the old formats of the legend's ends, but not that of the labels between them."""
+    """ParaView 6.1 converts the old formats of the end labels of a legend, but not of the labels between them."""
     old = legend(prop("AutomaticLabelFormat", 0), prop("LabelFormat", "%6.1e"))
     told = warnings(state(CLOCK, old, version="6.1.0"), job(), "6.1.1")
     assert len(told) == 1

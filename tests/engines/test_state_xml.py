@@ -1,4 +1,4 @@
-"""Read ParaView state files, and report a damaged one in one line."""
+"""Parse ParaView state files, and report a damaged file in one line."""
 
 from __future__ import annotations
 

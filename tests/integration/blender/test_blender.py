@@ -1,4 +1,4 @@
-"""Render the images of Blender's own animation."""
+"""Check that the images are identical to those of Blender's own animation render."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from mpirender.run_folder.journal import Tail
 from processes import Run, need
 
 pytestmark = pytest.mark.slow
-SIZE = "160x90"  # of the files
+SIZE = "160x90"  # resolution set in the files
 
 
 def description(output: Path) -> str:
-    """Return with what a rank has rendered."""
+    """Return the description of the renderer that a rank recorded."""
     records = journal.read(output / ".mpirender")
     return next(record.description for record in records if isinstance(record, events.Opened))
 
@@ -38,7 +38,7 @@ def description(output: Path) -> str:
 def test_on_any_number_of_ranks_frames_are_those_of_blenders_animation(
     run: Run, blends: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """Frames, size and rate are the file's; a marker turns to another camera, also where frames are skipped."""
+    """Frames, size and frame rate come from the file. A marker switches the camera even if its frame is skipped."""
     reference = blends.animate(blends.file("shot"), tmp_path / "reference")
     for ranks in (1, 2, 3):
         output = tmp_path / f"on{ranks}"
@@ -48,7 +48,7 @@ def test_on_any_number_of_ranks_frames_are_those_of_blenders_animation(
     made = encode.read_back(tmp_path / "on3" / f"shot_{SIZE}.mp4")
     assert (made.frames, made.frame_rate) == (6, pytest.approx(24000 / 1001))
     shown = [pixels(path).astype(int) for path in sorted(reference.iterdir())]
-    assert all(np.abs(one - other).max() > 50 for one, other in zip(shown, shown[1:])), "every frame is another one"
+    assert all(np.abs(one - other).max() > 50 for one, other in zip(shown, shown[1:])), "consecutive frames must differ"
 
 
 def test_what_the_command_asks_for_is_what_blender_does_when_asked(
@@ -75,13 +75,13 @@ def test_another_scene_of_the_file_and_one_of_its_view_layers(
         rendered(run, blends.file("quick"), *words)
         assert_same_pictures(tmp_path / name / SIZE, own)
         pictures[name] = pixels(tmp_path / name / SIZE / "frame_000005.png").astype(int)
-    assert np.abs(pictures["both"] - pictures["second"]).max() > 50, "the ball is in one of them alone"
+    assert np.abs(pictures["both"] - pictures["second"]).max() > 50, "only one view layer shows the ball"
 
 
 def test_a_frame_is_asked_for_by_its_number_also_one_that_the_scene_leaves_out(
     run: Run, blends: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """On the way: each rank holds Blender, and what a machine has not enough memory for is told with the cure."""
+    """Also checks the warning for a node with too little memory for one Blender per rank, and its suggested fix."""
     words = ("--frames", "4,30", "--movie", "none", "--size", "64x36", "--ranks", 2)
     said = rendered(run, blends.file("quick"), *words, env={**os.environ, "SLURM_MEM_PER_NODE": "500"})
     assert "frame 30 is outside the scene's frame range, 1-23" in said
@@ -99,7 +99,7 @@ def test_a_frame_is_asked_for_by_its_number_also_one_that_the_scene_leaves_out(
 def test_files_that_blender_makes_itself_are_its_own(
     run: Run, blends: SimpleNamespace, tmp_path: Path, kind: str
 ) -> None:
-    """Also png with 16 bits a channel, where the file asks for them."""
+    """Includes png with 16 bits per channel, if the file is set to that."""
     settings = {"render.image_settings.file_format": {"jpg": "JPEG", "tiff": "TIFF", "png": "PNG"}[kind]}
     words = {"jpg": ("--quality", 71), "tiff": ("--compression", "Deflate"), "png": ()}[kind]
     if kind == "jpg":
@@ -114,7 +114,7 @@ def test_files_that_blender_makes_itself_are_its_own(
         pictures = [iio.imread(path, plugin="pillow") for path in (image, other)]
         assert np.array_equal(*pictures), image
     if kind == "png":
-        assert made[0].read_bytes()[24] == 16, "bits a channel"
+        assert made[0].read_bytes()[24] == 16, "bits per channel"
 
 
 def test_a_cropped_region_in_grey_is_as_blender_crops_it(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
@@ -135,12 +135,12 @@ def test_physics_that_are_not_baked_are_named_and_played_from_the_first_frame(
         output = tmp_path / how
         rendered(run, blends.file("falling"), "--ranks", 3, "--schedule", how, "--output", output)
         assert_same_pictures(output / SIZE, played)
-    jumped = blends.animate(blends.file("falling"), tmp_path / "jumped")  # as Blender's operator leaves physics out
+    jumped = blends.animate(blends.file("falling"), tmp_path / "jumped")  # the operator skips the physics
     first, last = ([pixels(end(folder.iterdir())) for folder in (played, jumped)] for end in (min, max))
     assert np.array_equal(*first)
-    assert np.abs(last[0].astype(int) - last[1]).max() > 50, "the cube is seen to have fallen"
+    assert np.abs(last[0].astype(int) - last[1]).max() > 50, "the images must show that the cube fell"
     starts = [record for record in journal.read(tmp_path / "auto" / ".mpirender") if isinstance(record, events.Take)]
-    assert sorted(record.image.frame for record in starts if record.rank == 0) == [1, 2, 3, 4], "in blocks"
+    assert sorted(record.image.frame for record in starts if record.rank == 0) == [1, 2, 3, 4], "a contiguous block"
 
 
 def test_eevee_by_the_name_that_people_use(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_eevee_by_the_name_that_people_use(run: Run, blends: SimpleNamespace, tm
 
 
 def test_a_blender_program_renders_its_own_images_too(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
-    """Debian's own, whose ranks run inside it; and what bpy has saved an older one does not survive, which is told."""
+    """Debian's Blender, with ranks inside it. It is too old for files saved by bpy, which mpirender reports."""
     blender = need("blender")
     script = (
         "import bpy; s = bpy.context.scene; s.frame_start, s.frame_end = 2, 5; s.render.engine = 'BLENDER_WORKBENCH'\n"
@@ -177,7 +177,7 @@ def test_a_blender_program_renders_its_own_images_too(run: Run, blends: SimpleNa
 
 
 def test_scripts_run_only_when_they_are_allowed_to(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
-    """One that has left a handler, with which Blender hangs when it ends by itself."""
+    """The script registers a handler, with which Blender hangs at its normal exit."""
     still = blends.animate(blends.file("moves"), tmp_path / "still")
     moved = blends.animate(blends.file("moves"), tmp_path / "moved", scripts=True)
     said = rendered(run, blends.file("moves"), "--ranks", 1)
@@ -212,7 +212,7 @@ def test_a_frame_that_kills_its_rank_is_set_aside(run: Run, blends: SimpleNamesp
 
 
 def test_a_full_disk_is_reported_and_no_image_is_incomplete(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
-    """Blender says that it has finished, and leaves a file that is cut short."""
+    """Blender reports success but leaves a truncated file."""
     words = ("--size", "HD", "--image-format", "tiff", "--compression", "None", "--ranks", 1, "--movie", "none")
     with disk(tmp_path / "disk", "size=24m") as small:
         done = run("render", blends.file("long"), *words, "--output", small / "out")
@@ -225,7 +225,7 @@ def test_a_full_disk_is_reported_and_no_image_is_incomplete(run: Run, blends: Si
 
 
 def test_a_signal_is_handled_while_a_frame_is_rendered(blends: SimpleNamespace, tmp_path: Path) -> None:
-    """Blender lets Python handle none before the frame has ended."""
+    """Blender does not let Python handle signals until the frame is finished."""
     words = ["--size", "HD", "--samples", 400, "--blender-engine", "cycles", "--ranks", 1, "--grace-period", 1]
     command = [sys.executable, "-m", "mpirender", "render", blends.file("long"), *words, "--output", tmp_path / "o"]
     with subprocess.Popen(
@@ -243,11 +243,11 @@ def test_a_signal_is_handled_while_a_frame_is_rendered(blends: SimpleNamespace, 
         said = process.stderr.read()
         assert process.wait(60) == 75, said
     stops = [record for record in journal.read(tmp_path / "o" / ".mpirender") if isinstance(record, events.Stop)]
-    assert stops[0].rank == 0, "the rank was the first to tell"
+    assert stops[0].rank == 0, "the rank must record the stop first"
 
 
 def test_a_file_that_has_changed_is_rendered_again(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
-    """A byte that Blender does not mind, too."""
+    """The test inserts a byte that Blender ignores."""
     shutil.copy(blends.file("quick"), tmp_path / "a.blend")
     words = ("a.blend", "--frames", "1-2", "--movie", "none", "--ranks", 1)
     rendered(run, *words)

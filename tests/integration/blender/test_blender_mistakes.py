@@ -1,4 +1,4 @@
-"""Report what is wrong with a Blender file or a command before anything is rendered."""
+"""Report mistakes in a Blender file or a command before rendering."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_mistakes_of_the_command_are_reported_together(run: Run, blends: SimpleN
 def test_files_that_are_missing_are_named_before_anything_is_rendered(
     run: Run, blends: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """Blender itself renders without a word; what no picture is made from may be missing."""
+    """Blender renders without them silently. Files that no image needs may be missing."""
     shutil.copytree(blends.folder, tmp_path / "here")
     (tmp_path / "here" / "library.blend").unlink()
     done = run("render", tmp_path / "here" / "gone.blend")

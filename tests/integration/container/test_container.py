@@ -1,4 +1,4 @@
-"""Ranks in a container: the words that run them, and once the real image, built and rendered through."""
+"""Run ranks in a container: check the command line, and build and use the real image once."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_folders_of_data_are_seen_in_it_also_where_they_are_links(
     told = " ".join(command_of(job))
     for folder in ("link", "real"):
         assert f'"source={tmp_path}/{folder}"' in told
-    assert " pvbatch --no-mpi -m mpirender.ranks " in told, "the one in the image, by its name"
+    assert " pvbatch --no-mpi -m mpirender.ranks " in told, "pvbatch must be the one in the image, called by name"
 
 
 @pytest.fixture
 def scene_with_data(tmp_path: Path) -> Path:
-    """Write a state that reads a file through a link to its folder."""
+    """Write a state that reads a file through a symbolic link to its folder."""
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "a.vtp").touch()
     (tmp_path / "link").symlink_to("real")
@@ -121,6 +121,6 @@ def test_a_container_with_another_mpirender_is_reported(run: Run, pattern: Patte
 
 @pytest.mark.slow
 def test_the_image_is_built_and_ranks_render_through_it(container_image: str) -> None:
-    """See container.sh for what it proves; some minutes, beside the other tests."""
+    """container.sh does the checks. It takes some minutes, in the background."""
     assert "the image is sound" in container_image
     assert container_image.count("are the same") == 3

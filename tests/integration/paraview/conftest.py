@@ -1,4 +1,4 @@
-"""Share ParaView 6.1: the command, its pvbatch and scenes that it has saved."""
+"""Shared fixtures for ParaView 6.1: mpirender, pvbatch and saved scenes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from second_root import MPIRENDER, PVBATCH, WITH_OSMESA, Root
 
 @pytest.fixture
 def run61(second_root: Root, tmp_path: Path) -> Run:
-    """Run mpirender where ParaView 6.1 is installed."""
+    """Run mpirender in the Debian with ParaView 6.1."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         return second_root.run(MPIRENDER, *arguments, cwd=tmp_path, timeout=300, **WITH_OSMESA)
@@ -36,6 +36,6 @@ def pvbatch61(second_root: Root) -> Run:
 
 @pytest.fixture
 def scenes61(scenes_of_second_root: SimpleNamespace) -> SimpleNamespace:
-    """Return states that ParaView 6.1 has saved, and its own frames of them."""
+    """Return states saved by ParaView 6.1, and its own frames of them."""
     made = scenes_of_second_root
     return SimpleNamespace(state=made.state, frames=lambda name: made.frames(name, "osmesa"), folder=made.folder)

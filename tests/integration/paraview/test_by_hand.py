@@ -1,4 +1,4 @@
-"""Change a scene by options, and compare with the same change made by hand, in ParaView 5.11 and 6.1."""
+"""Change a scene with options, and compare with the same change made in ParaView 5.11 and 6.1 itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=["5.11", "6.1"])
 def paraview(request: pytest.FixtureRequest) -> str:
-    """Name the ParaView that renders."""
+    """Return the version of the ParaView that renders."""
     return request.param
 
 
@@ -65,7 +65,7 @@ def test_the_images_are_those_of_the_script_run_in_pvpython(run: Run, script, pv
     assert "2 rendered" in turned.stdout
 
 
-# What is set, and the same by hand.
+# Each --set option, and the equivalent ParaView Python.
 SET = {
     "Slice1.SliceType.Origin=[2,1,0]": 'simple.FindSource("Slice1").SliceType.Origin = [2, 1, 0]',
     "Contour1.Isosurfaces=[120,180]": 'simple.FindSource("Contour1").Isosurfaces = [120, 180]',
@@ -97,7 +97,7 @@ def test_the_images_are_those_of_the_same_things_done_by_hand(
     assert sum(isinstance(record, events.Done) for record in records) == 1 + 3
 
 
-# What somebody would do by hand in ParaView's Python, after loading the state.
+# Each --color-range option, and the equivalent ParaView Python after loading the state.
 BY_HAND = {
     "global": """
 scene, shown = simple.GetAnimationScene(), simple.GetDisplayProperties(simple.FindSource("Contour1"))
@@ -138,7 +138,7 @@ def test_the_images_are_those_of_the_same_range_by_hand(
 
 
 def test_a_still_state_is_turned_as_by_hand(run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path) -> None:
-    """Also one whose data would change: with a number of frames they stand still."""
+    """Includes a state with changing data: orbit:N keeps the time fixed."""
     for name, count in (("still", 5), ("annotated", 4)):
         (tmp_path / name).mkdir()
         pvbatch(SUPPORT / "turntable.py", scenes.state(name), tmp_path / name, SIZE, count)
@@ -151,7 +151,7 @@ def test_a_still_state_is_turned_as_by_hand(run: Run, scenes: SimpleNamespace, p
 def test_every_combination_is_the_image_made_by_hand(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
-    """Three values times four, on two ranks; one that is lost is rendered again, alone."""
+    """Three values times four, on two ranks. If one image is deleted, only that image is rendered again."""
     by_hand = tmp_path / "by_hand.py"
     by_hand.write_text(
         "import sys\nfrom paraview import simple\nsimple._DisableFirstRenderCameraReset()\n"

@@ -1,4 +1,4 @@
-"""Render with --color-range: color maps that grow, and ranges that are found over all frames."""
+"""Render with growing color maps, and with --color-range over all frames."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from repository import SUPPORT
 def test_a_map_that_grows_grows_as_in_one_process(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, schedule: str
 ) -> None:
-    """Also where a run goes on after losing a frame from the middle."""
+    """Also after a frame in the middle was deleted and the run resumed."""
     maker = tmp_path / "maker.py"
     maker.write_text(
         "import sys\nfrom paraview import simple\nsimple.LoadState(sys.argv[1])\n"

@@ -1,4 +1,4 @@
-"""Kill a ParaView run at random moments, anywhere, until its movie is there; then look for any trace of it."""
+"""Kill random processes of a run at random times until the movie is complete; then check that nothing is wrong."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from records import done_frames, records
 from repository import SUPPORT
 
 KILLS = 25
-KILLS_OF_BLENDER = 5  # what it shares with ParaView was killed often enough by then
+KILLS_OF_BLENDER = 5  # fewer, because the ParaView test covers the code that both engines share
 FRAMES = 40
 RANKS = 2
 POISON = 5
@@ -37,7 +37,7 @@ WHAT = ("rank", "rank", "mpiexec", "command", "group", "everything")
 
 
 def kill_session(pid: int, number: int) -> None:
-    """Signal a process group and the groups of all that its processes have started, at once."""
+    """Signal a process group and the groups of all its descendants at once."""
     started = children(pid)
     for group in [pid, *started, *(rank for mpiexec in started for rank in children(mpiexec))]:
         with contextlib.suppress(ProcessLookupError):
@@ -51,7 +51,7 @@ def children(pid: int) -> list[int]:
 
 @dataclass
 class Movie:
-    """What is rendered, and the engine's own pictures of it."""
+    """The scene to render, and the engine's own images of it."""
 
     scene: Path
     reference: Path
@@ -61,7 +61,7 @@ class Movie:
 
 @dataclass
 class Saboteur:
-    """Runs the command again and again, and kills something now and then."""
+    """Repeats the command, and kills one of its processes now and then."""
 
     movie: Movie
     output: Path
@@ -70,10 +70,10 @@ class Saboteur:
     commands: int = 0
 
     def run_to_the_end(self) -> None:
-        """Run the command until it ends well; what ended otherwise is run again, as a person would."""
+        """Repeat the command until it succeeds, as a user would."""
         code = None
         while code != 0:
-            assert self.commands < 200, "it never ends well"
+            assert self.commands < 200, "the command never succeeds"
             code = self.run_once()
 
     def run_once(self) -> int:
@@ -92,7 +92,7 @@ class Saboteur:
         return process.returncode
 
     def wait_for_a_moment(self, process: subprocess.Popen[str]) -> bool:
-        """Wait for some time while the ranks start, or for some frames and a part of one; false if it ends before."""
+        """Wait for a random time or number of frames; return False if the command ends first."""
         frames = self.random.randint(0, 6) if self.random.random() < 0.8 else -1
         tail, seen = Tail(self.output / ".mpirender"), 0
         while frames >= 0 and seen <= frames and process.poll() is None:
@@ -108,13 +108,13 @@ class Saboteur:
         ranks = [rank for mpiexec in mpiexecs for rank in children(mpiexec)]
         victims = {"rank": ranks, "mpiexec": mpiexecs, "command": [pid], "group": [pid], "everything": [pid]}[what]
         if not victims:
-            return  # it is only just starting
+            return  # the command has not started this process yet
         {"group": os.killpg, "everything": kill_session}.get(what, os.kill)(self.random.choice(victims), signal.SIGKILL)
         self.kills[what] += 1
 
 
 def unfinished_takes(folder: Path) -> Counter[int]:
-    """Return how often each frame was in flight when its rank ended, from the ranks' own journals."""
+    """Return from the ranks' journals how often each frame was in progress when its rank ended."""
     lost: Counter[int] = Counter()
     for path in folder.glob("rank-*.jsonl"):
         flying: set[int] = set()
@@ -124,7 +124,7 @@ def unfinished_takes(folder: Path) -> Counter[int]:
                 flying.clear()
             elif isinstance(record, events.Take):
                 flying.add(record.image.frame)
-                assert len(flying) <= 1 + SLOTS, "one is rendered, few are written"
+                assert len(flying) <= 1 + SLOTS, "at most one image may be rendering and SLOTS being written"
             elif isinstance(record, (events.Done, events.Fail)):
                 flying.discard(record.image.frame)
         lost.update(flying)
@@ -133,7 +133,7 @@ def unfinished_takes(folder: Path) -> Counter[int]:
 
 @pytest.fixture(scope="module")
 def scene(scenes: SimpleNamespace) -> Path:
-    """Make an orbit long enough to be killed often."""
+    """Create an orbit long enough to be killed often."""
     text, changed = re.subn(
         r'(name="NumberOfFrames"[^>]*>\s*<Element index="0" value=)"\d+"',
         rf'\1"{FRAMES}"',
@@ -166,7 +166,7 @@ def test_the_same_of_blender(blends: SimpleNamespace, tmp_path: Path, capsys: py
 
 
 def kill_at_random(movie: Movie, count: int, tmp_path: Path) -> str:
-    """Kill until it is enough; compare every movie that comes of it, and return what was counted."""
+    """Render movies until enough processes were killed; check every movie, and return the counts."""
     chance = random.Random(SEED)
     figures: Counter[str] = Counter()
     kills: Counter[str] = Counter()
@@ -187,7 +187,7 @@ def kill_at_random(movie: Movie, count: int, tmp_path: Path) -> str:
 
 
 def look_for_traces(output: Path, made: Movie, figures: Counter[str]) -> None:
-    """Compare a movie that survived with an undisturbed one, and add up what the journals tell."""
+    """Compare a movie with the reference, check the journals, and add to the counts."""
     folder = output / ".mpirender"
     assert_same_pictures(output / made.size, made.reference)
     assert encode.read_back(output / f"{made.scene.stem}_{made.size}.mp4").frames == len(made.frames)
@@ -195,8 +195,8 @@ def look_for_traces(output: Path, made: Movie, figures: Counter[str]) -> None:
     done = Counter(record.image.frame for record in recorded if isinstance(record, events.Done))
     takes = Counter(record.image.frame for record in recorded if isinstance(record, events.Take))
     lost = unfinished_takes(folder)
-    assert done == Counter(made.frames), "every frame is done exactly once"
-    assert takes - done == lost, "a frame is taken up again only if it was in flight when its rank ended"
+    assert done == Counter(made.frames), "every frame must be completed exactly once"
+    assert takes - done == lost, "a frame may be rendered again only if it was in progress when its rank ended"
     assert list(output.rglob(".part-*")) == []
     assert not (folder / "lock").exists()
     figures.update(
@@ -210,7 +210,7 @@ def look_for_traces(output: Path, made: Movie, figures: Counter[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("to", ["the command", "every process of the run"])
 def test_paraview_ends_its_frames_in_progress_on_a_signal(scene: Path, tmp_path: Path, to: str) -> None:
-    """Slurm signals every process of a step: the X server, too, without which the ranks would die."""
+    """Slurm signals every process of a step, including the X server, without which the ranks would crash."""
     output = tmp_path / "out"
     words = ["render", scene, "--size", "HD", "--ranks", RANKS, "--output", output, "--quiet"]
     command = [sys.executable, "-m", "mpirender", *map(str, words)]
@@ -229,7 +229,7 @@ def test_paraview_ends_its_frames_in_progress_on_a_signal(scene: Path, tmp_path:
         assert process.wait(60) == 75, said
     assert len(servers) == 1
     takes = sorted(take.image.frame for take in records(output, "take"))
-    assert takes == done_frames(output), "none is cut off"
+    assert takes == done_frames(output), "every frame that was started must be completed"
     assert x_servers(tmp_path) == []
     assert subprocess.run(["pgrep", "-fa", str(output)], stdout=subprocess.PIPE, text=True, check=False).stdout == ""
 

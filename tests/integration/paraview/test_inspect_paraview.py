@@ -1,4 +1,4 @@
-"""Compare what mpirender finds in a state with what the real ParaView finds."""
+"""Compare what mpirender reads from a state with what ParaView reads from it."""
 
 from __future__ import annotations
 
@@ -157,16 +157,16 @@ with open("told.json", "w") as file:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
-    """States made by the real ParaView, and what it says of them (told.json)."""
+    """Create states with ParaView, and write what ParaView reads from them to told.json."""
     program = shutil.which(os.environ.get("MPIRENDER_PVPYTHON", "pvpython"))
     if program is None:
         pytest.skip("pvpython (ParaView) is REQUIRED for this test: apt-get install paraview python3-paraview")
     top = tmp_path_factory.mktemp("states")
     script = top / "make.py"
     script.write_text(MAKE_STATES)
-    libraries = str(Path(fileseq.__file__).parents[1])  # pure Python, at the end of ParaView's own path
+    libraries = str(Path(fileseq.__file__).parents[1])  # pure Python, appended to ParaView's sys.path
     argv = [program, str(script), str(top), str(REPOSITORY), libraries]
-    with xvfb.server() as reached:  # a reader of several timesteps renders when it is shown
+    with xvfb.server() as reached:  # showing a reader with several timesteps renders
         environment = {**os.environ, **reached, "PYTHONPATH": ""}
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert (top / "told.json").exists(), done.stdout + done.stderr

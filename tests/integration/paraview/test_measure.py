@@ -1,4 +1,4 @@
-"""Measure while rendering: the numbers that ParaView finds by hand, and unchanged images."""
+"""Measure while rendering: the values match ParaView's own, and the images do not change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from processes import Run
 SMALL = ("--size", "80x50", "--movie", "none")
 
 
-# The numbers of a source as they are found by hand: from the data themselves.
+# Computes the reference values of a source directly from its data.
 BY_HAND = """
 import json, sys
 from paraview import servermanager, simple
@@ -70,7 +70,7 @@ json.dump(found, open(sys.argv[2], "w"))
 
 
 def by_hand(pvbatch: Run, folder: Path, script: str, *arguments: object) -> list[dict[str, float]]:
-    """Run a script that finds numbers by hand."""
+    """Run a script that computes the reference values in pvbatch."""
     (folder / "by_hand.py").write_text(BY_HAND + script)
     state, *rest = arguments
     pvbatch(folder / "by_hand.py", state, folder / "by_hand.json", *rest)
@@ -86,7 +86,7 @@ def rows_in(path: Path) -> list[dict[str, str]]:
 
 
 def assert_numbers(row: dict[str, str], expected: dict[str, float]) -> None:
-    """Compare all numbers of a row, of which there must be some."""
+    """Compare all values of a row; fail if it has none."""
     numbers = {name: float(text) for name, text in list(row.items())[list(row).index("image") + 1 :]}
     assert numbers
     assert numbers == pytest.approx({name: expected[name] for name in numbers}, rel=1e-9, abs=1e-9)
@@ -134,7 +134,7 @@ def test_the_numbers_of_a_study_are_those_found_by_hand_and_stay_when_it_goes_on
 def test_images_are_the_same_and_the_numbers_those_of_their_frames(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str, sources: tuple[str], texts: tuple[str]
 ) -> None:
-    """Axes around the data of the frame before, a hidden source, particles that are carried on; a rank takes turns."""
+    """Covers axes around the previous frame's data, a hidden source and particle tracers; frames are interleaved."""
     expected = by_hand(pvbatch, tmp_path, OF_FRAMES, scenes.state(name), *sources)
     output = tmp_path / "out"
     words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--schedule", "interleaved", "--output", output)
@@ -161,7 +161,7 @@ def test_readers_that_jump_in_time_are_measured_at_the_time_of_the_image(
     assert [area / areas[0] * 4 for area in areas] == pytest.approx(squares, rel=1e-6)
 
 
-# Its upper part is on another rank than its lower one, and the surface is nowhere but there, then nowhere at all.
+# Two ranks split the data at mid-height: the surface is in the lower half, then in the upper half, then gone.
 SCRIPT = """
 from paraview.simple import *
 wavelet = Wavelet(WholeExtent=[-6, 6, -6, 6, -6, 6])
@@ -191,7 +191,7 @@ def test_ranks_that_share_a_frame_measure_the_whole_and_of_nothing_there_is_no_n
     one, two = found
     assert one[0][:7] == pytest.approx([0, 1, 12**3, 0.25, 0.25, 12**2, 0], abs=1e-6)
     assert (one[1][3], one[1][5]) == pytest.approx((0.75, 12**2))
-    assert all(map(math.isnan, one[2][3:])), "the surface is gone"
+    assert all(map(math.isnan, one[2][3:])), "the last frame has no surface"
     for mine, theirs in zip(one, two):
         assert theirs == pytest.approx(mine, rel=1e-9, abs=1e-6, nan_ok=True)
 

@@ -1,4 +1,4 @@
-"""Scripts in a scene that keep something from frame to frame: found out by trying, played in order, or refused."""
+"""Scripts that keep state between frames: detect them by a test, then replay earlier frames or refuse the scene."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from repository import SUPPORT
 
 pytestmark = pytest.mark.slow
 
-# A scene of which only the script is another.
+# Replaces the script of a scene.
 MAKER = """
 import sys
 from paraview import simple
@@ -22,7 +22,7 @@ simple.LoadState(sys.argv[1])
 simple.FindSource("Shape").Script = open(sys.argv[2]).read()
 simple.SaveState(sys.argv[3])
 """
-# A superquadric whose roundness is made of the time, and of what may be kept.
+# A superquadric whose roundness depends on the time and on kept state.
 SHAPE = """
 import builtins, random
 from vtkmodules.vtkFiltersSources import vtkSuperquadricSource
@@ -43,7 +43,7 @@ KEPT = {
 
 @pytest.fixture
 def scripted(scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path) -> Callable[[str], Path]:
-    """Make a state whose script keeps something: in which way?"""
+    """Create a state whose script keeps state in one of the ways of KEPT."""
 
     def make(how: str) -> Path:
         (tmp_path / "maker.py").write_text(MAKER)

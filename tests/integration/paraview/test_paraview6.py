@@ -1,4 +1,4 @@
-"""Render with ParaView 6.1 what differs from 5.11."""
+"""Render cases in which ParaView 6.1 differs from 5.11."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ for number in range(6):
 def test_a_clamped_range_is_that_of_its_frame(
     run61: Run, scenes61: SimpleNamespace, pvbatch61: Run, tmp_path: Path
 ) -> None:
-    """In SaveAnimation of ParaView 6.1 it is that of the frame before."""
+    """SaveAnimation of ParaView 6.1 uses the range of the previous frame instead."""
     (tmp_path / "reference").mkdir()
     by_hand = tmp_path / "by_hand.py"
     by_hand.write_text(ONE_BY_ONE)
@@ -46,7 +46,7 @@ def test_a_clamped_range_is_that_of_its_frame(
 
 
 def test_ranks_share_frames(run61: Run, scenes61: SimpleNamespace, second_root: Root, tmp_path: Path) -> None:
-    """As ParaView does on two ranks, data in pieces and axes around them."""
+    """The images match those of ParaView itself on two ranks, with partitioned data and axes around it."""
     settings = {
         "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "LP_NUM_THREADS": "1",
         "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",

@@ -1,4 +1,4 @@
-"""Fail the frames in which ParaView reports an error, and only these."""
+"""Fail the frames for which ParaView reports an error, and no others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_error_of_paraview_while_loading_stops_before_anything_is_rendered(
 def test_an_error_of_paraview_in_mid_animation_fails_the_frames_it_shows_in(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """The axes of a frame are drawn around the data of the frame before as well."""
+    """The axes of the next frame are drawn around this frame's data, so that frame fails, too."""
     folder = tmp_path / "broken"
     shutil.copytree(scenes.folder / "data", folder / "data")
     (folder / "data" / "shape_4.vtp").write_text("<VTKFile")
@@ -59,10 +59,10 @@ def test_an_error_of_paraview_in_mid_animation_fails_the_frames_it_shows_in(
 def test_a_file_lost_while_rendering_fails_the_frames_that_use_it_and_no_other(
     run: Run, scenes: SimpleNamespace, tmp_path: Path, ranks: int, damage: str
 ) -> None:
-    """VTK reports a file that cannot be read only once, when it tries to; three frames use this one."""
+    """VTK reports an unreadable file only once, on the first read; three frames use this file."""
     state = holed(scenes, tmp_path / "copy", open_gate=False)
     output, lost = tmp_path / "out", tmp_path / "copy" / "data" / "step_2.vtp"
-    ungated = "--allow-order-dependence"  # the gate would be tried before the first frame is there
+    ungated = "--allow-order-dependence"  # else the order test would wait at the gate before the first frame
     with rendering(state, "--ranks", ranks, ungated, "--output", output, cwd=tmp_path) as process:
         wait_for_first_frames(output, ranks, process)
         lost.unlink()
@@ -123,7 +123,7 @@ print("as it should be")
 
 
 def test_what_is_no_error_is_a_warning(scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path) -> None:
-    """Warnings of Python and VTK, and what ParaView says of extractors that it does not know, which draw nothing."""
+    """Covers warnings of Python and VTK, and unknown extractors, which do not affect the images."""
     state = tmp_path / "extractor.pvsm"
     content = scenes.state("orbit").read_text()
     state.write_text(content.replace('group="extract_writers" type="VTP"', 'group="extract_writers" type="Newer"'))
@@ -156,7 +156,7 @@ print("as it should be")
 
 
 def holed(scenes: SimpleNamespace, folder: Path, *, open_gate: bool = True) -> Path:
-    """Return the holed scene with data of its own in a folder."""
+    """Copy the holed scene and its data to a folder; return the state."""
     shutil.copytree(scenes.folder / "broken" / "data", folder / "data")
     if open_gate:
         (folder / "data" / "go").touch()
@@ -168,7 +168,7 @@ def holed(scenes: SimpleNamespace, folder: Path, *, open_gate: bool = True) -> P
 
 
 def rendering(state: Path, *options: object, cwd: Path) -> subprocess.Popen[str]:
-    """Start the command and do not wait for it."""
+    """Start the command without waiting for it."""
     command = [sys.executable, "-m", "mpirender", "render", state, "--size", SIZE, *options]
     return subprocess.Popen(
         list(map(str, command)), cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -176,14 +176,14 @@ def rendering(state: Path, *options: object, cwd: Path) -> subprocess.Popen[str]
 
 
 def wait_for_first_frames(output: Path, ranks: int, process: subprocess.Popen[str]) -> None:
-    """Return when every rank has loaded the scene and taken up a frame."""
+    """Wait until every rank has loaded the scene and started a frame."""
     end = time.monotonic() + 100
     while time.monotonic() < end and process.poll() is None:
         taken = [record for record in journal.read(output / ".mpirender") if isinstance(record, events.Take)]
         if len({record.rank for record in taken}) == ranks:
             return
         time.sleep(0.1)
-    process.terminate()  # else the end of the block would wait for it
+    process.terminate()  # otherwise the with block would wait for it
     raise AssertionError("no rank renders anything")
 
 

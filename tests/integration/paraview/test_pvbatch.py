@@ -1,4 +1,4 @@
-"""Find pvbatch and Xvfb, start them and end them."""
+"""Find, start and stop pvbatch and Xvfb."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_what_a_rank_says_leaves_pvbatch_in_one_piece(tmp_path: Path) -> None:
-    """Otherwise mpiexec's own words get between a line and its end. Every write is a message of this socket."""
+    """Otherwise output of mpiexec could split the line. The socket turns every write into one message."""
     script = tmp_path / "say.py"
     script.write_text(
         f"import sys\nsys.path.append({str(REPOSITORY)!r})\nfrom mpirender.ranks.log import log_error\nlog_error('no')"
@@ -50,7 +50,7 @@ def test_without_xvfb_a_paraview_that_needs_it_ends_with_3(run: Run, scenes: Sim
     assert done.returncode == 3, done.stderr
     assert "Xvfb is not installed" in done.stderr
     assert "apt-get install xvfb" in done.stderr
-    assert "built for" not in done.stderr, "what cannot be mended is not worth a word"
+    assert "built for" not in done.stderr, "do not mention backends that the user cannot enable"
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -65,7 +65,7 @@ def test_a_pvbatch_that_is_none_ends_with_3(run: Run, scenes: SimpleNamespace, p
 def test_pvbatch_is_asked_once_and_again_when_no_rank_starts(
     run: Run, scenes: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A module whose libraries are gone: the wrapper that was asked yesterday is still there."""
+    """For example, the probed wrapper script still exists, but the libraries of its module were removed."""
     program, asked, library = tmp_path / "pvbatch", tmp_path / "asked", tmp_path / "library"
     asked.touch()
     library.touch()
@@ -88,7 +88,7 @@ def test_pvbatch_is_asked_once_and_again_when_no_rank_starts(
 
 
 def only(tool: str, folder: Path) -> str:
-    """Return a PATH on which there is nothing but this tool (and what it needs to start)."""
+    """Return a PATH that contains only this tool and the programs it needs to start."""
     folder.mkdir()
     for name in (tool, "orted", "env", "sh"):
         found = shutil.which(name)

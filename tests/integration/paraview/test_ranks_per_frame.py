@@ -22,7 +22,7 @@ SMALL = ("--size", "80x50", "--movie", "none")
 def test_a_frame_is_what_paraview_itself_makes_of_it_on_so_many_ranks(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str
 ) -> None:
-    """Whichever group renders it, and after which other one: data in pieces, axes around them, particles."""
+    """The group and the previous frame must not matter; covers partitioned data, axes around it and particles."""
     pvbatch(SUPPORT / "save_animation.py", scenes.state(name), tmp_path / "reference", SIZE, ranks=2)
     words = ("--size", SIZE, "--movie", "none", "--ranks", 4, "--ranks-per-frame", 2, "--output", tmp_path / "out")
     done = run("render", scenes.state(name), *words)
@@ -34,7 +34,7 @@ def test_a_frame_is_what_paraview_itself_makes_of_it_on_so_many_ranks(
 def test_edges_differ_from_those_of_one_rank_by_little_and_memory_by_more(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """K = 1, 2 and 3 of 4 ranks."""
+    """Compare 1, 2 and 3 ranks per frame, with 4 ranks."""
     whole = ("--set", f"can.ex2.WholeExtent={[-150, 150] * 3}", "--set", "Contour1.Isosurfaces=[220]")
     peaks, pictures = [], []
     for count in (1, 2, 3):
@@ -44,7 +44,7 @@ def test_edges_differ_from_those_of_one_rank_by_little_and_memory_by_more(
         assert done.returncode == 0, done.stderr
         peaks.append(max(record.memory for record in records(output, "done")))
         pictures.append([pixels(path).astype(int) for path in sorted((output / "320x200").glob("*.png"))])
-    assert peaks[0] > peaks[1] + 20e6 > peaks[2] + 40e6, "27 million points of 4 bytes, shared by more and more ranks"
+    assert peaks[0] > peaks[1] + 20e6 > peaks[2] + 40e6, "the ranks of a group share 27 million points of 4 bytes"
     for pair in zip(*pictures):
         for other in pair[1:]:
             far = np.abs(pair[0] - other).max(axis=-1)
@@ -72,7 +72,7 @@ simple.SaveState(sys.argv[1])
 
 @pytest.mark.slow
 def test_ranges_of_color_maps_are_found_over_all_pieces(run: Run, pvbatch: Run, tmp_path: Path) -> None:
-    """Where no rank has both the least and the greatest value."""
+    """No rank has both the minimum and the maximum."""
     maker, state = tmp_path / "maker.py", tmp_path / "slope.pvsm"
     maker.write_text(SLOPE)
     pvbatch(maker, state)

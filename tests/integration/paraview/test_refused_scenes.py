@@ -1,4 +1,4 @@
-"""Refuse a scene that cannot be rendered with one line per mistake, and find data that was moved."""
+"""Report one line per mistake for scenes that cannot be rendered, and find data that was moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Render frames that are pixel for pixel those of ParaView's own SaveAnimation."""
+"""Check that frames are pixel for pixel identical to those of ParaView's own SaveAnimation."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_paraviews_own_screenshot_options_give_paraviews_images(
 def test_labels_of_axes_do_not_jump_between_frames_of_different_ranks(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """In the series only the shape and the step number change: everything around them is equal in all frames."""
+    """In this series only the shape and the step number change; the rest must be equal in all frames."""
     done = run(
         "render", scenes.state("series"), "--size", SIZE, "--ranks", 3, "--movie", "none", "--output", tmp_path / "out"
     )
@@ -92,7 +92,7 @@ def test_labels_of_axes_do_not_jump_between_frames_of_different_ranks(
 def test_a_frame_repeated_for_each_timestep_is_repeated(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
-    """In Snap To TimeSteps mode ParaView plays each timestep FramesPerTimestep times."""
+    """In Snap To TimeSteps mode ParaView renders each timestep FramesPerTimestep times."""
     state = tmp_path / "repeated.pvsm"
     content = scenes.state("series").read_text()
     changed = re.sub(r'(name="FramesPerTimestep"[^>]*>\s*<Element index="0" value=)"1"', r'\1"2"', content)
@@ -127,7 +127,7 @@ print("grown by", peak() - early)
 def test_particles_and_their_trails_are_those_of_one_process(
     run: Run, scenes: SimpleNamespace, tmp_path: Path, schedule: str, ranks: int
 ) -> None:
-    """Also where a run goes on after losing frames from the middle."""
+    """Also after frames in the middle were deleted and the run resumed."""
     words = ("--size", SIZE, "--ranks", ranks, "--schedule", schedule, "--movie", "none", "--output", tmp_path / "out")
     done = run("render", scenes.state("flow"), *words)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Render Python scripts: states saved as .py, and scripts that people write."""
+"""Render Python scripts: states saved as .py, and scripts written by users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from processes import Run
 def test_a_state_that_paraview_saved_as_python_is_the_same_as_its_pvsm(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
-    """But for how it is played, which ParaView 5.11 does not write down there."""
+    """ParaView 5.11 does not save the play mode in .py states, so the test sets it."""
     saver = tmp_path / "saver.py"
     saver.write_text(
         "import sys\nfrom paraview import simple, smstate\nsimple.LoadState(sys.argv[1])\n"

@@ -1,4 +1,4 @@
-"""ParaView 6.1, through EGL and OSMesa, on a machine without display, Xvfb or GPU: a Debian of its own."""
+"""Render with ParaView 6.1 through EGL and OSMesa, in a Debian without display, Xvfb or GPU."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_frame_is_paraviews_frame(
 
 
 def test_the_backend_is_chosen_without_being_asked(root: Root, scenes: SimpleNamespace, tmp_path: Path) -> None:
-    """There is no GPU: OSMesa where it is, else EGL on the CPU."""
+    """Without a GPU, mpirender uses OSMesa if it is installed, otherwise EGL on the CPU."""
     words = ["render", scenes.state("orbit"), "--size", SIZE, "--frames", "0", "--movie", "none", "--output", "out"]
     with_it = root.run(MPIRENDER, *words, cwd=tmp_path, **WITH_OSMESA)
     assert ", OSMESA, llvmpipe" in with_it.stdout, with_it.stderr

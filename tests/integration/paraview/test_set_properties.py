@@ -1,4 +1,4 @@
-"""Set properties of a scene with --set, and report each name and value that is wrong."""
+"""Set properties of a scene with --set, and report every unknown name and invalid value."""
 
 from __future__ import annotations
 

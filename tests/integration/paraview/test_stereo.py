@@ -1,4 +1,4 @@
-"""Render both eyes, and files of other formats, as ParaView's own dialog does."""
+"""Render stereo images and other file formats as ParaView does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOTH = "Both Eyes"
 
 
 def different(folder: Path, reference: Path, eye: str = "") -> list[str]:
-    """Return the names of pictures that are not those of ParaView, of an eye, or of all."""
+    """Return the names of the images that differ from ParaView's, for one eye or for all images."""
     found, expected = sorted(folder.glob("*.png")), sorted(reference.glob(f"*{eye}.png"))
     assert len(found) == len(expected) > 0
     return [one.name for one, other in zip(found, expected) if not np.array_equal(pixels(one), pixels(other))]
@@ -30,7 +30,7 @@ def different(folder: Path, reference: Path, eye: str = "") -> list[str]:
 def test_both_eyes_are_those_of_paraview_whichever_rank_renders_them(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str
 ) -> None:
-    """Also after an image of one eye was lost, which depends on that of the other."""
+    """Also after the image of one eye was deleted, which depends on the image of the other."""
     reference = tmp_path / "reference"
     pvbatch(SUPPORT / "save_animation.py", scenes.state(name), reference, SIZE, f"StereoMode={BOTH!r}")
     command = ("render", scenes.state(name), "--stereo-mode", BOTH, "--size", SIZE, "--ranks", 2)
@@ -65,7 +65,7 @@ def test_both_eyes_of_a_layout_are_those_of_paraview(
 
 @pytest.mark.slow
 def test_what_goes_wrong_in_a_frame_fails_both_eyes_of_it(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
-    """VTK reports it once, when the first of them is rendered."""
+    """VTK reports the error only once, while the first eye is rendered."""
     words = ("--stereo-mode", BOTH, "--size", SIZE, "--output", tmp_path / "out")
     done = run("render", scenes.folder / "broken" / "raises.pvsm", *words)
     assert done.returncode == 4
@@ -81,7 +81,7 @@ def test_what_goes_wrong_in_a_frame_fails_both_eyes_of_it(run: Run, scenes: Simp
 def test_images_in_stereo_are_those_of_paraview_whichever_rank_renders_them(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path, name: str, mode: str
 ) -> None:
-    """In an image no larger than the view, which is rendered in one pass, so that each depends on the one before."""
+    """An image no larger than the view is rendered in one pass, so it depends on the previous image."""
     pvbatch(SUPPORT / "save_animation.py", scenes.state(name), tmp_path / "reference", SIZE, f"StereoMode={mode!r}")
     words = ("--stereo-mode", mode, "--size", SIZE, "--ranks", 3, "--movie", "none", "--output", tmp_path / "out")
     done = run("render", scenes.state(name), *words)

@@ -1,4 +1,4 @@
-"""Turn the camera around a scene with --camera orbit."""
+"""Move the camera around a scene with --camera orbit."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def test_without_a_number_a_still_state_gets_a_hundred_frames_and_a_moving_one_k
     done = run("render", scenes.state("series"), *words)
     assert done.returncode == 0, done.stderr
     frames = sorted((tmp_path / "out" / SIZE).glob("*.png"))
-    assert len(frames) == 6 + 1  # the 99th of the other scene is none of these
+    assert len(frames) == 6 + 1  # the 7th is frame 99 of the still scene
     assert not np.array_equal(pixels(frames[0]), pixels(scenes.frames("series") / "frame.0001.png"))

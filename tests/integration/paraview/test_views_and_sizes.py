@@ -1,4 +1,4 @@
-"""Render several views, layouts and sizes, each as ParaView saves it."""
+"""Render several views, layouts and sizes, each identical to what ParaView saves."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_several_sizes_are_each_paraviews_and_each_frame_is_rendered_once_a_size
 def test_in_one_pass_every_image_is_paraviews_with_a_view_of_its_size(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
-    """Also with a size that cannot be put together of tiles, and two sizes in turn."""
+    """Covers a size that cannot be composed of tiles, and two sizes in turn."""
     sizes, state = ("400x300", "961x541"), scenes.state("annotated")
     for size in sizes:
         pvbatch(SUPPORT / "save_animation.py", state, tmp_path / size, size, "fit=True")
@@ -121,7 +121,7 @@ def test_inspect_counts_the_passes_as_paraview_does(pvbatch: Run, tmp_path: Path
 def test_sizes_far_apart_do_not_change_each_others_images(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
-    """The corner of the orientation axes is rounded to pixels from what the image before left; also after a restart."""
+    """ParaView rounds the corner of the orientation axes depending on the previous image. Also checks a resumed run."""
     sizes = ("160x90", "3840x2160")
     for size in sizes:
         pvbatch(SUPPORT / "save_animation.py", scenes.state("orbit"), tmp_path / size, size)
@@ -138,7 +138,7 @@ def test_sizes_far_apart_do_not_change_each_others_images(
 def test_several_views_and_layouts_are_each_what_they_are_alone(
     run: Run, scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path
 ) -> None:
-    """In one run, each frame's data computed once; by the names that all stands for."""
+    """Rendered in one run, by name and with `all`; each frame's data is computed once."""
     state, output = scenes.state("two_views"), tmp_path / "out"
     pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", "800x450", "Both")
     common = ("--size", "800x450", "--movie", "none")

@@ -1,4 +1,4 @@
-"""Share one real Slurm cluster of three nodes."""
+"""Shared fixtures: one real Slurm cluster of three nodes, and sbatch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 
 @pytest.fixture
 def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
-    """Give each test a cluster in which all nodes are there and nothing runs."""
+    """Give each test a cluster whose nodes are all up and idle."""
     running_cluster.mend()
     yield running_cluster
     running_cluster.run("scancel", "--user=root")
@@ -41,7 +41,7 @@ def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture
 def sbatch(cluster: Cluster, tmp_path: Path) -> Submit:
-    """Submit the script as users do: what is for sbatch, then what is for render; return the number of the job."""
+    """Submit the script as users do: sbatch's options, then render's arguments; return the job number."""
 
     def sbatch(options: tuple[str, ...], *arguments: object, script: Path = SCRIPT) -> str:
         words = [*options, script, *arguments]

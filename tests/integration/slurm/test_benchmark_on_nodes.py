@@ -26,7 +26,7 @@ def test_scaling_is_measured_over_the_nodes_of_a_slurm_job(cluster: Cluster, tmp
     scene = slow_scene(tmp_path, 8, 0.2)
     done = cluster.run("sbatch", *options, "--state", scene, *few, "--output", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    job = ended(cluster, done.stdout.strip())  # sbatch --wait would look only every half a minute
+    job = ended(cluster, done.stdout.strip())  # sbatch --wait polls only every 30 seconds
     log = (tmp_path / "log").read_text()
     assert job["JobState"] == "COMPLETED", log
     raw = json.loads((tmp_path / "out" / "raw.json").read_text())

@@ -1,4 +1,4 @@
-"""Fail Slurm jobs: frames that kill their rank, killed ranks, mistakes, ranks that are not connected."""
+"""Failures in Slurm jobs: frames that crash their rank, killed ranks, mistakes, ranks that are not connected."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_launcher_that_does_not_connect_the_ranks_is_found_out(
     cluster: Cluster, sbatch: Submit, tmp_path: Path
 ) -> None:
     lonely = tmp_path / "mpiexec"
-    # As the mpiexec of another MPI does: every rank is started, none knows of the others.
+    # Behaves like the mpiexec of another MPI: it starts all ranks, but each believes it is alone.
     lonely.write_text('#!/bin/bash\nunset "${!OMPI@}" "${!PMI@}"; shift 2; [[ $1 == -host ]] && shift 2; "$@"; "$@"\n')
     lonely.chmod(0o755)
     scene = slow_scene(tmp_path, 8, 0.01)

@@ -61,7 +61,7 @@ def test_without_kill_a_run_goes_on_when_a_node_crashes(
 def test_a_crashed_node_leads_to_a_requeue_and_a_finished_movie(
     cluster: Cluster, sbatch: Submit, tmp_path: Path, node: str
 ) -> None:
-    """n1 is where the batch script runs: nobody is left there to give back the lock."""
+    """The batch script runs on n1: if n1 crashes, no process is left to release the lock."""
     output = tmp_path / "slow_renders"
     number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 200), *SMALL)
     some_are_done(output)
@@ -73,7 +73,7 @@ def test_a_crashed_node_leads_to_a_requeue_and_a_finished_movie(
 
 
 def test_a_launcher_that_has_worked_gets_another_try(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
-    """As when a node is slow to answer: the probe succeeded, the first launch did not."""
+    """For example, a node responds slowly: the probe succeeds, but the first launch fails."""
     moody = tmp_path / "mpiexec"
     once = f'[[ " $* " != *" --hello "* ]] && mkdir {tmp_path}/tried 2>/dev/null && exit 205'
     moody.write_text(f'#!/bin/bash\n{once}\nexec mpiexec "$@"\n')

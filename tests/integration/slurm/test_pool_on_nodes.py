@@ -42,7 +42,7 @@ def test_a_pool_has_its_ranks_on_all_nodes_though_it_is_called_on_none_of_them(
     assert [int(number) for number, *_ in outcomes] == list(range(12))
     hosts = {rank: host for *_, rank, host in outcomes}
     assert sorted(hosts) == ["0", "1", "2", "3"]
-    assert hosts["0"] == hosts["1"] != hosts["2"] == hosts["3"], "two of three nodes, whichever"
+    assert hosts["0"] == hosts["1"] != hosts["2"] == hosts["3"], "the ranks must be on two nodes, two on each"
     assert list(tmp_path.glob("mpirender-pool-*")) == []
 
 

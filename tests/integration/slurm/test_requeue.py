@@ -1,4 +1,4 @@
-"""Requeue a job whose time limit is near, and stop requeueing it when no image gets done."""
+"""Requeue a job near its time limit, but not if it completes no image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 
 def start_again(cluster: Cluster, number: str) -> None:
-    """Wait until a job is back in the queue, and start it."""
+    """Wait until a job is back in the queue, then start it."""
     wait_for(lambda: waits(cluster, number))
 
     def started() -> bool:
@@ -66,10 +66,10 @@ def test_a_job_at_its_time_limit_requeues_itself_and_finishes_in_its_next_run(
 def test_slurms_own_warning_before_the_end_of_the_time_limit_does_the_same(
     cluster: Cluster, sbatch: Submit, tmp_path: Path
 ) -> None:
-    """Slurm looks at the time every half a minute, and warns as much earlier than asked.
+    """Slurm checks the time every 30 seconds, so its warning may come up to 30 seconds early.
 
-    The limit is a minute, its shortest, so the warning comes 20 to 50 seconds after the start. Some images must be
-    done by then, also on a machine that does much else.
+    The limit is one minute, the shortest possible, so the warning comes 20 to 50 seconds after the start. Some images
+    must be done by then, even on a busy machine.
     """
     options = (*TWO_BY_TWO, "--time=1", "--signal=B:USR1@10")
     number = sbatch(options, slow_scene(tmp_path, 1000, 0.2), *SMALL)
@@ -128,7 +128,7 @@ def test_scancel_ends_a_job_for_good_and_leaves_nothing_running(
 def test_a_job_that_slurm_starts_again_and_again_without_an_image_done_ends(
     cluster: Cluster, sbatch: Submit, tmp_path: Path
 ) -> None:
-    """As when its node dies of it each time."""
+    """For example, the job crashes its node every time."""
     output = tmp_path / "slow_renders"
     number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 8, 100), *SMALL, "--grace-period", 0)
     for life in (1, 2, 3):

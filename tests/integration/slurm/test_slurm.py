@@ -1,4 +1,4 @@
-"""One Slurm job instead of a job array, on a real cluster of three nodes."""
+"""Render in one Slurm job on several nodes, on a real cluster of three nodes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_blender_file_is_rendered_on_two_nodes_into_one_movie(
 def test_ranks_of_two_nodes_share_the_frames_of_a_study(
     cluster: Cluster, sbatch: Submit, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """A group on each node, and one on both."""
+    """One group on each node, and one group across both."""
     words = ("--size", SIZE, "--vary", "Contour1.Isosurfaces=100,140,180", "--ranks-per-frame", "2")
     options = ("--nodes=2", "--ntasks-per-node=3", "--export=ALL,MPIRENDER_COMMAND=study")
     job = ended(cluster, sbatch(options, scenes.state("cut"), *words))
@@ -96,7 +96,7 @@ def test_status_on_the_login_node_shows_a_job_as_it_runs(cluster: Cluster, sbatc
 def test_jobs_of_two_users_with_equal_names_do_not_collide(
     cluster: Cluster, sbatch: Submit, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """Both render on the same node at once, each with an X server there, from folders of their own."""
+    """Both jobs render on the same node at once, from separate folders, each with its own X server."""
     options = ("--nodes=1", "--ntasks=2", "--nodelist=n1")
     theirs = tmp_path / "theirs"
     theirs.mkdir()

@@ -54,7 +54,7 @@ def test_submit_refuses_a_folder_in_which_a_run_is_active(cluster: Cluster, sbat
 def test_the_sbatch_lines_of_the_documents_are_accepted(
     cluster: Cluster, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """The first is run to its end; the others ask for more nodes than there are, and wait."""
+    """The first job runs to its end. The others request more nodes than the cluster has, so they stay queued."""
     shutil.copytree(REPOSITORY / "launch", tmp_path / "launch")
     shutil.copy(scenes.state("orbit"), tmp_path)
     text = (REPOSITORY / "docs" / "how-to" / "slurm.md").read_text()
