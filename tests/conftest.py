@@ -1,4 +1,4 @@
-"""What the tests share: the command line as users run it, real ParaView scenes, and ParaView's own frames of them."""
+"""Shared fixtures: the command line as users run it, real ParaView scenes, and ParaView's own frames of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from second_root import PROGRAMS, SCENES_OF_SECOND_ROOT, WINDOWS, WITH_OSMESA, R
 
 
 def pytest_report_header() -> list[str]:
-    """Show which real tools the tests run against."""
+    """Report which installed tools the tests use."""
     return [
         f"{tool}: {shutil.which(tool) or 'NOT FOUND'}" for tool in ("pvbatch", "blender", "mpiexec", "Xvfb", "tmux")
     ]
@@ -38,7 +38,7 @@ BACKGROUND = Background()
 
 
 def waits_for(item: pytest.Item) -> set[str]:
-    """Return what a test needs of the things that are made beside the other tests."""
+    """Return which of the fixtures built in the background a test needs."""
     names = set(getattr(item, "fixturenames", ()))
     if "callspec" in vars(item) and item.callspec.params.get("paraview") == "6.1":
         names.add("second_root")
@@ -46,12 +46,12 @@ def waits_for(item: pytest.Item) -> set[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run last what waits for something that is made meanwhile."""
+    """Run tests that need a background build last."""
     items.sort(key=lambda item: bool(waits_for(item)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begin to make what the tests that were chosen will wait for."""
+    """Start the background builds that the selected tests need."""
     if not session.config.option.collectonly:
         for item in session.items:
             for name in waits_for(item):
@@ -59,13 +59,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """Leave nothing running."""
+    """Stop the background builds."""
     BACKGROUND.end()
 
 
 @pytest.fixture(scope="session")
 def second_root() -> Root:
-    """Return a second Debian, with ParaView 6.1."""
+    """Return a second Debian installation, with ParaView 6.1."""
     for program in PROGRAMS:
         need(program)
     BACKGROUND.need("second_root")
@@ -74,7 +74,7 @@ def second_root() -> Root:
 
 @pytest.fixture(scope="session")
 def scenes_of_second_root(second_root: Root, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Make states with ParaView 6.1, and its own SaveAnimation frames of some, for both backends."""
+    """Create states with ParaView 6.1, and its own SaveAnimation frames of some, for both backends."""
     folder = tmp_path_factory.mktemp("scenes61")
     pvbatch = ("pvbatch", "--no-mpi", "--opengl-window-backend")
     second_root.need(*pvbatch, "EGL", SUPPORT / "make_scenes.py", folder)
@@ -90,19 +90,19 @@ def scenes_of_second_root(second_root: Root, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def container_image() -> str:
-    """Return what was said while the image was built and tried out."""
+    """Build and test the container image; return the output of that script."""
     return BACKGROUND.need("container_image")
 
 
 @pytest.fixture(autouse=True)
 def without_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test lean on the display of whoever runs it."""
+    """Prevent tests from using the display of the user who runs them."""
     monkeypatch.delenv("DISPLAY", raising=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def remembered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let what pvbatch can do here be found out by these tests, and not be known from before."""
+    """Use an empty cache folder, so that the tests probe pvbatch themselves."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -110,7 +110,7 @@ def remembered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run mpirender as a user does, in a folder of its own; the result has returncode, stdout and stderr."""
+    """Run mpirender as a user does, in the test's folder; the result has returncode, stdout and stderr."""
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mpirender", *map(str, arguments)]
@@ -134,7 +134,7 @@ def pattern(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def rendered_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Render six frames of the test pattern, once for all tests; return the folder of scene and output."""
+    """Render six frames of the test pattern once for all tests; return the folder with scene and output."""
     folder = tmp_path_factory.mktemp("rendered")
     (folder / "test.pattern").write_text('{"frames": 6}')
     command = [
@@ -162,7 +162,7 @@ def rendered(rendered_once: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def poor_ffmpeg(tmp_path: Path) -> Path:
-    """Return an ffmpeg that works but was built with one encoder alone, the one for h264."""
+    """Return a working ffmpeg that lists only one encoder, libx264."""
     fake = tmp_path / "ffmpeg"
     fake.write_text(
         f"#!{sys.executable}\nimport os, sys\n"
@@ -175,7 +175,7 @@ def poor_ffmpeg(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def apptainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put an apptainer on PATH that runs what it is given without a container, and notes how it was called."""
+    """Put an apptainer on PATH that runs the given command without a container and records its arguments."""
     program = tmp_path / "bin" / "apptainer"
     program.parent.mkdir()
     program.write_text(
@@ -190,7 +190,7 @@ def apptainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def x_server() -> Iterator[dict[str, str]]:
-    """Give ParaView's own SaveAnimation an X server, as people do by hand."""
+    """Start an X server for ParaView's own SaveAnimation."""
     need("Xvfb")
     with xvfb.server() as environment:
         yield environment
@@ -199,7 +199,7 @@ def x_server() -> Iterator[dict[str, str]]:
 def in_pvbatch(
     display: dict[str, str], script: Path, *arguments: object, ranks: int = 1
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script in ParaView's own pvbatch, on one process with a display, or on several as one ParaView."""
+    """Run a script in pvbatch, either in one process with a display or in parallel on several ranks."""
     command = [need("pvbatch"), "--no-mpi" if ranks == 1 else "--sym", str(script), *map(str, arguments)]
     environment = {**os.environ, **display}
     if ranks > 1:
@@ -212,15 +212,15 @@ def in_pvbatch(
 
 @pytest.fixture(scope="session")
 def pvbatch(x_server: dict[str, str]) -> Run:
-    """Run a script in ParaView's own pvbatch: ``pvbatch(script, *arguments, ranks=1)``."""
+    """Run a script in pvbatch: ``pvbatch(script, *arguments, ranks=1)``."""
     return partial(in_pvbatch, x_server)
 
 
 @pytest.fixture(scope="session")
 def scenes(x_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Make real ParaView states once, and ParaView's own SaveAnimation frames of each.
+    """Create real ParaView states once, and ParaView's own SaveAnimation frames of each.
 
-    ``scenes.state(name)`` is the state, ``scenes.frames(name)`` the folder of ParaView's frames at :data:`SIZE`.
+    ``scenes.state(name)`` is the state file, ``scenes.frames(name)`` the folder of ParaView's frames at :data:`SIZE`.
     """
     folder = tmp_path_factory.mktemp("scenes")
     in_pvbatch(x_server, SUPPORT / "make_scenes.py", folder)
@@ -235,7 +235,7 @@ def scenes(x_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def need_bpy() -> None:
-    """Skip where there is no bpy for this Python, and fail where it is not installed."""
+    """Skip the test if bpy does not support this Python; fail if bpy is not installed."""
     if sys.version_info[:2] != (3, 11):
         pytest.skip("bpy is there for Python 3.11 alone")
     if importlib.util.find_spec("bpy") is None:
@@ -244,10 +244,10 @@ def need_bpy() -> None:
 
 @pytest.fixture(scope="session")
 def blends(need_bpy: None, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Make real Blender files once.
+    """Create real Blender files once.
 
-    ``blends.file(name)`` is one of them, ``blends.animate(file, folder, size=…)`` renders it by Blender's own animation
-    operator and returns the folder.
+    ``blends.file(name)`` is the path of a file, ``blends.animate(file, folder, size=…)`` renders it with Blender's own
+    animation operator and returns the folder.
     """
     folder = tmp_path_factory.mktemp("blends")
     in_blender(SUPPORT / "make_blends.py", folder)

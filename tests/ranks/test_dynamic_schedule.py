@@ -1,4 +1,4 @@
-"""The dynamic schedule: frames handed out by messages as ranks get free."""
+"""The dynamic schedule: a server sends frames to ranks as they become free."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_every_frame_is_rendered_once_and_in_order(run: Run, pattern: Pattern, t
 
 
 def test_a_rank_that_is_busy_holds_up_no_other(run: Run, pattern: Pattern, tmp_path: Path) -> None:
-    """The first frame takes as long as all the others: they go to the other rank."""
+    """The first frame takes longer than all others together, so the other rank renders those."""
     scene = pattern(json.dumps({"frames": 21, "seconds": [2.0, *[0.02] * 20]}))
     done = run("render", scene, "--size", "80x50", "--schedule", "dynamic", "--ranks", 2, "--movie", "none")
     assert done.returncode == 0, done.stderr
@@ -107,4 +107,4 @@ def test_the_frame_server_sleeps_and_a_rank_that_leaves_early_is_not_waited_for(
     assert done.returncode == 0, done.stderr
     wall, cpu = map(float, done.stdout.split())
     assert wall > 3
-    assert cpu < 0.1 * wall, "MPI's own waiting would take all of it"
+    assert cpu < 0.1 * wall, "MPI's own busy waiting would use all of it"

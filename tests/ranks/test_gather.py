@@ -1,4 +1,4 @@
-"""What takes a communicator, on several real ranks: run by test_rank.py under mpiexec with pytest-mpi."""
+"""Functions that take a communicator, on several real ranks; test_ranks.py runs this file under mpiexec."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_where_a_rank_was_asked_to_stop_a_gap_is_no_failure(comm, shared: Path) 
 
 
 def with_pictures(comm, shared: Path, **options) -> tuple[RenderJob, range]:
-    """Return a job with just as many frames as make a segment for each rank, and write its pictures."""
+    """Return a job with just enough frames for one movie segment per rank, and write its images."""
     options = {"sizes": ("48x32", "33x33"), **options}
     job = RenderJob(scene=shared / "x.pattern", output=shared / "out", **options)
     frames = range(segment_plan.SHORTEST * comm.size)

@@ -1,4 +1,4 @@
-"""Which GPUs the ranks of a node use, and which one each rank gets."""
+"""Choose the GPUs that the ranks of a node use, and assign one to each rank."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_the_ranks_of_a_node_take_its_gpus_in_turn(count: int, ranks: int, devic
         ({"CUDA_VISIBLE_DEVICES": "0,1", "SLURM_JOB_GPUS": "2,3"}, [0, 1]),
         ({"SLURM_JOB_GPUS": "1,2"}, [1, 2]),
         ({"SLURM_STEP_GPUS": "3", "SLURM_JOB_GPUS": "2,3"}, [3]),
-        # Fenced off, EGL shows only what is granted, while the numbers count all of the node.
+        # With device constraints, EGL shows only the granted GPUs, but Slurm numbers all GPUs of the node.
         ({"SLURM_JOB_GPUS": "6,7"}, [0, 1, 2, 3]),
-        # Names that EGL does not tell.
+        # EGL does not report UUIDs.
         ({"CUDA_VISIBLE_DEVICES": "GPU-8f7a,GPU-11bc"}, [0, 1, 2, 3]),
         ({"CUDA_VISIBLE_DEVICES": "MIG-8f7a"}, [0, 1, 2, 3]),
         ({"CUDA_VISIBLE_DEVICES": ""}, [0, 1, 2, 3]),

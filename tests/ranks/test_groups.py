@@ -1,4 +1,4 @@
-"""Render each frame with several ranks: the test pattern."""
+"""Render each frame with several ranks, with the pattern engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process beside a rank that writes its pictures."""
+"""The helper process that writes a rank's images."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_images_are_written_unchanged_however_many_there_are(writer: ImageWriter
     for number in range(3 * SLOTS):
         shown = picture(number)
         writer.put(number, shown, order(tmp_path, number, threads))
-        shown[:] = 0  # ParaView takes the memory back
+        shown[:] = 0  # ParaView reuses the memory
         results.update(writer.results())
     results.update(writer.results(None))
     assert sorted(results) == list(range(3 * SLOTS))
@@ -90,7 +90,7 @@ def test_the_death_of_the_process_is_noticed(writer: ImageWriter, tmp_path: Path
 
 
 def test_it_ends_with_its_rank_and_holds_none_of_its_files(tmp_path: Path) -> None:
-    """A launcher that waits for the ends of a dead rank's pipes would wait for ever."""
+    """Otherwise a launcher that reads a dead rank's pipes to their end would wait forever."""
     ours, theirs = os.pipe()
     rank = os.fork()
     if not rank:

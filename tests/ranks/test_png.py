@@ -47,4 +47,4 @@ def test_an_image_of_many_strips_is_the_same_file_for_any_number_of_threads(tmp_
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "three.png").read_bytes()
     strictly = ["-v", "error", "-xerror", "-err_detect", "crccheck+explode", "-i", str(tmp_path / "one.png")]
     ends = subprocess.run([ffmpeg(), *strictly, "-f", "null", "-"], capture_output=True, text=True, check=False)
-    assert (ends.returncode, ends.stderr) == (0, ""), "strict readers find nothing wrong with its checksums"
+    assert (ends.returncode, ends.stderr) == (0, ""), "a strict decoder must accept the checksums"

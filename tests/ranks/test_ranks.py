@@ -1,4 +1,4 @@
-"""The MPI program itself, with the pattern engine: real mpiexec, no ParaView."""
+"""The MPI program with the pattern engine: real mpiexec, no ParaView."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_with_on_error_warn_failed_frames_are_kept_and_reported(run: Run, patter
     assert "warning: frame 3: the pattern is set to fail at frame 3" in done.stdout
     assert "errors were reported during 2 images" in done.stdout
     strict = run("render", pattern('{"frames": 8, "fail": [3, 5]}'), *SMALL)
-    assert strict.returncode == 4, "what was kept in spite of an error must not pass for sound"
+    assert strict.returncode == 4, "an image kept despite an error must not count as complete"
     assert "2 of 8 images missing" in strict.stderr
     assert encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 8
 
@@ -204,7 +204,7 @@ def test_images_differ_between_frames_and_show_their_number(run: Run, pattern: P
 
 
 def test_ranks_that_do_not_see_each_other_are_found(run: Run, pattern: Pattern, tmp_path: Path) -> None:
-    """An mpiexec of MPICH starts ranks whose mpi4py uses Open MPI: each would believe it is rank 0 of 1."""
+    """MPICH's mpiexec starts ranks whose mpi4py uses Open MPI: each believes it is rank 0 of 1."""
     folder = tmp_path / "mpich"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "mpich"]
     subprocess.run(install, check=True, capture_output=True)
@@ -217,8 +217,8 @@ def test_ranks_that_do_not_see_each_other_are_found(run: Run, pattern: Pattern, 
 def test_functions_that_take_a_communicator_work_under_mpiexec(tmp_path: Path) -> None:
     """Run the tests marked mpi on three ranks, with pytest-mpi.
 
-    Their folders for temporary files are in one of their own: three pytests that clear up after others hinder each
-    other.
+    Their temporary folders are in a folder of this test, because pytest processes that clean up a shared folder
+    interfere with each other.
     """
     temporary = {"PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
     environment = {**os.environ, **MPI_SETTINGS, **ROOT_SETTINGS, **temporary}
@@ -248,7 +248,7 @@ def test_nothing_hostile_in_a_path_matters(run: Run, pattern: Pattern, tmp_path:
 def test_a_rank_opens_few_small_files_and_a_frame_only_its_own(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """A thousand ranks do it at once, on one file system. Modules are compiled, as pip leaves them."""
+    """Thousands of ranks open these files at once. The modules are compiled, as after pip install."""
     need("strace")
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(REPOSITORY / "mpirender")], check=True)
     traced = tmp_path / "pvbatch"
@@ -266,10 +266,10 @@ def test_a_rank_opens_few_small_files_and_a_frame_only_its_own(
     page = REPOSITORY / "docs" / "how-to" / "start-thousands-of-ranks.md"
     (told,) = re.findall(r"Each opens (\d+) mpirender files", page.read_text())
     assert len({name for name in ours if Path(name).is_file()}) == pytest.approx(int(told), abs=3)
-    assert not [name for name in ours if "/numpy/" in name], "ParaView's own is taken"
-    begun = [line for line in calls if " resumed>" not in line]  # what another process's call came between
+    assert not [name for name in ours if "/numpy/" in name], "the numpy that belongs to ParaView must be used"
+    begun = [line for line in calls if " resumed>" not in line]  # strace splits a call that another process interrupts
     of_frames = [line for line in begun if str(tmp_path / "orbit_renders") in line]
-    assert not [line for line in of_frames if "getdents64" in line], "no folder is listed"
-    assert not [line for line in calls if str(scenes.state("orbit")) in line], "rank 0 alone reads the scene"
+    assert not [line for line in of_frames if "getdents64" in line], "no rank may list a folder"
+    assert not [line for line in calls if str(scenes.state("orbit")) in line], "only rank 0 may read the scene"
     frames = len(list((tmp_path / "orbit_renders" / "80x50").iterdir())) // 2
     assert len(of_frames) <= 10 + 6 * frames

@@ -1,7 +1,7 @@
-"""Render a Blender file by its own animation operator: animate.py FILE FOLDER WIDTH HEIGHT OPTIONS
+"""Render a Blender file with Blender's own animation operator: animate.py FILE FOLDER WIDTH HEIGHT OPTIONS
 
-OPTIONS is JSON: properties of the scene by their paths (``render.film_transparent``), and ``played``: go through the
-frames as the timeline does, and render each.
+OPTIONS is a JSON object of scene properties by their paths (``render.film_transparent``). Its other keys: ``scene``,
+``scripts`` (allow scripts in the file), and ``played`` (step through the frames as the timeline does, and render each).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run a benchmark as people do, and name the machine of raw results that a test writes."""
+"""Run a benchmark from the command line, and describe the machine for raw results that tests write."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ MACHINE = {
 
 
 def told(arguments: list[object], module: str = "compare", seconds: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run a benchmark as people do."""
+    """Run a benchmark from the command line."""
     words = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
     return subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=seconds, check=False)

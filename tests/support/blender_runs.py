@@ -1,4 +1,4 @@
-"""Render Blender files on two ranks and read what they say."""
+"""Render Blender files and return the output of mpirender."""
 
 from __future__ import annotations
 

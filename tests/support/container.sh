@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Build the image of launch/paraview.def and prove that ranks render through it: bash tests/support/container.sh [FOLDER]
+# Build the image of launch/paraview.def and check that ranks render in it: bash tests/support/container.sh [FOLDER]
 #
-# As root on Debian 12, where Debian's packages and PyPI are to be had; takes about four minutes. FOLDER (5 GB at first,
-# then 1.3) keeps Apptainer and the base for the next time, and the image, for FOLDER/bin/apptainer; without one nothing
-# is kept. Apptainer comes from Debian sid, with a C library of its own, and is not installed. Nor is anything else, but
-# for Open MPI and wget where they are missing.
+# Needs root on Debian 12 with access to Debian's packages and PyPI; takes about four minutes. FOLDER (5 GB at first,
+# then 1.3 GB) keeps Apptainer and the base for later runs, and the image, which FOLDER/bin/apptainer can run. Without
+# FOLDER nothing is kept. Apptainer is unpacked from Debian sid with its own C library, not installed. The script
+# installs only Open MPI and wget, if they are missing.
 set -euo pipefail
 
 # shellcheck source=launch/setup.sh
@@ -45,7 +45,7 @@ die() { # EXIT_CODE LINE
     exit "$1"
 }
 
-step() { # WHAT COMMAND…: runs it, tells how long it took, and shows the end of what it said when it fails
+step() { # WHAT COMMAND…: runs the command and prints how long it took; if it fails, prints the end of its output
     local what=$1 log begun=$SECONDS
     shift
     log=$FOLDER/logs/${what//[ ,]/-}.log
@@ -57,7 +57,7 @@ step() { # WHAT COMMAND…: runs it, tells how long it took, and shows the end o
     say "$what: $((SECONDS - begun)) s"
 }
 
-once() { # NAME COMMAND: fills FOLDER/NAME, unless an earlier run has come to its end
+once() { # NAME COMMAND: fills FOLDER/NAME unless an earlier run has completed it
     local place=$FOLDER/$1
     if [[ ! -e $place.complete ]]; then
         rm -rf "$place"
@@ -67,7 +67,7 @@ once() { # NAME COMMAND: fills FOLDER/NAME, unless an earlier run has come to it
     fi
 }
 
-# --- What it takes --------------------------------------------------------------------------------------------------
+# --- Preparation ----------------------------------------------------------------------------------------------------
 
 need_host_packages() {
     local package missing=()
@@ -79,16 +79,16 @@ need_host_packages() {
     [[ -n $(mirror) ]] || die "$TOOL_MISSING" "the apt sources of this machine name no release of Debian"
 }
 
-mirror() { # where this machine's own packages come from
-    # shellcheck disable=SC2016 # apt-get is to see the dollar
+mirror() { # prints the Debian mirror that this machine uses
+    # shellcheck disable=SC2016 # apt-get expands the dollar
     apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | awk 'NR == 1'
 }
 
-get_apptainer() { # FOLDER: Apptainer, what it needs, and the tools that are used here, as packed in Debian sid
+get_apptainer() { # FOLDER: unpacks Apptainer, its dependencies and the tools used here from Debian sid
     local root=$1 apt=$FOLDER/apt package
     rm -rf "$apt"
     mkdir -p "$apt"/{lists,archives}/partial
-    touch "$apt/status" # nothing is installed there, so that all that Apptainer depends on is fetched
+    touch "$apt/status" # an empty package status, so that apt fetches all dependencies of Apptainer
     printf 'deb [signed-by=%s] %s sid main\n' \
         /usr/share/keyrings/debian-archive-keyring.gpg "$(mirror)" >"$apt/sources.list"
     printf '%s "%s";\n' Dir::State::lists "$apt/lists" Dir::State::status "$apt/status" Dir::State "$apt" \
@@ -105,7 +105,7 @@ get_apptainer() { # FOLDER: Apptainer, what it needs, and the tools that are use
     step "apptainer --version" "$FOLDER/bin/apptainer" --version
 }
 
-settle() { # ROOT: lets programs that were made for / run from this folder, with the C library in it
+settle() { # ROOT: makes the programs unpacked in ROOT run from there, with the C library in ROOT
     local root=$1 library loader programs program part
     library=$(dirname "$root"/usr/lib/*/apptainer)
     loader=$(find "$library" -maxdepth 1 -name 'ld-linux-*')
@@ -114,22 +114,22 @@ settle() { # ROOT: lets programs that were made for / run from this folder, with
         "$loader" --library-path "$library" "$root/usr/bin/patchelf" \
             --set-interpreter "$loader" --force-rpath --set-rpath "$library" "$program"
     done
-    for part in etc var; do # each of its two programs looks for them two folders above its own
+    for part in etc var; do # both Apptainer programs look for them two folders above their own
         ln -s "../$part" "$root/usr/$part"
         ln -s "../../$part" "$root/usr/lib/$part"
     done
-    # Root may lack a capability here, so Apptainer is not to hand them all on.
+    # Root may lack a capability here, so Apptainer must not pass on the full set.
     sed -i -e "s|^#* *binary path =.*|binary path = $root/usr/bin:\$PATH:|" \
         -e 's/^root default capabilities =.*/root default capabilities = no/' "$root/etc/apptainer/apptainer.conf"
     mkdir -p "$FOLDER/bin"
     ln -sfn "$root/usr/bin/apptainer" "$FOLDER/bin/apptainer"
 }
 
-make_base() { # FOLDER: a Debian with the newest ParaView, and what it takes to reach packages from here
+make_base() { # FOLDER: creates a Debian with the newest ParaView, and the settings needed to download packages
     local base=$1
     step "debootstrap of forky" env DEBOOTSTRAP_DIR="$SID/usr/share/debootstrap" \
         "$SID/usr/sbin/debootstrap" --variant=minbase forky "$base" "$(mirror)"
-    find "$base/dev" -mindepth 1 -delete # an image has none, and in a user namespace devices cannot be copied
+    find "$base/dev" -mindepth 1 -delete # an image has no devices, and a user namespace cannot copy them
     apt-config dump | grep '^Acquire::Check-' >"$base/etc/apt/apt.conf.d/90-as-outside" || true
     mkdir -p "$base/usr/local/share/ca-certificates"
     find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$base/usr/local/share/ca-certificates" {} +
@@ -137,22 +137,22 @@ make_base() { # FOLDER: a Debian with the newest ParaView, and what it takes to 
 
 build_image() {
     printf 'root:100000:65536\n' >"$FOLDER/subid"
-    cd "$ROOT" # what goes into the image is named from here
-    # --fakeroot wants that line in /etc/subuid; it is there for this one process alone.
-    # shellcheck disable=SC2016 # the inner bash is to see the dollars
+    cd "$ROOT" # paraview.def names its files relative to the repository
+    # --fakeroot needs that line in /etc/subuid; the bind mount shows it to this process only.
+    # shellcheck disable=SC2016 # the inner bash expands the dollars
     step "apptainer build" unshare --mount bash -c \
         'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@"' "$FOLDER/subid" \
         "$FOLDER/bin/apptainer" build --fakeroot --force --mksquashfs-args '-comp zstd -Xcompression-level 3' \
         --build-arg bootstrap=localimage --build-arg base="$FOLDER/base" "$IMAGE" launch/paraview.def
 }
 
-# --- Proofs ---------------------------------------------------------------------------------------------------------
+# --- Checks ---------------------------------------------------------------------------------------------------------
 
 prove_image() {
     local backend out=$FOLDER/renders
     rm -rf "$out" "$FOLDER/scenes"
     mkdir "$out" "$FOLDER/scenes"
-    cd "$out" # in the checkout pvbatch would take mpirender from where it stands, and not from the image
+    cd "$out" # in the checkout, pvbatch would import mpirender from there and not from the image
     step "doctor outside" env PATH="$FOLDER/bin:$PATH" "$VENV/bin/mpirender" doctor --container "$IMAGE"
     step "doctor inside" "${THROUGH[@]}" mpirender doctor
     step "a scene" "${THROUGH[@]}" pvbatch --no-mpi "$ROOT/tests/support/make_scenes.py" "$FOLDER/scenes"

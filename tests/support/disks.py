@@ -1,4 +1,4 @@
-"""Mount small disks, which fill up."""
+"""Mount small disks for tests of full disks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def disk(place: Path, *options: str) -> Iterator[Path]:
-    """Mount a disk of its own, as small as its mount options say, for the time of the block."""
+    """Mount a tmpfs with these mount options (such as size=24m) within the block."""
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(place)]
     if subprocess.run(mount, check=False).returncode:

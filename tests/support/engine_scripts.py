@@ -9,7 +9,7 @@ from repository import REPOSITORY
 
 
 def engine_script(folder: Path, state: Path, body: str) -> Path:
-    """Write a script for pvbatch that opens a state as a rank does and goes on with body: scene and job are set."""
+    """Write a pvbatch script that opens a state as a rank does and then runs body, which can use scene and job."""
     script = folder / "script.py"
     script.write_text(
         f"""

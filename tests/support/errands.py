@@ -1,4 +1,4 @@
-"""What the pools of the tests do: functions that their ranks import."""
+"""Jobs for the pool tests: functions that the ranks import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def meet(job: tuple[int, str]) -> int:
-    """Multiply a number by ten; the first of them waits for others, which only another rank can do meanwhile."""
+    """Multiply a number by ten. Job 0 waits until other jobs have run, which needs another rank."""
     number, folder = job
     (Path(folder) / f"met{number}").touch()
     start = time.monotonic()
@@ -21,7 +21,7 @@ def meet(job: tuple[int, str]) -> int:
 
 
 def trouble(what: object) -> object:
-    """Do what a job says: fail, end the process, return what cannot be sent or read, or nothing of the kind."""
+    """Fail, exit, or return an object that cannot be pickled or unpickled, as the job says; else return the job."""
     if what == "fail":
         print("VTK would say more")
         raise ValueError("no such\ntimestep")
@@ -45,9 +45,9 @@ def complain(pid: int) -> None:
 
 
 def die(job: tuple[str, str]) -> str:
-    """Die in the way that a job says; where it names a file, only once."""
+    """Kill this process in the way the job says; if the job names a file, only once."""
     how, once = job
-    if how == "witness":  # is at it when another rank dies
+    if how == "witness":  # still running when another rank dies
         if not Path(once).exists():
             while not Path(once).exists():
                 time.sleep(0.02)
@@ -77,7 +77,7 @@ def places(job: object) -> tuple[str, str, list[str]]:
 
 
 def picture(job: tuple[str, float, str]) -> tuple[int, float]:
-    """Take a picture of a state with another view angle; return its points, and the angle."""
+    """Save a screenshot of a state with another view angle; return the number of points, and the angle."""
     from paraview import simple
 
     state, angle, place = job

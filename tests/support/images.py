@@ -7,16 +7,16 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-SIZE = "480x270"  # of the frames that the engines render themselves for comparison
+SIZE = "480x270"  # of the reference frames rendered by ParaView itself
 
 
 def pixels(path: Path) -> np.ndarray:
-    """Return the decoded picture."""
+    """Return the decoded image."""
     return np.asarray(iio.imread(path))
 
 
 def assert_same_pictures(folder: Path, reference: Path) -> None:
-    """Compare all pictures of two folders, in order of their names, pixel for pixel."""
+    """Compare all images of two folders pixel for pixel, in the order of their names."""
     found, expected = sorted(folder.glob("*.png")), sorted(reference.glob("*.png"))
     assert len(found) == len(expected) > 0
     different = [

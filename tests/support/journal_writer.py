@@ -1,4 +1,4 @@
-"""Write the journals of a run that never took place."""
+"""Write the journals of a simulated run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mpirender.run_folder.lock import Owner
 
 
 class Scribe:
-    """Writes the journals of a run as supervisor and ranks do, at times that the test names."""
+    """Writes journals as supervisor and ranks do, at times that the test chooses."""
 
     def __init__(self, output: Path, run: str = "r1", start: float | None = None) -> None:
         self.output = output
@@ -43,7 +43,7 @@ class Scribe:
         self.write(SUPERVISOR, events.Launch(self.run, number, ranks, pid=1, **fields), at)
 
     def up(self, ranks: int = 2, at: float = 1.0) -> None:
-        """Start the ranks and let them open the scene."""
+        """Record that the ranks start and open the scene."""
         for rank in range(ranks):
             self.begin(rank, ranks, at)
             self.write(rank, events.Phase("load"), at)
@@ -60,7 +60,7 @@ class Scribe:
             self.write(rank, events.Phase(name), at)
 
     def rendering(self, ranks: int = 2, total: int = 10, **plan: object) -> None:
-        """Bring a run so far that its ranks render."""
+        """Record everything up to the start of rendering."""
         self.launch(ranks)
         self.up(ranks)
         self.plan(total, **plan)
@@ -82,7 +82,7 @@ class Scribe:
         self.write(SUPERVISOR, events.Finish(code, message, at), at)
 
     def lock_of_another_host(self, silent: float = 0.0) -> None:
-        """Leave the lock as a host does whose processes are not seen from here."""
+        """Write a lock as held by another host, whose processes cannot be seen from here."""
         owner = Owner("n1", "another kernel", 4711, 5, self.run, self.start)
         path = self.folder / lock.LOCK
         path.write_text(json.dumps(dataclasses.asdict(owner)))

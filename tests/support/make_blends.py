@@ -1,4 +1,4 @@
-"""Make the Blender files of the tests, in Blender's own Python: make_blends.py FOLDER"""
+"""Create the Blender files of the tests; needs bpy: make_blends.py FOLDER"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ bpy.app.handlers.frame_change_post.append({name})
 
 
 def begin(engine: str = "BLENDER_WORKBENCH", frames: tuple[int, int] = FRAMES) -> bpy.types.Scene:
-    """Start with a ball on a floor that moves, and a camera that does so, too."""
+    """Start a scene with a moving ball on a floor, and a moving camera."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end = frames
@@ -55,14 +55,14 @@ def save(name: str) -> None:
 
 
 def script(name: str, does: str) -> None:
-    """Put a script into the file that runs when the file is opened."""
+    """Add a script that runs when the file is opened."""
     text = bpy.data.texts.new(f"{name}.py")
     text.write(REGISTERED.format(name=name, does=does))
     text.use_module = True
 
 
 def shot() -> None:
-    """A scene with light, shadow, a moving camera, and a second one that a marker turns to."""
+    """A Cycles scene with light and shadow; a marker switches to a second camera."""
     scene = begin("CYCLES")
     scene.cycles.samples, scene.cycles.device = 4, "CPU"
     other = camera(scene, "Side", (0, -8, 3), 0)
@@ -72,7 +72,7 @@ def shot() -> None:
 
 
 def quick() -> None:
-    """Twelve frames that cost little; every second one of them is in the scene's own range."""
+    """A fast scene with twelve frames: the frame step is 2."""
     scene = begin(frames=(1, 23))
     scene.frame_step = 2
     camera(scene, "Side", (0, -8, 3), 0)
@@ -91,13 +91,13 @@ def quick() -> None:
 
 
 def long() -> None:
-    """A movie that is long enough to be killed."""
+    """A movie long enough to be interrupted."""
     begin(frames=(1, 20))
     save("long")
 
 
 def deep() -> None:
-    """Pictures of 16 bits with transparency."""
+    """Images with 16 bits per channel and transparency."""
     scene = begin(frames=(1, 2))
     scene.render.film_transparent = True
     scene.render.image_settings.color_mode, scene.render.image_settings.color_depth = "RGBA", "16"
@@ -105,7 +105,7 @@ def deep() -> None:
 
 
 def grey() -> None:
-    """Pictures in black and white, of a cropped region."""
+    """Black and white images of a cropped region."""
     scene = begin(frames=(1, 2))
     render = scene.render
     render.image_settings.color_mode = "BW"
@@ -115,7 +115,7 @@ def grey() -> None:
 
 
 def falling() -> None:
-    """A cube that falls by physics which nobody has baked."""
+    """A cube that falls, with physics that is not baked."""
     scene = begin(frames=(1, 12))
     bpy.ops.rigidbody.world_add()
     bpy.ops.mesh.primitive_cube_add(size=1, location=(1, 0, 2.5), rotation=(0.3, 0.4, 0.1))
@@ -125,7 +125,7 @@ def falling() -> None:
 
 
 def lost() -> None:
-    """Files that are not there: of a picture that is used, of one that is not, of a sound, of a library, of a cache."""
+    """Missing files: an image in use, an unused image, a sound, a library and a cache."""
     begin(frames=(1, 2))
     material = bpy.data.materials.new("wood")
     material.use_nodes = True
@@ -156,7 +156,7 @@ def library() -> None:
 
 
 def scripted() -> None:
-    """Scripts that the file runs when it is opened: one fails at a frame, one kills, one moves the ball."""
+    """Files with scripts: one fails at a frame, one fails on opening, one kills its process, one moves the ball."""
     begin(frames=(1, 4))
     script("fails", "1 / (scene.frame_current - 3)")
     save("fails")
@@ -173,7 +173,7 @@ def scripted() -> None:
 
 
 def eyeless() -> None:
-    """A scene that has a camera, and does not use it."""
+    """A scene without an active camera."""
     scene = begin(frames=(1, 2))
     scene.camera = None
     save("eyeless")

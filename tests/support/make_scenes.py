@@ -1,9 +1,9 @@
-"""Make the scenes of the tests; runs in pvbatch: ``pvbatch --no-mpi make_scenes.py FOLDER``.
+"""Create the scenes of the tests; runs in pvbatch: ``pvbatch --no-mpi make_scenes.py FOLDER``.
 
-Those that cannot be rendered to their end lie in folders of their own: ``deadly/poison.pvsm`` kills its process at
-frame 5 of 8, ``deadly/hang.pvsm`` never ends frame 5 of 8, ``broken/raises.pvsm`` raises an exception at frame 3 of 8,
-and ``broken/holed.pvsm`` (12 frames) reads ``broken/data/step_0.vtp`` to ``step_3.vtp``, each in three frames. It waits
-for ``broken/data/go`` at the first frame after the timestep 0, so that a test can take a file away meanwhile.
+Scenes that cannot be rendered completely are in separate folders: ``deadly/poison.pvsm`` kills its process at frame 5
+of 8, ``deadly/hang.pvsm`` hangs at frame 5 of 8, ``broken/raises.pvsm`` raises an exception at frame 3 of 8, and
+``broken/holed.pvsm`` (12 frames) reads ``broken/data/step_0.vtp`` to ``step_3.vtp``, each in three frames. It waits for
+``broken/data/go`` at the first frame after timestep 0, so that a test can remove a file before it is read.
 """
 
 import sys
@@ -16,7 +16,7 @@ from vtkmodules.vtkFiltersSources import vtkSphereSource, vtkSuperquadricSource
 from vtkmodules.vtkIOXML import vtkXMLImageDataWriter, vtkXMLPolyDataWriter
 
 FOLDER = Path(sys.argv[1])
-# What a programmable source of eight timesteps tells its pipeline, and the shape it makes at each.
+# Scripts of a programmable source: its eight timesteps, and the shape at each timestep.
 TIMESTEPS = """
 information, executive = self.GetOutputInformation(0), self.GetExecutive()
 for time in range(8):
@@ -42,7 +42,7 @@ while later and not os.path.exists({marker!r}):
 
 
 def orbit(view, frames, radius=5):
-    """Turn the camera around the origin; keyframes are saved only when they are registered."""
+    """Move the camera around the origin. ParaView saves only registered key frames."""
     track = simple.GetCameraTrack(view=view)
     first, last = simple.CameraKeyFrame(), simple.CameraKeyFrame()
     first.KeyTime, last.KeyTime = 0.0, 1.0
@@ -63,7 +63,7 @@ def play(mode, frames=10):
     scene.NumberOfFrames = frames
 
 
-def save_state(name):  # not save: a programmable source has all of numpy imported into this module
+def save_state(name):  # not named save: programmable sources import all of numpy into this module
     (FOLDER / name).parent.mkdir(exist_ok=True)
     simple.SaveState(str(FOLDER / f"{name}.pvsm"))
     simple.ResetSession()
@@ -87,7 +87,7 @@ def make_orbit():
 
 
 def make_annotated():
-    """Axes grid, text, colour legend, and a contour whose value is animated."""
+    """An axes grid, a text, a color legend, and a contour with an animated value."""
     view = new_view()
     contour = simple.Contour(Input=simple.Wavelet(WholeExtent=[-6, 6, -6, 6, -6, 6]))
     contour.ContourBy = ["POINTS", "RTData"]
@@ -114,14 +114,14 @@ def make_annotated():
         servermanager.ProxyManager().RegisterProxy("animation", f"value{number}", key.SMProxy)
     track.KeyFrames = keys
     simple.ResetCamera(view)
-    view.CameraPosition = [14, 16, 34]  # a camera of the user's own, nearer than a reset would put it
+    view.CameraPosition = [14, 16, 34]  # nearer than ResetCamera would place it
     view.CameraFocalPoint = [0, 1, 0]
     play("Sequence", 6)
     save_state("annotated")
 
 
 def make_series():
-    """A time series of data files, one a timestep, uneven in time."""
+    """A time series with one data file per timestep."""
     data = FOLDER / "data"
     data.mkdir()
     for step in range(6):
@@ -175,7 +175,7 @@ def write_steps(folder, radii):
 
 
 def make_pulse():
-    """Axes around data that grow and shrink, each timestep three times; saved while another timestep was shown."""
+    """Axes around data that grow and shrink; three frames per timestep; saved at a timestep other than the first."""
     view = new_view()
     reader = simple.XMLPolyDataReader(FileName=write_steps(FOLDER / "pulse_data", (2, 4, 1, 3)))
     simple.Show(reader, view)
@@ -190,7 +190,7 @@ def make_pulse():
 
 
 def make_pieces():
-    """Timesteps of two files each, for readers that share them out among ranks."""
+    """Timesteps of two files each, which the reader distributes among ranks."""
     folder = FOLDER / "pieces_data"
     folder.mkdir()
     paths = [str(folder / f"step_{step}.pvtp") for step in range(6)]
@@ -221,7 +221,7 @@ def make_pieces():
 
 
 def make_cut():
-    """A slice and isosurfaces of a wavelet that stay as they are, for those who change them; the camera moves."""
+    """A constant slice and isosurface of a wavelet, for tests that change properties; the camera moves."""
     view = new_view()
     wavelet = simple.Wavelet(registrationName="can.ex2", WholeExtent=[-6, 6, -6, 6, -6, 6])
     cut = simple.Slice(registrationName="Slice1", Input=wavelet)
@@ -237,7 +237,7 @@ def make_cut():
 
 
 def make_still():
-    """A box that nothing moves."""
+    """A box without animation."""
     view = new_view()
     simple.Show(simple.Box(), view)
     view.CameraPosition, view.CameraFocalPoint, view.CameraViewUp = [2, 1, 3], [0.2, 0, 0], [0, 1, 0.3]
@@ -245,7 +245,7 @@ def make_still():
 
 
 def make_flow():
-    """Particles that a flow carries from timestep to timestep, and the trails that they leave."""
+    """Particles in a flow that changes over time, and their trails."""
     data = FOLDER / "flow_data"
     data.mkdir()
     paths = [str(data / f"flow_{step}.vti") for step in range(8)]
@@ -278,7 +278,7 @@ def make_flow():
 
 
 def make_scripted(name, trouble, at):
-    """A shape made by a script that gets into trouble at one of eight timesteps."""
+    """A scripted shape; the script misbehaves at one of eight timesteps."""
     view = new_view()
     script = SHAPE.format(trouble=f"if time == {at}:\n    {trouble}")
     source = simple.ProgrammableSource(
@@ -292,7 +292,7 @@ def make_scripted(name, trouble, at):
 
 
 def make_holed():
-    """Four timesteps of a PVD file, three frames each, behind a gate; the camera moves all the time."""
+    """Four timesteps of a PVD file, three frames each, and a gate that waits for a file; the camera moves."""
     data = FOLDER / "broken" / "data"
     paths = write_steps(data, (0.5, 0.7, 0.9, 1.1))
     steps = (f'<DataSet timestep="{step}" file="{Path(path).name}"/>' for step, path in enumerate(paths))

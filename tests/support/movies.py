@@ -1,4 +1,4 @@
-"""Make small images for movies, and decode movies."""
+"""Create small images for movies, and decode movies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mpirender.job.options import CODECS
 from mpirender.movie import encode, ffmpeg
 
 KINDS = ("mp4", "webm", "gif", "mkv")
-OTHERS = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs[1:]]  # beside the usual one of each
+OTHERS = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs[1:]]  # all codecs except the defaults
 EVEN, ODD = (64, 48), (63, 47)
 COLOURS = {
     "red": (255, 0, 0),
@@ -44,7 +44,7 @@ def write(folder, pictures, suffix="png", step=1):
 
 
 def decoded(path, pixel_format="rgb24", *options):
-    """Return all frames as an array, decoded apart from the code under test."""
+    """Return all frames as an array, decoded independently of the code under test."""
     info = encode.read_back(path)
     channels = {"rgb24": 3, "rgba": 4}[pixel_format]
     raw = subprocess.run(
@@ -55,7 +55,7 @@ def decoded(path, pixel_format="rgb24", *options):
 
 
 def yuv_planes(path, width, height):
-    """Return Y, U and V of the first frame, as they are stored."""
+    """Return the Y, U and V planes of the first frame as stored."""
     raw = subprocess.run(
         [ffmpeg.ffmpeg(), "-v", "error", "-i", path, "-frames:v", "1", "-f", "rawvideo", "-"],
         stdin=subprocess.DEVNULL, capture_output=True, check=True,
@@ -74,7 +74,7 @@ def assert_colours(frame, tolerance):
 
 
 def gif_palettes(data):
-    """Return the global colour table of a GIF file and that of every image, empty if it has none of its own.
+    """Return the global color table of a GIF file, and each image's own color table or an empty one.
 
     The format is in the GIF89a specification, appendix A.
     """

@@ -1,6 +1,6 @@
-"""Each rank opens a window on the X server that the ranks of its node share, and leaves when it is done.
+"""Open and close windows on the X server that the ranks of a node share.
 
-Run by test_xvfb.py: mpiexec -n 4 pvbatch --no-mpi on_display.py [FILE], which with a file goes on until that exists.
+Run by test_xvfb.py: mpiexec -n 4 pvbatch --no-mpi on_display.py [FILE], which waits until FILE exists, if given.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - loads the kind of window there is
+import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - loads the window class of this VTK
 from mpi4py import MPI
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
@@ -19,7 +19,7 @@ from mpirender.system.xvfb import private_display
 
 comm = MPI.COMM_WORLD
 with private_display(comm):
-    for _ in range(3):  # the server is without a client in between, and ranks come and go as they like
+    for _ in range(3):  # in between, the server may have no client at all
         window = vtkRenderWindow()
         window.SetOffScreenRendering(True)
         window.SetSize(32, 32)

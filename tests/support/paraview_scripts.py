@@ -1,8 +1,8 @@
-"""The Python script that tests give as a scene."""
+"""The Python script that tests render as a scene."""
 
 from __future__ import annotations
 
-# As people write them: pictures of its own, a look at a window, data written beside it.
+# As users write them, with calls that mpirender skips: screenshots, animations, saved data, interaction.
 SCRIPT = """
 from paraview.simple import *
 import helper

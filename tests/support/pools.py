@@ -1,4 +1,4 @@
-"""Run pools on two ranks, and find the processes that they have started."""
+"""Run pools on two ranks, and find the processes that they started."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def told(command: list[str], **options: object) -> subprocess.CompletedProcess[s
 
 
 def running(mark: Path) -> list[str]:
-    """Return the processes that a test has started, by the mark in their environment."""
+    """Return the processes that a test started, found by the mark in their environment."""
     found = []
     for process in Path("/proc").iterdir():
         try:
@@ -31,4 +31,4 @@ def running(mark: Path) -> list[str]:
                 found.append((process / "cmdline").read_text().replace("\0", " "))
         except (OSError, NotADirectoryError):
             pass
-    return [words for words in found if words]  # not those that are dead and only waited for
+    return [words for words in found if words]  # zombies have no command line

@@ -1,4 +1,4 @@
-"""Run programs, and find those that a run has started."""
+"""Run programs, and find the processes that a run started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Pattern = Callable[..., Path]  # writes a scene of the test pattern
 
 
 def need(tool: str) -> str:
-    """Return the path of a tool; fail loudly where it is missing: these tests are nothing without it."""
+    """Return the path of a tool; fail the test if it is missing."""
     path = shutil.which(tool)
     if path is None:
         pytest.fail(f"{tool} is not installed; bash tests/run.sh installs it", pytrace=False)
@@ -24,12 +24,12 @@ def need(tool: str) -> str:
 
 
 def marked(mark: Path) -> dict[str, str]:
-    """Return an environment by which everything that a run starts is known again."""
+    """Return an environment with a mark that identifies all processes of a run."""
     return {**os.environ, "MARK_OF_TEST": str(mark)}
 
 
 def x_servers(mark: Path) -> list[int]:
-    """Return the X servers that a run with this mark has started."""
+    """Return the X servers started by a run with this mark."""
     found = []
     for pid in subprocess.run(["pgrep", "Xvfb"], capture_output=True, text=True, check=False).stdout.split():
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Read what a run has recorded in its journals."""
+"""Read the records of a run from its journals."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mpirender.run_folder.events import Event
 
 
 def records(output: Path, event: str = "") -> list[Event]:
-    """Return the records of a run: all, or those of one kind of event."""
+    """Return the records of a run: all, or only one kind of event."""
     return [one for one in journal.read(output / ".mpirender") if event in ("", type(one).__name__.lower())]
 
 
 def done_frames(output: Path) -> list[int]:
-    """Return the frames that were rendered, one for each time and image."""
+    """Return the frames of all completed images, with repetitions."""
     return sorted(record.image.frame for record in records(output, "done"))

@@ -1,4 +1,4 @@
-"""Where the repository and the scripts of the tests are."""
+"""Paths of the repository and of the test scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Start runs of the pattern engine, and read what they have recorded."""
+"""Start runs with the pattern engine, and read their records."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ SMALL = ("--size", "160x90", "--ranks", 2)
 
 
 def running(folder: Path) -> str:
-    """Return the processes that have something to do with a folder."""
+    """Return the processes whose command line contains a folder."""
     return subprocess.run(["pgrep", "-fa", str(folder)], capture_output=True, text=True, check=False).stdout
 
 
 def heed_ctrl_c() -> None:
-    """Undo what a shell does to commands in the background, where these tests may run."""
+    """Restore SIGINT, which shells disable for background commands, in case the tests run in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
 def started(scene: Path, *options: object, frames: int = 3) -> Iterator[subprocess.Popen[str]]:
-    """Run the command beside the test, until so many frames are done."""
+    """Start the command, wait until this many frames are done, and kill it after the block."""
     command = [sys.executable, "-m", "mpirender", "render", str(scene), *map(str, (*SMALL, *options))]
     output = scene.parent / f"{scene.stem}_renders"
     with subprocess.Popen(

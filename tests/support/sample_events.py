@@ -1,4 +1,4 @@
-"""Events of runs for tests, with usual values for the fields that a test does not name."""
+"""Sample events of runs, with default values for the fields that a test does not set."""
 
 from __future__ import annotations
 

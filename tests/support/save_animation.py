@@ -1,8 +1,8 @@
 """Render a state as ParaView itself does: load it, render once, SaveAnimation.
 
 Runs in pvbatch: ``pvbatch --no-mpi save_animation.py STATE FOLDER WxH [LAYOUT] [NAME=VALUE ...]``. With
-``fit=True`` the view, or the layout, has the size of the image from the beginning; ``first`` is what is done after
-loading, in Python. On several ranks (``--sym``) the state is loaded from memory: LoadState of ParaView 6.1 hangs there.
+``fit=True`` the view or the layout gets the size of the image before the first render; ``first`` is Python code to run
+after loading. On several ranks (``--sym``) the state is loaded from memory: LoadState of ParaView 6.1 hangs there.
 """
 
 import ast
@@ -26,14 +26,14 @@ def load(state: str) -> None:
 
 
 def main() -> None:
-    """Keep all names out of ``__main__``, into which programmable filters import numpy's."""
+    """Render in a function, because programmable filters import all of numpy into ``__main__``."""
     state, folder, size, *rest = sys.argv[1:]
     layout = next((argument for argument in rest if "=" not in argument), "")
     options = {name: ast.literal_eval(value) for name, _, value in (a.partition("=") for a in rest if "=" in a)}
     Path(folder).mkdir(parents=True, exist_ok=True)
-    simple._DisableFirstRenderCameraReset()  # else simple.Render forgets the camera that the state was saved with
+    simple._DisableFirstRenderCameraReset()  # otherwise simple.Render resets the saved camera
     load(state)
-    exec(options.pop("first", ""))  # what somebody would type first
+    exec(options.pop("first", ""))  # the caller's changes to the scene
     sides = [int(side) for side in size.split("x")]
     fit = options.pop("fit", False)
     if layout:

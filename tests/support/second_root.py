@@ -1,9 +1,9 @@
-"""A second Debian beside the one that runs the tests, with ParaView 6.1: a folder to change the root to.
+"""A second Debian with ParaView 6.1, in a folder that tests enter with chroot.
 
-There is no display, no Xvfb and no GPU in it; EGL renders on the CPU. Its OSMesa, which newer Debians have no more, is
-that of the Debian outside, in a folder of its own. It is made once per checkout (some minutes, 3 GB) and needs root.
+It has no display, no Xvfb and no GPU; EGL renders on the CPU. Newer Debians have no OSMesa, so a folder in it holds the
+OSMesa of the outer Debian. It is created once per checkout (some minutes, 3 GB) and needs root.
 
-    python tests/support/second_root.py        makes it, and says where it is
+    python tests/support/second_root.py        creates it and prints its path
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLACE = REPOSITORY / ".roots" / "forky"
-SUITE, OF_KIN = "forky", "sid"  # debootstrap knows the second from of old, and the first is made the same way
+SUITE, OF_KIN = "forky", "sid"  # older debootstraps know only sid, whose script also creates forky
 PACKAGES = (
     "paraview", "python3-paraview", "python3-mpi4py", "openmpi-bin", "libegl1", "libgl1-mesa-dri", "python3-venv",
     "ca-certificates", "procps",
 )  # fmt: skip
 OSMESA = ("libosmesa6", "libglapi-mesa", "libllvm15", "libxml2", "libicu72", "libz3-4", "libedit2", "libffi8")
 WITH_OSMESA = {"LD_LIBRARY_PATH": "/opt/osmesa/usr/lib/x86_64-linux-gnu"}
-WINDOWS = {"egl": "EGL", "osmesa": "OSMesa"}  # as ParaView's own --opengl-window-backend calls them
+WINDOWS = {"egl": "EGL", "osmesa": "OSMesa"}  # values of ParaView's --opengl-window-backend
 PVBATCH = ("pvbatch", "--opengl-window-backend", "OSMesa")
 PROGRAMS = ("debootstrap", "unshare", "dpkg", "apt-get")
-SCENES_OF_SECOND_ROOT = ("annotated", "series")  # the scenes whose frames are hardest to get right
+SCENES_OF_SECOND_ROOT = ("annotated", "series")  # the scenes that are hardest to reproduce
 MPIRENDER = "/opt/mpirender/bin/mpirender"
 STAMP = "complete"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-# Mounts are seen by the process that enters alone, and end with it, so the folder can be removed without a thought. Of
-# the system outside nothing is mounted that a package could overwrite in there.
+# The mounts exist only in the namespace of the command and end with it, so the folder can be removed safely. Nothing is
+# mounted that a package installed inside could overwrite outside.
 ENTER = """\
 set -eu
 root=$1; shift
@@ -48,7 +48,7 @@ exec chroot "$root" env -C "$directory" "$@"
 
 
 class Root:
-    """The folder, complete."""
+    """The complete second Debian."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,7 +56,7 @@ class Root:
     def run(
         self, *command: object, cwd: Path | str = "/", timeout: float = 600, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in it; it sees the folder of temporary files and this checkout where they are outside."""
+        """Run a command inside; the temporary folder and this checkout have the same paths as outside."""
         kept = {
             name: value for name, value in os.environ.items() if name not in ("DISPLAY", "XAUTHORITY", "PYTHONPATH")
         }
@@ -71,7 +71,7 @@ class Root:
         """Run a command that must succeed.
 
         Raises:
-            RuntimeError: with the last of what it said.
+            RuntimeError: it failed; the message has the end of its output.
         """
         done = self.run(*command, **options)
         if done.returncode:
@@ -79,10 +79,10 @@ class Root:
 
 
 def made() -> Root:
-    """Return the second root, made now if it is not there yet.
+    """Return the second root; create it if it does not exist yet.
 
     Raises:
-        RuntimeError: it cannot be made.
+        RuntimeError: it cannot be created.
     """
     if not (PLACE / STAMP).exists():
         shutil.rmtree(PLACE, ignore_errors=True)
@@ -93,7 +93,7 @@ def made() -> Root:
 
 
 def make(root: Root) -> None:
-    """Fill the folder."""
+    """Install Debian, ParaView, OSMesa and mpirender."""
     known = Path("/usr/share/debootstrap/scripts")
     words = ["debootstrap", "--variant=minbase", SUITE, str(root.folder), mirror()]
     if not (known / SUITE).exists():
@@ -106,14 +106,14 @@ def make(root: Root) -> None:
         outside("apt-get", "download", *OSMESA, cwd=folder)
         for package in Path(folder).glob("*.deb"):
             outside("dpkg", "-x", str(package), str(root.folder / "opt" / "osmesa"))
-    if CERTIFICATES.exists():  # those that are trusted outside may be more
+    if CERTIFICATES.exists():  # the outer Debian may trust more certificates
         shutil.copy(CERTIFICATES, root.folder / CERTIFICATES.relative_to("/"))
     root.need("python3", "-m", "venv", "--system-site-packages", str(Path(MPIRENDER).parents[2]))
     root.need(Path(MPIRENDER).with_name("pip"), "install", "--quiet", "--editable", REPOSITORY)
 
 
 def mirror() -> str:
-    """Return where this machine's own packages come from."""
+    """Return the Debian mirror that this machine uses."""
     sources = Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")
     text = "\n".join(path.read_text() for path in sources if path.is_file())
     found = re.search(r"^(?:deb (?:\[.*?\] )?|URIs: )(\S+/debian/?)(?:\s|$)", text, re.MULTILINE)
@@ -123,7 +123,7 @@ def mirror() -> str:
 
 
 def outside(*command: str, cwd: str | None = None) -> None:
-    """Run a command that must succeed, outside of the new root."""
+    """Run a command that must succeed, outside the new root."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:2])} failed: {(done.stdout + done.stderr)[-2000:]}")

@@ -1,7 +1,7 @@
 """A real Slurm cluster inside this machine: a login node with the controller, and compute nodes.
 
-Every node has namespaces of its own (network, host name, processes, mounts, shared memory), so it has its own address,
-its own /tmp and /dev/shm, and can be crashed by killing its first process. Needs root; nothing outlives the cluster.
+Every node has its own namespaces (network, host name, processes, mounts, shared memory), so it has its own address,
+/tmp and /dev/shm, and killing its first process crashes it. Needs root; nothing is left running after the cluster.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from waiting import wait_for
 
 HEAD = "head"
-CORES = 8  # that each node claims to have
-NODE_LOST_SECONDS = 12  # until Slurm takes a silent node for dead; sites have minutes
-PMIX = Path("/usr/lib/x86_64-linux-gnu/pmix2/lib")  # Debian's srun looks for libpmix.so there, which is not
+CORES = 8  # that each node reports
+NODE_LOST_SECONDS = 12  # until Slurm marks a silent node as down; minutes on real clusters
+PMIX = Path("/usr/lib/x86_64-linux-gnu/pmix2/lib")  # Debian's srun looks for libpmix.so there, but it is missing
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "unshare", "nsenter")
 
 CONFIGURATION = """\
@@ -53,7 +53,7 @@ MailProg=/bin/true
 NodeName={nodes} CPUs={cores} RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-# The first process of a node; bash waits for orphans, too.
+# The first process of a node; bash also reaps orphans.
 INIT = "sleep infinity & wait"
 FURNISH = """\
 set -eu
@@ -77,16 +77,16 @@ class Cluster:
     """A login node and compute nodes n1, n2, …; a context manager."""
 
     def __init__(self, folder: Path, shared: Sequence[Path], *, count: int = 3, network: str = "10.88.0") -> None:
-        """Prepare it.
+        """Set the paths and names; nothing is started yet.
 
         Args:
-            folder: for its own files; a short path, since sockets are in it.
-            shared: folders that all nodes see; of those under /tmp only these.
+            folder: for the cluster's own files; a short path, because it holds sockets.
+            shared: folders that all nodes see; nodes see no other folders of the outer /tmp.
         """
         self.folder, self.shared, self.network = folder, shared, network
         self.nodes = [f"n{number}" for number in range(1, count + 1)]
         self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
-        self._first: dict[str, int] = {}  # process of each node, as seen from outside
+        self._first: dict[str, int] = {}  # first process of each node, by its PID outside
         self._starters: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Cluster:
@@ -123,7 +123,7 @@ class Cluster:
         return done.stdout
 
     def job(self, number: str) -> dict[str, str]:
-        """Return what Slurm says of a job, by its own names."""
+        """Return Slurm's description of a job by Slurm's field names."""
         words = self.ask("scontrol", "show", "job", "--oneliner", number).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
@@ -132,7 +132,7 @@ class Cluster:
         namespaces = ["--net", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "--kill-child"]
         starter = subprocess.Popen(
             ["unshare", *namespaces, "bash", "-c", INIT],
-            stderr=subprocess.DEVNULL,  # it complains when it is killed
+            stderr=subprocess.DEVNULL,  # it prints an error when it is killed
         )
         self._starters.append(starter)
         children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children")
@@ -151,16 +151,16 @@ class Cluster:
         self._starters.append(process)
 
     def busy(self) -> bool:
-        """Say whether anything of a job still runs on a node."""
+        """Return whether any node still runs a process of a job."""
         there = [name for name in self.nodes if name in self._first]
         return any(self.run("pgrep", "-x", "slurmstepd", on=name).returncode == 0 for name in there)
 
     def crash(self, name: str) -> None:
-        """Kill everything that runs on a node at once."""
+        """Kill all processes of a node at once."""
         subprocess.run(["kill", "-KILL", str(self._first.pop(name))], check=False)
 
     def mend(self) -> None:
-        """Boot what has crashed, take up what was set down, and wait until all nodes can be used."""
+        """Boot crashed nodes, resume nodes that are down, and wait until all nodes are idle."""
         for name in self.nodes:
             if name not in self._first:
                 self.boot(name)
@@ -173,7 +173,7 @@ class Cluster:
         return ["nsenter", "-t", str(self._first[name]), "-n", "-u", "-i", "-p", "-m", f"--wd={cwd}", "--"]
 
     def _wire(self, name: str) -> None:
-        """Give a node its network: a bridge in the login node, a cable from it to every other."""
+        """Create a node's network: a bridge on the login node, a veth pair from it to every other node."""
         inside = self._inside(name)
         self._do(inside, "ip", "link", "set", "lo", "up")
         if name == HEAD:
@@ -185,7 +185,7 @@ class Cluster:
             ends = ["netns", str(self._first[HEAD]), "type", "veth", "peer", "name", "eth0"]
             self._do([], "ip", "link", "add", f"v{name}", *ends, "netns", str(self._first[name]))
             self._do(self._inside(HEAD), "ip", "link", "set", f"v{name}", "master", "br0", "up")
-        # Its own even after a reboot, as a real card's is: the others remember it for a while.
+        # The same MAC address after a reboot, as with real hardware, because the other nodes cache it.
         self._do(inside, "ip", "link", "set", device, "address", f"02:00:00:00:00:{int(number):02x}")
         self._do(inside, "ip", "addr", "add", f"{self.network}.{number}/24", "dev", device)
         self._do(inside, "ip", "link", "set", device, "up")
@@ -197,7 +197,7 @@ class Cluster:
         nodes = f"n[1-{len(self.nodes)}]"
         (self.folder / "slurm.conf").write_text(CONFIGURATION.format(nodes=nodes, lost=NODE_LOST_SECONDS, **names))
         version = subprocess.run(["slurmd", "-V"], capture_output=True, text=True, check=True).stdout.split()[-1]
-        old = int(version.split(".")[0]) < 23  # these start their cgroup layer even when nothing uses it
+        old = int(version.split(".")[0]) < 23  # older versions start the cgroup layer even if nothing uses it
         (self.folder / "cgroup.conf").write_text(f"CgroupPlugin={'cgroup/v1' if old else 'disabled'}\n")
         numbers = [(HEAD, 254), *((name, int(name[1:])) for name in self.nodes)]
         lines = ["127.0.0.1 localhost", *(f"{self.network}.{number} {name}" for name, number in numbers)]

@@ -30,7 +30,7 @@ def slow_scene(folder: Path, frames: int = 60, seconds: float = 0.2, **more: obj
 
 
 def ended(cluster: Cluster, number: str, seconds: float = 120) -> dict[str, str]:
-    """Wait until a job has ended for good, without a pause when it is back in the queue; return what Slurm says."""
+    """Wait until a job has ended, restarting it at once if it is requeued; return Slurm's description of it."""
 
     def over() -> dict[str, str] | None:
         job = cluster.job(number)
@@ -42,15 +42,15 @@ def ended(cluster: Cluster, number: str, seconds: float = 120) -> dict[str, str]
 
 
 def waits(cluster: Cluster, number: str) -> bool:
-    """Whether a job is in the queue."""
+    """Return whether a job is in the queue."""
     return cluster.job(number)["JobState"] == "PENDING"
 
 
 def start_now(cluster: Cluster, number: str) -> None:
-    """Spare a job most of the two minutes that it would wait in the queue after a requeue.
+    """Shorten the two minutes that a requeued job would wait in the queue.
 
-    They are there for what is left of the life before: Slurm ends everything of the job, and would end what the next
-    life has started as well. A job may start after it was last seen in the queue; then what is busy is its next life.
+    Slurm waits because it kills all remaining processes of the job, and would kill those of the next allocation, too.
+    If the job has started since it was last seen in the queue, the busy processes belong to its next allocation.
     """
     wait_for(lambda: not cluster.busy() or not waits(cluster, number), 60)
     time.sleep(3)
@@ -59,11 +59,10 @@ def start_now(cluster: Cluster, number: str) -> None:
 
 
 def deaths(output: Path) -> list[Event]:
-    """Return the deaths of ranks all of which had come up.
+    """Return the deaths in launches in which all ranks had started.
 
-    Debian 12's srun --mpi=pmix loses now and then, on a busy machine, what the ranks of a node tell each other as they
-    start. MPI dies of that, mostly before mpirender is reached (1 in 40 starts of a program that only says hello), and
-    the ranks are started again.
+    On a busy machine, srun --mpi=pmix of Debian 12 sometimes loses messages between the starting ranks of a node. MPI
+    then aborts, mostly before mpirender runs (in 1 of 40 launches of a minimal program), and mpirender launches again.
     """
     came = Counter((record.launch, record.ranks) for record in records(output, "start"))
     up = {life for (life, ranks), count in came.items() if count == ranks}
@@ -71,12 +70,12 @@ def deaths(output: Path) -> list[Event]:
 
 
 def some_are_done(output: Path, count: int = 4) -> None:
-    """Wait until so many images are done; a launcher that does not respond takes a minute of its probe."""
+    """Wait until this many images are done; a launcher that does not respond delays the probe by a minute."""
     wait_for(lambda: (output / ".mpirender").is_dir() and len(records(output, "done")) >= count, 180, story(output))
 
 
 def story(output: Path) -> Callable[[], str]:
-    """Return what tells how far a run has come, from its job's log and its own files."""
+    """Return a function that describes the state of a run: its logs, its journals and all processes."""
 
     def told() -> str:
         own = output / ".mpirender"

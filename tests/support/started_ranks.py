@@ -1,4 +1,4 @@
-"""Ranks that begin images and complete them."""
+"""Simulated ranks with images in progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def state_of(*sequence: Event) -> RunState:
 
 
 def ranks_at(*frames: int, then: Sequence[Event] = ()) -> RunningRanks:
-    """Return ranks that have begun with these frames, after which these events came."""
+    """Return ranks that have started these frames, followed by the events of ``then``."""
     begun = [event for rank, frame in enumerate(frames) for event in (start(rank, pid=100 + rank), take(rank, frame))]
     return RunningRanks(state_of(*begun, *then).launch(1))
 

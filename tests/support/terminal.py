@@ -1,4 +1,4 @@
-"""Read what a terminal shows."""
+"""Read the screen of a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def wait_for_screen(tmux: list[str], wanted: str, seconds: float = 60) -> str:
-    """Wait until the terminal shows what is wanted; return the screen."""
+    """Wait until the screen matches a pattern; return the screen."""
     end = time.monotonic() + seconds
     screen = ""
     while time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Turn the camera as tutorials do: ``pvbatch --no-mpi turntable.py STATE FOLDER WxH FRAMES``."""
+"""Orbit the camera as ParaView tutorials do: ``pvbatch --no-mpi turntable.py STATE FOLDER WxH FRAMES``."""
 
 import sys
 

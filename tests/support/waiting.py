@@ -1,4 +1,4 @@
-"""Wait until something becomes true."""
+"""Wait until a condition becomes true."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def wait_for(condition: Callable[[], Found], seconds: float = 60, explain: Calla
     """Wait until a condition is true; return its value.
 
     Args:
-        explain: returns what there is to say when it does not become true in time.
+        explain: returns the message if the condition does not become true in time.
     """
     end = time.monotonic() + seconds
     while not (found := condition()):
