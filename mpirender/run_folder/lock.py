@@ -7,6 +7,7 @@ lock file every few seconds, and counts as dead after a minute without a touch, 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -55,6 +56,15 @@ class Lock:
 
         :raises UsageError: another run holds it; the message names its host and pid.
         """
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # where the file system has none, _clear_away alone must do
+                fcntl.flock(folder, fcntl.LOCK_EX)  # a third run could take the place of a lock that is set aside
+            self._acquire()
+        finally:
+            os.close(folder)
+
+    def _acquire(self) -> None:
         for _ in range(3):
             with contextlib.suppress(FileExistsError):
                 return self._create()
