@@ -17,7 +17,7 @@ from mpirender.job.options import CODECS
 from mpirender.movie import ffmpeg_args
 from mpirender.movie.ffmpeg import encoders, ffmpeg, run
 from mpirender.movie.ffmpeg_args import Encoding
-from mpirender.movie.verify import STREAM, MovieInfo, decode, differences
+from mpirender.movie.verify import MovieInfo, decode, differences
 from mpirender.system import files
 
 FINEST = 100_000  # denominator of a frame rate; ffmpeg counts in 32 bits
@@ -80,18 +80,6 @@ def disk_errors(movie: Path) -> Iterator[None]:
         if out_of_space(error):
             raise NoSpace(place.parent, "no frame is lost, ") from error
         raise EncodeFailed(f"{movie.name} was not made: {error.strerror or error}: {place}") from error
-
-
-def read_back(movie: Path, *, threads: int = 0) -> MovieInfo:
-    """Decode a whole movie and return its properties.
-
-    :raises EncodeFailed: it cannot be decoded from end to end, or its frames change size.
-    :raises ToolMissing: ffmpeg is missing.
-    """
-    program, path = ffmpeg(), movie.absolute()
-    webm = path.suffix.lower() == ".webm"
-    found = STREAM.search(run(ffmpeg_args.stream_command(program, path), movie.name)) if webm else None
-    return decode(program, path, movie.name, threads, found[1] if found else "")
 
 
 def _check_request(images: Sequence[Path], movie: Path, rate: Fraction, codec: str, transparent: bool) -> None:

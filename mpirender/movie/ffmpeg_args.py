@@ -139,11 +139,6 @@ def read_command(program: str, movie: Path, *, codec: str = "", threads: int, fr
     return [program, *QUIET, *source, "-vf", LOG_EACH, *first, "-f", "null", "-"]
 
 
-def stream_command(program: str, movie: Path) -> list[str]:
-    """Return the command that logs the streams of a movie, without decoding it."""
-    return [program, *QUIET, "-i", f"file:{movie}", "-map", "0:v:0", "-c", "copy", "-frames:v", "1", "-f", "null", "-"]
-
-
 def palette_command(task: Encoding) -> list[str]:
     """Return the command that computes one palette for all images and writes ``palette.png``.
 

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from movies import read_back
 from mpirender.cli.commands import render
 from mpirender.cli.job_from_options import job_of
 from mpirender.errors import UsageError
 from mpirender.job.outputs import EYES, Image, Size
 from mpirender.job.render_job import RenderJob
 from mpirender.monitor import image_table
-from mpirender.movie import encode
 from mpirender.ranks import schedule
 from mpirender.supervisor.crash_recovery import CrashRecovery
 from processes import Run
@@ -93,7 +93,7 @@ def test_of_two_eyes_only_what_is_missing_is_rendered_again_and_the_movies_are_e
     assert "64x36_left (64x36), 64x36_right (64x36): 12 images" in run(*command, "--dry-run").stdout
     done = run(*command)
     assert done.returncode == 0, done.stderr
-    assert all(encode.read_back(tmp_path / "o" / f"test_64x36_{eye}.mp4").frames == 6 for eye in EYES)
+    assert all(read_back(tmp_path / "o" / f"test_64x36_{eye}.mp4").frames == 6 for eye in EYES)
     (tmp_path / "o" / "64x36_right" / "frame_000003.png").unlink()
     assert "64x36_right frame 3: deleted since it was rendered" in run("encode", tmp_path / "o").stderr
     assert run("encode", tmp_path / "o", "--size", "64x36_left", "--movie", "gif").returncode == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from movies import EVEN, GREYS, ODD, OTHERS, assert_colours, decoded, picture, write
+from movies import EVEN, GREYS, ODD, OTHERS, assert_colours, decoded, picture, read_back, write
 from mpirender.errors import EncodeFailed, ToolMissing
 from mpirender.movie import encode, ffmpeg_args
 
@@ -26,7 +26,7 @@ def test_every_codec_holds_every_frame_in_order_at_its_size_and_rate(tmp_path, k
     assert (info.frames, info.width, info.height) == (len(GREYS), *grown)
     assert info.frame_rate == pytest.approx(30000 / 1001)
     assert info.codec == {"h265": "hevc"}.get(codec, codec)
-    assert encode.read_back(info.path) == info
+    assert read_back(info.path) == info
     frames = decoded(info.path)
     assert frames[:, size[1] - 1, size[0] // 2].mean(axis=1) == pytest.approx(GREYS, abs=4)
     for frame in frames:

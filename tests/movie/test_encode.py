@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from movies import EVEN, GREYS, KINDS, ODD, assert_colours, decoded, gif_palettes, picture, write, yuv_planes
+from movies import EVEN, GREYS, KINDS, ODD, assert_colours, decoded, gif_palettes, picture, read_back, write, yuv_planes
 from mpirender.errors import EncodeFailed
 from mpirender.movie import encode, ffmpeg, ffmpeg_args
 
@@ -25,7 +25,7 @@ def test_every_kind_holds_every_frame_in_order_at_its_size_and_rate(tmp_path, ki
     assert info.codec == {"mp4": "h264", "webm": "vp9", "gif": "gif", "mkv": "png"}[kind]
     assert info.path == tmp_path / f"orbit.{kind}"
     assert info.bytes == info.path.stat().st_size
-    assert encode.read_back(info.path) == info
+    assert read_back(info.path) == info
     levels = decoded(info.path)[:, size[1] - 1, size[0] // 2].mean(axis=1)
     assert levels == pytest.approx(GREYS, abs=6 if kind == "gif" else 4)
     assert not list(tmp_path.glob(".part*"))
@@ -152,4 +152,4 @@ def test_paths_of_any_name_work(tmp_path, kind, name, monkeypatch):
     relative = [Path(path.name) for path in odd]
     info = encode.encode(relative, Path(f"{name}.{kind}"), rate=Fraction(25))
     assert info.path == folder / f"{name}.{kind}"
-    assert encode.read_back(Path(f"{name}.{kind}")).frames == 3
+    assert read_back(Path(f"{name}.{kind}")).frames == 3

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as Pillow
 
 from disks import disk
-from movies import decoded, gif_palettes
+from movies import decoded, gif_palettes, read_back
 from mpirender.errors import EncodeFailed
 from mpirender.job.options import CODECS
 from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, segment_plan
@@ -75,7 +75,7 @@ def test_the_joined_movie_shows_just_the_frames_of_its_segments(film, kind, code
     one = film(kind, codec)
     segments = encoded(one)
     info = one.join(segments)
-    back = encode.read_back(one.movie)
+    back = read_back(one.movie)
     assert replace(back, frame_rate=info.frame_rate) == info
     assert back.frame_rate == pytest.approx(info.frame_rate, rel=1e-5)
     assert (info.frames, info.width, info.height) == (FRAMES, 96, 64)
@@ -94,7 +94,7 @@ def test_the_joined_movie_shows_just_the_frames_of_its_segments(film, kind, code
 def test_the_joined_movie_keeps_time_at_every_rate(film, kind, rate):
     one = film(kind, rate=rate)
     one.join(encoded(one))
-    assert encode.read_back(one.movie).frame_rate == pytest.approx(float(rate), rel=1e-5)
+    assert read_back(one.movie).frame_rate == pytest.approx(float(rate), rel=1e-5)
 
 
 def test_an_mp4_begins_with_its_index_and_goes_by_apples_name_when_joined_too(film):
@@ -120,7 +120,7 @@ def test_transparency_survives_the_join(film):
 def test_segments_are_joined_in_a_folder_of_any_name(film, tmp_path, kind):
     one = film(kind, folder=tmp_path / "it's 100%d\né")
     one.join(encoded(one))
-    assert encode.read_back(one.movie).frames == FRAMES
+    assert read_back(one.movie).frames == FRAMES
 
 
 def test_a_gif_has_one_palette_for_all_segments_and_readers_beside_ffmpeg_show_each_frame(film):
@@ -227,7 +227,7 @@ def test_where_segments_cannot_be_joined_one_encoder_makes_the_movie_and_a_warni
     assert came == (False, None)
     assert isinstance(record, events.Warning)
     assert "one encoder makes the movie instead" in record.text
-    assert encode.read_back(one.movie).frames == FRAMES
+    assert read_back(one.movie).frames == FRAMES
     assert not left(one)
 
 
@@ -245,7 +245,7 @@ def test_an_ffmpeg_that_cannot_join_still_makes_the_movie(film, tmp_path, monkey
     came, (record,) = join_or_encode(one, tmp_path, made)
     assert came == (False, None)
     assert "Unknown input format" in record.text
-    assert encode.read_back(one.movie).frames == FRAMES
+    assert read_back(one.movie).frames == FRAMES
 
 
 def test_a_disk_that_holds_the_movie_once_but_not_twice_gets_it_from_one_encoder(film, tmp_path):
@@ -259,7 +259,7 @@ def test_a_disk_that_holds_the_movie_once_but_not_twice_gets_it_from_one_encoder
         came, (record,) = join_or_encode(one, tmp_path, made)
         assert came == (False, None), record
         assert "no space left" in record.text
-        assert encode.read_back(one.movie).frames == FRAMES
+        assert read_back(one.movie).frames == FRAMES
         assert not left(one)
 
 

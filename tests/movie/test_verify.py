@@ -9,7 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from movies import KINDS, OTHERS, picture, write
+from movies import KINDS, OTHERS, picture, read_back, write
 from mpirender.errors import EncodeFailed
 from mpirender.movie import encode
 
@@ -78,7 +78,7 @@ def test_requests_that_cannot_work_are_refused(tmp_path, images):
 
 
 def test_every_difference_between_a_movie_and_its_request_is_reported(tmp_path, images):
-    first = encode.read_back(images[0])
+    first = read_back(images[0])
     info = encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
     assert encode.differences(info, first, frames=8, rate=Fraction(25)) == []
     assert encode.differences(info, first, frames=9, rate=Fraction(24)) == [
@@ -87,7 +87,7 @@ def test_every_difference_between_a_movie_and_its_request_is_reported(tmp_path, 
     ]
     vp9 = encode.encode(images, tmp_path / "m.webm", rate=Fraction(25))
     assert encode.differences(vp9, first, frames=8, rate=Fraction(25), transparent=True) == ["no transparency"]
-    small = encode.read_back(write(tmp_path, [picture((32, 24))])[0])
+    small = read_back(write(tmp_path, [picture((32, 24))])[0])
     assert encode.differences(info, small, frames=8, rate=Fraction(25)) == ["64x48 instead of 32x24"]
 
 
@@ -97,17 +97,17 @@ def test_a_damaged_movie_does_not_read_back(tmp_path, images, kind):
     intact = path.read_bytes()
     path.write_bytes(intact[: len(intact) * 2 // 3])
     try:
-        assert encode.read_back(path).frames < len(images)
+        assert read_back(path).frames < len(images)
     except EncodeFailed as error:
         assert path.name in str(error)
 
 
 def test_no_file_and_no_movie_do_not_read_back(tmp_path):
     with pytest.raises(EncodeFailed, match="No such file"):
-        encode.read_back(tmp_path / "none.mp4")
+        read_back(tmp_path / "none.mp4")
     (tmp_path / "text.mp4").write_text("hello")
     with pytest.raises(EncodeFailed, match=r"text\.mp4"):
-        encode.read_back(tmp_path / "text.mp4")
+        read_back(tmp_path / "text.mp4")
 
 
 def test_a_movie_that_reads_back_wrong_is_not_kept(tmp_path, images, monkeypatch):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import sample_events
+from movies import read_back
 from mpirender.errors import EncodeFailed, FramesMissing, Stopped
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.movie import encode, segment_plan
+from mpirender.movie import segment_plan
 from mpirender.ranks import gather, movies, resume
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Journal
@@ -135,7 +136,7 @@ def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, 
     if comm.rank == 0:
         records = journal.read(job.folder)
         for size in job.outputs:
-            assert encode.read_back(job.movie_path(size)).frames == len(frames)
+            assert read_back(job.movie_path(size)).frames == len(frames)
             of_size = [record for record in records if getattr(record, "output", "") == size.name]
             encoded = {record.rank: record.images for record in of_size if isinstance(record, events.Segment)}
             assert encoded == dict.fromkeys(range(comm.size), segment_plan.SHORTEST)

@@ -15,11 +15,11 @@ import pytest
 
 import mpirender
 from images import pixels
+from movies import read_back
 from mpirender.errors import FramesMissing
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
-from mpirender.movie import encode
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.events import Event
 from mpirender.system import files
@@ -38,7 +38,7 @@ def test_every_frame_is_rendered_once_whatever_the_ranks(run: Run, pattern: Patt
     assert done.returncode == 0, done.stderr
     output = pattern().parent / "test_renders"
     assert done_frames(output) == list(range(6))
-    assert encode.read_back(output / "test_160x90.mp4").frames == 6
+    assert read_back(output / "test_160x90.mp4").frames == 6
     assert "6 rendered" in done.stdout
 
 
@@ -50,14 +50,14 @@ def test_more_ranks_than_frames_leaves_ranks_idle_and_all_frames_rendered(run: R
 
 def test_one_frame_makes_a_movie_of_one_frame(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     assert run("render", pattern('{"frames": 1}'), *SMALL).returncode == 0
-    assert encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 1
+    assert read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 1
 
 
 def test_a_frame_set_with_gaps_makes_a_movie_of_just_those_frames(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     done = run("render", pattern('{"frames": 30}'), *SMALL, "--frames", "1-9x4,20,29", "--frame-rate", "10")
     assert done.returncode == 0, done.stderr
     assert done_frames(tmp_path / "test_renders") == [1, 5, 9, 20, 29]
-    made = encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4")
+    made = read_back(tmp_path / "test_renders" / "test_160x90.mp4")
     assert (made.frames, made.frame_rate) == (5, 10)
 
 
@@ -66,7 +66,7 @@ def test_three_sizes_make_three_folders_and_three_movies(run: Run, pattern: Patt
     assert done.returncode == 0, done.stderr
     for name, shape in (("160x90", (160, 90)), ("odd", (162, 92)), ("tall", (90, 160))):
         assert len(list((tmp_path / "test_renders" / name).glob("frame_*.png"))) == 6
-        made = encode.read_back(tmp_path / "test_renders" / f"test_{name}.mp4")
+        made = read_back(tmp_path / "test_renders" / f"test_{name}.mp4")
         assert (made.frames, made.width, made.height) == (6, *shape)
 
 
@@ -139,7 +139,7 @@ def test_with_on_error_warn_failed_frames_are_kept_and_reported(run: Run, patter
     strict = run("render", pattern('{"frames": 8, "fail": [3, 5]}'), *SMALL)
     assert strict.returncode == 4, "an image kept despite an error must not count as complete"
     assert "2 of 8 images missing" in strict.stderr
-    assert encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 8
+    assert read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 8
 
 
 def test_when_the_command_itself_is_killed_no_rank_goes_on(pattern: Pattern, tmp_path: Path) -> None:

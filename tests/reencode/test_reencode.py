@@ -17,7 +17,8 @@ import pytest
 
 from disks import disk
 from images import pixels
-from mpirender.movie import encode, ffmpeg
+from movies import read_back
+from mpirender.movie import ffmpeg
 from mpirender.run_folder import lock
 from processes import Run
 from waiting import wait_for
@@ -56,7 +57,7 @@ def flip(path: Path) -> None:
 
 def decoded(path: Path) -> np.ndarray:
     """Return all frames of a lossless movie."""
-    info = encode.read_back(path)
+    info = read_back(path)
     command = [ffmpeg.ffmpeg(), "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     raw = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, info.height, info.width, 3)
@@ -74,7 +75,7 @@ def test_another_rate_replaces_the_movies_of_all_sizes(run: Run, output: Path) -
     done = run("encode", output, "--frame-rate", "30000/1001")
     assert done.returncode == 0, done.stderr
     for name in (SMALL, "tall"):
-        made = encode.read_back(output / f"t_{name}.mp4")
+        made = read_back(output / f"t_{name}.mp4")
         assert (made.frames, made.codec, made.frame_rate) == (FRAMES, "h264", pytest.approx(30000 / 1001))
         assert f"{output}/t_{name}.mp4 (12 frames, 0.4 s at 29.97 a second, h264, " in done.stdout
     assert "encoding t_tall.mp4: 12 frames, 29.97 a second, h264" in done.stdout
@@ -89,7 +90,7 @@ def test_another_kind_or_codec_stands_beside_what_there_is(
 ) -> None:
     done = run("encode", output, "--movie", kind, *(["--codec", codec] if codec else []), "--size", "64X48")
     assert done.returncode == 0, done.stderr
-    made = encode.read_back(output / f"t_{SMALL}.{kind}")
+    made = read_back(output / f"t_{SMALL}.{kind}")
     assert (made.frames, made.codec, made.frame_rate) == (FRAMES, stream, pytest.approx(25))
     assert not (output / f"t_tall.{kind}").exists() or kind == "mp4"
 
@@ -97,7 +98,7 @@ def test_another_kind_or_codec_stands_beside_what_there_is(
 def test_a_name_puts_the_movie_beside_the_one_of_the_same_kind(run: Run, output: Path) -> None:
     before = (output / f"t_{SMALL}.mp4").read_bytes()
     assert run("encode", output, "--frame-rate", 50, "--name", "50fps", "--size", SMALL).returncode == 0
-    assert encode.read_back(output / f"t_{SMALL}_50fps.mp4").frame_rate == 50
+    assert read_back(output / f"t_{SMALL}_50fps.mp4").frame_rate == 50
     assert (output / f"t_{SMALL}.mp4").read_bytes() == before
 
 
@@ -113,7 +114,7 @@ def test_quiet_says_nothing(run: Run, output: Path) -> None:
 
 def test_it_works_from_inside_the_folder(run: Run, output: Path) -> None:
     assert run("encode", ".", "--frame-rate", 5, cwd=output).returncode == 0
-    assert encode.read_back(output / f"t_{SMALL}.mp4").frame_rate == 5
+    assert read_back(output / f"t_{SMALL}.mp4").frame_rate == 5
 
 
 def test_frames_that_a_run_left_out_are_no_gaps_and_a_run_without_a_movie_gets_an_mp4(run: Run, pattern) -> None:
@@ -121,7 +122,7 @@ def test_frames_that_a_run_left_out_are_no_gaps_and_a_run_without_a_movie_gets_a
     assert run("render", scene, "--size", SMALL, "--frames", "1-9x4,20", "--movie", "none").returncode == 0
     done = run("encode", scene.parent / "test_renders")
     assert done.returncode == 0, done.stderr
-    assert encode.read_back(scene.parent / "test_renders" / f"test_{SMALL}.mp4").frames == 4
+    assert read_back(scene.parent / "test_renders" / f"test_{SMALL}.mp4").frames == 4
 
 
 # --- gaps
@@ -173,7 +174,7 @@ def test_skipped_gaps_are_left_out_and_reported(run: Run, gappy: Path) -> None:
     assert_shows(gappy / f"t_{SMALL}.mkv", gappy, [1, 2, 5, 6, 7, 8, 9, 10])
     assert f"{SMALL}: frames 0,11 are missing and skipped (deleted since it was rendered)" in done.stdout
     assert f"{SMALL}: frames 3-4 are missing and skipped (changed since it was rendered)" in done.stdout
-    assert encode.read_back(gappy / "t_tall.mkv").frames == FRAMES
+    assert read_back(gappy / "t_tall.mkv").frames == FRAMES
     assert "tall: " not in done.stdout
 
 

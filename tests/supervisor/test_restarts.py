@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from movies import read_back
 from mpirender.errors import LaunchFailed
 from mpirender.job.render_job import RenderJob
-from mpirender.movie import encode
 from mpirender.run_folder import events
 from mpirender.supervisor import retry_policy
 from mpirender.supervisor.run import render
@@ -62,7 +62,7 @@ def test_the_command_to_try_a_frame_that_kills_its_rank_alone_works_and_then_the
     pattern('{"frames": 5}')
     assert run(*alone).returncode == 0
     assert run("render", pattern('{"frames": 5}'), *SMALL).returncode == 0
-    assert encode.read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 5
+    assert read_back(tmp_path / "test_renders" / "test_160x90.mp4").frames == 5
 
 
 def test_the_log_of_a_frame_that_kills_its_rank_is_shown(run: Run, pattern: Pattern) -> None:
@@ -88,7 +88,7 @@ def test_a_rank_killed_once_costs_its_frame_in_progress_and_nothing_else(
     takes = Counter(record.image.frame for record in records(output, "take"))
     (death,) = records(output, "death")
     assert {frame for frame, count in takes.items() if count > 1} <= {frame for _, (frame, _) in death.in_progress}
-    assert encode.read_back(output / "test_160x90.mp4").frames == 20
+    assert read_back(output / "test_160x90.mp4").frames == 20
 
 
 @pytest.mark.slow

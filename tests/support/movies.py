@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 
 from mpirender.job.options import CODECS
-from mpirender.movie import encode, ffmpeg
+from mpirender.movie import ffmpeg
+from mpirender.movie.ffmpeg_args import QUIET
+from mpirender.movie.verify import STREAM, MovieInfo, decode
 
 KINDS = ("mp4", "webm", "gif", "mkv")
 OTHERS = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs[1:]]  # all codecs except the defaults
@@ -43,9 +46,18 @@ def write(folder, pictures, suffix="png", step=1):
     return paths
 
 
+def read_back(movie: Path, *, threads: int = 0) -> MovieInfo:
+    """Decode a whole movie and return its properties, independently of the run that made it."""
+    program, path = ffmpeg.ffmpeg(), movie.absolute()
+    copy = ["-map", "0:v:0", "-c", "copy", "-frames:v", "1", "-f", "null", "-"]
+    streams = ffmpeg.run([program, *QUIET, "-i", f"file:{path}", *copy], movie.name)
+    found = STREAM.search(streams) if path.suffix.lower() == ".webm" else None
+    return decode(program, path, movie.name, threads, found[1] if found else "")
+
+
 def decoded(path, pixel_format="rgb24", *options):
     """Return all frames as an array, decoded independently of the code under test."""
-    info = encode.read_back(path)
+    info = read_back(path)
     channels = {"rgb24": 3, "rgba": 4}[pixel_format]
     raw = subprocess.run(
         [ffmpeg.ffmpeg(), "-v", "error", *options, "-i", path, "-f", "rawvideo", "-pix_fmt", pixel_format, "-"],

@@ -20,7 +20,7 @@ import pytest
 from blender_runs import rendered, say
 from disks import disk
 from images import assert_same_pictures, pixels
-from mpirender.movie import encode
+from movies import read_back
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Tail
 from processes import Run, need
@@ -45,7 +45,7 @@ def test_on_any_number_of_ranks_frames_are_those_of_blenders_animation(
         rendered(run, blends.file("shot"), "--ranks", ranks, "--output", output)
         assert_same_pictures(output / SIZE, reference)
         assert [path.name for path in sorted((output / SIZE).iterdir())] == [f"frame_{n:06d}.png" for n in range(3, 9)]
-    made = encode.read_back(tmp_path / "on3" / f"shot_{SIZE}.mp4")
+    made = read_back(tmp_path / "on3" / f"shot_{SIZE}.mp4")
     assert (made.frames, made.frame_rate) == (6, pytest.approx(24000 / 1001))
     shown = [pixels(path).astype(int) for path in sorted(reference.iterdir())]
     assert all(np.abs(one - other).max() > 50 for one, other in zip(shown, shown[1:])), "consecutive frames must differ"

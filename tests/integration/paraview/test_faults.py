@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 
 from images import SIZE, assert_same_pictures
-from mpirender.movie import encode
+from movies import read_back
 from mpirender.ranks.image_writer import SLOTS
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Tail
@@ -190,7 +190,7 @@ def look_for_traces(output: Path, made: Movie, figures: Counter[str]) -> None:
     """Compare a movie with the reference, check the journals, and add to the counts."""
     folder = output / ".mpirender"
     assert_same_pictures(output / made.size, made.reference)
-    assert encode.read_back(output / f"{made.scene.stem}_{made.size}.mp4").frames == len(made.frames)
+    assert read_back(output / f"{made.scene.stem}_{made.size}.mp4").frames == len(made.frames)
     recorded = journal.read(folder)
     done = Counter(record.image.frame for record in recorded if isinstance(record, events.Done))
     takes = Counter(record.image.frame for record in recorded if isinstance(record, events.Take))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from images import SIZE, pixels
+from movies import read_back
 from mpirender.job.outputs import EYES
-from mpirender.movie import encode
 from mpirender.run_folder import events, journal
 from processes import Run
 from repository import SUPPORT
@@ -40,7 +40,7 @@ def test_both_eyes_are_those_of_paraview_whichever_rank_renders_them(
     assert [different(folder, reference, eye) for folder, eye in zip(folders, EYES)] == [[], []]
     assert not np.array_equal(*(pixels(folder / "frame_000002.png") for folder in folders))
     frames = len(list(folders[0].iterdir()))
-    assert all(encode.read_back(tmp_path / "out" / f"{name}_{SIZE}_{eye}.mp4").frames == frames for eye in EYES)
+    assert all(read_back(tmp_path / "out" / f"{name}_{SIZE}_{eye}.mp4").frames == frames for eye in EYES)
     for lost in (folders[1] / "frame_000003.png", folders[0] / "frame_000002.png"):
         lost.unlink()
         assert f"1 rendered, {2 * frames - 1} kept from before" in run(*command, "--output", tmp_path / "out").stdout

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from images import SIZE, assert_same_pictures
-from mpirender.movie import encode
+from movies import read_back
 from processes import Run
 
 
@@ -18,7 +18,7 @@ def test_with_frames_each_combination_has_a_movie_of_its_own(run: Run, scenes: S
     done = run("study", scenes.state("cut"), *words, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     for value in (100, 160):
-        assert encode.read_back(tmp_path / "out" / f"cut_Isosurfaces={value}_{SIZE}.mp4").frames == 3
+        assert read_back(tmp_path / "out" / f"cut_Isosurfaces={value}_{SIZE}.mp4").frames == 3
     state = scenes.state("cut")
     alone = run("render", state, "--set", "Contour1.Isosurfaces=160", "--size", SIZE, "--output", tmp_path / "alone")
     assert alone.returncode == 0, alone.stderr

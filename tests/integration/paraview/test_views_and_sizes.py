@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from images import SIZE, assert_same_pictures, pixels
+from movies import read_back
 from mpirender.engines.paraview import inspect
 from mpirender.job.outputs import Size
-from mpirender.movie import encode
 from mpirender.run_folder import events, journal
 from processes import Run
 from repository import SUPPORT
@@ -74,7 +74,7 @@ def test_several_sizes_are_each_paraviews_and_each_frame_is_rendered_once_a_size
     for size in sizes:
         reference = scenes.frames("annotated") if size == SIZE else tmp_path / size
         assert_same_pictures(tmp_path / "out" / size, reference)
-        assert encode.read_back(tmp_path / "out" / f"annotated_{size}.mp4").frames == 6
+        assert read_back(tmp_path / "out" / f"annotated_{size}.mp4").frames == 6
     records = journal.read(tmp_path / "out" / ".mpirender")
     assert sum(isinstance(record, events.Done) for record in records) == 6 * 3
 
@@ -150,7 +150,7 @@ def test_several_views_and_layouts_are_each_what_they_are_alone(
     assert_same_pictures(output / "Both_800x450", tmp_path / "reference")
     for number in (1, 3):
         assert_same_pictures(output / f"RenderView{number}_800x450", tmp_path / f"v{number}" / "800x450")
-    assert encode.read_back(output / "two_views_Both_800x450.mp4").frames == 4
+    assert read_back(output / "two_views_Both_800x450.mp4").frames == 4
     every = run("render", state, "--view", "all", "--layout", "all", *common, "--ranks", 2, "--output", output)
     assert "8 rendered, 12 kept from before" in every.stdout, every.stdout + every.stderr
     another = run("render", state, "--view", "RenderView2", *common, "--output", tmp_path / "v1", "--frames", 0)

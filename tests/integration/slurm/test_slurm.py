@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from images import SIZE, assert_same_pictures, pixels
-from mpirender.movie import encode
+from movies import read_back
 from records import records
 from slurm_cluster import Cluster
 from slurm_jobs import (
@@ -56,7 +56,7 @@ def test_a_blender_file_is_rendered_on_two_nodes_into_one_movie(
     assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), (tmp_path / "log").read_text()
     output = tmp_path / "quick_renders"
     assert_same_pictures(output / "160x90", reference)
-    assert encode.read_back(output / "quick_160x90.mp4").frames == 12
+    assert read_back(output / "quick_160x90.mp4").frames == 12
     assert Counter(record.host for record in records(output, "start")) == {"n1": 2, "n2": 2}
     assert Counter(record.host for record in records(output, "done")) == {"n1": 6, "n2": 6}
 
