@@ -1,1 +1,1 @@
-"""Comparisons of mpirender with what people use today, on the machine they are run on."""
+"""Benchmarks: compare mpirender with the usual ways to render, on the machine at hand."""

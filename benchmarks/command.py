@@ -1,4 +1,4 @@
-"""What the command lines of all benchmarks share: raw results in a file of their own, summaries from that alone."""
+"""Shared command line of the benchmarks: each stores raw results in a file and derives its summary from that file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from mpirender.launcher.placement import cores
 from mpirender.system import slurm
 
 RAW = "raw.json"
-WRONG = 1  # exit code of a benchmark that ran, and found what must not be
+WRONG = 1  # exit code of a benchmark that ran but missed a requirement
 
 Raw = dict[str, Any]
 
 
 def nothing_wrong(raw: Raw) -> Sequence[str]:
-    """Find nothing wrong with any result."""
+    """Accept every result."""
     return ()
 
 
@@ -35,11 +35,11 @@ class Command:
     """A benchmark as a command.
 
     Args:
-        name: of its module; the raw results bear it too.
-        measure: runs it as asked for, and returns the raw results.
-        tell: writes the summary of raw results, as text or, if told so, as Markdown.
-        draw: draws raw results into a picture file.
-        wrong: names what must not be, a line each.
+        name: name of its module, also stored in the raw results.
+        measure: runs the benchmark and returns the raw results.
+        tell: formats the summary of raw results, as text or as Markdown.
+        draw: plots raw results into a file.
+        wrong: lists missed requirements, one line each.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Command:
         told = self.parser.parse_args(arguments)
         try:
             if told.plot:
-                plotting.pyplot()  # what is missing is told before anything is measured
+                plotting.pyplot()  # fails before the measurement if Matplotlib is missing
             raw = read(told.summarise, self.name) if told.summarise else self.measure(told)
             print(self.tell(raw, told.markdown))
             if told.plot:
@@ -68,13 +68,13 @@ class Command:
 
 
 def complain(mistakes: Sequence[str], who: str) -> None:
-    """Say each mistake in a line of its own."""
+    """Print each mistake on its own line."""
     for line in mistakes:
         print(f"{who}: error: {line}", file=sys.stderr)
 
 
 def add_output(parser: argparse.ArgumentParser, name: str) -> None:
-    """Add what becomes of the results to a command line."""
+    """Add the options for the output to a command line."""
     add = parser.add_argument
     add("--output", metavar="FOLDER", type=Path, default=Path(f"{name}_renders"),
         help="a new folder (default: %(default)s)")  # fmt: skip
@@ -84,21 +84,21 @@ def add_output(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def mistakes_of_output(output: Path) -> list[str]:
-    """Say that a folder cannot take new results because there is something in it."""
+    """Report an output folder that is not empty."""
     if output.is_dir() and any(output.iterdir()):
         return [f"--output {output}: is not empty; name a new folder"]
     return []
 
 
 def positive(text: str) -> int:
-    """Read a number of at least 1."""
+    """Parse an integer of at least 1."""
     if int(text) < 1:
         raise ValueError(text)
     return int(text)
 
 
 def write(raw: Raw, output: Path) -> None:
-    """Write the raw results into the folder of a benchmark."""
+    """Write the raw results to the output folder of a benchmark."""
     (output / RAW).write_text(json.dumps(raw, indent=1) + "\n")
 
 
@@ -106,7 +106,7 @@ def read(path: Path, name: str) -> Raw:
     """Return the raw results of an earlier run.
 
     Raises:
-        UsageError: the file does not hold them.
+        UsageError: the file does not contain results of this benchmark.
     """
     try:
         raw = json.loads(path.read_text())
@@ -120,12 +120,12 @@ def read(path: Path, name: str) -> Raw:
 
 
 def new_raw(name: str, job: RenderJob, arguments: dict[str, Any]) -> Raw:
-    """Return raw results without any yet: what is measured, where, with what."""
+    """Return raw results that hold only the arguments and the description of the machine."""
     return {"benchmark": name, "arguments": arguments, "machine": machine(job)}
 
 
 def machine(job: RenderJob | None = None) -> dict[str, Any]:
-    """Return where and with what a benchmark is run, with the engine of a job if there is one."""
+    """Describe the machine and the software versions, including the engine of a job if given."""
     allocation = slurm.allocation()
     engine = engines.for_scene(job.scene) if job else None
     return {
@@ -140,19 +140,19 @@ def machine(job: RenderJob | None = None) -> dict[str, Any]:
 
 
 def now() -> str:
-    """Return the time, for people."""
+    """Return the current time in readable form."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def cpu_model(information: Path) -> str:
-    """Return the name of the processor, as the kernel tells it."""
+    """Return the processor's name as the kernel reports it."""
     lines = information.read_text().splitlines() if information.exists() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
 
 
 def told(machine: dict[str, Any]) -> str:
-    """Write where a benchmark was run, in one line."""
+    """Format the description of the machine as one line."""
     nodes = f"{machine['nodes']} nodes, " if machine["nodes"] > 1 else ""
     program = {"paraview": "ParaView", "blender": "Blender"}.get(machine["engine"], machine["engine"])
     where = f"{machine['cpu']}, {nodes}{machine['cores']} cores"
@@ -160,7 +160,7 @@ def told(machine: dict[str, Any]) -> str:
 
 
 def table(cells: Sequence[Sequence[str]], *, markdown: bool = False) -> list[str]:
-    """Write cells as lines, the first row as the heading: names to the left, numbers to the right."""
+    """Format cells as lines: the first row is the heading, names are left-aligned, numbers right-aligned."""
     if markdown:
         rule = ["---", *["---:"] * (len(cells[0]) - 1)]
         return [f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:])]

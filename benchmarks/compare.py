@@ -1,13 +1,13 @@
-"""Compare mpirender with what people do today, side by side in one run.
+"""Compare mpirender with the usual ways to render the same frames.
 
 python -m benchmarks.compare --scene all --frames 0-99 --repeats 3 --plot compare.png
 python -m benchmarks.compare --state orbit.pvsm --frames 0-23 --size HD 4K --ranks 2
 python -m benchmarks.compare --state shot.blend --ranks 2
 python -m benchmarks.compare --summarise compare_renders/raw.json --markdown
 
-Every row renders the same frames. The rows take turns in every repeat, so that what else the machine does hits all of
-them. Pixels are compared with those of ParaView's own SaveAnimation, or of Blender's animation. Between the rows it is
-measured how fast the frames could be rendered at best on as many cores, by ParaView.
+Every row of the table renders the same frames. Each repeat runs all rows in turn, so that other load on the machine
+affects them all. The pixels are compared with those of ParaView's SaveAnimation or of Blender's animation. For
+ParaView, each repeat also measures a lower bound of the time on the same number of cores (``limit.py``).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from mpirender.job.render_job import RenderJob
 from mpirender.launcher.placement import RankRequest, on_this_host
 from mpirender.supervisor import preflight
 
-FRAMES = 24  # where nobody says which
-SIZES = ("HD", "4K")  # of a scene that is given and has none of its own
+FRAMES = 24  # default number of frames
+SIZES = ("HD", "4K")  # default for a given scene that stores no image size
 SCENE = "cone"
 
 
 def benchmark(arguments: argparse.Namespace) -> Raw:
-    """Run the comparison; return the raw results, which are in their file by then."""
+    """Run the comparison, write the raw results and return them."""
     cases = prepare(arguments)
     rows = [row for row in cases[0].program.rows if row.name in (arguments.rows or [row.name])]
     told = {"frames": framesets.text(cases[0].frames), "repeats": arguments.repeats, "rows": [row.name for row in rows]}
@@ -57,7 +57,7 @@ def benchmark(arguments: argparse.Namespace) -> Raw:
 
 
 def facts(case: Case) -> dict[str, object]:
-    """Return what is rendered, for the raw results."""
+    """Describe what is rendered, for the raw results."""
     return {
         "state": case.job.scene.name, "frames": framesets.text(case.frames), "sizes": case.sizes,
         "ranks": on_this_host(RankRequest.of(case.job)).ranks,
@@ -65,7 +65,7 @@ def facts(case: Case) -> dict[str, object]:
 
 
 def compare(case: Case, rows: Sequence[Row], repeats: int, ways: Sequence[str]) -> Iterator[Run | Limit]:
-    """Measure every row so many times, the rows taking turns, and the limits of some behind them."""
+    """In each repeat, measure every row, then the limits of the rows that have one."""
     name = case.job.scene.stem
     expected = make_reference(case)
     print(f"{name}: rendered the frames to compare with", flush=True)
@@ -79,15 +79,15 @@ def compare(case: Case, rows: Sequence[Row], repeats: int, ways: Sequence[str]) 
             found = measure_limit(row, case, way, repeat)
             print(f"{told}  {row.name:<19}{found.seconds:8.1f} s at best ({way})", flush=True)
             yield found
-        if repeat < repeats:  # those of the last stay, to be looked at
+        if repeat < repeats:  # keep the images of the last repeat for inspection
             shutil.rmtree(case.job.output / f"repeat-{repeat}")
 
 
 def prepare(arguments: argparse.Namespace) -> list[Case]:
-    """Check the arguments, make the scenes that are not given, and return what is to be rendered.
+    """Check the arguments, create the benchmark's own scenes if no scene is given, and return the cases to render.
 
     Raises:
-        MpirenderError: something is wrong with the arguments, or a tool is missing.
+        MpirenderError: the arguments are invalid, or a tool is missing.
     """
     cases = cases_of(arguments)
     program = cases[0].program
@@ -109,10 +109,10 @@ def prepare(arguments: argparse.Namespace) -> list[Case]:
 
 
 def cases_of(arguments: argparse.Namespace) -> list[Case]:
-    """Return what is to be rendered: a case for the state, or for each of the benchmark's own scenes.
+    """Return the cases to render: the given state, or one for each chosen scene of the benchmark.
 
     Raises:
-        MpirenderError: something is wrong with the arguments, or the scene cannot be looked into.
+        MpirenderError: the arguments are invalid, or the scene cannot be inspected.
     """
     output = arguments.output.absolute()
     frames, sizes = arguments.frames or f"0-{FRAMES - 1}", arguments.size
@@ -126,22 +126,22 @@ def cases_of(arguments: argparse.Namespace) -> list[Case]:
         ]
     program_of(arguments.state)
     seen = preflight.inspect(RenderJob(scene=arguments.state))
-    frames = arguments.frames or framesets.text(seen.frames[:FRAMES]) or frames  # it may not know yet which it has
+    frames = arguments.frames or framesets.text(seen.frames[:FRAMES]) or frames  # the scene's frames may be unknown
     sizes = sizes or ([Size.of(*seen.size).argument] if seen.size else SIZES)
     return [case_of(arguments, arguments.state, output / arguments.state.stem, frames, sizes)]
 
 
 def case_of(arguments: argparse.Namespace, scene: Path, folder: Path, frames: str, sizes: Sequence[str]) -> Case:
-    """Return a scene as what all rows render."""
+    """Return the case for a scene."""
     job = RenderJob(scene, folder, sizes=sizes, frames=frames, ranks=arguments.ranks, movie="none")
     return Case(job, framesets.parse(frames))
 
 
 def mistakes_of_frames(case: Case) -> list[str]:
-    """Say that the program's own animation cannot render just these frames."""
+    """Report frames that the program's own animation cannot render."""
     frames, animation = framesets.text(case.frames), case.program.animation
     if case.program.from_0 and case.frames[-1] + 1 != len(case.frames):
-        # Of a window that begins later, ParaView 5.11's SaveAnimation leaves out the last frame.
+        # If the window does not start at 0, SaveAnimation of ParaView 5.11 omits the last frame.
         return [f"--frames {frames}: must be frames in a row from 0, such as 0-23, for {animation}"]
     if case.frames[-1] + 1 - case.frames[0] != len(case.frames):
         return [f"--frames {frames}: must be frames in a row, such as 1-24, for {animation}"]
@@ -149,7 +149,7 @@ def mistakes_of_frames(case: Case) -> list[str]:
 
 
 def warmed_up(case: Case, *, make_scene: bool) -> Case:
-    """Return the case, ready: programs and libraries have been read from disk once, so that no row pays for it."""
+    """Render one frame, so that programs and libraries are in the page cache before the first row is measured."""
     case.job.output.mkdir(parents=True, exist_ok=True)
     log = case.job.output / "prepare.log"
     case = dataclasses.replace(case, needs_display=needs_display(case, log))
@@ -165,7 +165,7 @@ def warmed_up(case: Case, *, make_scene: bool) -> Case:
 
 
 def mismatches(raw: Raw) -> list[str]:
-    """Name the rows that must render the pixels of the program's own animation and do not."""
+    """List the rows that must match the program's own animation pixel for pixel and do not."""
     return [
         f"{row.name}: {count} images of {one['state']} are not pixel for pixel those of {animation(raw)}"
         for one in raw["comparisons"]
@@ -175,7 +175,7 @@ def mismatches(raw: Raw) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what the command line understands."""
+    """Return the parser of the command line."""
     names = dict.fromkeys(row.name for program in PROGRAMS.values() for row in program.rows)
     rows = [
         "\n".join([f"rows of {program.name}:", *(f"  {row.name:<19}{row.what}" for row in program.rows)])

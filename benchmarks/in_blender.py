@@ -1,7 +1,7 @@
-"""What the comparison runs in Blender's Python: ``-m benchmarks.in_blender ACTION ARGUMENT…``.
+"""Actions of the comparison in Blender's Python: ``-m benchmarks.in_blender ACTION ARGUMENT…``.
 
-The ways of today are written as their usual scripts have them; sizes are given as ``NAME=WxH``. Threads are limited
-where OMP_NUM_THREADS is set.
+They follow the usual scripts for such renders. Sizes are given as ``NAME=WxH``; OMP_NUM_THREADS, if set, limits the
+threads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mpirender.job.outputs import Size
 
 
 def one_frame(file: str, frame: str, folder: str, *sizes: str) -> None:
-    """Render one frame at every size: a task of the usual job array."""
+    """Render one frame at every size, like one task of a job array."""
     scene = opened(file)
     scene.frame_set(int(frame))
     for size in map(Size.parse, sizes):
@@ -38,7 +38,7 @@ def save_animation(file: str, first: str, last: str, folder: str, *sizes: str) -
 
 
 def opened(file: str) -> Any:  # noqa: ANN401 - Blender's modules have no types
-    """Open a file; return its scene, which writes png files, with the depth and channels that it asks for."""
+    """Open a file and return its scene, set to write PNG with the file's color depth and channels."""
     bpy.ops.wm.open_mainfile(filepath=file, load_ui=False, use_scripts=False)
     scene = bpy.context.scene
     threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
@@ -46,14 +46,14 @@ def opened(file: str) -> Any:  # noqa: ANN401 - Blender's modules have no types
     if threads:
         scene.render.threads = threads
     settings = scene.render.image_settings
-    if settings.file_format != "PNG":  # as mpirender chooses, so that pictures can be compared
+    if settings.file_format != "PNG":  # as mpirender does, so that the images are comparable
         settings.file_format = "PNG"
         settings.color_mode, settings.color_depth = "RGBA" if scene.render.film_transparent else "RGB", "8"
     return scene
 
 
 def resize(render: Any, size: Size) -> None:  # noqa: ANN401
-    """Give the picture a size; a cropped region keeps its own."""
+    """Set the resolution of the image, unless the file crops it to a render region."""
     if not (render.use_border and render.use_crop_to_border):
         render.resolution_x, render.resolution_y, render.resolution_percentage = size.width, size.height, 100
 
@@ -63,4 +63,4 @@ ACTIONS: dict[str, Callable[..., None]] = {"one-frame": one_frame, "save-animati
 if __name__ == "__main__":
     ACTIONS[sys.argv[1]](*sys.argv[2:])
     sys.stdout.flush()
-    os._exit(0)  # without Blender's clean-up, which hangs where a script has left a handler
+    os._exit(0)  # skip Blender's clean-up, which hangs if a script left a handler

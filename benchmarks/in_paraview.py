@@ -1,6 +1,6 @@
-"""What the comparison runs inside pvbatch: ``pvbatch --no-mpi -m benchmarks.in_paraview ACTION ARGUMENT…``.
+"""Actions of the comparison inside pvbatch: ``pvbatch --no-mpi -m benchmarks.in_paraview ACTION ARGUMENT…``.
 
-The two ways of today are written as their usual scripts have them; sizes are given as ``NAME=WxH``.
+``one-frame`` and ``save-animation`` follow the usual scripts for such renders. Sizes are given as ``NAME=WxH``.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 
 from paraview import servermanager, simple
 
-LEVEL = 1  # of compression; mpirender's default
+LEVEL = 1  # compression level, mpirender's default
 
 
 def window_class() -> None:
-    """Print the kind of window this ParaView opens; no display is needed to ask."""
-    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - loads the kind of window there is
+    """Print the class of this ParaView's render window; needs no display."""
+    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - registers the class of the render window
     from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
     print(f"window {vtkRenderWindow().GetClassName()}")
 
 
 def one_frame(state: str, frame: str, folder: str, *sizes: str) -> None:
-    """Render one frame at every size: a task of the usual Slurm job array."""
+    """Render one frame at every size, like one task of a Slurm job array."""
     simple.LoadState(state)
     scene = simple.GetAnimationScene()
     view = shown_view()
@@ -37,13 +37,13 @@ def one_frame(state: str, frame: str, folder: str, *sizes: str) -> None:
 
 
 def save_animation(state: str, first: str, last: str, folder: str, *sizes: str) -> None:
-    """Render a window of frames with ParaView's own SaveAnimation, once per size."""
+    """Render a range of frames with ParaView's SaveAnimation, once per size."""
     simple.LoadState(state)
     scene = simple.GetAnimationScene()
     view = shown_view()
     window = [int(first), int(last)]
-    # Labels of axes settle a render late, so the first frame is made to follow the one before it, as it does in
-    # the middle of the animation. Not simple.Render: its first call resets the camera that the state was saved with.
+    # Axis labels reach their final layout one render late, so render the preceding frame first, as in the middle of
+    # an animation. Do not call simple.Render: its first call resets the camera of the state.
     scene.AnimationTime = time_of(scene, max(window[0] - 1, 0))
     view.SMProxy.StillRender()
     for name, resolution in named(sizes):
@@ -52,11 +52,11 @@ def save_animation(state: str, first: str, last: str, folder: str, *sizes: str) 
 
 
 def bare(state: str, folder: str, orders: str, *sizes: str) -> None:
-    """Render frames by nothing but the calls that none can do without, and write down what each of them costs.
+    """Render frames with only the indispensable calls, and record the CPU time of each image.
 
     Args:
-        orders: JSON of the ``frames``, the ``report`` to write, when this process was ``started`` (seconds since the
-            epoch), and whether the view is to have the size of the image (``one_pass``).
+        orders: JSON with the ``frames``, the path of the ``report`` to write, the time this process was ``started``
+            (seconds since the epoch), and whether to set the view to the size of the image (``one_pass``).
     """
     from mpirender.ranks import png
 
@@ -69,7 +69,7 @@ def bare(state: str, folder: str, orders: str, *sizes: str) -> None:
     view.SMProxy.StillRender()
     options = screenshot_options(view)
     animation = scene.GetClientSideObject()
-    animation.SetOverrideStillRender(True)  # else setting the time renders, too
+    animation.SetOverrideStillRender(True)  # otherwise setting the time also renders
     costs = []
     begun = time.time()
     for frame in told["frames"]:
@@ -88,7 +88,7 @@ def bare(state: str, folder: str, orders: str, *sizes: str) -> None:
 
 
 def screenshot_options(view: Any) -> Any:  # noqa: ANN401 - ParaView's proxies have no types
-    """Return the proxy by which ParaView's own SaveScreenshot captures a view."""
+    """Return the proxy with which ParaView's SaveScreenshot captures a view."""
     controller = servermanager.ParaViewPipelineController()
     options = servermanager.misc.SaveScreenshot()
     controller.PreInitializeProxy(options)
@@ -100,7 +100,7 @@ def screenshot_options(view: Any) -> Any:  # noqa: ANN401 - ParaView's proxies h
 
 
 def pixels(image: Any) -> Any:  # noqa: ANN401
-    """Return the picture in a vtkImageData: rows from the top, shape (height, width, channels)."""
+    """Return the pixels of a vtkImageData: rows from the top, shape (height, width, channels)."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
     width, height, _ = image.GetDimensions()
@@ -108,7 +108,7 @@ def pixels(image: Any) -> Any:  # noqa: ANN401
 
 
 def shown_view() -> Any:  # noqa: ANN401
-    """Return the view that the state shows first."""
+    """Return the first view of the state."""
     return (simple.GetRenderViews() or simple.GetViews())[0]
 
 
@@ -121,7 +121,7 @@ def time_of(scene: Any, frame: int) -> float:  # noqa: ANN401
 
 
 def named(sizes: tuple[str, ...]) -> list[tuple[str, list[int]]]:
-    """Read sizes written as ``NAME=WxH``."""
+    """Parse sizes given as ``NAME=WxH``."""
     pairs = [size.rsplit("=", 1) for size in sizes]
     return [(name, [int(side) for side in resolution.split("x")]) for name, resolution in pairs]
 

@@ -1,13 +1,14 @@
-"""The limit: how fast the frames can be rendered at best, measured by doing nothing but what none can do without.
+"""Measure the limit: a lower bound of the time in which ParaView can render the frames.
 
-Processes of the bare calls (set the time, capture the picture, encode it, in ``in_paraview.py``) tell the CPU seconds
-of each image and how long they took to start. On so many cores no program of a ParaView for each rank ends earlier than
+Processes that make only the indispensable calls (set the time, capture the image, encode it; see ``in_paraview.py``)
+report the CPU seconds of each image and their start-up time. On a given number of cores, no program that runs one
+ParaView per rank finishes earlier than
 
     (CPU of the captures + CPU of the encoding) ÷ cores + start-up
 
-where the start-up is the wall clock from the start of the process to its first frame: interpreter, ParaView's modules,
-the state, one render. What a program does beyond that (checks, MPI, X server, journals, verification) shows as the
-distance from it.
+where the start-up is the wall-clock time from the start of the process to its first frame: interpreter, ParaView's
+modules, loading the state, one render. Any other work of a program (checks, MPI, X server, journals, verification)
+shows up as the difference from this limit.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from benchmarks.rows import Case, Environment, Row, call, limited, log_of
 from mpirender.launcher.placement import RankRequest, cores, on_this_host
 from mpirender.ranks import schedule
 
-# How the processes of the bare calls run: one that has the machine for itself, or as many at a time as there are ranks,
-# which also shows what cores cost each other in memory and clock rate.
+# How many processes measure the limit: one alone on the machine, or one per rank at the same time. The latter includes
+# the slowdown by shared memory bandwidth and lower clock rates.
 WAYS = ("alone", "together")
 
 
@@ -34,7 +35,7 @@ Cost = tuple[int, str, float, float]
 
 
 class Facts(TypedDict):
-    """What a process of the bare calls writes down."""
+    """Report of one measuring process."""
 
     startup: float
     rendering: float
@@ -43,17 +44,17 @@ class Facts(TypedDict):
 
 @dataclass(frozen=True)
 class Limit:
-    """What the bare calls of a row cost in one repeat.
+    """Limit of a row in one repeat, and the costs it is computed from.
 
     Args:
-        row: the row whose limit it is.
+        row: name of the row.
         way: one of :data:`WAYS`.
-        startup: seconds of wall clock until the first frame, the median of the processes.
-        bare: CPU seconds of the captures, of all images.
-        encoding: CPU seconds of writing them.
-        cores: that the ranks of the row have together.
+        startup: seconds of wall-clock time until the first frame, median of the processes.
+        bare: CPU seconds to capture all images.
+        encoding: CPU seconds to encode and write them.
+        cores: number of cores that the ranks of the row use together.
         seconds: the limit itself.
-        costs: frame, size, CPU seconds of the capture and of the encoding of each image.
+        costs: for each image: frame, size, CPU seconds of the capture, CPU seconds of the encoding.
     """
 
     row: str
@@ -87,7 +88,7 @@ def measure_limit(row: Row, case: Case, way: str, repeat: int) -> Limit:
 
 
 def bare(row: Row, case: Case, frames: list[int], folder: Path, environment: Environment) -> Facts:
-    """Run one process of the bare calls; return what it has written down."""
+    """Run one measuring process and return its report."""
     report = folder / f"{frames[0]}.json"
     orders = {"frames": frames, "report": str(report), "started": time.time(), "one_pass": row.one_pass}
     command = case.inside("bare", case.job.scene, folder, json.dumps(orders), *case.sizes)
@@ -97,7 +98,7 @@ def bare(row: Row, case: Case, frames: list[int], folder: Path, environment: Env
 
 
 def limit_of(row: str, way: str, repeat: int, cores: int, facts: list[Facts]) -> Limit:
-    """Return the limit from what the processes have written down."""
+    """Compute the limit from the reports of the processes."""
     costs = sorted(cost for one in facts for cost in one["costs"])
     startup = statistics.median(one["startup"] for one in facts)
     captures, encoding = sum(cost[2] for cost in costs), sum(cost[3] for cost in costs)

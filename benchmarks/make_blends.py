@@ -1,4 +1,4 @@
-"""Make a scene for the benchmarks, in Blender's Python: ``-m benchmarks.make_blends NAME FILE FRAMES``."""
+"""Create a benchmark scene in Blender's Python: ``-m benchmarks.make_blends NAME FILE FRAMES``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import bpy
 
 SAMPLES = 8
-SIDE = 3  # balls in a row
-START, END = (7.0, -7.0, 4.0), (-7.0, -7.0, 4.0)  # of the camera's way
+SIDE = 3  # balls per row
+START, END = (7.0, -7.0, 4.0), (-7.0, -7.0, 4.0)  # of the camera path
 
 
 def balls(last: int) -> None:
-    """Build glossy balls on a floor, and a camera that passes by and keeps looking at them."""
+    """Build glossy balls on a floor, and a camera that passes by and stays aimed at them."""
     floor = material("floor", (0.6, 0.6, 0.6, 1), roughness=0.9)
     bpy.ops.mesh.primitive_plane_add(size=40)
     bpy.context.object.data.materials.append(floor)
@@ -40,7 +40,7 @@ def material(name: str, colour: tuple[float, ...], *, roughness: float) -> Any: 
 
 
 def pass_by(last: int) -> None:
-    """Add the camera, which is on its way from the frame 0 to the last."""
+    """Add a camera that moves from frame 0 to the last frame."""
     bpy.ops.object.empty_add(location=(0, 2.5, 0.5))
     middle = bpy.context.object
     bpy.ops.object.camera_add()
@@ -56,7 +56,7 @@ MAKERS: dict[str, Callable[[int], None]] = {"balls": balls}
 
 
 def make(name: str, file: str, frames: str) -> None:
-    """Save one of the scenes with so many frames, counted from 0."""
+    """Save a scene with the given number of frames, counted from 0."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end = 0, int(frames) - 1

@@ -1,6 +1,6 @@
-"""Make a scene for the benchmarks, inside pvbatch: ``pvbatch --no-mpi -m benchmarks.make_scenes NAME STATE FRAMES``.
+"""Create a benchmark scene inside pvbatch: ``pvbatch --no-mpi -m benchmarks.make_scenes NAME STATE FRAMES``.
 
-The views have the sizes that windows of a GUI have, smaller than the images, as in states that people save.
+The views are smaller than the images, like those of states saved from the GUI.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from vtkmodules.vtkImagingCore import vtkRTAnalyticSource
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 SMALL_WINDOW = (400, 400)
-WINDOW = (1554, 1027)  # what a full-HD screen leaves of a view beside ParaView's panels
-LEAST, MOST = 16, 56  # half the side of the smallest and of the largest box of the series, in points
+WINDOW = (1554, 1027)  # size of the view beside ParaView's panels on a full-HD screen
+LEAST, MOST = 16, 56  # half side lengths of the smallest and largest box of the series, in points
 
 
 def cone(state: Path, frames: int) -> None:
-    """Save a cone with the camera on an orbit around it."""
+    """Save a cone with an orbiting camera."""
     view = new_view(SMALL_WINDOW)
     simple.Show(simple.Cone(Resolution=24), view)
     orbit(view, frames, radius=5, height=1)
 
 
 def isosurfaces(state: Path, frames: int) -> None:
-    """Save five isosurfaces of a wavelet with the camera on an orbit around them."""
+    """Save five isosurfaces of a wavelet with an orbiting camera."""
     view = new_view(WINDOW)
     wavelet = simple.Wavelet(WholeExtent=[-60, 60] * 3)
     contour = simple.Contour(Input=wavelet, ContourBy=["POINTS", "RTData"], Isosurfaces=[80, 115, 150, 185, 220])
@@ -40,7 +40,7 @@ def isosurfaces(state: Path, frames: int) -> None:
 
 
 def series(state: Path, frames: int) -> None:
-    """Write surfaces that grow and shrink, a file for each timestep, and save a view of them."""
+    """Write surfaces that grow and shrink, one file per timestep, and save a view of them."""
     view = new_view(WINDOW)
     reader = simple.PVDReader(FileName=str(write_series(state.with_suffix(""), frames)))
     simple.Show(reader, view)
@@ -51,7 +51,7 @@ def series(state: Path, frames: int) -> None:
 
 
 def write_series(folder: Path, frames: int) -> Path:
-    """Write a surface for each timestep, and the file that lists them, whose path is returned."""
+    """Write one surface per timestep and the file that lists them; return the path of that file."""
     folder.mkdir()
     names = [f"surface_{step:04d}.vtp" for step in range(frames)]
     for step, name in enumerate(names):
@@ -71,13 +71,13 @@ def write_series(folder: Path, frames: int) -> Path:
 
 
 def half_side(step: int, frames: int) -> int:
-    """Return half the side of the box of a timestep, in points: most are small, and a third are much larger."""
+    """Return half the side length of a timestep's box, in points: most are small, a third are much larger."""
     place = step / max(frames - 1, 1)
     return round(LEAST + (MOST - LEAST) * math.exp(-(((place - 0.65) / 0.16) ** 2)))
 
 
 def new_view(sides: tuple[int, int]) -> Any:  # noqa: ANN401 - ParaView's proxies have no types
-    """Return a view of this size in a layout of its own."""
+    """Return a view of this size in a separate layout."""
     view = simple.CreateView("RenderView")
     simple.AssignViewToLayout(view=view, layout=simple.CreateLayout("Main"))
     view.ViewSize = list(sides)
@@ -85,14 +85,14 @@ def new_view(sides: tuple[int, int]) -> Any:  # noqa: ANN401 - ParaView's proxie
 
 
 def orbit(view: Any, frames: int, *, radius: float, height: float) -> None:  # noqa: ANN401
-    """Let the camera turn once around the origin."""
+    """Make the camera orbit the origin once."""
     first, last = simple.CameraKeyFrame(KeyTime=0.0), simple.CameraKeyFrame(KeyTime=1.0)
     corners = ((radius, 0), (0, radius), (-radius, 0), (0, -radius))
     first.PositionPathPoints = [side for x, y in corners for side in (x, y, height)]
     first.FocalPathPoints = [0, 0, 0]
     first.ClosedPositionPath = 1
     for name, key in (("first", first), ("last", last)):
-        # A state holds only keyframes that are registered.
+        # Only registered keyframes are saved in a state.
         servermanager.ProxyManager().RegisterProxy("animation", name, key.SMProxy)
     track = simple.GetCameraTrack(view=view)
     track.Mode = "Path-based"

@@ -1,4 +1,4 @@
-"""Run one row and measure it: wall clock, CPU, number of images, and their pixels."""
+"""Run one row and measure wall-clock time and CPU time; count its images and compare their pixels."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 @dataclass(frozen=True)
 class Run:
-    """What was measured of one row in one repeat.
+    """Measurements of one row in one repeat.
 
     Args:
-        wall: seconds of wall clock.
-        cpu: seconds of CPU of all its processes.
-        load: load average of the machine just before.
-        different: number of images that are not pixel for pixel those of the program's own animation.
-        phases: seconds of wall clock before the first frame, from then to the end of the last, and after it, of a row
-            that keeps journals; else empty.
+        wall: seconds of wall-clock time.
+        cpu: CPU seconds of all its processes.
+        load: load average of the machine before the run.
+        different: number of images that differ in any pixel from those of the program's own animation.
+        phases: seconds of wall-clock time before the first frame, during the frames and after the last one; empty if
+            the row keeps no journals.
     """
 
     row: str
@@ -50,7 +50,7 @@ class Run:
 
 
 def needs_display(case: Case, log: Path) -> bool:
-    """Say whether the program opens its windows through an X server."""
+    """Return whether the program needs an X server."""
     if not engines.for_scene(case.job.scene).BACKENDS:
         return False
     call(case.inside("window-class"), plain_environment(), log)
@@ -59,7 +59,7 @@ def needs_display(case: Case, log: Path) -> bool:
 
 @contextlib.contextmanager
 def shared_display(wanted: bool) -> Iterator[dict[str, str]]:
-    """Give the environment with an X server for the time of the block, or without one where none is wanted."""
+    """Yield the environment for a program, with an X server for the duration of the block if wanted."""
     if not wanted:
         yield plain_environment()
         return
@@ -68,10 +68,10 @@ def shared_display(wanted: bool) -> Iterator[dict[str, str]]:
 
 
 def measure(row: Row, case: Case, expected: Path, repeat: int) -> Run:
-    """Render with one row, measure, and compare the pixels with those expected.
+    """Render with one row, measure it, and compare its pixels with the reference.
 
     Raises:
-        LaunchFailed: it failed, or did not make every image.
+        LaunchFailed: the row failed or left out images.
     """
     folder = case.job.output / f"repeat-{repeat}" / row.name
     make_folders(case, folder)
@@ -81,18 +81,18 @@ def measure(row: Row, case: Case, expected: Path, repeat: int) -> Run:
         row.render(case, folder, environment)
         wall = time.perf_counter() - started
     wait_for_orphans()
-    cpu = cpu_of_children() - cpu  # after the X server has ended too, since it works for the row
+    cpu = cpu_of_children() - cpu  # measured after the X server has ended, to include its CPU time
     made = whole(case, folder)
     different = count_different(case, folder, expected)
     return Run(row.name, repeat, wall, cpu, load, made, different, phases(folder / FOLDER, began, wall))
 
 
 def phases(journals: Path, began: float, wall: float) -> tuple[float, ...]:
-    """Return the seconds before, between and after the first take-up and the last frame done; empty without journals.
+    """Return the seconds before the first frame, during the frames and after the last; empty without journals.
 
     Args:
-        began: when the command was started, seconds since the epoch.
-        wall: seconds that it took.
+        began: start time of the command, in seconds since the epoch.
+        wall: its duration in seconds.
     """
     records = journal.read(journals) if journals.is_dir() else []
     takes = [record.time for record in records if isinstance(record, events.Take)]
@@ -101,7 +101,7 @@ def phases(journals: Path, began: float, wall: float) -> tuple[float, ...]:
 
 
 def whole(case: Case, folder: Path) -> int:
-    """Return the number of images in a folder.
+    """Count the images in a folder.
 
     Raises:
         LaunchFailed: some are missing.
@@ -114,48 +114,48 @@ def whole(case: Case, folder: Path) -> int:
 
 
 def make_folders(case: Case, folder: Path) -> None:
-    """Make the folder of a row, with one for each size."""
+    """Create the folder of a row with a subfolder per size."""
     for size in case.job.sizes:
         (folder / size.name).mkdir(parents=True)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of processes below this one whose own parents end before them (Linux, prctl(2)).
+    """Become the parent of descendants that outlive their own parents (Linux, prctl(2)).
 
-    A process that nobody waits for, such as one that writes the pictures of a rank that has ended, would else leave
-    its CPU time with the first process of the machine.
+    Otherwise init would reap them, for example a process that still writes images of a rank that has ended, and their
+    CPU time would be lost.
     """
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def wait_for_orphans(seconds: float = 10) -> None:
-    """Wait until no process below this one is left, but not for ever: one may stay on purpose."""
+    """Wait until all descendants have ended, but at most this long: some stay on purpose."""
     end = time.monotonic() + seconds
-    with contextlib.suppress(ChildProcessError):  # there is none
+    with contextlib.suppress(ChildProcessError):  # no descendant left
         while time.monotonic() < end:
             if not os.waitpid(-1, os.WNOHANG)[0]:
                 time.sleep(0.01)
 
 
 def cpu_of_children() -> float:
-    """Return the CPU seconds of all processes that were started from here and have ended."""
+    """Return the CPU seconds of all descendants that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def count_different(case: Case, folder: Path, reference: Path) -> int:
-    """Return how many images of a folder are not pixel for pixel those of the reference."""
+    """Count the images of a folder that differ from the reference in any pixel."""
     with ThreadPoolExecutor(cores()) as pool:
         return sum(pool.map(differ, images(case, folder), images(case, reference)))
 
 
 def differ(image: Path, other: Path) -> bool:
-    """Say whether two images differ in any decoded pixel."""
+    """Return whether two images differ in any decoded pixel."""
     return not np.array_equal(iio.imread(image), iio.imread(other))
 
 
 def make_reference(case: Case) -> Path:
-    """Render the frames that the rows are compared with; return their folder."""
+    """Render the reference images; return their folder."""
     folder = case.job.output / "reference"
     make_folders(case, folder)
     with shared_display(case.needs_display) as environment:

@@ -2,10 +2,10 @@
 
 python -m benchmarks.memory                                   # a thousand small frames of a cone on one rank
 python -m benchmarks.memory --state orbit.pvsm --frames 1000 --ranks 2 --size 640x360
-python -m benchmarks.memory --journals orbit_renders          # of a run that has been
+python -m benchmarks.memory --journals orbit_renders          # evaluates an earlier run
 
-Each journal says after every image what its rank has needed at most until then. A straight line through that (least
-squares), after a first part in which caches fill, tells the growth.
+After every image, the journals record the peak memory of the rank so far. The growth is the slope of a least-squares
+line through these values, without the first images, during which caches fill.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.run_folder import events, journal
 from mpirender.supervisor import preflight
 
-SETTLING = 0.2  # the part of the images in which caches fill
-LEAST = 10  # images of a rank through which a line makes sense
-FLAT = 5.0  # MB per 1000 images; what grows by less is flat
+SETTLING = 0.2  # fraction of the images during which caches fill
+LEAST = 10  # minimum number of images per rank for a meaningful line
+FLAT = 5.0  # MB per 1000 images; smaller growth counts as flat
 
 
 def benchmark(arguments: argparse.Namespace) -> Raw:
-    """Render, if no earlier run is named, and return the raw results: what each rank needed after each of its images.
+    """Render unless an earlier run is given; return the raw results: the memory of each rank after each image.
 
     Raises:
-        MpirenderError: it cannot be rendered, or there are too few images.
+        MpirenderError: rendering failed, or there are too few images.
     """
     if arguments.journals:
         return raw_of(arguments.journals, RenderJob.from_json(job_text(arguments.journals)))
@@ -57,10 +57,10 @@ def benchmark(arguments: argparse.Namespace) -> Raw:
 
 
 def job_text(folder: Path) -> str:
-    """Return the job of a run.
+    """Return the job of a run as JSON.
 
     Raises:
-        UsageError: it is no folder of a run.
+        UsageError: the folder is not the output folder of a run.
     """
     try:
         return (folder / FOLDER / "job.json").read_text()
@@ -69,7 +69,7 @@ def job_text(folder: Path) -> str:
 
 
 def raw_of(folder: Path, job: RenderJob) -> Raw:
-    """Return the raw results of a run: for each rank the bytes it has needed at most, after each of its images.
+    """Return the raw results of a run: the peak memory of each rank in bytes after each of its images.
 
     Raises:
         UsageError: too few images were rendered.
@@ -86,10 +86,10 @@ def raw_of(folder: Path, job: RenderJob) -> Raw:
 
 
 def growth(needed: list[int]) -> float:
-    """Return by how much a rank grows, in MB per 1000 images, after the first part of its images.
+    """Return the memory growth of a rank in MB per 1000 images, without the images during which caches fill.
 
     Args:
-        needed: the bytes it has needed at most, after each of its images.
+        needed: peak memory in bytes after each of its images.
     """
     settled = round(SETTLING * len(needed))
     places = np.arange(settled, len(needed))
@@ -98,7 +98,7 @@ def growth(needed: list[int]) -> float:
 
 
 def summary(raw: Raw, markdown: bool) -> str:
-    """Write the table of the ranks."""
+    """Format the table of the ranks."""
     told = raw["arguments"]
     cells = [("", "images", "MB after the first", "MB after the last", "MB per 1000 images")]
     for rank, needed in raw["ranks"].items():
@@ -110,7 +110,7 @@ def summary(raw: Raw, markdown: bool) -> str:
 
 
 def grown(raw: Raw) -> list[str]:
-    """Name the ranks that are not flat."""
+    """List the ranks whose memory is not flat."""
     found = {rank: growth(needed) for rank, needed in raw["ranks"].items()}
     return [
         f"rank {rank} grows by {rate:.1f} MB per 1000 images; less than {FLAT:g} is flat"
@@ -120,7 +120,7 @@ def grown(raw: Raw) -> list[str]:
 
 
 def draw(raw: Raw, picture: Path) -> None:
-    """Draw the memory of each rank over its images."""
+    """Plot the memory of each rank over its images."""
     figure, (axes,) = plotting.panels(1, width=6, height=3.2)
     for rank, needed in raw["ranks"].items():
         axes.plot(range(1, len(needed) + 1), np.array(needed) / 1e6, label=f"rank {rank}, {growth(needed):.1f} MB/1000")
@@ -133,7 +133,7 @@ def draw(raw: Raw, picture: Path) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what the command line understands."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.memory", description="Measure whether the memory of a rank stays flat.",
         epilog=scenes.listed(), formatter_class=argparse.RawDescriptionHelpFormatter,

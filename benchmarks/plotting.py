@@ -1,4 +1,4 @@
-"""The look of all plots. Matplotlib is imported only here, and only when something is drawn."""
+"""Shared style of all plots. Matplotlib is imported only here, and only to draw."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from mpirender.errors import ToolMissing, UsageError
 
-# Of Okabe and Ito, "Color Universal Design" (2008), which people of all kinds of colour vision tell apart.
+# From Okabe and Ito, "Color Universal Design" (2008), distinguishable with every type of color vision.
 GREY, BLUE, SKY, ORANGE, GREEN, RED, BLACK = (
     "#9a9a9a", "#0072b2", "#56b4e9", "#e69f00", "#009e73", "#d55e00", "#222222",
 )  # fmt: skip
@@ -19,11 +19,11 @@ STYLE: Any = {
 }  # fmt: skip
 
 
-def pyplot() -> Any:  # noqa: ANN401 - matplotlib may not be there to be asked for types
-    """Return matplotlib's pyplot, which opens no window.
+def pyplot() -> Any:  # noqa: ANN401 - Matplotlib and its types may be missing
+    """Return Matplotlib's pyplot, set up to open no window.
 
     Raises:
-        ToolMissing: it is not installed.
+        ToolMissing: Matplotlib is not installed.
     """
     try:
         import matplotlib as mpl
@@ -44,7 +44,7 @@ def panels(
     columns: int | None = None,
     **options: Any,  # noqa: ANN401
 ) -> tuple[Any, Sequence[Any]]:
-    """Return a figure and so many axes, each of a width and height in inches, side by side or in rows of columns."""
+    """Return a figure and its axes, each of this width and height in inches, in rows of this many columns."""
     across = min(count, columns or count)
     down = -(-count // across)
     figure, axes = pyplot().subplots(
@@ -56,10 +56,10 @@ def panels(
 
 
 def save(figure: Any, picture: Path) -> None:  # noqa: ANN401
-    """Write a figure into a picture file, and forget it.
+    """Write a figure to a file and close it.
 
     Raises:
-        UsageError: it cannot be written so.
+        UsageError: the file cannot be written or has an unsupported format.
     """
     try:
         figure.savefig(picture)

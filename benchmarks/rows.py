@@ -1,4 +1,4 @@
-"""The ways to render the same frames that are compared: one function each, and the table of them."""
+"""The ways to render that are compared: one function each, and the tables that list them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Environment = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Case:
-    """What all rows render.
+    """A render that all rows perform.
 
     Args:
-        job: scene, sizes, number of ranks; the other rows read it too, so that all get the same.
-        frames: the frames, counted from 0, in order.
-        needs_display: whether the program opens its windows through an X server.
+        job: scene, sizes and number of ranks, the same for all rows.
+        frames: frames in order, numbered as in the scene.
+        needs_display: whether the program needs an X server.
     """
 
     job: RenderJob
@@ -39,12 +39,12 @@ class Case:
 
     @property
     def sizes(self) -> list[str]:
-        """The sizes as ``NAME=WxH``."""
+        """Sizes as ``NAME=WxH``."""
         return [f"{size.name}={size.width}x{size.height}" for size in self.job.sizes]
 
     @property
     def program(self) -> Program:
-        """What renders the scene in the ways of today."""
+        """Program that renders the scene without mpirender."""
         return program_of(self.job.scene)
 
     def inside(self, action: str, *arguments: object) -> list[str]:
@@ -57,11 +57,11 @@ class Row:
     """One way to render the frames.
 
     Args:
-        render: renders the case into a folder, each size in a folder of its name; all its processes have ended after.
-        given_display: whether a running X server is handed to it, its start not timed, or it sees to that itself.
-        must_match: whether a pixel that is not that of the program's own animation is a failure.
-        limited: whether it is measured how fast it could be at best, see :mod:`benchmarks.limit`.
-        one_pass: whether views get the size of the image, which is another picture.
+        render: renders the case into a folder, each size in its own subfolder; returns after all its processes end.
+        given_display: whether it is given a running X server, whose start is not timed; otherwise it starts its own.
+        must_match: whether any pixel that differs from the program's own animation is a failure.
+        limited: whether its limit is measured, see :mod:`benchmarks.limit`.
+        one_pass: whether views are set to the size of the image, which changes the image.
     """
 
     name: str
@@ -75,14 +75,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Program:
-    """What mpirender is compared with.
+    """A program with which mpirender is compared.
 
     Args:
-        actions: the module that does inside the program what the rows ask for: ``one-frame`` and ``save-animation``.
-        maker: the module that makes the benchmark's own scenes inside it.
-        animation: what people call its own animation, whose pixels count.
-        from_0: whether that animation is whole only of frames from 0 on.
-        plays: whether that animation carries on from frame to frame what frames depend on.
+        actions: module with the actions that run inside the program: ``one-frame`` and ``save-animation``.
+        maker: module that creates the benchmark's own scenes inside the program.
+        animation: name of the program's own animation, whose pixels are the reference.
+        from_0: whether that animation is complete only for frames that start at 0.
+        plays: whether that animation is correct for frames that depend on earlier frames.
     """
 
     name: str
@@ -95,10 +95,10 @@ class Program:
 
 
 def program_of(scene: Path) -> Program:
-    """Return the program of a scene, by its suffix.
+    """Return the program for the suffix of a scene.
 
     Raises:
-        UsageError: it is of none of them.
+        UsageError: no program has this suffix.
     """
     name = engines.SUFFIXES.get(scene.suffix.lower(), "")
     if name not in PROGRAMS:
@@ -107,13 +107,13 @@ def program_of(scene: Path) -> Program:
 
 
 def script(job: RenderJob, module: str, *arguments: object) -> list[str]:
-    """Return the command line of a module of the benchmarks, inside the program that renders a job's scene."""
+    """Return the command line that runs a module of the benchmarks inside the program of a job's scene."""
     program = engines.for_scene(job.scene).command(job.programs)
     return [*program, "-m", f"benchmarks.{module}", *map(str, arguments)]
 
 
 def process_per_frame(case: Case, folder: Path, environment: Environment) -> None:
-    """Render with a process per frame, as many at a time as there are ranks, as the usual script does."""
+    """Render with a process per frame, as many at a time as there are ranks, like the usual script."""
 
     def one(frame: int) -> None:
         call(case.inside("one-frame", case.job.scene, frame, folder, *case.sizes), environment, log_of(folder))
@@ -123,24 +123,24 @@ def process_per_frame(case: Case, folder: Path, environment: Environment) -> Non
 
 
 def process_per_frame_limited(case: Case, folder: Path, environment: Environment) -> None:
-    """Render with a process per frame whose threads are limited so that the processes share the cores as ranks do."""
+    """Render with a process per frame, each limited to as many threads as a rank."""
     process_per_frame(case, folder, limited(case, environment))
 
 
 def limited(case: Case, environment: Environment) -> Environment:
-    """Return the environment in which a process has as many threads as a rank has."""
+    """Return an environment that limits a process to as many threads as a rank."""
     return {**environment, **dict.fromkeys(host.THREAD_LIMITS, str(on_this_host(RankRequest.of(case.job)).threads))}
 
 
 def save_animation(case: Case, folder: Path, environment: Environment) -> None:
-    """Render with the program's own animation in one process that takes all cores."""
+    """Render with the program's own animation in one process that uses all cores."""
     animate(case, case.sizes, folder, environment)
 
 
 def reference(case: Case, folder: Path, environment: Environment) -> None:
-    """Render the frames that count as the program's: its animation, in a process of its own for each size.
+    """Render the reference images with the program's own animation, in a separate process per size.
 
-    In one process of ParaView a size can leave traces in the labels of the next.
+    Within one ParaView process, a size can affect the labels of the next size.
     """
     for size in case.sizes:
         animate(case, [size], folder, environment)
@@ -153,7 +153,7 @@ def animate(case: Case, sizes: Sequence[str], folder: Path, environment: Environ
 
 
 def mpirender(case: Case, folder: Path, environment: Environment, *options: str) -> None:
-    """Render with the command that users type."""
+    """Render with ``mpirender render``."""
     command = render_command(
         case.job.scene, folder, case.sizes, "--frames", framesets.text(case.frames),
         "--ranks", on_this_host(RankRequest.of(case.job)).ranks, *options,
@@ -162,12 +162,12 @@ def mpirender(case: Case, folder: Path, environment: Environment, *options: str)
 
 
 def mpirender_one_pass(case: Case, folder: Path, environment: Environment) -> None:
-    """Render with the same command and the option that renders each image in one pass."""
+    """Render with ``mpirender render --one-pass``."""
     mpirender(case, folder, environment, "--one-pass")
 
 
 def render_command(scene: Path, output: Path, sizes: Sequence[str], *options: object) -> list[str]:
-    """Return the command line that renders a scene to images, with these options beside."""
+    """Return the mpirender command that renders a scene to images, with additional options."""
     return [
         sys.executable, "-m", "mpirender", "render", str(scene), "--output", str(output), "--movie", "none",
         *(f"--size={size}" for size in sizes), *map(str, options),
@@ -202,15 +202,15 @@ PROGRAMS = {
 
 
 def log_of(folder: Path) -> Path:
-    """Return the file for what the processes of a row print."""
+    """Return the log file for the output of a row's processes."""
     return folder.with_name(f"{folder.name}.log")
 
 
 def call(command: Sequence[str], environment: Environment, log: Path) -> None:
-    """Run a command, its output appended to a log.
+    """Run a command and append its output to a log.
 
     Raises:
-        LaunchFailed: it ended with another exit code than 0.
+        LaunchFailed: its exit code is not 0.
     """
     with log.open("ab") as output:
         done = subprocess.run(
@@ -221,14 +221,14 @@ def call(command: Sequence[str], environment: Environment, log: Path) -> None:
 
 
 def plain_environment() -> dict[str, str]:
-    """Return the environment without what would decide on threads and display; each row sees to its own.
+    """Return the environment without thread limits and display; each row sets its own.
 
-    Programs find the benchmarks' modules in it, and mpirender, beside what the user has told them to find.
+    Its PYTHONPATH adds the benchmarks and mpirender to the user's own entries.
     """
     kept = {name: value for name, value in os.environ.items() if name not in (*host.THREAD_LIMITS, "DISPLAY")}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
 
 
 def images(case: Case, folder: Path) -> list[Path]:
-    """Return where a row has put its images."""
+    """Return the paths of the images of a row."""
     return [folder / size.name / framesets.file_name(frame, "png") for size in case.job.sizes for frame in case.frames]

@@ -1,13 +1,13 @@
-"""Measure how mpirender scales: the same frames on more ranks, and more frames on more ranks.
+"""Measure strong and weak scaling of mpirender.
 
 python -m benchmarks.scaling                                        # a cone, on 1, 2, 4 … ranks to the cores
 python -m benchmarks.scaling --state orbit.pvsm --frames 64 --frames-per-rank 16 --repeats 3 --plot scaling.png
 sbatch --nodes=8 launch/scaling.slurm --state orbit.pvsm            # over the nodes of a Slurm allocation
 
-Strong scaling renders a fixed number of frames; on n times the ranks it should take an n-th of the time. Weak scaling
-renders a fixed number of frames for each rank; it should take the same time. Efficiency is how much of that is true,
-against the smallest number of ranks: T(m)·m ÷ (T(n)·n) and T(m) ÷ T(n). It is given for the whole command and for its
-frames alone, from the first that is taken up to the last that is done.
+Strong scaling renders a fixed number of frames: ideally, n times the ranks take 1/n of the time. Weak scaling renders
+a fixed number of frames per rank: ideally, the time stays the same. The efficiency is relative to the smallest number
+of ranks m: T(m)·m ÷ (T(n)·n) for strong and T(m) ÷ T(n) for weak scaling. It is reported for the whole command and for
+its frames alone, from the start of the first to the end of the last.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ NAMES = {"whole": "whole command", "rendering": "its frames alone"}
 
 
 def benchmark(arguments: argparse.Namespace) -> Raw:
-    """Measure; return the raw results, which are in their file by then.
+    """Run the measurement, write the raw results and return them.
 
     Raises:
-        MpirenderError: something is wrong with the arguments, a tool is missing, or a run failed.
+        MpirenderError: the arguments are invalid, a tool is missing, or a run failed.
     """
     counts = sorted(set(arguments.ranks or powers_to(room())))
     most = max(frames_of(arguments, kind, counts[-1]) for kind in arguments.kind)
@@ -68,23 +68,23 @@ def benchmark(arguments: argparse.Namespace) -> Raw:
 
 
 def frames_of(arguments: argparse.Namespace, kind: str, ranks: int) -> int:
-    """Return the number of frames that so many ranks render."""
+    """Return the number of frames that this number of ranks renders."""
     return int(arguments.frames if kind == "strong" else ranks * arguments.frames_per_rank)
 
 
 def room() -> int:
-    """Return the ranks that there is room for: in the Slurm allocation, or one for each core here."""
+    """Return the number of ranks that fit in the Slurm allocation or, without one, the number of cores."""
     allocation = slurm.allocation()
     return sum(allocation.nodes.values()) if allocation else cores()
 
 
 def powers_to(most: int) -> list[int]:
-    """Return 1, 2, 4 and so on, and at the end the most ranks there can be."""
+    """Return the powers of two up to the largest number of ranks, followed by that number."""
     return [*(2**power for power in range((most - 1).bit_length())), most]
 
 
 def check(arguments: argparse.Namespace, scene: Path, most: int) -> tuple[RenderJob, int]:
-    """Return the job, and how many frames its scene has.
+    """Return the job and the number of frames in its scene.
 
     Raises:
         MpirenderError: the scene cannot be rendered, or has too few frames.
@@ -99,7 +99,7 @@ def check(arguments: argparse.Namespace, scene: Path, most: int) -> tuple[Render
 
 
 def runs(arguments: argparse.Namespace, scene: Path, counts: Sequence[int], available: int) -> Iterator[dict[str, Any]]:
-    """Render with every number of ranks in turn, in every repeat, and yield what was measured of each."""
+    """In each repeat, render with every number of ranks in turn; yield the measurements of each run."""
     for repeat in range(1, arguments.repeats + 1):
         for kind in arguments.kind:
             for ranks in counts:
@@ -111,15 +111,15 @@ def runs(arguments: argparse.Namespace, scene: Path, counts: Sequence[int], avai
 
 
 def spread(number: int, available: int) -> list[int]:
-    """Return so many frames from all over an animation, so that many cost on average what few do."""
+    """Return frames evenly spaced over an animation, so that the mean cost depends little on their number."""
     return [place * available // number for place in range(number)]
 
 
 def timed(words: Sequence[str], folder: Path) -> dict[str, Any]:
-    """Run mpirender; return the seconds of the whole command and of its frames, and the nodes. Its images are deleted.
+    """Run mpirender; return the seconds of the whole command and of its frames, and the nodes. Delete the images.
 
     Raises:
-        LaunchFailed: it failed.
+        LaunchFailed: mpirender failed.
     """
     began, started = time.time(), time.perf_counter()
     call(words, plain_environment(), folder.with_name(f"{folder.name}.log"))
@@ -132,7 +132,7 @@ def timed(words: Sequence[str], folder: Path) -> dict[str, Any]:
 
 
 def summary(raw: Raw, markdown: bool) -> str:
-    """Write a table for each kind of scaling."""
+    """Format a table for each kind of scaling."""
     told = raw["arguments"]
     repeats = max((run["repeat"] for run in raw["runs"]), default=0)
     lines = [f"{told['state']} at {told['size']}; {repeats} runs each, medians", command.told(raw["machine"])]
@@ -150,7 +150,7 @@ def titles() -> tuple[str, ...]:
 
 
 def row_of(raw: Raw, kind: str, ranks: int) -> tuple[str, ...]:
-    """Return the cells of a number of ranks."""
+    """Return the table row for a number of ranks."""
     frames = next(run["frames"] for run in raw["runs"] if (run["kind"], run["ranks"]) == (kind, ranks))
     first = counts_of(raw, kind)[0]
     return (
@@ -165,7 +165,7 @@ def row_of(raw: Raw, kind: str, ranks: int) -> tuple[str, ...]:
 
 
 def counts_of(raw: Raw, kind: str) -> list[int]:
-    """Return the numbers of ranks that were measured."""
+    """Return the measured numbers of ranks."""
     return sorted({run["ranks"] for run in raw["runs"] if run["kind"] == kind})
 
 
@@ -176,14 +176,14 @@ def median(raw: Raw, kind: str, ranks: int, what: str) -> float:
 
 
 def efficiency(raw: Raw, kind: str, ranks: int, what: str) -> float:
-    """Return the efficiency against the smallest number of ranks, 1 for perfect."""
+    """Return the efficiency relative to the smallest number of ranks; 1 is ideal."""
     first = counts_of(raw, kind)[0]
     ratio = median(raw, kind, first, what) / median(raw, kind, ranks, what)
     return ratio * first / ranks if kind == "strong" else ratio
 
 
 def draw(raw: Raw, picture: Path) -> None:
-    """Draw the efficiency over the ranks, a panel for each kind of scaling."""
+    """Plot the efficiency over the number of ranks, one panel per kind of scaling."""
     kinds = [kind for kind in KINDS if counts_of(raw, kind)]
     figure, panels = plotting.panels(len(kinds), width=4.2, height=3.2, sharey=True)
     for axes, kind in zip(panels, kinds):
@@ -204,7 +204,7 @@ def draw(raw: Raw, picture: Path) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what the command line understands."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.scaling", description="Measure how mpirender scales with the number of ranks.",
         epilog=scenes.listed(), formatter_class=argparse.RawDescriptionHelpFormatter,

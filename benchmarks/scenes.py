@@ -1,4 +1,4 @@
-"""The scenes that the benchmarks make for themselves, by real ParaView and Blender."""
+"""The benchmarks' own scenes, created with ParaView and Blender."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mpirender.job.render_job import RenderJob
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene that can be made.
+    """One of the benchmarks' own scenes.
 
     Args:
-        what: what is to be seen.
-        sizes: those it is usually rendered at.
-        suffix: of its file, by which it is known whose it is.
+        what: short description.
+        sizes: default image sizes.
+        suffix: suffix of its file, which determines the program.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Scene:
 
     @property
     def file(self) -> str:
-        """The name of its file."""
+        """Name of its file."""
         return f"{self.name}{self.suffix}"
 
 
@@ -45,10 +45,10 @@ SCENES = {
 
 
 def make(case: Case, name: str, frames: int) -> None:
-    """Make one of the scenes, where the case has it.
+    """Create a scene at the path given by the case.
 
     Raises:
-        MpirenderError: the program is missing, or failed.
+        MpirenderError: the program is missing or failed.
     """
     words = script(case.job, case.program.maker, name, case.job.scene, frames)
     with shared_display(case.needs_display) as environment:
@@ -56,10 +56,10 @@ def make(case: Case, name: str, frames: int) -> None:
 
 
 def chosen(arguments: argparse.Namespace, frames: int) -> Path:
-    """Return the scene that is asked for on the command line, made with so many frames if it is one of these.
+    """Return the scene chosen on the command line; create it with this many frames if it is one of these.
 
     Raises:
-        MpirenderError: it cannot be made.
+        MpirenderError: the scene cannot be created.
     """
     if arguments.state is not None:
         return Path(arguments.state)
@@ -72,11 +72,11 @@ def chosen(arguments: argparse.Namespace, frames: int) -> Path:
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of one scene to a command line."""
+    """Add the options that choose the scene to a command line."""
     parser.add_argument("--state", metavar="FILE", type=Path, help="a scene, instead of one of the benchmark's own")
     parser.add_argument("--scene", choices=SCENES, default="cone", help="one of its own (default: %(default)s)")
 
 
 def listed() -> str:
-    """Return the scenes as lines for a help text."""
+    """Return the list of scenes for a help text."""
     return "\n".join(["scenes:", *(f"  {scene.name:<19}{scene.what}" for scene in SCENES.values())])

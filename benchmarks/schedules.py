@@ -1,10 +1,10 @@
 """Simulate the schedules on 2 to 4096 ranks.
 
 python -m benchmarks.schedules --plot schedules.png                 # costs of several kinds
-python -m benchmarks.schedules --journals orbit_renders             # and those that a run of yours has measured
+python -m benchmarks.schedules --journals orbit_renders             # and costs measured by an earlier run
 
-Efficiency is the share of the ranks' time that is spent on frames, from the moment that the first rank is ready to the
-end of the last frame. Ranks become ready at different times and sit on nodes of different speed. The bound is list
+The efficiency is the fraction of the ranks' time that is spent on frames, from the moment the first rank is ready to
+the end of the last frame. Ranks become ready at different times and run on nodes of different speed. The bound is list
 scheduling at no cost; see :func:`benchmarks.simulate.simulate`.
 """
 
@@ -29,15 +29,15 @@ from mpirender.run_folder import events, journal
 
 MOST = 4096
 MEASURED = "measured"
-NEAR = 0.98  # of the bound: what the dynamic schedule must reach on the most ranks
+NEAR = 0.98  # fraction of the bound that the dynamic schedule must reach on the largest number of ranks
 COLOURS = {"interleaved": plotting.BLUE, "contiguous": plotting.ORANGE, DYNAMIC: plotting.GREEN, BOUND: plotting.BLACK}
 
 
 def benchmark(arguments: argparse.Namespace) -> Raw:
-    """Simulate; return the raw results, which are in their file by then.
+    """Run the simulation, write the raw results and return them.
 
     Raises:
-        UsageError: something is wrong with the arguments.
+        UsageError: the arguments are invalid.
     """
     mistakes = command.mistakes_of_output(arguments.output)
     if mistakes:
@@ -57,10 +57,10 @@ def benchmark(arguments: argparse.Namespace) -> Raw:
 
 
 def costs_of(folder: Path) -> list[float]:
-    """Return what each frame of a run has cost, all its sizes together, in frame order, in seconds.
+    """Return the seconds that each frame of a run took at all sizes together, in frame order.
 
     Raises:
-        UsageError: it is no folder of a run, or no frame is done.
+        UsageError: the folder is not the output folder of a run, or no frame is done.
     """
     records = journal.read(folder / FOLDER) if (folder / FOLDER).is_dir() else []
     costs: dict[int, dict[str, float]] = defaultdict(dict)
@@ -73,16 +73,16 @@ def costs_of(folder: Path) -> list[float]:
 
 
 def latency(mean: float) -> float:
-    """Return the seconds that a rank waits for its next frame, at most, with frames that cost so much on average.
+    """Return the longest time in seconds that a rank waits for its next frame, given the mean cost of a frame.
 
-    Who hands out sleeps between looks, up to a hundredth of a frame and up to 20 ms, and so does a rank that waits, up
-    to 1 ms (:mod:`mpirender.ranks.dynamic_schedule`).
+    The process that hands out frames sleeps between polls, at most 1 % of a frame and at most 20 ms; a waiting rank
+    sleeps at most 1 ms (:mod:`mpirender.ranks.dynamic_schedule`).
     """
     return min(mean / 100, 0.02) + 1e-3
 
 
 def results(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the efficiencies of all schedules and of the bound, for all costs and numbers of ranks, draw by draw."""
+    """Yield the efficiency of each schedule and of the bound in every draw, for all costs and numbers of ranks."""
     kinds = [*COSTS, *([MEASURED] if told["measured"] else [])]
     hand_out = HandOut(told["latency"], told["service"])
     for kind in kinds:
@@ -103,18 +103,18 @@ def results(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def efficiency(result: dict[str, Any], name: str) -> float:
-    """Return the median of the efficiencies of a schedule, 0 to 1."""
+    """Return the median efficiency of a schedule, 0 to 1."""
     return float(statistics.median(result["efficiency"][name]))
 
 
 def of_bound(result: dict[str, Any], name: str) -> float:
-    """Return the share of the bound that a schedule reaches, the median of the draws."""
+    """Return the fraction of the bound that a schedule reaches, median of the draws."""
     pairs = zip(result["efficiency"][name], result["efficiency"][BOUND])
     return float(statistics.median(one / bound for one, bound in pairs))
 
 
 def summary(raw: Raw, markdown: bool) -> str:
-    """Write the table of the simulation."""
+    """Format the table of the simulation."""
     told = raw["arguments"]
     assumed = (
         f"{told['frames_per_rank']} frames for each rank, of {told['mean']:.2f} s on average; ranks ready within "
@@ -138,7 +138,7 @@ def titles() -> tuple[str, ...]:
 
 
 def row_of(result: dict[str, Any]) -> tuple[str, ...]:
-    """Return the cells of a kind of costs on a number of ranks."""
+    """Return the table row for a kind of costs and a number of ranks."""
     return (
         result["costs"],
         str(result["ranks"]),
@@ -148,7 +148,7 @@ def row_of(result: dict[str, Any]) -> tuple[str, ...]:
 
 
 def far_from_bound(raw: Raw) -> list[str]:
-    """Name the costs for which the dynamic schedule on the most ranks is not near the bound."""
+    """List the costs for which the dynamic schedule is not near the bound on the largest number of ranks."""
     most = max(raw["arguments"]["ranks"])
     return [
         f"dynamic reaches {of_bound(result, DYNAMIC):.1%} of the bound on {most} ranks with {result['costs']} costs; "
@@ -159,7 +159,7 @@ def far_from_bound(raw: Raw) -> list[str]:
 
 
 def draw(raw: Raw, picture: Path) -> None:
-    """Draw the efficiency over the ranks, a panel for each kind of costs."""
+    """Plot the efficiency over the number of ranks, one panel per kind of costs."""
     kinds = list(dict.fromkeys(result["costs"] for result in raw["results"]))
     figure, panels = plotting.panels(len(kinds), width=3.3, height=2.8, columns=3)
     for axes, kind in zip(panels, kinds):
@@ -179,7 +179,7 @@ def draw(raw: Raw, picture: Path) -> None:
 
 
 def over_ranks(axes: Any, counts: Sequence[int]) -> None:  # noqa: ANN401
-    """Set an axis of ranks up."""
+    """Set up the axis of the number of ranks."""
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts[:: 3 if len(counts) > 6 else 1], list(map(str, counts[:: 3 if len(counts) > 6 else 1])))
     axes.minorticks_off()
@@ -187,7 +187,7 @@ def over_ranks(axes: Any, counts: Sequence[int]) -> None:  # noqa: ANN401
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what the command line understands."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.schedules", description="Simulate the schedules.")
     add = parser.add_argument
     powers = [2**power for power in range(1, MOST.bit_length())]

@@ -1,6 +1,6 @@
-"""Simulate who renders which frame when: frame costs, ranks and schedules in, makespan and efficiency out.
+"""Simulate the schedules: compute makespan and efficiency from frame costs and ranks.
 
-Nothing here runs anything or looks at a clock; the same numbers give the same result.
+The simulation is deterministic: it starts no process and reads no clock.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Ranks:
     """The ranks of a run.
 
     Args:
-        ready: seconds from the moment that the first rank is ready to that of each; shape (ranks,).
-        speed: of each, 1 as usual: a frame takes its cost divided by the speed of its rank; shape (ranks,).
+        ready: seconds until each rank is ready, counted from the moment the first is; shape (ranks,).
+        speed: relative speed of each rank, by which the cost of a frame is divided; shape (ranks,).
     """
 
     ready: Seconds
@@ -37,11 +37,11 @@ class Ranks:
 
 @dataclass(frozen=True)
 class HandOut:
-    """What it costs to hand out a frame in the dynamic schedule.
+    """Cost of handing out a frame in the dynamic schedule.
 
     Args:
-        latency: seconds from a rank's being free to its next frame, where nobody else asks.
-        service: seconds that who hands out needs for each; those that ask meanwhile wait for one another.
+        latency: seconds from the request of a rank to its next frame if no other rank is waiting.
+        service: seconds to serve one request; simultaneous requests are served one after the other.
     """
 
     latency: float = 0.0
@@ -50,12 +50,12 @@ class HandOut:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What comes out.
+    """Result of a simulation.
 
     Args:
-        makespan: seconds from the moment that the first rank is ready to the end of the last frame.
+        makespan: seconds from the moment the first rank is ready to the end of the last frame.
         rendering: seconds that all ranks together spend on frames.
-        ranks: their number.
+        ranks: number of ranks.
     """
 
     makespan: float
@@ -64,17 +64,17 @@ class Outcome:
 
     @property
     def efficiency(self) -> float:
-        """The share of the ranks' time that is spent on frames, 0 to 1."""
+        """Fraction of the ranks' time that is spent on frames, 0 to 1."""
         return self.rendering / (self.ranks * self.makespan)
 
 
 def simulate(costs: Seconds, ranks: Ranks, kind: str, hand_out: HandOut | None = None) -> Outcome:
-    """Return what comes out of a schedule, or of the bound.
+    """Simulate a schedule or the bound.
 
     The bound is list scheduling (R. L. Graham, "Bounds on Multiprocessing Timing Anomalies", SIAM Journal on Applied
-    Mathematics 17, 1969, pages 416-429) in the order of the frames, at no cost: whichever rank is free takes the next
-    frame at once. On equal ranks that are ready together its makespan is at most 2 - 1/ranks times the shortest there
-    is. To do better on purpose one would have to know what a frame costs before it is rendered.
+    Mathematics 17, 1969, pages 416-429) in frame order at no cost: a free rank takes the next frame at once. On equal
+    ranks that are ready at the same time, its makespan is at most 2 - 1/ranks times the optimum. A systematically
+    better schedule would have to know the cost of a frame before rendering it.
 
     Args:
         costs: seconds of each frame on a rank of speed 1, in frame order.
@@ -89,7 +89,7 @@ def simulate(costs: Seconds, ranks: Ranks, kind: str, hand_out: HandOut | None =
 
 
 def dealt(costs: Seconds, ranks: Ranks, kind: str) -> Outcome:
-    """Return what comes out where all frames are dealt beforehand, as mpirender itself deals them."""
+    """Simulate a static schedule, with the frames dealt by mpirender's own function."""
     shares = schedule.deal(range(len(costs)), len(ranks.ready), kind)
     rendering = np.array([costs[share].sum() for share in shares]) / ranks.speed
     ends = (ranks.ready + rendering)[[bool(share) for share in shares]]
@@ -97,7 +97,7 @@ def dealt(costs: Seconds, ranks: Ranks, kind: str) -> Outcome:
 
 
 def list_scheduled(costs: Seconds, ranks: Ranks, hand_out: HandOut) -> Outcome:
-    """Return what comes out where a rank gets the next frame whenever it is free; those who ask first are first."""
+    """Simulate list scheduling: free ranks get the next frame in the order of their requests."""
     asking = [(float(ready), rank) for rank, ready in enumerate(ranks.ready)]
     heapq.heapify(asking)
     speed = ranks.speed.tolist()
@@ -113,7 +113,7 @@ def list_scheduled(costs: Seconds, ranks: Ranks, hand_out: HandOut) -> Outcome:
     return Outcome(makespan, rendering, len(speed))
 
 
-# --- what frames cost
+# --- frame costs
 
 
 def constant(count: int, draw: Draw) -> Seconds:
@@ -122,24 +122,24 @@ def constant(count: int, draw: Draw) -> Seconds:
 
 
 def log_normal(count: int, draw: Draw) -> Seconds:
-    """Return costs that differ by factors: a tenth of the frames costs less than a third, a tenth twice the mean."""
+    """Return log-normal costs: 10 % of the frames cost less than 1/3 of the mean, 10 % more than twice the mean."""
     sigma = 0.8
     return np.exp(sigma * draw.standard_normal(count) - sigma**2 / 2)
 
 
 def pareto(count: int, draw: Draw) -> Seconds:
-    """Return heavy-tailed costs: the dearest of n frames costs about n to the power of 1 ÷ 2.5 times the cheapest."""
-    shape = 2.5  # mean and variance are finite, higher moments are not
+    """Return heavy-tailed costs: the most expensive of n frames costs about n^(1/2.5) times the cheapest."""
+    shape = 2.5  # mean and variance are finite, the higher moments are not
     return (1 + draw.pareto(shape, count)) * (shape - 1) / shape
 
 
 def drifting(count: int, draw: Draw) -> Seconds:
-    """Return costs that rise sevenfold while the camera draws nearer, with a tenth of noise."""
+    """Return costs that rise sevenfold, as when a camera approaches, with 10 % noise."""
     return np.linspace(0.25, 1.75, count) * np.clip(1 + 0.1 * draw.standard_normal(count), 0.5, 1.5)
 
 
 def stepping(count: int, draw: Draw) -> Seconds:
-    """Return costs of an animation of four frames for each timestep, the first of which reads its data."""
+    """Return the costs of an animation with four frames per timestep, the first of which reads the data."""
     return np.where(np.arange(count) % 4 == 0, 2.5, 0.5)
 
 
@@ -149,18 +149,18 @@ COSTS: dict[str, Callable[[int, Draw], Seconds]] = {
 
 
 def stretched(measured: Sequence[float], count: int) -> Seconds:
-    """Return measured costs as those of a longer or shorter animation of the same scene."""
+    """Stretch or compress measured costs to a longer or shorter animation of the same scene."""
     places = np.arange(count) * len(measured) // count
     return np.array(measured, float)[places]
 
 
 def drawn_ranks(count: int, draw: Draw, *, jitter: float, spread: float, per_node: int) -> Ranks:
-    """Return ranks that are ready at different times, on nodes of different speed.
+    """Draw ranks that are ready at different times, on nodes of different speed.
 
     Args:
-        jitter: seconds within which all become ready, evenly spread.
-        spread: standard deviation of the nodes' speeds, as a share of the mean; none is slower than half of that.
-        per_node: ranks of a node, which share its speed.
+        jitter: time in seconds within which all ranks become ready, uniformly distributed.
+        spread: standard deviation of the nodes' speeds, relative to the mean; no speed is below half the mean.
+        per_node: ranks per node; they have the same speed.
     """
     ready = draw.uniform(0, jitter, count)
     nodes = np.clip(1 + spread * draw.standard_normal(-(-count // per_node)), 0.5, None)

@@ -1,4 +1,4 @@
-"""The table and the plot of a comparison, from its raw results alone."""
+"""Format the table and draw the plot of a comparison from its raw results."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from benchmarks import plotting
 from benchmarks.command import Raw, table, told
 from benchmarks.rows import PROGRAMS
 
-BASELINES = ("process-per-frame", "save-animation", "animation")  # what the speed-ups are over
-COLOURS = {"mpirender": plotting.BLUE, "mpirender-one-pass": plotting.SKY}  # the ways of today are grey
+BASELINES = ("process-per-frame", "save-animation", "animation")  # rows that the speed-ups refer to
+COLOURS = {"mpirender": plotting.BLUE, "mpirender-one-pass": plotting.SKY}  # the other rows are grey
 HOW = {"alone": "one process alone", "together": "as many processes together"}
 
 Comparison = dict[str, Any]
 
 
 def summary(raw: Raw, *, markdown: bool = False) -> str:
-    """Write for each scene what was compared, the table and the limits, and at the end how to read it."""
+    """Format the heading, the table and the limits of each scene, followed by a legend."""
     lines = [told(raw["machine"])]
     for one in raw["comparisons"]:
         names = names_of(raw, one)
@@ -32,7 +32,7 @@ def summary(raw: Raw, *, markdown: bool = False) -> str:
 
 
 def legend(raw: Raw) -> list[str]:
-    """Say how to read the table."""
+    """Return the legend of the table."""
     return [
         "wall, CPU: seconds, medians of the runs; vs: how many times faster by wall clock than that row (by CPU);",
         f"differ: images that are not pixel for pixel those of {animation(raw)}",
@@ -40,12 +40,12 @@ def legend(raw: Raw) -> list[str]:
 
 
 def animation(raw: Raw) -> str:
-    """Return what people call the animation whose pixels count."""
+    """Return the name of the animation whose pixels are the reference."""
     return PROGRAMS[raw["machine"]["engine"]].animation
 
 
 def heading(one: Comparison) -> str:
-    """Say what was rendered, and how often."""
+    """Describe what was rendered and how often."""
     repeats = max((run["repeat"] for run in one["runs"]), default=0)
     medians = f"median of {repeats} runs" if repeats > 1 else "one run"
     sizes = " and ".join(map(plain, one["sizes"]))
@@ -53,7 +53,7 @@ def heading(one: Comparison) -> str:
 
 
 def names_of(raw: Raw, one: Comparison) -> list[str]:
-    """Return the rows that were run; a comparison may have been cut short."""
+    """Return the names of the rows that have results; the comparison may have been interrupted."""
     return [name for name in raw["arguments"]["rows"] if runs_of(one, name)]
 
 
@@ -64,7 +64,7 @@ def titles(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def row_of(one: Comparison, name: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the cells of a row."""
+    """Return the table cells of a row."""
     walls = seconds(one, name, "wall")
     return (
         name,
@@ -78,7 +78,7 @@ def row_of(one: Comparison, name: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def faster(one: Comparison, name: str, base: str) -> str:
-    """Write how many times faster a row is than another, by wall clock and, in brackets, by CPU."""
+    """Format the speed-up of a row over another: by wall-clock time and, in brackets, by CPU time."""
     if name == base:
         return "-"
     wall, cpu = (median(one, base, kind) / median(one, name, kind) for kind in ("wall", "cpu"))
@@ -86,12 +86,12 @@ def faster(one: Comparison, name: str, base: str) -> str:
 
 
 def bulleted(lines: Sequence[str], *, markdown: bool) -> list[str]:
-    """Return lines as a list where it is Markdown, with an empty line behind them if there are any."""
+    """Return the lines, as a list in Markdown, followed by an empty line unless there are none."""
     return [*(f"- {line}" if markdown else line for line in lines), *([""] if lines else [])]
 
 
 def limits(one: Comparison) -> list[str]:
-    """Say how fast the rows could be at best, and how near they come."""
+    """Describe the limits of the rows, and how close the rows come."""
     lines = []
     for row, way in limits_of(one):
         startup, bare, encoding, limit = (
@@ -107,18 +107,18 @@ def limits(one: Comparison) -> list[str]:
 
 
 def limits_of(one: Comparison) -> list[tuple[str, str]]:
-    """Return the rows whose limits were measured, and how, each once."""
+    """Return each pair of a row whose limit was measured and the way it was measured."""
     return list(dict.fromkeys((limit["row"], limit["way"]) for limit in one["limits"]))
 
 
 def median_limit(one: Comparison, row: str, way: str, kind: str) -> float:
-    """Return the median over the repeats of something about the limit of a row."""
+    """Return the median over the repeats of one field of a row's limit."""
     found: list[float] = [each[kind] for each in one["limits"] if (each["row"], each["way"]) == (row, way)]
     return statistics.median(found)
 
 
 def phases(one: Comparison, names: Sequence[str]) -> list[str]:
-    """Say where the wall clock of the rows went that keep journals."""
+    """Describe the phases of the rows that keep journals."""
     lines = []
     for name in names:
         parts = [run["phases"] for run in runs_of(one, name) if run["phases"]]
@@ -135,7 +135,7 @@ def runs_of(one: Comparison, name: str) -> list[dict[str, Any]]:
 
 
 def seconds(one: Comparison, name: str, kind: str) -> list[float]:
-    """Return the seconds of every run of a row, of wall clock (``wall``) or CPU (``cpu``)."""
+    """Return the seconds of every run of a row, by wall clock (``wall``) or CPU (``cpu``)."""
     return [run[kind] for run in runs_of(one, name)]
 
 
@@ -145,17 +145,17 @@ def median(one: Comparison, name: str, kind: str) -> float:
 
 
 def different(one: Comparison, name: str) -> int:
-    """Return the largest number of a run's images that are not the program's, pixel for pixel."""
+    """Return the largest number of images in a run that differ from the program's own in any pixel."""
     return max((run["different"] for run in runs_of(one, name)), default=0)
 
 
 def plain(size: str) -> str:
-    """Write ``4K=3840x2160`` as ``4K``, and ``160x90=160x90`` once."""
+    """Shorten ``4K=3840x2160`` to ``4K``, and ``160x90=160x90`` to ``160x90``."""
     return size.rpartition("=")[0]
 
 
 def draw(raw: Raw, picture: Path) -> None:
-    """Draw the wall clock of the rows, a panel for each scene, into a picture file."""
+    """Plot the wall-clock time of the rows to a file, one panel per scene."""
     shown = [one for one in raw["comparisons"] if names_of(raw, one)]
     height = 1.2 + 0.42 * len(raw["arguments"]["rows"])
     figure, panels = plotting.panels(len(shown), width=4.6, height=height, sharey=True)
@@ -168,20 +168,20 @@ def draw(raw: Raw, picture: Path) -> None:
         axes.set_xlabel(f"seconds for frames {one['frames']}, {one['ranks']} ranks")
         axes.set_xlim(0, 1.34 * max(max(seconds(one, name, "wall")) for name in names))
         axes.grid(axis="y", visible=False)
-    panels[0].invert_yaxis()  # once, since they share it
+    panels[0].invert_yaxis()  # once, since the panels share the axis
     text = textwrap.fill(explained(shown), 64 * len(shown))
     figure.suptitle(text, x=0.01, ha="left", fontsize=9, color=plotting.BLACK)
     plotting.save(figure, picture)
 
 
 def explained(shown: Sequence[Comparison]) -> str:
-    """Say what the bars, their labels and lines are."""
+    """Return the caption of the plot."""
     lines = "; red: at best on these cores" if any(one["limits"] for one in shown) else ""
     return f"wall clock, median, fastest and slowest run; ×: how many times faster than the first row{lines}"
 
 
 def bar(axes: Any, one: Comparison, place: int, name: str, base: str) -> None:  # noqa: ANN401
-    """Draw a row: its median, from the fastest to the slowest run, how much faster it is, and its limit."""
+    """Draw a row: median, range of the runs, speed-up and limit."""
     wall, walls = median(one, name, "wall"), seconds(one, name, "wall")
     apart = [[wall - min(walls)], [max(walls) - wall]]
     axes.barh(place, wall, height=0.62, color=COLOURS.get(name, plotting.GREY))

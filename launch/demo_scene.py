@@ -1,4 +1,4 @@
-"""Write the demo's scene, the field lines of a Hopf knot, as a ParaView state: pvbatch --no-mpi demo_scene.py OUT.pvsm.
+"""Write the demo scene, field lines of a Hopf knot, as a ParaView state: pvbatch --no-mpi demo_scene.py OUT.pvsm.
 
 In this magnetic field (A. F. Rañada, Lett. Math. Phys. 18, 97, 1989) every field line is a circle, and any two of them
 are linked. The lines lie on tori, one inside the other. Nothing is rendered here, so no display is needed.
@@ -13,7 +13,7 @@ from typing import Any
 
 from paraview import simple
 
-Proxy = Any  # ParaView makes its classes at run time; they have no types
+Proxy = Any  # ParaView creates its classes at run time; they have no types
 
 FRAMES = 100
 UNIT = 14.0  # grid cells in the unit length of the formulas
@@ -172,7 +172,7 @@ def animate(view: Proxy, beads: Proxy) -> None:
 
 
 def key_frame(kind: Proxy, name: str, **values: object) -> Proxy:
-    """Return a key frame that is saved in the state: only registered ones are."""
+    """Return a key frame and register it: only registered ones are saved in the state."""
     frame = kind(**values)
     simple.servermanager.ProxyManager().RegisterProxy("animation", name, frame.SMProxy)
     return frame
