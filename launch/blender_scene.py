@@ -79,7 +79,7 @@ def surroundings(scene: bpy.types.Scene) -> None:
 
 
 def main() -> None:
-    """Make the file."""
+    """Create and save the scene."""
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end = 1, FRAMES
     scene.render.fps = 24

@@ -1,4 +1,4 @@
-"""What mpirender submit hands to Slurm, without a cluster; test_slurm.py runs it on one."""
+"""Check what mpirender submit passes to Slurm, without a cluster; test_slurm.py submits to a real one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEMPLATE = REPOSITORY / "launch" / "mpi_render.slurm"
 
 
 def test_the_script_is_the_recorded_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Delete the recorded file to record it anew; then look at what has changed."""
+    """To update the recorded file, delete it, rerun the test and review the diff."""
     monkeypatch.setattr(submit, "path_lines", lambda: ["PATH=$PATH:/opt/mpirender/bin"])
     job = RenderJob("/data/or bit.pvsm", "/scratch/100%/it's", ("4K", "HD"), "0-99", files={"it's": "/data/$HOME"})
     script = submit.script_for(job, ["--nodes=8", "--time=2:00:00", "--qos", "very high"], TEMPLATE)
@@ -32,7 +32,7 @@ def test_the_script_is_the_recorded_one(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_shell_hands_render_what_was_asked_for(tmp_path: Path) -> None:
-    """Whatever is in the names."""
+    """Names may contain any character."""
     name = 'it\'s "$HOME" `id` \\ * %j;&'
     job = RenderJob(tmp_path / name / "a b.pvsm", tmp_path / name, views=("Render\nView's",), files={"r": "/d/" + name})
     script = submit.script_for(job, [], TEMPLATE).replace("exec mpirender", "printf '%s\\0'")
@@ -59,7 +59,7 @@ def test_what_is_asked_for_wins_over_what_the_script_has() -> None:
     assert lines.index("#SBATCH --nodes=1") < lines.index("#SBATCH --nodes=8")
     last = max(number for number, line in enumerate(script.splitlines()) if line.startswith("#SBATCH"))
     commands = [n for n, line in enumerate(script.splitlines()) if line and not line.startswith("#")]
-    assert last < min(commands), "sbatch reads options up to the first command only"
+    assert last < min(commands), "sbatch ignores options after the first command"
 
 
 def test_a_script_of_the_site_is_taken(run: Run, pattern: Pattern, tmp_path: Path) -> None:
@@ -113,13 +113,13 @@ def test_the_script_is_short_explains_each_of_its_options_and_is_sound_shell() -
     assert len(lines) <= 40
     options = [number for number, line in enumerate(lines) if line.startswith("#SBATCH") and "job-name" not in line]
     explained = [number for number in options if re.match(r"# \w", lines[number - 1])]
-    assert len(explained) >= len(options) - 2, "--requeue and --open-mode belong to the lines above them"
+    assert len(explained) >= len(options) - 2, "--requeue and --open-mode share the comment above them"
     subprocess.run(["shellcheck", str(TEMPLATE)], check=True)
     assert "trap" not in TEMPLATE.read_text()
 
 
 def test_the_script_comes_along_with_the_package(tmp_path: Path) -> None:
-    """As pip installs it, without the repository around."""
+    """The script must be available after pip install, without the repository."""
     text = (REPOSITORY / "pyproject.toml").read_text()
     (line,) = re.findall(r'^"launch/mpi_render.slurm" = "(.*)"$', text, re.MULTILINE)
     assert line == f"mpirender/{submit.NAME}"

@@ -1,4 +1,4 @@
-"""The benchmarks of scaling and memory: what they measure on a real cluster, and what they make of it."""
+"""Check the evaluation of the scaling and memory benchmarks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pattern(folder: Path, frames: int, seconds: float) -> Path:
 
 
 def recorded() -> command.Raw:
-    """Return raw results of two repeats on 1, 2 and 4 ranks that get a little slower."""
+    """Return raw results of two repeats on 1, 2 and 4 ranks with slightly imperfect scaling."""
     whole = {("strong", 1): 16.0, ("strong", 2): 10.0, ("strong", 4): 8.0, ("weak", 1): 4.0, ("weak", 2): 5.0}
     runs = [
         {"kind": kind, "ranks": ranks, "repeat": repeat, "frames": 16 if kind == "strong" else 4 * ranks,
@@ -72,7 +72,7 @@ def test_a_scene_with_too_few_frames_for_all_ranks_is_reported_before_anything_r
 def test_memory_is_read_from_the_journals_of_a_real_run(tmp_path: Path) -> None:
     words = ["--state", pattern(tmp_path, 24, 0), "--frames", 24, "--ranks", 2, "--size", "16x9"]
     done = told([*words, "--output", tmp_path / "out"], module="memory")
-    assert done.returncode in (0, command.WRONG), done.stderr  # so few images of so small a process may show growth
+    assert done.returncode in (0, command.WRONG), done.stderr  # 24 small images may show growth
     ranks = json.loads((tmp_path / "out" / "raw.json").read_text())["ranks"]
     assert [(rank, len(needed)) for rank, needed in ranks.items()] == [("0", 12), ("1", 12)]
     assert all(needed == sorted(needed) and needed[0] > 10e6 for needed in ranks.values())

@@ -1,4 +1,4 @@
-"""The simulation of schedules: exact where the result is known, near real runs, and near its bound where it must be."""
+"""Check the simulation of schedules against known results and against the bound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def equal(count: int) -> Ranks:
 
 
 def test_grahams_worst_case_of_list_scheduling_comes_out_as_he_has_it() -> None:
-    """m(m - 1) frames of cost 1 and then one of cost m: 2m - 1 on m ranks, where m would do."""
+    """m(m - 1) frames of cost 1 and then one of cost m take 2m - 1 on m ranks; the optimum is m."""
     for ranks in (2, 3, 8):
         costs = np.array([1.0] * ranks * (ranks - 1) + [ranks])
         assert simulate.simulate(costs, equal(ranks), BOUND).makespan == 2 * ranks - 1

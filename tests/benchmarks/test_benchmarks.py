@@ -1,4 +1,4 @@
-"""The comparison with what people do today: it runs for real, checks pixels, and sums up what it measured."""
+"""Run the comparison with the usual ways to render; check its pixel comparison and its summary."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIMIT = (
 
 
 def recorded(different: int = 0) -> command.Raw:
-    """Return the raw results of three repeats of three rows, and of the limit of one."""
+    """Return raw results with three repeats of three rows and the limit of one row."""
     runs = [
         {"row": row, "repeat": repeat, "wall": wall, "cpu": 2 * wall, "load": 0.1, "images": 8, "different": different,
          "phases": [1.0, wall - 1.5, 0.5] if row == "mpirender" else []}
@@ -63,7 +63,7 @@ def test_the_comparison_runs_every_row_for_real_and_mpirender_renders_paraviews_
     assert summary.different(cone, "mpirender") == 0
     reference, made = output / "cone" / "reference" / "160x90", output / "cone" / "repeat-1"
     assert_same_pictures(made / "mpirender" / "160x90", reference)
-    # The limit is that of the same pictures.
+    # The limit is measured with the same images.
     assert_same_pictures(made / "limit-alone-mpirender" / "160x90", reference)
     limit = cone["limits"][0]
     assert [cost[:2] for cost in limit["costs"]] == [[0, "160x90"], [1, "160x90"]]
@@ -79,7 +79,7 @@ def test_the_comparison_runs_every_row_for_real_and_mpirender_renders_paraviews_
 def test_the_comparison_runs_every_row_of_blender_for_real_and_a_wrong_pixel_is_found(
     need_bpy: None, tmp_path: Path
 ) -> None:
-    """Frames are taken by their numbers in the file, which begins before them."""
+    """Frames keep the numbers of the file, whose first frame comes before them."""
     need("mpiexec")
     output = tmp_path / "out"
     options = ["--scene", "balls", "--frames", "1-2", "--size", "48x27", "--ranks", "2", "--output", output]
@@ -129,7 +129,7 @@ def test_the_benchmarks_own_scenes_have_the_frames_that_were_asked_for(pvbatch: 
     seen = preflight.inspect(RenderJob(scene=state, frames="0-3"))
     assert (len(seen.times), seen.mistakes) == (4, ())
     sizes = [path.stat().st_size for path in (tmp_path / "series").glob("*.vtp")]
-    assert not sizes or max(sizes) > 5 * min(sizes), "frames cost unevenly"
+    assert not sizes or max(sizes) > 5 * min(sizes), "the cost of frames varies"
 
 
 def test_the_summary_shows_medians_how_much_faster_and_how_near_to_the_limit() -> None:

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, mistakes, dry run, progress."""
+"""Run the command line as a user does: help, mistakes, dry run, progress."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_help_imports_neither_mpi4py_nor_paraview_nor_anything_slow(run: Run) ->
 
 
 def test_help_answers_at_once() -> None:
-    """A second measured as CPU time of the best of three, so that a busy machine does not fail it."""
+    """Measure CPU time and take the best of three runs, so that a busy machine does not fail the test."""
     command = [sys.executable, "-m", "mpirender", "--help"]
     seconds = []
     for _ in range(3):
@@ -152,7 +152,7 @@ def test_quiet_says_nothing_and_verbose_shows_the_command(run: Run, pattern: Pat
 def test_a_verbose_run_uses_the_launch_plan_that_it_printed(
     pattern: Pattern, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Inside Slurm, a second plan would probe the launchers again."""
+    """Inside Slurm, making a second plan would probe the launchers again."""
     plans, of_job = [], launch_plan.of_job
 
     def counted(*given: Any, **options: Any) -> LaunchPlan:
@@ -184,7 +184,7 @@ def test_inspect_prints_and_gives_json(run: Run, pattern: Pattern) -> None:
 
 
 def test_a_terminal_gets_one_bar_and_a_clean_screen(pattern: Pattern, tmp_path: Path) -> None:
-    """Run in a real terminal and read its screen, half way and at the end."""
+    """Run in a pseudo-terminal and read its screen during the run and at the end."""
     tmux = [need("tmux"), "-L", f"mpirender-{os.getpid()}"]
     scene = pattern('{"frames": 30, "seconds": 0.2}')
     command = f"{sys.executable} -m mpirender render {scene} --size 80x50 --ranks 2; echo ended with $?; sleep 60"

@@ -1,4 +1,4 @@
-"""Say what is missing on a machine, and how to install it."""
+"""Check that doctor reports missing tools and how to install them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from processes import Run
 
 
 def test_doctor_ends_with_a_real_two_rank_run(run: Run) -> None:
-    """An engine that is absent is no mistake where there is another."""
+    """A missing engine is not an error if another one is installed."""
     done = run("doctor", env={**os.environ, "MPIRENDER_BLENDER": "/no/blender"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert " absent  blender" in done.stdout
@@ -20,7 +20,7 @@ def test_doctor_ends_with_a_real_two_rank_run(run: Run) -> None:
 
 
 def test_doctor_names_what_is_missing_and_the_line_that_installs_it(run: Run, tmp_path: Path) -> None:
-    """One engine is enough: where none is whole, each of them is missing."""
+    """Doctor reports every engine as missing only if none is usable."""
     without = {**os.environ, "PATH": str(tmp_path), "MPIRENDER_BLENDER": "/no/blender"}
     done = run("doctor", env=without)
     assert done.returncode == 3

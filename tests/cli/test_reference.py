@@ -1,4 +1,4 @@
-"""The reference page of options is the one that the program generates."""
+"""Check that the reference page of options matches the program."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from repository import REPOSITORY
 
 
 def test_the_page_of_options_is_up_to_date() -> None:
-    """If not: ``python -m mpirender.cli.reference > docs/reference/options.md``."""
+    """To update the page: ``python -m mpirender.cli.reference > docs/reference/options.md``."""
     assert (REPOSITORY / "docs" / "reference" / "options.md").read_text() == reference.page()

@@ -1,4 +1,4 @@
-"""The documents are true: links, options, exit codes, environment variables, and the commands that they show."""
+"""Check the documents: links, options, exit codes, environment variables and the commands they show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ README = REPOSITORY / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md")), REPOSITORY / "benchmarks" / "README.md"]
 DOCUMENTS = [*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
 TEXTS = {page: page.read_text() for page in DOCUMENTS}
-BENCHMARKS = ("compare", "scaling", "schedules", "memory")  # those with a parser of their own
+BENCHMARKS = ("compare", "scaling", "schedules", "memory")  # modules with their own parser
 README_BYTES = 8192
 
 # Options of programs whose help the tests do not read: tests/run.sh, pvbatch, srun.
@@ -36,17 +36,17 @@ VARIABLE = re.compile(
     r"(SLURMD?|MPIRENDER|OMPI|PRTE|PMIX?|CUDA|GPU|VTK|LP|OSPRAY|OMP|OPENBLAS|XDG|HWLOC|IMAGEIO|AV_LOG|LD|BLENDER)_\w+"
     r"|PYTHON[A-Z]+|DISPLAY|XAUTHORITY|PATH|HOME|TMPDIR"
 )
-ENGINE_NAMES = {"BLENDER_EEVEE", "BLENDER_EEVEE_NEXT", "BLENDER_WORKBENCH"}  # Blender's names of its render engines
-OF_CONTAINER = {"PYTHONHOME", "PYTHONSTARTUP", "PYTHONNOUSERSITE"}  # set and emptied inside launch/paraview.def only
+ENGINE_NAMES = {"BLENDER_EEVEE", "BLENDER_EEVEE_NEXT", "BLENDER_WORKBENCH"}  # Blender's names for its render engines
+OF_CONTAINER = {"PYTHONHOME", "PYTHONSTARTUP", "PYTHONNOUSERSITE"}  # used only inside launch/paraview.def
 
 
 def blocks(text: str) -> list[str]:
-    """Return the code blocks of a page, without those of Python."""
+    """Return the code blocks of a page except those in Python."""
     return [block for block in text.split("```")[1::2] if not block.startswith("python\n")]
 
 
 def shown_commands(start: str) -> list[str]:
-    """Return the lines of code blocks that begin with these words, each once, continued lines joined."""
+    """Return the distinct lines of code blocks that begin with these words, with continued lines joined."""
     text = "\n".join(block.replace("\\\n", " ") for page in PAGES for block in blocks(TEXTS[page]))
     lines = [line.strip() for line in text.splitlines()]
     return list(dict.fromkeys(line for line in lines if line.startswith(f"{start} ")))
@@ -54,7 +54,7 @@ def shown_commands(start: str) -> list[str]:
 
 @pytest.fixture
 def folder(scenes: SimpleNamespace, tmp_path: Path) -> Path:
-    """Give the scenes of the pages their names: an orbit of 1000 frames, and a state whose data has moved."""
+    """Create the scenes that the pages name, among them an orbit of 1000 frames and a state whose data has moved."""
     orbit = scenes.state("orbit").read_text()
     longer = re.sub(r'(name="NumberOfFrames"[^>]*>\s*<Element index="0" value=)"\d+"', r'\1"1000"', orbit)
     assert longer != orbit
@@ -69,7 +69,7 @@ def folder(scenes: SimpleNamespace, tmp_path: Path) -> Path:
 
 
 def bring_blend(request: pytest.FixtureRequest, folder: Path, text: str) -> None:
-    """Bring the Blender file of the pages if a text needs it: not every Python can make it."""
+    """Copy the Blender file of the pages if the text names one; not every Python can create it."""
     if ".blend" in text:
         shutil.copy(request.getfixturevalue("blends").file("shot"), folder)
 
@@ -83,9 +83,9 @@ OF_A_RUN = [command for command in ALL if command.split()[1] in ("status", "enco
 def test_the_commands_shown_are_accepted(
     request: pytest.FixtureRequest, run: Run, folder: Path, apptainer: Path, command: str
 ) -> None:
-    """Rendering is checked as far as --dry-run goes: scene, data, options, programs; submitting as far as --print.
+    """Render commands run with --dry-run (checks scene, data, options, programs), submit commands with --print.
 
-    container.sh makes the real image and renders through it.
+    container.sh builds the real container image and renders with it.
     """
     bring_blend(request, folder, command)
     words = shlex.split(command, comments=True)[1:]
@@ -151,7 +151,7 @@ def test_the_mpiexec_line_shown_is_the_one_that_is_run(run: Run, folder: Path) -
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Return the options that mpirender, its benchmarks and sbatch have."""
+    """Return the options of mpirender, its benchmarks and sbatch."""
     configuration = tmp_path_factory.mktemp("slurm") / "slurm.conf"
     configuration.write_text("ClusterName=x\nSlurmctldHost=localhost\n")
     environment = {**os.environ, "SLURM_CONF": str(configuration)}
@@ -175,7 +175,7 @@ def test_the_page_of_exit_codes_names_every_one() -> None:
 
 
 def variables_in(path: Path) -> set[str]:
-    """Return the names of environment variables in a source file: in Python, strings and the names of arguments."""
+    """Return the environment variables named in a file; in Python, only in strings and names of arguments."""
     text = path.read_text()
     if path.suffix != ".py":
         return set(re.findall(r"(?:\$\{?|export |^ *|,)([A-Z_]+)(?==|\b)", text, re.MULTILINE))
@@ -189,7 +189,7 @@ def test_the_page_of_environment_variables_is_complete() -> None:
     found = {name for path in sources if path.is_file() for name in variables_in(path) if VARIABLE.fullmatch(name)}
     table = re.findall(r"^\| (`.*?) \|", TEXTS[DOCS / "reference" / "environment-variables.md"], re.MULTILINE)
     listed = set(re.findall(r"`(\w+)`", " ".join(table)))
-    # Compiled into a pattern: variables that decide which drivers ParaView finds.
+    # The code names this variable only inside a regular expression.
     assert listed - {"LD_PRELOAD"} == found - ENGINE_NAMES - OF_CONTAINER
 
 
@@ -210,7 +210,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def headings(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors that GitHub generates for a page's headings."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 

@@ -1,4 +1,4 @@
-"""The rules of CONTRIBUTING: imports point down the list of packages, checkers are quiet, files are short."""
+"""Check the rules of CONTRIBUTING: imports point down the list of packages, checkers are quiet, files are short."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_FUNCTION = 50
 LONGEST_FILE = 350
 LONGEST_TEST_FILE = 400
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "hosted" not in path.parts]
-# The packages whose modules run inside pvbatch or Blender as well.
+# Packages whose modules also run inside pvbatch or Blender.
 INSIDE_PVBATCH = ("errors.py", "job", "system", "engines", "run_folder", "movie", "ranks", "pool/worker.py")
 ALLOWED_INSIDE_PVBATCH = {
     *sys.stdlib_module_names, "mpirender", "mpi4py", "numpy", "imageio", "imageio_ffmpeg", "fileseq",
@@ -29,13 +29,13 @@ ALLOWED_INSIDE_PVBATCH = {
 
 
 def dotted(path: Path) -> str:
-    """Return the name under which a file is imported."""
+    """Return the dotted module name of a file."""
     name = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
     return name.removesuffix(".__init__")
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Give the dotted name of everything that a file imports, anywhere in it."""
+    """Yield the dotted name of everything that a file imports, at any level."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -52,7 +52,7 @@ def public_names(package: Path) -> list[str]:
 
 
 def test_imports_point_down_the_list_of_packages() -> None:
-    """The contracts are in pyproject.toml: the order of the packages, and who may import what inside pvbatch."""
+    """pyproject.toml contains the contracts: the order of the packages and the imports allowed inside pvbatch."""
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=REPOSITORY, capture_output=True, text=True, check=False,
@@ -81,7 +81,7 @@ def test_the_public_names_of_a_package_exist(package: Path) -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    """Imports for type checking count, too. A module may import itself: a rank does, which is started by its name."""
+    """Imports for type checking count too. A module may import itself, as the module that starts a rank does."""
     graph = grimp.build_graph("mpirender", cache_dir=None)
     imports = {name: graph.find_modules_directly_imported_by(name) - {name} for name in graph.modules}
     try:
@@ -122,7 +122,7 @@ def test_files_are_short() -> None:
 
 
 def test_tests_import_no_tests() -> None:
-    """What they share is in tests/support."""
+    """Shared code of the tests is in tests/support."""
     for path in (REPOSITORY / "tests").rglob("*.py"):
         shared = [name for name in imported(path) if name.startswith(("test_", "conftest"))]
         assert shared == [], path

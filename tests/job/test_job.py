@@ -86,7 +86,7 @@ def test_only_options_that_change_pixels_are_in_the_fingerprint() -> None:
 
 
 def test_a_job_tells_the_arguments_that_make_it(tmp_path: Path) -> None:
-    """Read back by the command line itself."""
+    """The command line must parse the arguments back to the same job."""
     job = RenderJob(
         scene=tmp_path / "a b.pvsm", sizes=("HD", "x=10x20", "30x40", "HD2=1920x1080"), frames="0-9x2",
         frame_rate="30000/1001", files={"reader": "/data/x y.vtu"}, data_dir=tmp_path, transparent_background=True,

@@ -1,4 +1,4 @@
-"""The declarations of the fields of RenderJob, and what is derived from them."""
+"""Check the declarations of the fields of RenderJob and what is derived from them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NEEDED = {"quality": {"image_format": "jpg"}, "compression": {"image_format": "t
 
 
 def changed(name: str) -> object:
-    """Return a valid value of a field that is not its default."""
+    """Return a valid value of a field that differs from its default."""
     one = OPTIONS[name]
     if one.choices:
         return [value for value in one.choices if value != one.default][-1]

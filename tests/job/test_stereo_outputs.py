@@ -1,4 +1,4 @@
-"""Give each eye an output of its own, and report options that do not fit the file format."""
+"""Give each eye a separate output, and report options that do not fit the file format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOTH = "Both Eyes"
 
 
 def read_by_command(job: RenderJob) -> RenderJob:
-    """Return the job that the command line makes of the arguments of a job."""
+    """Return the job that the command line parses from the arguments of a job."""
     params = render.make_context("render", job.arguments()).params
     return job_of({name: value for name, value in params.items() if name not in ("dry_run", "quiet", "verbose")})
 
@@ -37,7 +37,9 @@ def test_each_eye_has_a_folder_and_a_movie_and_both_are_rendered_by_one_rank(tmp
     images = [Image(frame, name) for frame in range(4) for name in names]
     assert len({image.task for image in images}) == 4
     assert {image.frame for image in schedule.share(images, (), 0, 2, "interleaved")} == {0, 2}
-    assert RenderJob("x.pvsm", stereo_mode="Red-Blue").outputs[0].shows == [None, None], "records of others stay valid"
+    assert RenderJob("x.pvsm", stereo_mode="Red-Blue").outputs[0].shows == [None, None], (
+        "records of other stereo modes stay valid"
+    )
 
 
 def test_an_image_of_an_eye_is_tried_exclusive_access_the_folder_that_it_has(tmp_path: Path) -> None:

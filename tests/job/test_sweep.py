@@ -1,4 +1,4 @@
-"""Read the values of a parameter study, and name its folders."""
+"""Parse the values of a parameter study, and name its folders."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_without_values_or_with_two_ways_to_say_which_frame_it_is_refused(run: R
     assert "--at and --frames exclude each other" in done.stderr
     both = run("study", pattern(), "--vary", "Cone1.Resolution=3,6", "--vary", "Cone1").stderr
     assert "--vary does not apply to test patterns" in both, (
-        "what is wrong with the scene is told with what is wrong with options"
+        "mistakes in the scene and in the options are reported together"
     )
     assert "write NAME.PROPERTY=" in both
     assert "--vary does not apply" in run("study", pattern(), "--vary", "Cone1.Resolution=3,6").stderr

@@ -1,4 +1,4 @@
-"""Make the command line and the environment of ranks."""
+"""Build the command line and the environment of ranks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mpiexec(job: RenderJob) -> str:
 def test_the_mpiexec_beside_pvbatch_is_taken_since_kitwares_binaries_bring_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where a link leads to pvbatch; another one that is asked for wins."""
+    """This also holds if pvbatch is a symbolic link. An explicitly given mpiexec takes precedence."""
     for place in ("ParaView/bin", "bin", "mpi"):
         (tmp_path / place).mkdir(parents=True)
     for program in ("ParaView/bin/pvbatch", "ParaView/bin/mpiexec", "mpi/mpiexec"):
@@ -81,9 +81,9 @@ def test_only_the_package_itself_is_put_in_front_of_the_hosts_own_packages() -> 
 
 
 def test_the_x_server_of_another_user_is_not_used(run: Run, pattern: Pattern) -> None:
-    """Where hwloc has its gl component, mpiexec connects to the displays 0 to 9."""
+    """If hwloc has its gl component, mpiexec connects to the displays 0 to 9."""
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind("\0/tmp/.X11-unix/X9")  # where Xlib looks first
+        server.bind("\0/tmp/.X11-unix/X9")  # Xlib tries this socket first
         server.listen()
         server.setblocking(False)
         done = run("render", pattern('{"frames": 2}'), "--size", "80x50", "--ranks", 1, timeout=60)

@@ -1,4 +1,4 @@
-"""Find the rank that died first in what launchers print."""
+"""Find the rank that died first in the output of launchers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Place ranks on the machine or on the nodes of an allocation."""
+"""Place ranks on the local machine or on the nodes of an allocation."""
 
 from __future__ import annotations
 
@@ -81,12 +81,14 @@ def test_ranks_that_share_frames_make_whole_groups(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("mpirender.launcher.placement.cores", lambda: 8)
     placed = [on_this_host(request(tmp_path, ranks_per_frame=3, ranks=ranks)) for ranks in (None, 3, 7)]
     assert [(one.ranks, one.groups, one.spare) for one in placed] == [(6, 2, 2), (3, 1, 0), (6, 2, 1)]
-    assert on_this_host(request(tmp_path, ranks_per_frame=3, images=1)).ranks == 3, "one image is one group's"
-    assert on_this_host(request(tmp_path, ranks_per_frame=12)).ranks == 12, "more than there are cores, as asked"
+    assert on_this_host(request(tmp_path, ranks_per_frame=3, images=1)).ranks == 3, "one image needs one group"
+    assert on_this_host(request(tmp_path, ranks_per_frame=12)).ranks == 12, "--ranks-per-frame may exceed the cores"
     assert command_line.start(placed[2])[1:] == ["-n", "6"]
     handing_out = on_this_host(request(tmp_path, ranks_per_frame=3, schedule="dynamic"))
     assert (handing_out.ranks, handing_out.processes) == (6, 7)
-    assert on_this_host(request(tmp_path, ranks_per_frame=6, schedule="dynamic")).processes == 6, "none to serve"
+    assert on_this_host(request(tmp_path, ranks_per_frame=6, schedule="dynamic")).processes == 6, (
+        "a single group needs no process that hands out frames"
+    )
 
 
 def test_groups_within_an_allocation_leave_out_what_makes_no_whole_one(tmp_path: Path) -> None:
@@ -113,7 +115,7 @@ def test_srun_puts_as_many_ranks_on_each_node_as_they_have_room_for() -> None:
 
 
 def test_a_job_on_one_node_is_known_without_slurms_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container that lacks them."""
+    """A container may lack these commands."""
     monkeypatch.setenv("PATH", "/nowhere")
     environ = {
         "SLURM_JOB_ID": "17",

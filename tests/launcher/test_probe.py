@@ -1,4 +1,4 @@
-"""Trying a launcher out, with real processes; test_slurm.py does it with real ones of Slurm."""
+"""Probe launchers with real processes; test_slurm.py probes the launchers of a Slurm cluster."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def problem_with(mpiexec: Path, *, stop: bool = False) -> str:
 
 @pytest.fixture
 def problem(tmp_path: Path) -> Probe:
-    """Probe an mpiexec that does what a shell script says; return what is wrong with it."""
+    """Return a function that probes an mpiexec made from a shell script and returns the problem found."""
 
     def problem(script: str) -> str:
         program = tmp_path / "mpiexec"

@@ -1,4 +1,4 @@
-"""Share the folder of a run whose journals a test writes."""
+"""Fixtures: the folder of a run whose journals the test writes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def scribe(tmp_path: Path) -> Scribe:
 
 @pytest.fixture
 def alive(scribe: Scribe) -> Iterator[Scribe]:
-    """Give a run whose lock this process holds."""
+    """Return a run whose lock this process holds."""
     with lock.held(scribe.folder, scribe.run):
         yield scribe

@@ -1,4 +1,4 @@
-"""What ``mpirender status`` says of a run that is going on, has ended or has died, from its folder alone."""
+"""Check what ``mpirender status`` reports about a running, finished or killed run from its folder alone."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_estimate_follows_from_what_was_done_since_the_first_image(alive: Sc
     alive.done(0, 50, 70)
     alive.done(1, 51, 70)
     seen = alive.look()
-    assert seen.rate == pytest.approx(1 / 40, rel=0.2)  # one rank has not told when it took its image
+    assert seen.rate == pytest.approx(1 / 40, rel=0.2)  # the start of one image is not recorded
     assert seen.seconds_left == pytest.approx(48 / seen.rate)
     assert seen.ends == pytest.approx(seen.time + seen.seconds_left)
 
@@ -81,7 +81,7 @@ def test_a_run_on_another_host_runs_as_long_as_it_touches_its_lock(scribe: Scrib
 def test_a_run_that_was_killed_here_has_died_at_once_and_its_images_in_progress_are_named(scribe: Scribe) -> None:
     scribe.rendering()
     scribe.take(1, 7, 80)
-    owner = dataclasses.replace(Owner.this_process(scribe.run), born=1)  # the pid was given out again
+    owner = dataclasses.replace(Owner.this_process(scribe.run), born=1)  # the pid was reused
     (scribe.folder / lock.LOCK).write_text(json.dumps(dataclasses.asdict(owner)))
     assert scribe.look().state == "died"
     assert "ended in HD frame 7" in scribe.text()
@@ -105,7 +105,7 @@ def test_a_run_that_has_ended_says_how(scribe: Scribe, code: int, message: str, 
     assert shown[0].startswith(first)
     assert shown[1].startswith(second)
     assert scribe.look().code == code
-    # A message that names the failed image is not followed by the same again.
+    # The message already names the failed image, so the list of failures does not repeat it.
     assert sum("no data" in line for line in shown) == 1
 
 

@@ -1,4 +1,4 @@
-"""Read journals that are cut short, old, or written anew while mpirender status reads them."""
+"""Read journals that are truncated, old, or rewritten while mpirender status reads them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_clocks_that_go_ahead_give_no_negative_ages(alive: Scribe) -> None:
     alive.take(0, 1, 5010)
     shown = alive.text()
     assert "HD frame 1 for 0.0 s" in shown
-    assert "rate  0.10 images/s" in shown  # by the clock of that rank
+    assert "rate  0.10 images/s" in shown  # measured with the clock of that rank
     assert not re.search(r"-\d", shown.split("renderer")[1])
 
 

@@ -16,7 +16,7 @@ def test_a_frame_that_fails_and_then_succeeds_is_done_once(alive: Scribe) -> Non
     alive.rendering(total=10, left=4)
     alive.fail(0, 6, 10)
     alive.fail(0, 7, 11)
-    alive.done(1, 6, 9, attempt=2)  # by a clock that is behind
+    alive.done(1, 6, 9, attempt=2)  # the clock of this rank is slow
     alive.done(1, 9, 12)
     alive.done(1, 9, 13)
     seen = alive.look()

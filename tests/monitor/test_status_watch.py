@@ -22,7 +22,7 @@ from terminal import wait_for_screen
 
 @pytest.fixture
 def between_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[], None]]], None]:
-    """Let things happen, one each time that the watcher waits."""
+    """Return a function that schedules steps; one runs each time the watcher sleeps."""
 
     def happen(steps: list[Callable[[], None]]) -> None:
         rest = iter(steps)
@@ -32,7 +32,7 @@ def between_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Callable[[]
 
 
 def steps_of(scribe: Scribe) -> list[Callable[[], None]]:
-    """Return a run in steps; in the second nothing happens."""
+    """Return the steps of a run; the second one does nothing."""
     return [scribe.rendering, lambda: None, lambda: scribe.done(0, 0, 10), lambda: scribe.finish(0)]
 
 
@@ -76,9 +76,9 @@ def test_what_a_terminal_shows_fits_it(alive: Scribe, size: tuple[int, int]) -> 
 
 @contextlib.contextmanager
 def watching(scribe: Scribe, name: str) -> Iterator[list[str]]:
-    """Watch a run in a real terminal."""
+    """Watch a run in a pseudo-terminal."""
     tmux = [need("tmux"), "-L", f"mpirender-{name}-{os.getpid()}"]
-    # pytest's readline has put a size of its own into the environment.
+    # readline, which pytest imports, has set COLUMNS and LINES.
     status = f"env -u COLUMNS -u LINES {sys.executable} -m mpirender status {scribe.output} --watch"
     command = f"{status}; echo ended with $?; sleep 60"
     words = ["new-session", "-d", "-x", "100", "-y", "20", f"bash -c 'trap : INT; {command}'"]

@@ -30,4 +30,4 @@ def test_the_sheet_has_the_last_property_along_the_top_and_the_rest_down_the_sid
         y, x = contact_sheet.LABEL + row * (20 + contact_sheet.GAP) + 10, left + column * (40 + contact_sheet.GAP) + 20
         assert sheet[y, x].tolist() == [40 * place + 20] * 3
     assert (sheet[: contact_sheet.LABEL - 4] != contact_sheet.PAPER).any(), "labels along the top"
-    assert (sheet[contact_sheet.LABEL :, : left - contact_sheet.GAP] != contact_sheet.PAPER).any(), "and down the side"
+    assert (sheet[contact_sheet.LABEL :, : left - contact_sheet.GAP] != contact_sheet.PAPER).any(), "labels at the side"

@@ -1,4 +1,4 @@
-"""Share images for movies."""
+"""Fixtures: images for movies."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from movies import GREYS, picture, write
 
 @pytest.fixture
 def images(tmp_path):
-    """Frames 0, 3, 6, …, each of a grey of its own under the same patches of colour."""
+    """Return frames 0, 3, 6, …, each with a different gray level below the same color patches."""
     return write(tmp_path / "HD", [picture(grey=grey) for grey in GREYS], step=3)

@@ -80,7 +80,7 @@ def test_an_odd_mp4_repeats_its_edge_and_scales_nothing(tmp_path):
     encode.encode(write(tmp_path, [pixels] * 2), path, rate=Fraction(25))
     luma = yuv_planes(path, 64, 48)[0]
     grown = np.pad(pixels[..., 0], ((0, 1), (0, 1)), mode="edge")
-    grey = np.s_[26:, :]  # below the patches of colour
+    grey = np.s_[26:, :]  # below the color patches
     assert np.abs(luma[grey] - (16 + 219 / 255 * grown[grey])).max() <= 6
 
 
@@ -105,7 +105,7 @@ def test_a_gif_has_one_palette_for_all_frames_and_loops_forever(tmp_path):
     shared, images = gif_palettes(data)
     assert len(shared) == 3 * 256
     assert len(images) == 16
-    assert set(images) <= {b"", shared}, "an image has a palette of its own"  # ffmpeg 7 repeats the shared one once
+    assert set(images) <= {b"", shared}, "the images share one palette"  # ffmpeg 7 repeats the shared one once
     assert b"NETSCAPE2.0\x03\x01\x00\x00\x00" in data
 
 

@@ -1,4 +1,4 @@
-"""Run ffmpeg: its failures, full disks, and where it is found."""
+"""Run ffmpeg: failures, full disks and the search for the program."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from waiting import wait_for
 
 
 def fake_ffmpeg(tmp_path, monkeypatch, last_line, code):
-    """Put a program before the real one that fails when it encodes, and passes everything else on."""
+    """Put a program before the real ffmpeg that fails to encode and passes all other calls on."""
     real = ffmpeg.ffmpeg()
     fake = tmp_path / "fake-ffmpeg"
     fake.write_text(
@@ -90,7 +90,7 @@ def test_ffmpeg_does_not_outlive_a_process_that_is_killed(tmp_path):
         "import sys; from fractions import Fraction; from pathlib import Path; from mpirender.movie import encode; "
     )
     program += "encode.encode([Path(sys.argv[1])] * 20000, Path(sys.argv[2]), rate=Fraction(25))"
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # what a killed process cannot tidy up
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # collects files that a killed process cannot delete
     with subprocess.Popen([sys.executable, "-c", program, path, tmp_path / "m.mp4"], env=environment) as process:
         wait_for((tmp_path / ".part-m.mp4").exists)
         child = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
@@ -100,7 +100,7 @@ def test_ffmpeg_does_not_outlive_a_process_that_is_killed(tmp_path):
 
 
 def lives(pid):
-    """Say whether there is such a process; a zombie whose new parent has not looked yet is none."""
+    """Return whether the process is running; a zombie that its new parent has not reaped does not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:

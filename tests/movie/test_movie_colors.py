@@ -38,7 +38,7 @@ def test_colors_are_stored_as_bt709_and_say_so(tmp_path, kind, codec, suffix):
 
 @pytest.fixture
 def see_through(tmp_path):
-    """An opaque square and a half transparent one, moving over nothing."""
+    """Return images of an opaque and a half-transparent square that move over a transparent background."""
     pictures = []
     for step in range(6):
         pixels = np.zeros((47, 63, 4), np.uint8)

@@ -1,4 +1,4 @@
-"""A movie in segments: the real ffmpeg encodes them, and what is joined is compared with them, frame by frame."""
+"""Encode a movie in segments with the real ffmpeg, join them, and compare the movie with the images of each frame."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NTSC = Fraction(30000, 1001)
 
 
 def moving(frame: int, channels: int = 3) -> np.ndarray:
-    """Return a picture that moves, under a patch whose grey is the number of the frame."""
+    """Return an image with moving content and a patch whose gray level encodes the frame number."""
     pixels = np.zeros((64, 96, channels), np.uint8)
     pixels[..., 0] = np.arange(96) * 2
     pixels[20:50, 2 * frame : 2 * frame + 20] = (250, 200, 40, 128)[:channels]
@@ -44,7 +44,7 @@ def moving(frame: int, channels: int = 3) -> np.ndarray:
 
 @pytest.fixture
 def film(tmp_path):
-    """Return what makes a film of so many frames, by one rank after the other."""
+    """Return a function that writes images and returns their segmented movie."""
 
     def make(kind, codec="", rate=NTSC, channels=3, folder=tmp_path, picture=moving):
         folder.mkdir(exist_ok=True)
@@ -67,7 +67,7 @@ def left(film):
     return [path.name for path in film.movie.parent.iterdir() if path.name.startswith(".part-")]
 
 
-# --- what is joined
+# --- joined movies
 
 
 @pytest.mark.parametrize(("kind", "codec"), JOINED)
@@ -163,7 +163,7 @@ def test_the_palette_of_segments_is_that_of_one_encoder(film):
     assert gif_palettes(one.movie.read_bytes())[0] == joined
 
 
-# --- never a wrong movie
+# --- errors
 
 
 def test_a_segment_that_changed_after_it_was_checked_is_not_joined(film):
@@ -208,11 +208,11 @@ def test_a_damaged_image_is_named_and_leaves_the_older_movie(film):
         encoded(one)
 
 
-# --- one encoder where segments do not do
+# --- fall back to one encoder
 
 
 def join_or_encode(film, tmp_path, made):
-    """Return what came of it, with the records that were written meanwhile."""
+    """Return the result and the records written by the call."""
     parts = [movies.SegmentResult(piece, one, None, 0.0) for piece, one in zip(SEGMENTS, made)]
     with Journal(tmp_path, 0, "host") as log:
         came = movies.join_or_encode(log, film, parts, None)
@@ -263,7 +263,7 @@ def test_a_disk_that_holds_the_movie_once_but_not_twice_gets_it_from_one_encoder
         assert not left(one)
 
 
-# --- who does what
+# --- assignment to ranks
 
 
 def test_pieces_are_contiguous_and_every_rank_gets_one_of_each_movie():

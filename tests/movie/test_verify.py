@@ -1,4 +1,4 @@
-"""Never make a wrong movie: damaged images are named, and every movie is read back."""
+"""Reject damaged images by name, and read back every movie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Give every pool a folder of its own, and check that nothing stays of it."""
+"""Run every pool test in a separate folder, and check that it leaves no processes or files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from waiting import wait_for
 
 @pytest.fixture(autouse=True)
 def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make sure that no process and no file stays of what a test starts."""
+    """Run the test in an empty folder; fail if it leaves a process or a file."""
     monkeypatch.setenv("MARK_OF_TEST", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()

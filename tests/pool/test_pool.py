@@ -1,4 +1,4 @@
-"""A pool: the user's own function over jobs, in real ranks under mpiexec and in processes without it."""
+"""Run a user's function over jobs with a pool: in ranks under mpiexec and in processes without it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_results_come_in_the_order_of_the_jobs_from_all_ranks(launcher: str, tmp
     assert {outcome.rank for outcome in outcomes} == {0, 1}
     assert outcomes[0].seconds > outcomes[11].seconds > 0
     assert sorted(seen, key=lambda outcome: outcome.number) == outcomes
-    assert seen[0].number != 0, "they are told as they come"
+    assert seen[0].number != 0, "outcomes are reported as jobs finish"
 
 
 def test_ranks_are_never_more_than_jobs_and_without_jobs_there_are_none(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_function_with_arguments_given_works_and_finds_itself_where_the_caller
     (five,) = run(partial(errands.scaled, factor=5), [3])
     assert five.get() == 15
     (place,) = run(errands.places, [None])
-    assert place.get() == (str(tmp_path), "", sys.argv), "the key is not handed on"
+    assert place.get() == (str(tmp_path), "", sys.argv), "the connection key is cleared"
 
 
 SCRIPT = """
@@ -128,7 +128,7 @@ def test_progress_tells_the_pace_the_end_and_the_failures() -> None:
     outcome = JobEnded(Outcome("a", error="ValueError", rank=0))
     counts.add([outcome, outcome])
     assert counts.text() == "10 s a job, 1 min 20 s left, 2 failed"
-    assert counts.news == ["warning: job 0 ('a'): ValueError"], "the same is told once"
+    assert counts.news == ["warning: job 0 ('a'): ValueError"], "a repeated error is reported once"
     counts.add([JobEnded(Outcome("b", rank=1))] * 38)
     assert counts.text().startswith("2.00 jobs/s")
 

@@ -1,4 +1,4 @@
-"""Lose ranks of a pool: what is tried again, what is given up, and how a signal ends all."""
+"""Lose ranks of a pool: jobs are retried or given up, and a signal ends all ranks."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ pool.run(errands.hang, [0.01, 1e6, 1e6], engine="pattern", ranks=2, launcher=sys
 
 @contextmanager
 def waiting(launcher: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a pool of which one job is done and the others never will be."""
+    """Start a pool in which one job has finished and the others never end."""
     path = os.pathsep.join([str(REPOSITORY), str(Path(errands.__file__).parent)])
     with subprocess.Popen(
         [sys.executable, "-c", WAITING, launcher], env={**os.environ, "PYTHONPATH": path}, text=True,

@@ -78,7 +78,7 @@ def test_a_function_that_a_rank_cannot_load_is_reported(launcher: str, tmp_path:
         "UsageError: the function cannot be loaded in a rank (ModuleNotFoundError: No module named 'not_there')"
         in (done.stderr.splitlines()[-1])
     )
-    assert 'acts.py", line 3, in <module>' in done.stderr, "the traceback is shown, too"
+    assert 'acts.py", line 3, in <module>' in done.stderr, "the traceback is shown"
 
 
 def test_missing_programs_are_reported() -> None:

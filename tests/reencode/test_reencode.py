@@ -1,4 +1,4 @@
-"""The movies again from the frames of a run: real mpiexec renders them, the real ffmpeg encodes them."""
+"""Encode movies again from the images of a run, with the real mpiexec and ffmpeg."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FRAMES = 12
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Render twelve frames at two sizes, once."""
+    """Render twelve frames at two sizes, once for all tests."""
     folder = tmp_path_factory.mktemp("rendered")
     (folder / "t.pattern").write_text(f'{{"frames": {FRAMES}}}')
     command = [sys.executable, "-m", "mpirender", "render", "t.pattern", "--size", SMALL, "--size", TALL, "--quiet"]
@@ -39,7 +39,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def output(rendered: Path, tmp_path: Path) -> Path:
-    """Give each test a copy, beside the scene: it stands elsewhere than where it was rendered."""
+    """Return a copy of the run and its scene, in another folder than the one it was rendered in."""
     shutil.copy(rendered.parent / "t.pattern", tmp_path)
     return Path(shutil.copytree(rendered, tmp_path / "t_renders"))
 
@@ -49,7 +49,7 @@ def image(output: Path, frame: int, size: str = SMALL) -> Path:
 
 
 def flip(path: Path) -> None:
-    """Change one byte, which leaves the size as it is."""
+    """Change one byte without changing the file size."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -68,7 +68,7 @@ def assert_shows(path: Path, output: Path, frames: list[int]) -> None:
     assert np.array_equal(decoded(path), np.stack([pixels(image(output, frame)) for frame in frames]))
 
 
-# --- another movie
+# --- new movies
 
 
 def test_another_rate_replaces_the_movies_of_all_sizes(run: Run, output: Path) -> None:
@@ -130,7 +130,7 @@ def test_frames_that_a_run_left_out_are_no_gaps_and_a_run_without_a_movie_gets_a
 
 @pytest.fixture
 def gappy(output: Path) -> Path:
-    """Lose frame 0, damage 3 and 4, lose 11."""
+    """Delete frames 0 and 11 and damage frames 3 and 4."""
     image(output, 0).unlink()
     flip(image(output, 3))
     os.truncate(image(output, 4), 100)
@@ -223,7 +223,7 @@ def test_frames_kept_in_spite_of_an_error_count_only_if_the_run_keeps_them_and_a
 
 
 def test_frames_of_another_scene_do_not_count(run: Run, output: Path) -> None:
-    """The newest run was of another scene, and got no further than two frames."""
+    """The latest run covers only two frames, of another scene."""
     scene = output.parent / "t.pattern"
     scene.write_text(f'{{"frames": {FRAMES}, "fail": [4], "seconds": 0.001}}')
     assert run("render", scene, "--size", SMALL, "--frames", "3-4", "--output", output).returncode == 4
@@ -291,7 +291,7 @@ def test_a_folder_where_nothing_was_rendered_yet_shows_what_to_run(run: Run, pat
     assert f"no frames yet; run: mpirender render {scene}" in done.stderr
 
 
-# --- others at work, signals, space
+# --- concurrent runs, signals, disk space
 
 
 def test_it_refuses_while_a_run_is_active(run: Run, output: Path) -> None:
@@ -304,7 +304,7 @@ def test_it_refuses_while_a_run_is_active(run: Run, output: Path) -> None:
 
 @contextmanager
 def long_encoding(output: Path) -> Iterator[subprocess.Popen[str]]:
-    """Encode far more frames than the test takes, and go on when ffmpeg has begun to write."""
+    """Start an encoding that outlasts the test; continue when ffmpeg has begun to write."""
     file = output / ".mpirender" / "job.json"
     file.write_text(file.read_text().replace('"frames": null', '"frames": "0-11"'))
     command = [sys.executable, "-m", "mpirender", "encode", str(output), "--size", SMALL]

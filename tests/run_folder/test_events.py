@@ -1,4 +1,4 @@
-"""Write events as records, and refuse records that are not sound."""
+"""Write events as records, and reject invalid records."""
 
 from __future__ import annotations
 

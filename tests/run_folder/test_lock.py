@@ -1,4 +1,4 @@
-"""One writer: who holds a folder, from when to when, and what a dead owner leaves."""
+"""Allow one writer per folder, and take over the lock of a dead owner."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def left_by(folder: Path, *, silent: float = 0, **changed: object) -> Owner:
-    """Leave a lock of another process, that was touched so many seconds ago."""
+    """Create the lock of another process, last touched the given number of seconds ago."""
     owner = dataclasses.replace(Owner.this_process("other"), **changed)
     path = folder / lock.LOCK
     path.write_text(json.dumps(dataclasses.asdict(owner)))
@@ -97,13 +97,13 @@ def test_the_heart_beats_every_few_seconds(folder: Path, monkeypatch: pytest.Mon
     with lock.held(folder, "first") as held:
         os.utime(folder / lock.LOCK, (0, 0))
         held.beat()
-        assert (folder / lock.LOCK).stat().st_mtime == 0, "not more often than needed"
+        assert (folder / lock.LOCK).stat().st_mtime == 0, "the lock is touched only every few seconds"
         monkeypatch.setattr(lock, "BEAT_SECONDS", 0)
         held.beat()
         assert time.time() - (folder / lock.LOCK).stat().st_mtime < 5
         (folder / lock.LOCK).unlink()
         held.beat()
-        assert lock.read(folder) == held.me, "a lock that someone has deleted is made again"
+        assert lock.read(folder) == held.me, "a deleted lock is created again"
 
 
 def test_an_owner_that_was_taken_for_dead_notices_and_leaves_the_others_lock(

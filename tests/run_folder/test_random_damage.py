@@ -1,4 +1,4 @@
-"""Damage the journals of a finished run at random: nothing breaks, and only the image of the damaged record is lost."""
+"""Damage the journals of a finished run at random: no reader fails, and at most the damaged record is lost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Alone:
 
 
 class FinishedRun:
-    """A run that is complete, and what every reader makes of its journals."""
+    """A complete run that can be passed to every reader of journals."""
 
     def __init__(self, job: RenderJob) -> None:
         self.job = job
@@ -47,7 +47,7 @@ class FinishedRun:
         self.fingerprint, self.parts = plan.fingerprint, plan.parts
 
     def lost(self) -> set[Image]:
-        """Return the images that would be rendered again, after every reader has read the journals."""
+        """Run every reader of the journals; return the images that would be rendered again."""
         past = journal.read(self.job.folder)
         kept = resume.completed(Alone(), self.job, self.images, past, self.fingerprint)
         resume.outdated(self.job, past, self.images, self.fingerprint, self.parts)
@@ -75,7 +75,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 
 
 def damaged(text: bytes, chance: random.Random) -> tuple[bytes, int]:
-    """Change, insert or cut a random byte; return the text and the place."""
+    """Change, insert or delete a random byte; return the text and the position."""
     place, byte = chance.randrange(len(text)), bytes([chance.randrange(256)])
     how = chance.choice(("change", "insert", "cut"))
     before, after = text[:place], text[place + (how != "insert") :]
@@ -83,7 +83,7 @@ def damaged(text: bytes, chance: random.Random) -> tuple[bytes, int]:
 
 
 def images_in(line: bytes) -> set[Image]:
-    """Return the image of a record, if the line holds that of one that is done."""
+    """Return the image of the record in a line if the record completes one."""
     record = json.loads(line) if line.strip() else {}
     return {Image(*record["image"])} if record.get("event") == "done" else set()
 
@@ -104,12 +104,12 @@ def test_a_random_byte_costs_at_most_the_image_of_its_record(finished: FinishedR
         changed, place = damaged(text, chance)
         path.write_bytes(changed)
         start = text.rfind(b"\n", 0, place) + 1
-        end = text.find(b"\n", place + (start == place))  # a record begins with a line break of its own
+        end = text.find(b"\n", place + (start == place))  # a record starts with a line break
         assert finished.lost() <= images_in(text[start:end]), changed[start : end + 1]
 
 
 def test_a_record_with_a_random_value_costs_at_most_the_images_that_it_names(finished: FinishedRun) -> None:
-    """As if another program had written the record, checksum included."""
+    """The checksum matches the damaged record, as if another program had written it."""
     for path, text, chance in tries(finished, 500):
         lines = text.splitlines(keepends=True)
         number = chance.choice([number for number, line in enumerate(lines) if line.strip()])

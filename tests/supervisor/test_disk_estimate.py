@@ -14,7 +14,7 @@ from started_ranks import job, state_of
 @pytest.mark.parametrize(("movie", "share"), [("mp4", 0.1), ("mkv", 1.0), ("none", 0.0)])
 def test_the_disk_space_is_estimated_from_the_first_images(tmp_path: Path, movie: str, share: float) -> None:
     state = state_of(start(0), plan(10), done(0, 0), done(0, 1))
-    assert needed(job(tmp_path, movie=movie), state) == 0, "two images say too little"
+    assert needed(job(tmp_path, movie=movie), state) == 0, "two images are too few for an estimate"
     state.apply(done(0, 2))
     assert needed(job(tmp_path, movie=movie), state) == 7 * 100 + int(share * 1000)
 

@@ -47,7 +47,7 @@ def test_a_disk_that_is_full_at_a_frame_is_reported_in_one_line_and_what_fits_st
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_at_the_journal_is_reported_in_one_line(run: Run, pattern: Pattern, tmp_path: Path) -> None:
-    """Images are links to another disk here, so that nothing but journals and logs fills this one."""
+    """The images are on another disk, so that only journals and logs fill this one."""
     with disk(tmp_path / "small", "size=21m") as output:
         (tmp_path / "big").mkdir()
         (output / "160x90").symlink_to(tmp_path / "big")

@@ -1,4 +1,4 @@
-"""Follow which image each rank is at, and find those that take too long."""
+"""Track the image in progress on each rank, and find images that take too long."""
 
 from __future__ import annotations
 

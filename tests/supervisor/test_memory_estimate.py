@@ -1,4 +1,4 @@
-"""Warn of ranks and data that the memory of a machine does not hold."""
+"""Warn if ranks or data exceed the memory of a machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SMALL = ("--size", "80x50", "--movie", "none")
 
 
 def up(rank: int, host: str, node_memory: int, followers: Sequence[str] = (), launch: int = 1) -> list[Event]:
-    """Return what a rank records until it has opened the scene."""
+    """Return the events that a rank records until it has opened the scene."""
     start = sample_events.start(rank, host=host, launch=launch)
     return [start, sample_events.opened(rank, host=host, node_memory=node_memory, hosts=tuple(followers))]
 
@@ -35,7 +35,7 @@ def test_too_little_memory_is_reported_with_the_number_of_ranks_that_fit(tmp_pat
     state = state_of(*(event for rank in range(8) for event in up(rank, "n1", 16_000_000_000)))
     assert memory_estimate.shortage(job, state) == ""
     state.apply(done(3, memory=1_700_000_000))
-    assert memory_estimate.shortage(job, state) == "", "13.6 of 16 GB"
+    assert memory_estimate.shortage(job, state) == "", "13.6 of 16 GB is enough"
     state.apply(done(5, memory=2_500_000_000))
     assert memory_estimate.shortage(job, state) == (
         "memory will be short: 8 ranks on n1 take about 19 GB (up to 2.5 GB each), it has 16 GB; take 5 ranks there "
@@ -52,12 +52,12 @@ def test_the_ranks_of_a_group_count_where_they_are(tmp_path: Path) -> None:
 
 
 def test_ranks_of_a_start_before_do_not_count(tmp_path: Path) -> None:
-    """As when a node is lost, and the others are numbered anew."""
+    """After the loss of a node, the ranks on the remaining nodes are renumbered."""
     job = RenderJob(scene="x.pvsm", output=tmp_path)
     before = [event for rank in range(6) for event in up(rank, f"n{rank // 2}", 4_000_000_000)]
     now = [event for rank in range(3) for event in up(rank, f"n{rank}", 4_000_000_000, launch=2)]
     state = state_of(*before, *now, done(0, memory=1_900_000_000))
-    assert memory_estimate.shortage(job, state) == "", "one rank on each"
+    assert memory_estimate.shortage(job, state) == "", "only one rank runs on each node"
 
 
 def test_the_memory_of_this_machine_is_what_the_kernel_says_and_slurm_grants(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The supervisor takes the error of a rank from its journal, not from what the launcher passes on."""
+"""The supervisor reads the error of a rank from its journal, not from the launcher's output or exit code."""
 
 from __future__ import annotations
 

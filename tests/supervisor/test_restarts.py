@@ -58,7 +58,7 @@ def test_the_command_to_try_a_frame_that_kills_its_rank_alone_works_and_then_the
 ) -> None:
     done = run("render", pattern('{"frames": 5, "kill": [2]}'), *SMALL)
     alone = re.search(r"alone: mpirender (.*)", done.stderr)[1].split()
-    assert run(*alone).returncode == 4, "it still kills its rank"
+    assert run(*alone).returncode == 4, "the frame still kills its rank"
     pattern('{"frames": 5}')
     assert run(*alone).returncode == 0
     assert run("render", pattern('{"frames": 5}'), *SMALL).returncode == 0
@@ -84,7 +84,7 @@ def test_a_rank_killed_once_costs_its_frame_in_progress_and_nothing_else(
     assert process.returncode == 0, err
     assert f"warning: rank {rank} on {os.uname().nodename} died (signal SIGKILL)" in out
     assert "restarts  once" in out
-    assert done_frames(output) == list(range(20)), "none is rendered twice, none is lost"
+    assert done_frames(output) == list(range(20)), "every frame is completed exactly once"
     takes = Counter(record.image.frame for record in records(output, "take"))
     (death,) = records(output, "death")
     assert {frame for frame, count in takes.items() if count > 1} <= {frame for _, (frame, _) in death.in_progress}
@@ -109,7 +109,7 @@ def test_after_the_last_restart_the_run_ends_and_the_next_goes_on(run: Run, patt
     done = run("render", scene, *SMALL, "--max-restarts", 1)
     assert done.returncode == 4
     assert "after 1 restarts (--max-restarts 1)" in done.stderr
-    assert done_frames(tmp_path / "test_renders") == list(range(1, 12)), "a suspect waits until the others are done"
+    assert done_frames(tmp_path / "test_renders") == list(range(1, 12)), "the suspect is rendered last"
     pattern('{"frames": 12}')
     assert run("render", scene, *SMALL).returncode == 0
 

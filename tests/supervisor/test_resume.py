@@ -1,4 +1,4 @@
-"""Render again only images of other options, other sizes, or of nobody."""
+"""Render again only images with other options, other sizes or no record."""
 
 from __future__ import annotations
 

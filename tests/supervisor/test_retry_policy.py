@@ -1,4 +1,4 @@
-"""Blame images for the death of their rank, try them again, and give up."""
+"""Attribute the death of a rank to its image, retry the image, and give up."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_image_of_the_rank_that_died_is_blamed_and_set_aside_the_second_time
 
 
 def test_launchers_count_the_process_that_hands_out_frames(tmp_path: Path) -> None:
-    """Which is not the last where they placed it elsewhere: the ranks behind it have other numbers."""
+    """Its MPI rank need not be the last one; then the MPI ranks after it differ from mpirender's ranks by one."""
     numbers = ((0, 0), (1, 2))
     begun = [event for rank, world in numbers for event in (start(rank, world_rank=world), take(rank, rank))]
     ranks = RunningRanks(state_of(*begun).launch(1))
@@ -59,7 +59,7 @@ def test_where_no_launcher_tells_who_died_suspicion_narrows_down(tmp_path: Path)
     recovery.record_death(ranks_at(4, 5), LaunchEnd(1))
     assert recovery.restart_plan().suspects == {Image(4, "HD"), Image(5, "HD")}
     recovery.record_death(ranks_at(9, 5), LaunchEnd(1))
-    assert list(recovery.restart_plan().set_aside) == [Image(5, "HD")], "frame 9 only happened to be in progress"
+    assert list(recovery.restart_plan().set_aside) == [Image(5, "HD")], "only frame 5 was in progress twice"
     assert recovery.restart_plan().suspects == {Image(4, "HD")}
 
 

@@ -1,4 +1,4 @@
-"""Let only one run write to a folder."""
+"""Allow only one run per folder."""
 
 from __future__ import annotations
 

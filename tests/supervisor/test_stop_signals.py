@@ -31,7 +31,7 @@ def test_a_signal_lets_frames_in_progress_end_and_the_next_run_goes_on(
     assert re.search(r"\d+ of 30 images are done; run the same command again to continue", err)
     assert ("Ctrl-C again ends at once" if number == "SIGINT" else f"stopping on {number}: ") in out
     done = done_frames(output)
-    assert sorted(record.image.frame for record in records(output, "take")) == done, "what was taken up was ended"
+    assert sorted(record.image.frame for record in records(output, "take")) == done, "every started image is finished"
     assert running(tmp_path) == ""
     again = run("render", scene, *SMALL)
     assert again.returncode == 0
@@ -48,7 +48,7 @@ def test_a_signal_to_one_rank_stops_all_of_them(pattern: Pattern, tmp_path: Path
         _, err = process.communicate(timeout=60)
     assert process.returncode == 75
     assert "run the same command again" in err
-    assert len(done_frames(output)) < 25, "the other rank alone has thirty to do"
+    assert len(done_frames(output)) < 25, "rank 0 stopped before it finished its 30 frames"
     assert sorted(record.image.frame for record in records(output, "take")) == done_frames(output)
 
 
@@ -68,7 +68,7 @@ def test_a_second_ctrl_c_ends_at_once(pattern: Pattern, tmp_path: Path) -> None:
         wait_for(lambda: records(tmp_path / "test_renders", "take"))
         process.send_signal(signal.SIGINT)
         wait_for(lambda: records(tmp_path / "test_renders", "stop"))
-        assert process.poll() is None, "the first one waits for the images in flight"
+        assert process.poll() is None, "the first Ctrl-C waits for images in progress"
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 130
     assert running(tmp_path) == ""

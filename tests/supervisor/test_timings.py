@@ -1,4 +1,4 @@
-"""Where the time of a run went."""
+"""Account for the time that ranks spend in each phase of a run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_of_many_ranks_the_mean_and_the_extremes_are_shown() -> None:
 
 
 def test_a_run_says_where_its_time_went(pattern: Callable[..., Path], tmp_path: Path) -> None:
-    """Frames that cost a known time, dealt out so that one rank has to wait for the other."""
+    """The frames take known times and are dealt so that one rank has to wait for the other."""
     scene = pattern(json.dumps({"frames": 4, "seconds": [0.5, 0.1, 0.5, 0.1]}))
     job = mpirender.RenderJob(scene, tmp_path / "out", sizes=("80x50",), ranks=2)
     result = mpirender.render(job)

@@ -1,4 +1,4 @@
-"""Child processes: time limit, isolation, process groups, and the end with their parent."""
+"""Run child processes: time limit, isolation, process groups, and termination with the parent."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_command_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 
 def ended(pid: int) -> bool:
-    """Return whether a process ends, or is a zombie, within 30 s."""
+    """Return whether a process ends or becomes a zombie within 30 s."""
     end = time.monotonic() + 30
     while time.monotonic() < end:
         try:

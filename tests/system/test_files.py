@@ -1,4 +1,4 @@
-"""Atomic writes: a file is whole or absent, and nothing is left of a failed write."""
+"""Write files atomically: a file is complete or absent, and a failed write leaves no file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Slurm's variables say about a job."""
+"""Read the properties of a job from Slurm's environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The private X server, asked as an X client asks it; test_assembly.py shares it among ranks."""
+"""Connect to the private X server as an X client; in test_assembly.py ranks share one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACCEPTED, REFUSED = 1, 0
 
 
 def answer(number: str, cookie: bytes) -> int:
-    """Ask for a connection (X Window System Protocol, chapter 8); return the first byte of what the server says."""
+    """Request a connection (X Window System Protocol, chapter 8); return the first byte of the server's reply."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(10)
         client.connect(f"/tmp/.X11-unix/X{number}")
@@ -43,7 +43,7 @@ def test_only_who_has_the_cookie_gets_in() -> None:
         assert answer(number, cookie) == ACCEPTED
         assert answer(number, b"") == REFUSED
         assert answer(number, cookie[::-1]) == REFUSED
-        assert kept.stat().st_nlink == 0, "nothing is left in a folder when the process is killed"
+        assert kept.stat().st_nlink == 0, "the file is already unlinked, so a killed process leaves none"
     assert not Path(f"/tmp/.X11-unix/X{number}").exists()
 
 
@@ -57,7 +57,7 @@ RUNS, RANKS = 40, 4
 
 
 def four_ranks(mark: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start ranks that share an X server, as a run does."""
+    """Start ranks that share an X server, as in a run."""
     words = [need("mpiexec"), "-n", str(RANKS), need("pvbatch"), "--no-mpi", str(SUPPORT / "on_display.py"), *arguments]
     environment = {**marked(mark), **environment_of(Placement(RANKS, 1))}
     return subprocess.Popen(
