@@ -88,7 +88,7 @@ def test_ranges_of_color_maps_are_found_over_all_pieces(run: Run, pvbatch: Run, 
         assert (np.abs(pictures[0] - other).max(axis=-1) > 8).mean() < 1e-3
     refused = run("render", state, "--color-range", "clamp", "--ranks", 2, "--ranks-per-frame", 2)
     assert refused.returncode == 2
-    assert "--color-range clamp is updated every timestep, and where ranks share frames" in refused.stderr
+    assert "--color-range clamp is rescaled every timestep; with --ranks-per-frame" in refused.stderr
 
 
 @pytest.mark.slow
