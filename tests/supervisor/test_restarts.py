@@ -108,7 +108,7 @@ def test_after_the_last_restart_the_run_ends_and_the_next_goes_on(run: Run, patt
     scene = pattern('{"frames": 12, "kill": [0]}')
     done = run("render", scene, *SMALL, "--max-restarts", 1)
     assert done.returncode == 4
-    assert "after 1 restarts (--max-restarts 1)" in done.stderr
+    assert "after 1 restart (--max-restarts 1)" in done.stderr
     assert done_frames(tmp_path / "test_renders") == list(range(1, 12)), "the suspect is rendered last"
     pattern('{"frames": 12}')
     assert run("render", scene, *SMALL).returncode == 0

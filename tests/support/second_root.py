@@ -108,7 +108,7 @@ def make(root: Root) -> None:
             outside("dpkg", "-x", str(package), str(root.folder / "opt" / "osmesa"))
     if CERTIFICATES.exists():  # the outer Debian may trust more certificates
         shutil.copy(CERTIFICATES, root.folder / CERTIFICATES.relative_to("/"))
-    root.need("python3", "-m", "venv", "--system-site-packages", str(Path(MPIRENDER).parents[2]))
+    root.need("python3", "-m", "venv", "--system-site-packages", str(Path(MPIRENDER).parents[1]))
     root.need(Path(MPIRENDER).with_name("pip"), "install", "--quiet", "--editable", REPOSITORY)
 
 
