@@ -214,6 +214,7 @@ def test_ranks_that_do_not_see_each_other_are_found(run: Run, pattern: Pattern, 
     assert not (tmp_path / "test_renders" / "160x90").exists()
 
 
+@pytest.mark.slow
 def test_functions_that_take_a_communicator_work_under_mpiexec(tmp_path: Path) -> None:
     """Run the tests marked mpi on three ranks, with pytest-mpi.
 

@@ -98,6 +98,7 @@ def tries(run: FinishedRun, count: int) -> Iterator[tuple[Path, bytes, random.Ra
             path.write_bytes(whole[path])
 
 
+@pytest.mark.slow
 def test_a_random_byte_costs_at_most_the_image_of_its_record(finished: FinishedRun) -> None:
     assert finished.lost() == set()
     for path, text, chance in tries(finished, 2000):
