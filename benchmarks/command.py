@@ -34,12 +34,11 @@ def nothing_wrong(raw: Raw) -> Sequence[str]:
 class Command:
     """A benchmark as a command.
 
-    Args:
-        name: name of its module, also stored in the raw results.
-        measure: runs the benchmark and returns the raw results.
-        tell: formats the summary of raw results, as text or as Markdown.
-        draw: plots raw results into a file.
-        wrong: lists missed requirements, one line each.
+    :param name: name of its module, also stored in the raw results.
+    :param measure: runs the benchmark and returns the raw results.
+    :param tell: formats the summary of raw results, as text or as Markdown.
+    :param draw: plots raw results into a file.
+    :param wrong: lists missed requirements, one line each.
     """
 
     name: str
@@ -105,8 +104,7 @@ def write(raw: Raw, output: Path) -> None:
 def read(path: Path, name: str) -> Raw:
     """Return the raw results of an earlier run.
 
-    Raises:
-        UsageError: the file does not contain results of this benchmark.
+    :raises UsageError: the file does not contain results of this benchmark.
     """
     try:
         raw = json.loads(path.read_text())

@@ -86,8 +86,7 @@ def compare(case: Case, rows: Sequence[Row], repeats: int, ways: Sequence[str]) 
 def prepare(arguments: argparse.Namespace) -> list[Case]:
     """Check the arguments, create the benchmark's own scenes if no scene is given, and return the cases to render.
 
-    Raises:
-        MpirenderError: the arguments are invalid, or a tool is missing.
+    :raises MpirenderError: the arguments are invalid, or a tool is missing.
     """
     cases = cases_of(arguments)
     program = cases[0].program
@@ -111,8 +110,7 @@ def prepare(arguments: argparse.Namespace) -> list[Case]:
 def cases_of(arguments: argparse.Namespace) -> list[Case]:
     """Return the cases to render: the given state, or one for each chosen scene of the benchmark.
 
-    Raises:
-        MpirenderError: the arguments are invalid, or the scene cannot be inspected.
+    :raises MpirenderError: the arguments are invalid, or the scene cannot be inspected.
     """
     output = arguments.output.absolute()
     frames, sizes = arguments.frames or f"0-{FRAMES - 1}", arguments.size

@@ -54,9 +54,8 @@ def save_animation(state: str, first: str, last: str, folder: str, *sizes: str) 
 def bare(state: str, folder: str, orders: str, *sizes: str) -> None:
     """Render frames with only the indispensable calls, and record the CPU time of each image.
 
-    Args:
-        orders: JSON with the ``frames``, the path of the ``report`` to write, the time this process was ``started``
-            (seconds since the epoch), and whether to set the view to the size of the image (``one_pass``).
+    :param orders: JSON with the ``frames``, the path of the ``report`` to write, the time this process was ``started``
+        (seconds since the epoch), and whether to set the view to the size of the image (``one_pass``).
     """
     from mpirender.ranks import png
 

@@ -46,15 +46,14 @@ class Facts(TypedDict):
 class Limit:
     """Limit of a row in one repeat, and the costs it is computed from.
 
-    Args:
-        row: name of the row.
-        way: one of :data:`WAYS`.
-        startup: seconds of wall-clock time until the first frame, median of the processes.
-        bare: CPU seconds to capture all images.
-        encoding: CPU seconds to encode and write them.
-        cores: number of cores that the ranks of the row use together.
-        seconds: the limit itself.
-        costs: for each image: frame, size, CPU seconds of the capture, CPU seconds of the encoding.
+    :param row: name of the row.
+    :param way: one of :data:`WAYS`.
+    :param startup: seconds of wall-clock time until the first frame, median of the processes.
+    :param bare: CPU seconds to capture all images.
+    :param encoding: CPU seconds to encode and write them.
+    :param cores: number of cores that the ranks of the row use together.
+    :param seconds: the limit itself.
+    :param costs: for each image: frame, size, CPU seconds of the capture, CPU seconds of the encoding.
     """
 
     row: str
@@ -71,8 +70,7 @@ class Limit:
 def measure_limit(row: Row, case: Case, way: str, repeat: int) -> Limit:
     """Measure the limit of a row.
 
-    Raises:
-        LaunchFailed: ParaView failed.
+    :raises LaunchFailed: ParaView failed.
     """
     folder = case.job.output / f"repeat-{repeat}" / f"limit-{way}-{row.name}"
     make_folders(case, folder)

@@ -30,13 +30,12 @@ PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 class Run:
     """Measurements of one row in one repeat.
 
-    Args:
-        wall: seconds of wall-clock time.
-        cpu: CPU seconds of all its processes.
-        load: load average of the machine before the run.
-        different: number of images that differ in any pixel from those of the program's own animation.
-        phases: seconds of wall-clock time before the first frame, during the frames and after the last one; empty if
-            the row keeps no journals.
+    :param wall: seconds of wall-clock time.
+    :param cpu: CPU seconds of all its processes.
+    :param load: load average of the machine before the run.
+    :param different: number of images that differ in any pixel from those of the program's own animation.
+    :param phases: seconds of wall-clock time before the first frame, during the frames and after the last one; empty if
+        the row keeps no journals.
     """
 
     row: str
@@ -70,8 +69,7 @@ def shared_display(wanted: bool) -> Iterator[dict[str, str]]:
 def measure(row: Row, case: Case, expected: Path, repeat: int) -> Run:
     """Render with one row, measure it, and compare its pixels with the reference.
 
-    Raises:
-        LaunchFailed: the row failed or left out images.
+    :raises LaunchFailed: the row failed or left out images.
     """
     folder = case.job.output / f"repeat-{repeat}" / row.name
     make_folders(case, folder)
@@ -90,9 +88,8 @@ def measure(row: Row, case: Case, expected: Path, repeat: int) -> Run:
 def phases(journals: Path, began: float, wall: float) -> tuple[float, ...]:
     """Return the seconds before the first frame, during the frames and after the last; empty without journals.
 
-    Args:
-        began: start time of the command, in seconds since the epoch.
-        wall: its duration in seconds.
+    :param began: start time of the command, in seconds since the epoch.
+    :param wall: its duration in seconds.
     """
     records = journal.read(journals) if journals.is_dir() else []
     takes = [record.time for record in records if isinstance(record, events.Take)]
@@ -103,8 +100,7 @@ def phases(journals: Path, began: float, wall: float) -> tuple[float, ...]:
 def whole(case: Case, folder: Path) -> int:
     """Count the images in a folder.
 
-    Raises:
-        LaunchFailed: some are missing.
+    :raises LaunchFailed: some are missing.
     """
     paths = images(case, folder)
     missing = [path for path in paths if not path.exists()]

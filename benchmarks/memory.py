@@ -33,8 +33,7 @@ FLAT = 5.0  # MB per 1000 images; smaller growth counts as flat
 def benchmark(arguments: argparse.Namespace) -> Raw:
     """Render unless an earlier run is given; return the raw results: the memory of each rank after each image.
 
-    Raises:
-        MpirenderError: rendering failed, or there are too few images.
+    :raises MpirenderError: rendering failed, or there are too few images.
     """
     if arguments.journals:
         return raw_of(arguments.journals, RenderJob.from_json(job_text(arguments.journals)))
@@ -59,8 +58,7 @@ def benchmark(arguments: argparse.Namespace) -> Raw:
 def job_text(folder: Path) -> str:
     """Return the job of a run as JSON.
 
-    Raises:
-        UsageError: the folder is not the output folder of a run.
+    :raises UsageError: the folder is not the output folder of a run.
     """
     try:
         return (folder / FOLDER / "job.json").read_text()
@@ -71,8 +69,7 @@ def job_text(folder: Path) -> str:
 def raw_of(folder: Path, job: RenderJob) -> Raw:
     """Return the raw results of a run: the peak memory of each rank in bytes after each of its images.
 
-    Raises:
-        UsageError: too few images were rendered.
+    :raises UsageError: too few images were rendered.
     """
     needed: dict[str, list[int]] = defaultdict(list)
     for record in journal.read(folder / FOLDER):
@@ -88,8 +85,7 @@ def raw_of(folder: Path, job: RenderJob) -> Raw:
 def growth(needed: list[int]) -> float:
     """Return the memory growth of a rank in MB per 1000 images, without the images during which caches fill.
 
-    Args:
-        needed: peak memory in bytes after each of its images.
+    :param needed: peak memory in bytes after each of its images.
     """
     settled = round(SETTLING * len(needed))
     places = np.arange(settled, len(needed))

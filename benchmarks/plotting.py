@@ -22,8 +22,7 @@ STYLE: Any = {
 def pyplot() -> Any:  # noqa: ANN401 - Matplotlib and its types may be missing
     """Return Matplotlib's pyplot, set up to open no window.
 
-    Raises:
-        ToolMissing: Matplotlib is not installed.
+    :raises ToolMissing: Matplotlib is not installed.
     """
     try:
         import matplotlib as mpl
@@ -58,8 +57,7 @@ def panels(
 def save(figure: Any, picture: Path) -> None:  # noqa: ANN401
     """Write a figure to a file and close it.
 
-    Raises:
-        UsageError: the file cannot be written or has an unsupported format.
+    :raises UsageError: the file cannot be written or has an unsupported format.
     """
     try:
         figure.savefig(picture)

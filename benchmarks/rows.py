@@ -27,10 +27,9 @@ Environment = Mapping[str, str]
 class Case:
     """A render that all rows perform.
 
-    Args:
-        job: scene, sizes and number of ranks, the same for all rows.
-        frames: frames in order, numbered as in the scene.
-        needs_display: whether the program needs an X server.
+    :param job: scene, sizes and number of ranks, the same for all rows.
+    :param frames: frames in order, numbered as in the scene.
+    :param needs_display: whether the program needs an X server.
     """
 
     job: RenderJob
@@ -56,12 +55,11 @@ class Case:
 class Row:
     """One way to render the frames.
 
-    Args:
-        render: renders the case into a folder, each size in its own subfolder; returns after all its processes end.
-        given_display: whether it is given a running X server, whose start is not timed; otherwise it starts its own.
-        must_match: whether any pixel that differs from the program's own animation is a failure.
-        limited: whether its limit is measured, see :mod:`benchmarks.limit`.
-        one_pass: whether views are set to the size of the image, which changes the image.
+    :param render: renders the case into a folder, each size in its own subfolder; returns after all its processes end.
+    :param given_display: whether it is given a running X server, whose start is not timed; otherwise it starts its own.
+    :param must_match: whether any pixel that differs from the program's own animation is a failure.
+    :param limited: whether its limit is measured, see :mod:`benchmarks.limit`.
+    :param one_pass: whether views are set to the size of the image, which changes the image.
     """
 
     name: str
@@ -77,12 +75,11 @@ class Row:
 class Program:
     """A program with which mpirender is compared.
 
-    Args:
-        actions: module with the actions that run inside the program: ``one-frame`` and ``save-animation``.
-        maker: module that creates the benchmark's own scenes inside the program.
-        animation: name of the program's own animation, whose pixels are the reference.
-        from_0: whether that animation is complete only for frames that start at 0.
-        plays: whether that animation is correct for frames that depend on earlier frames.
+    :param actions: module with the actions that run inside the program: ``one-frame`` and ``save-animation``.
+    :param maker: module that creates the benchmark's own scenes inside the program.
+    :param animation: name of the program's own animation, whose pixels are the reference.
+    :param from_0: whether that animation is complete only for frames that start at 0.
+    :param plays: whether that animation is correct for frames that depend on earlier frames.
     """
 
     name: str
@@ -97,8 +94,7 @@ class Program:
 def program_of(scene: Path) -> Program:
     """Return the program for the suffix of a scene.
 
-    Raises:
-        UsageError: no program has this suffix.
+    :raises UsageError: no program has this suffix.
     """
     name = engines.SUFFIXES.get(scene.suffix.lower(), "")
     if name not in PROGRAMS:
@@ -209,8 +205,7 @@ def log_of(folder: Path) -> Path:
 def call(command: Sequence[str], environment: Environment, log: Path) -> None:
     """Run a command and append its output to a log.
 
-    Raises:
-        LaunchFailed: its exit code is not 0.
+    :raises LaunchFailed: its exit code is not 0.
     """
     with log.open("ab") as output:
         done = subprocess.run(

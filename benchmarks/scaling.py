@@ -41,8 +41,7 @@ NAMES = {"whole": "whole command", "rendering": "its frames alone"}
 def benchmark(arguments: argparse.Namespace) -> Raw:
     """Run the measurement, write the raw results and return them.
 
-    Raises:
-        MpirenderError: the arguments are invalid, a tool is missing, or a run failed.
+    :raises MpirenderError: the arguments are invalid, a tool is missing, or a run failed.
     """
     counts = sorted(set(arguments.ranks or powers_to(room())))
     most = max(frames_of(arguments, kind, counts[-1]) for kind in arguments.kind)
@@ -86,8 +85,7 @@ def powers_to(most: int) -> list[int]:
 def check(arguments: argparse.Namespace, scene: Path, most: int) -> tuple[RenderJob, int]:
     """Return the job and the number of frames in its scene.
 
-    Raises:
-        MpirenderError: the scene cannot be rendered, or has too few frames.
+    :raises MpirenderError: the scene cannot be rendered, or has too few frames.
     """
     job = RenderJob(scene=scene, output=arguments.output / "check", sizes=(arguments.size,), movie="none")
     available = len(preflight.check(job).times)
@@ -118,8 +116,7 @@ def spread(number: int, available: int) -> list[int]:
 def timed(words: Sequence[str], folder: Path) -> dict[str, Any]:
     """Run mpirender; return the seconds of the whole command and of its frames, and the nodes. Delete the images.
 
-    Raises:
-        LaunchFailed: mpirender failed.
+    :raises LaunchFailed: mpirender failed.
     """
     began, started = time.time(), time.perf_counter()
     call(words, plain_environment(), folder.with_name(f"{folder.name}.log"))

@@ -16,10 +16,9 @@ from mpirender.job.render_job import RenderJob
 class Scene:
     """One of the benchmarks' own scenes.
 
-    Args:
-        what: short description.
-        sizes: default image sizes.
-        suffix: suffix of its file, which determines the program.
+    :param what: short description.
+    :param sizes: default image sizes.
+    :param suffix: suffix of its file, which determines the program.
     """
 
     name: str
@@ -47,8 +46,7 @@ SCENES = {
 def make(case: Case, name: str, frames: int) -> None:
     """Create a scene at the path given by the case.
 
-    Raises:
-        MpirenderError: the program is missing or failed.
+    :raises MpirenderError: the program is missing or failed.
     """
     words = script(case.job, case.program.maker, name, case.job.scene, frames)
     with shared_display(case.needs_display) as environment:
@@ -58,8 +56,7 @@ def make(case: Case, name: str, frames: int) -> None:
 def chosen(arguments: argparse.Namespace, frames: int) -> Path:
     """Return the scene chosen on the command line; create it with this many frames if it is one of these.
 
-    Raises:
-        MpirenderError: the scene cannot be created.
+    :raises MpirenderError: the scene cannot be created.
     """
     if arguments.state is not None:
         return Path(arguments.state)

@@ -36,8 +36,7 @@ COLOURS = {"interleaved": plotting.BLUE, "contiguous": plotting.ORANGE, DYNAMIC:
 def benchmark(arguments: argparse.Namespace) -> Raw:
     """Run the simulation, write the raw results and return them.
 
-    Raises:
-        UsageError: the arguments are invalid.
+    :raises UsageError: the arguments are invalid.
     """
     mistakes = command.mistakes_of_output(arguments.output)
     if mistakes:
@@ -59,8 +58,7 @@ def benchmark(arguments: argparse.Namespace) -> Raw:
 def costs_of(folder: Path) -> list[float]:
     """Return the seconds that each frame of a run took at all sizes together, in frame order.
 
-    Raises:
-        UsageError: the folder is not the output folder of a run, or no frame is done.
+    :raises UsageError: the folder is not the output folder of a run, or no frame is done.
     """
     records = journal.read(folder / FOLDER) if (folder / FOLDER).is_dir() else []
     costs: dict[int, dict[str, float]] = defaultdict(dict)

@@ -26,9 +26,8 @@ Draw = np.random.Generator
 class Ranks:
     """The ranks of a run.
 
-    Args:
-        ready: seconds until each rank is ready, counted from the moment the first is; shape (ranks,).
-        speed: relative speed of each rank, by which the cost of a frame is divided; shape (ranks,).
+    :param ready: seconds until each rank is ready, counted from the moment the first is; shape (ranks,).
+    :param speed: relative speed of each rank, by which the cost of a frame is divided; shape (ranks,).
     """
 
     ready: Seconds
@@ -39,9 +38,8 @@ class Ranks:
 class HandOut:
     """Cost of handing out a frame in the dynamic schedule.
 
-    Args:
-        latency: seconds from the request of a rank to its next frame if no other rank is waiting.
-        service: seconds to serve one request; simultaneous requests are served one after the other.
+    :param latency: seconds from the request of a rank to its next frame if no other rank is waiting.
+    :param service: seconds to serve one request; simultaneous requests are served one after the other.
     """
 
     latency: float = 0.0
@@ -52,10 +50,9 @@ class HandOut:
 class Outcome:
     """Result of a simulation.
 
-    Args:
-        makespan: seconds from the moment the first rank is ready to the end of the last frame.
-        rendering: seconds that all ranks together spend on frames.
-        ranks: number of ranks.
+    :param makespan: seconds from the moment the first rank is ready to the end of the last frame.
+    :param rendering: seconds that all ranks together spend on frames.
+    :param ranks: number of ranks.
     """
 
     makespan: float
@@ -76,10 +73,9 @@ def simulate(costs: Seconds, ranks: Ranks, kind: str, hand_out: HandOut | None =
     ranks that are ready at the same time, its makespan is at most 2 - 1/ranks times the optimum. A systematically
     better schedule would have to know the cost of a frame before rendering it.
 
-    Args:
-        costs: seconds of each frame on a rank of speed 1, in frame order.
-        kind: one of :data:`SCHEDULES`, or :data:`BOUND`.
-        hand_out: for the dynamic schedule.
+    :param costs: seconds of each frame on a rank of speed 1, in frame order.
+    :param kind: one of :data:`SCHEDULES`, or :data:`BOUND`.
+    :param hand_out: for the dynamic schedule.
     """
     if kind == BOUND:
         return list_scheduled(costs, ranks, HandOut())
@@ -157,10 +153,9 @@ def stretched(measured: Sequence[float], count: int) -> Seconds:
 def drawn_ranks(count: int, draw: Draw, *, jitter: float, spread: float, per_node: int) -> Ranks:
     """Draw ranks that are ready at different times, on nodes of different speed.
 
-    Args:
-        jitter: time in seconds within which all ranks become ready, uniformly distributed.
-        spread: standard deviation of the nodes' speeds, relative to the mean; no speed is below half the mean.
-        per_node: ranks per node; they have the same speed.
+    :param jitter: time in seconds within which all ranks become ready, uniformly distributed.
+    :param spread: standard deviation of the nodes' speeds, relative to the mean; no speed is below half the mean.
+    :param per_node: ranks per node; they have the same speed.
     """
     ready = draw.uniform(0, jitter, count)
     nodes = np.clip(1 + spread * draw.standard_normal(-(-count // per_node)), 0.5, None)

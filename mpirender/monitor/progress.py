@@ -31,7 +31,7 @@ class Tally:
 
     def __init__(self, total: int = 0) -> None:
         self.total = total  # number of images or jobs, 0 before it is known
-        self.dealt_with = self.failed = 0  # numbers of those that are done or have failed, and that have failed
+        self.dealt_with = self.failed = 0  # images or jobs that are done or failed, and that failed
         self.phase = STARTING
         self.news: list[str] = []  # lines to print once
         self._warned: set[str] = set()

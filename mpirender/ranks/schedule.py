@@ -18,8 +18,7 @@ def deal(frames: Sequence[T], ranks: int, schedule: str) -> list[list[T]]:
     ``contiguous`` gives each rank one block in a row, for filters that integrate over time and readers with caches.
     ``dynamic`` has no shares in advance (:mod:`mpirender.ranks.dynamic_schedule`), except for a single rank.
 
-    Returns:
-        For each rank, its frames (or any other items) in order; empty where there are more ranks than frames.
+    :returns: for each rank, its frames (or any other items) in order; empty where there are more ranks than frames.
     """
     if schedule in (AUTO, "interleaved") or (schedule == DYNAMIC and ranks == 1):
         return [list(frames[rank::ranks]) for rank in range(ranks)]

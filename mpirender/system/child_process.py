@@ -107,8 +107,7 @@ def run_until(
 ) -> tuple[int | None, str]:
     """Run a command, at most until ``stop`` or the time limit; then end it and every process of its group.
 
-    Returns:
-        exit code (None if it was ended) and output.
+    Return its exit code, None if it was ended, and its output.
 
     :param stop: called every 0.05 s.
     :param timeout: seconds.

@@ -94,12 +94,12 @@ def test_ffmpeg_does_not_outlive_a_process_that_is_killed(tmp_path):
     with subprocess.Popen([sys.executable, "-c", program, path, tmp_path / "m.mp4"], env=environment) as process:
         wait_for((tmp_path / ".part-m.mp4").exists)
         child = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
-        assert lives(int(child))
+        assert is_running(int(child))
         process.kill()
-    wait_for(lambda: not lives(int(child)), seconds=5)
+    wait_for(lambda: not is_running(int(child)), seconds=5)
 
 
-def lives(pid):
+def is_running(pid):
     """Return whether the process is running; a zombie that its new parent has not reaped does not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"

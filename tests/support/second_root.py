@@ -70,8 +70,7 @@ class Root:
     def need(self, *command: object, **options: object) -> None:
         """Run a command that must succeed.
 
-        Raises:
-            RuntimeError: it failed; the message has the end of its output.
+        :raises RuntimeError: it failed; the message has the end of its output.
         """
         done = self.run(*command, **options)
         if done.returncode:
@@ -81,8 +80,7 @@ class Root:
 def made() -> Root:
     """Return the second root; create it if it does not exist yet.
 
-    Raises:
-        RuntimeError: it cannot be created.
+    :raises RuntimeError: it cannot be created.
     """
     if not (PLACE / STAMP).exists():
         shutil.rmtree(PLACE, ignore_errors=True)

@@ -79,9 +79,8 @@ class Cluster:
     def __init__(self, folder: Path, shared: Sequence[Path], *, count: int = 3, network: str = "10.88.0") -> None:
         """Set the paths and names; nothing is started yet.
 
-        Args:
-            folder: for the cluster's own files; a short path, because it holds sockets.
-            shared: folders that all nodes see; nodes see no other folders of the outer /tmp.
+        :param folder: for the cluster's own files; a short path, because it holds sockets.
+        :param shared: folders that all nodes see; nodes see no other folders of the outer /tmp.
         """
         self.folder, self.shared, self.network = folder, shared, network
         self.nodes = [f"n{number}" for number in range(1, count + 1)]
@@ -159,7 +158,7 @@ class Cluster:
         """Kill all processes of a node at once."""
         subprocess.run(["kill", "-KILL", str(self._first.pop(name))], check=False)
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Boot crashed nodes, resume nodes that are down, and wait until all nodes are idle."""
         for name in self.nodes:
             if name not in self._first:

@@ -12,8 +12,7 @@ Found = TypeVar("Found")
 def wait_for(condition: Callable[[], Found], seconds: float = 60, explain: Callable[[], str] = str) -> Found:
     """Wait until a condition is true; return its value.
 
-    Args:
-        explain: returns the message if the condition does not become true in time.
+    :param explain: returns the message if the condition does not become true in time.
     """
     end = time.monotonic() + seconds
     while not (found := condition()):

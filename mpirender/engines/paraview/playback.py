@@ -85,7 +85,7 @@ def mark_outdated(views: Iterable[PVObject]) -> None:
 def restart() -> None:
     """Have all data read and computed anew by the next render.
 
-    VTK reports an error once, when a pipeline runs, and goes on with the data it has: the next frame of the same
+    VTK reports an error once, when a pipeline runs, and continues with the data it has: the next frame of the same
     timestep would get the same wrong data without an error. Touching the readers (Modified) is not enough, since some
     (PVD) keep inner readers that remember that a file is bad. Touching the proxies is not enough either: a
     representation whose pipeline has failed ignores later changes of its sources. Hence this does what ParaView's

@@ -33,7 +33,7 @@ def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 @pytest.fixture
 def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
     """Give each test a cluster whose nodes are all up and idle."""
-    running_cluster.mend()
+    running_cluster.repair()
     yield running_cluster
     running_cluster.run("scancel", "--user=root")
     wait_for(lambda: not running_cluster.ask("squeue", "-h", "-t", "running,completing"), 60)
