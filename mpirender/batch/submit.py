@@ -51,11 +51,16 @@ def script_for(job: RenderJob, options: Sequence[str], template: Path) -> str:
     """
     log = f"{str(job.output).replace('%', '%%')}/{LOG}"  # Slurm replaces %j
     own = [f"--job-name={job.scene.stem}", f"--output={log}"]
+    exports = [f"export {site.BATCH_COMMAND}=study"] if job.vary else []
+    return filled(template, [*own, *options], exports, job.arguments())
+
+
+def filled(template: Path, options: Sequence[str], exports: Sequence[str], arguments: Sequence[str]) -> str:
+    """Return a batch script with options of sbatch, further lines and its arguments inserted."""
     lines = template.read_text().splitlines()
     first = 1 + max((number for number, line in enumerate(lines) if line.startswith("#SBATCH")), default=0)
-    added = ["# Inserted by mpirender submit:", *directives([*own, *options]), *path_lines()]
-    added += [f"export {site.BATCH_COMMAND}=study"] if job.vary else []
-    added.append(f"set -- {shlex.join(job.arguments())}")
+    added = ["# Inserted by mpirender:", *directives(options), *path_lines(), *exports]
+    added.append(f"set -- {shlex.join(arguments)}")
     return "\n".join([*lines[:first], *added, *lines[first:], ""])
 
 
@@ -78,10 +83,10 @@ def path_lines() -> list[str]:
     return [f"PATH=$PATH:{shlex.quote(str(program.parent))}"] if program.is_file() else []
 
 
-def template() -> Path:
-    """Return the template: the script of the site (``MPIRENDER_SLURM_SCRIPT``), or the one included in mpirender."""
-    own = site.read(site.BATCH_SCRIPT)
-    places = [Path(own)] if own else [PACKAGE / NAME, PACKAGE.parent / "launch" / NAME]
+def template(own: str = "", name: str = NAME) -> Path:
+    """Return a template: the script of the site (``own``, else ``MPIRENDER_SLURM_SCRIPT``), or that of mpirender."""
+    own = own or (site.read(site.BATCH_SCRIPT) if name == NAME else "")
+    places = [Path(own)] if own else [PACKAGE / name, PACKAGE.parent / "launch" / name]
     return next((place for place in places if place.is_file()), places[-1])
 
 

@@ -127,6 +127,23 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
 
 
 @cli.command(context_settings=SETTINGS)
+@with_options(
+    cloup.argument("sbatch_options", nargs=-1, help="Any other options of sbatch, after --.", required=False),
+    declared.SESSION, declared.SESSION_JOB, declared.SESSIONS, declared.SERVER, declared.DRY_RUN, declared.JSON,
+)  # fmt: skip
+def serve(**options: Any) -> None:  # noqa: ANN401
+    """Start a ParaView server to work with from the ParaView window on another machine.
+
+    On a login node of a cluster, submits a Slurm job and waits for it. In a Slurm job, or with --launcher mpiexec, the
+    server runs where this command runs. Prints the commands that connect ParaView with it when it is ready. Nobody gets
+    in without the connection id in these commands.
+    """
+    from mpirender.cli import serve_command
+
+    serve_command.run(options)
+
+
+@cli.command(context_settings=SETTINGS)
 @with_options(declared.PROGRAMS)
 def doctor(**options: Any) -> None:  # noqa: ANN401
     """Check what is installed, and how to install what is missing.

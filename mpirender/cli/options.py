@@ -80,6 +80,58 @@ ENCODING = option_group(
     option("--allow-missing", metavar="HOW", help="What to do about missing or damaged frames: skip (leave them out), "
            "hold (repeat the frame before). [default: make no movie]"),
 )  # fmt: skip
+SESSION = option_group(
+    "Session",
+    option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory that the data need, such as 90G. The server gets a rank for each "
+        "45 GB (MPIRENDER_RANK_MEMORY), at least 1 and at most 4 (MPIRENDER_MAX_RANKS).",
+    ),
+    of_job("ranks", help="Number of MPI ranks of the server. [default: as the memory says]"),
+    option(
+        "--time",
+        metavar="LIMIT",
+        help="Time limit, such as 1:30:00. [default: that of the batch script; none without Slurm]",
+    ),
+    option(
+        "--keep",
+        is_flag=True,
+        help="Serve again when the client has left or the server has died, until the time "
+        "limit. Otherwise the session ends.",
+    ),
+    option("--output-file", metavar="PATH", help="Also write the output of the server to this file."),
+    option("--mail-user", metavar="ADDRESS", help="Send a mail that says how to connect when the server is ready."),
+    option(
+        "--login-host",
+        metavar="[USER@]HOST",
+        help="Where the ssh tunnel goes through. [default: MPIRENDER_LOGIN_HOST, else this host]",
+    ),
+    option("--local-port", type=int, default=11111, metavar="N", help="Port of the tunnel on the client's machine."),
+)
+SESSION_JOB = option_group(
+    "Slurm job",
+    option("--nodes", type=int, default=1, metavar="N", help="Number of nodes, which share the memory and the ranks."),
+    option("--gpus", type=int, metavar="N", help="Number of GPUs. [default: MPIRENDER_SESSION_GPUS for each rank]"),
+    option("--partition", metavar="NAME", help="Partition."),
+    option(
+        "--shared",
+        is_flag=True,
+        help="Let other jobs run on the nodes. Their users can then read the connection id and so use the session.",
+    ),
+    option("--print", "print_only", is_flag=True, help="Print the batch script; do not submit it."),
+)
+SESSIONS = option_group(
+    "Other sessions",
+    option("--list", "list_all", is_flag=True, help="List your sessions."),
+    option("--watch", metavar="JOB", help="Show what happens in a session until it ends."),
+    option("--stop", metavar="JOB", help="End a session."),
+)
+SERVER = option_group(
+    "Programs and hardware",
+    *map(of_job, ("launcher", "pvbatch", "mpiexec", "container", "backend", "allow_software", "display")),
+)
+DRY_RUN = option("--dry-run", is_flag=True, help="Check everything, and print the commands; start nothing.")
 INSPECTION = [
     group_of_job("Data files"),
     of_job("sizes", help="Estimate the cost at this size. Can be repeated. [default: HD and 4K]"),

@@ -37,6 +37,7 @@ class Launch:
         """
         self._rank_words, self._log = rank_words, log
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._unread: deque[str] = deque(maxlen=LINES_KEPT)
         try:
             self._process = child_process.start(command, output=subprocess.PIPE, added=environment)
         except OSError as error:
@@ -60,6 +61,10 @@ class Launch:
     def output(self) -> list[str]:
         """The lines that the launcher and the ranks have printed; complete after the end."""
         return list(self._lines)
+
+    def new_lines(self) -> list[str]:
+        """Return the lines printed since the last call."""
+        return [self._unread.popleft() for _ in range(len(self._unread))]
 
     def ask_to_stop(self) -> None:
         """Ask the ranks to finish their images in progress and exit; the launcher passes the signal on."""
@@ -88,7 +93,9 @@ class Launch:
             with contextlib.suppress(OSError):
                 log = stack.enter_context(self._log.open("ab", buffering=0))
             for line in stream:
-                self._lines.append(line.decode(errors="replace").rstrip("\n"))
+                text = line.decode(errors="replace").rstrip("\n")
+                self._lines.append(text)
+                self._unread.append(text)
                 with contextlib.suppress(OSError):
                     if log is not None:
                         log.write(line)

@@ -44,13 +44,15 @@ def run(
     folder: Path | None = None,
     isolated: bool = False,
     attempts: int = 1,
+    given: bytes = b"",
 ) -> Finished:
-    """Run a command to its end, without input; it is killed if this process dies.
+    """Run a command to its end; it is killed if this process dies.
 
     :param timeout: seconds.
     :param environment: all variables of the command; by default those of this process.
     :param isolated: for a program that may crash: it leaves no core file and ignores the stop signals of this process.
     :param attempts: how often the command is started while it is killed: other programs may have been the target.
+    :param given: its standard input.
     :raises OSError: the command cannot be started; TimeoutError if it does not end in time.
     """
     prepare = isolate if isolated else partial(end_with_parent, signal.SIGKILL)
@@ -58,8 +60,8 @@ def run(
         time.sleep(RETRY_SECONDS if attempt else 0)
         try:
             done = subprocess.run(
-                command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
-                check=False, preexec_fn=prepare,
+                command, env=environment, cwd=folder, input=given, capture_output=True, timeout=timeout, check=False,
+                preexec_fn=prepare,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"no answer within {timeout:.0f} s") from None

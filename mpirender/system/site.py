@@ -13,8 +13,14 @@ PVBATCH = "MPIRENDER_PVBATCH"
 BLENDER = "MPIRENDER_BLENDER"
 CONTAINER = "MPIRENDER_CONTAINER"
 BATCH_SCRIPT = "MPIRENDER_SLURM_SCRIPT"
+SERVE_SCRIPT = "MPIRENDER_SERVE_SCRIPT"  # batch script of sessions
 BATCH_COMMAND = "MPIRENDER_COMMAND"  # the command that the batch script runs, render or study
 PACKAGE_PATH = "MPIRENDER_PATH"  # the folders of the user's packages, for the ranks
+RANK_MEMORY = "MPIRENDER_RANK_MEMORY"  # of a rank of a session, such as 45G
+MOST_RANKS = "MPIRENDER_MAX_RANKS"  # that a session gets because of its memory
+SESSION_GPUS = "MPIRENDER_SESSION_GPUS"  # of each rank of a session
+SMTP = "MPIRENDER_SMTP"  # host and port of the mail server for sessions
+LOGIN_HOST = "MPIRENDER_LOGIN_HOST"  # through which users reach the nodes
 POOL = "MPIRENDER_POOL"  # address and key of a pool; not on the command line, which other users can read
 
 

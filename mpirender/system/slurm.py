@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -94,6 +95,26 @@ def nodes_left(job: str) -> list[str]:
     """Return the nodes that a job still has; under ``--no-kill`` Slurm removes dead nodes from it."""
     found = re.search(r"\sNodeList=(\S+)", run("scontrol", "show", "job", "--oneliner", job))
     return hostnames(found[1]) if found else []
+
+
+def job_fields(job: str) -> dict[str, str]:
+    """Return what Slurm knows of a job, by Slurm's names of the fields.
+
+    :raises LaunchFailed: there is no such job, or Slurm does not respond.
+    """
+    words = run("scontrol", "show", "job", "--oneliner", job).split()
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def end_time(job: str) -> float | None:
+    """Return when Slurm ends a job at the latest, in seconds since 1970; None if it has no limit or is not known."""
+    try:
+        fields = job_fields(job)
+        if fields.get("TimeLimit") == "UNLIMITED":
+            return None
+        return time.mktime(time.strptime(fields.get("EndTime", ""), "%Y-%m-%dT%H:%M:%S"))
+    except (LaunchFailed, ValueError):
+        return None
 
 
 def responding_nodes(nodes: Sequence[str], stop: Callable[[], bool]) -> list[str]:

@@ -29,8 +29,8 @@ TEXTS = {page: page.read_text() for page in DOCUMENTS}
 BENCHMARKS = ("compare", "scaling", "schedules", "memory")  # modules with their own parser
 README_BYTES = 8192
 
-# Options of programs whose help the tests do not read: tests/run.sh, pvbatch, srun.
-OTHER_OPTIONS = {"--no-mpi", "--fast", "--help", "--mpi", "--open-mode", "--sym"}
+# Options of programs whose help the tests do not read: tests/run.sh, pvbatch, paraview, srun.
+OTHER_OPTIONS = {"--connect-id", "--server-url", "--no-mpi", "--fast", "--help", "--mpi", "--open-mode", "--sym"}
 
 VARIABLE = re.compile(
     r"(SLURMD?|MPIRENDER|OMPI|PRTE|PMIX?|CUDA|GPU|VTK|LP|OSPRAY|OMP|OPENBLAS|XDG|HWLOC|IMAGEIO|AV_LOG|LD|BLENDER)_\w+"
@@ -89,7 +89,7 @@ def test_the_commands_shown_are_accepted(
     """
     bring_blend(request, folder, command)
     words = shlex.split(command, comments=True)[1:]
-    dry = {"render": "--dry-run", "study": "--dry-run", "submit": "--print"}.get(words[0])
+    dry = {"render": "--dry-run", "study": "--dry-run", "submit": "--print", "serve": "--dry-run"}.get(words[0])
     if dry and dry not in words:
         words.insert(1, dry)
     done = run(*words, cwd=folder)

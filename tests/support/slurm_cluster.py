@@ -112,8 +112,12 @@ class Cluster:
     def run(self, *command: object, on: str = HEAD, **options: object) -> subprocess.CompletedProcess[str]:
         """Run a command on a node, the login node by default."""
         settings = {"env": self.environment, "timeout": 120, "cwd": self.folder, **options}
-        words = [*self._inside(on, cwd=settings["cwd"]), *map(str, command)]
+        words = self.command(*command, on=on, cwd=settings["cwd"])
         return subprocess.run(words, capture_output=True, text=True, check=False, **settings)
+
+    def command(self, *command: object, on: str = HEAD, cwd: object = "/") -> list[str]:
+        """Return the command that runs a command on a node."""
+        return [*self._inside(on, cwd=cwd), *map(str, command)]
 
     def ask(self, *command: object) -> str:
         """Run a command that must succeed on the login node; return what it prints."""

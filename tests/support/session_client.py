@@ -1,0 +1,52 @@
+"""A ParaView client of a session; run by pvpython, with --connect-id=ID before this script.
+
+    session_client.py HOST PORT FOLDER [WAIT_FOR]
+
+Connects, renders a sphere on the server into FOLDER/remote.png, and writes FOLDER/client.json. With WAIT_FOR it stays
+connected until that file exists. Then it leaves, and renders the same sphere itself into FOLDER/local.png.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from paraview import servermanager, simple
+
+SIZE = [240, 160]
+
+
+def sphere(path: Path) -> None:
+    """Render a sphere with sharp edges."""
+    view = simple.CreateRenderView(ViewSize=SIZE)
+    view.OrientationAxesVisibility = 0
+    view.RemoteRenderThreshold = 0.0  # megabytes of geometry from which the server renders
+    source = simple.Sphere(ThetaResolution=24, PhiResolution=12)
+    shown = simple.Show(source, view)
+    shown.DiffuseColor = [0.9, 0.2, 0.1]
+    simple.ResetCamera(view)
+    simple.SaveScreenshot(str(path), view, ImageResolution=SIZE)
+
+
+def main() -> None:
+    host, port, folder, *wait_for = sys.argv[1:]
+    connection = simple.Connect(host, int(port))
+    if connection is None:
+        Path(folder, "client.json").write_text(json.dumps({"connected": False}))
+        return
+    sphere(Path(folder, "remote.png"))
+    timeout = servermanager.ActiveConnection.Session.GetServerInformation().GetTimeout()
+    found = {"connected": True, "ranks": connection.GetNumberOfDataPartitions(), "timeout": timeout}
+    part = Path(folder, "client.json.part")
+    part.write_text(json.dumps(found))
+    part.rename(Path(folder, "client.json"))
+    while wait_for and not Path(wait_for[0]).exists():
+        time.sleep(0.1)
+    simple.Disconnect()
+    simple.Connect()
+    sphere(Path(folder, "local.png"))
+
+
+main()
