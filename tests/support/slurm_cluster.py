@@ -18,7 +18,7 @@ HEAD = "head"
 CORES = 8  # that each node reports
 NODE_LOST_SECONDS = 12  # until Slurm marks a silent node as down; minutes on real clusters
 PMIX = Path("/usr/lib/x86_64-linux-gnu/pmix2/lib")  # Debian's srun looks for libpmix.so there, but it is missing
-PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "unshare", "nsenter")
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "unshare", "nsenter", "setpriv")
 
 CONFIGURATION = """\
 ClusterName=test
@@ -53,6 +53,7 @@ MailProg=/bin/true
 NodeName={nodes} CPUs={cores} RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+WITH_THIS_PROCESS = ("setpriv", "--pdeathsig", "KILL")  # so that an interrupted test run leaves no node behind
 # The first process of a node; bash also reaps orphans.
 INIT = "sleep infinity & wait"
 FURNISH = """\
@@ -87,6 +88,7 @@ class Cluster:
         self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
         self._first: dict[str, int] = {}  # first process of each node, by its PID outside
         self._starters: list[subprocess.Popen[bytes]] = []
+        self._munge: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Cluster:
         try:
@@ -103,9 +105,9 @@ class Cluster:
     def __exit__(self, *error: object) -> None:
         for name in list(self._first):
             self.crash(name)
-        pid = self.folder / "munge" / "pid"
-        if pid.exists():
-            subprocess.run(["kill", pid.read_text().strip()], check=False)
+        if self._munge is not None:
+            self._munge.terminate()
+            self._munge.wait(20)
         for starter in self._starters:
             starter.wait(20)
 
@@ -134,7 +136,7 @@ class Cluster:
         """Start a node and its daemon."""
         namespaces = ["--net", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "--kill-child"]
         starter = subprocess.Popen(
-            ["unshare", *namespaces, "bash", "-c", INIT],
+            [*WITH_THIS_PROCESS, "unshare", *namespaces, "bash", "-c", INIT],
             stderr=subprocess.DEVNULL,  # it prints an error when it is killed
         )
         self._starters.append(starter)
@@ -215,9 +217,12 @@ class Cluster:
         home = self.folder / "munge"
         (home / "key").write_bytes(os.urandom(128))
         (home / "key").chmod(0o400)
-        names = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+        names = {"key-file": "key", "socket": "socket", "pid-file": "pid", "seed-file": "seed"}
         options = [f"--{option}={home / name}" for option, name in names.items()]
-        self._do([], "munged", "--force", *options)
+        words = [*WITH_THIS_PROCESS, "munged", "--foreground", "--force", *options]
+        with (home / "log").open("wb") as log:
+            self._munge = subprocess.Popen(words, stdout=log, stderr=log)
+        wait_for((home / "socket").exists)
 
     def _wait_until_idle(self) -> None:
         def idle() -> bool:
