@@ -15,7 +15,7 @@ from mpirender.engines import probe_cache
 from mpirender.engines.base import BackendDevice, Check, Inspection
 from mpirender.engines.paraview import backends
 from mpirender.engines.paraview.error_log import ErrorLog
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import PVObject, import_simple
 from mpirender.engines.paraview.scene import ParaViewScene
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.engines.paraview.state_xml import NO_VIEW, State
@@ -170,7 +170,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     """
     log = ErrorLog(group)  # before loading anything, so that errors while loading are included
     try:
-        from paraview import simple
+        simple = import_simple()
     except ImportError as error:
         raise ToolMissing(f"this pvbatch has no paraview.simple ({error}); {INSTALL}") from None
     if is_script(job):

@@ -32,6 +32,20 @@ def test_what_a_rank_says_leaves_pvbatch_in_one_piece(tmp_path: Path) -> None:
         assert b"mpirender: error: no\n" in iter(lambda: ours.recv(65536), b"")
 
 
+def test_functions_of_paraview_are_there_before_their_documentation(pvbatch: Run, tmp_path: Path) -> None:
+    """Looking it up takes over half of the time of an import of paraview.simple; a new session has it."""
+    script = tmp_path / "docs.py"
+    script.write_text(
+        f"import sys\nsys.path.append({str(REPOSITORY)!r})\n"
+        "from mpirender.engines.paraview.proxies import import_simple\n"
+        "simple = import_simple()\nprint('at first', '3D' in simple.Cone.__doc__, simple.Cone().Resolution)\n"
+        "simple.ResetSession()\nprint('then', '3D' in simple.Cone.__doc__)"
+    )
+    said = pvbatch(script).stdout
+    assert "at first False 6" in said
+    assert "then True" in said
+
+
 def test_without_pvbatch_it_ends_with_3_and_the_line_that_installs_it(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
