@@ -117,7 +117,7 @@ def test_an_error_in_the_piece_of_one_rank_fails_the_frame_and_no_other(
         )
     finally:
         broken.write_bytes(content)
-    again = run(*words)
+    again = run(*words, "--ranks", 2)
     assert "kept from before" in again.stdout
     assert again.returncode == 0, again.stderr
     one = tmp_path / "one"

@@ -59,7 +59,7 @@ def test_an_unknown_name_is_reported_before_any_rank_starts_and_inspect_lists_th
 @pytest.mark.slow
 def test_an_array_that_is_not_in_the_data_is_reported(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
     words = ("--set", "Contour1.ContourBy=['POINTS','RTDate']", "--size", SIZE, "--output", tmp_path / "out")
-    done = run("render", scenes.state("cut"), *words)
+    done = run("render", scenes.state("cut"), *words, "--ranks", 1)
     assert done.returncode == 2, done.stderr
     assert "there is no array 'RTDate', did you mean 'RTData'?; it has: RTData" in done.stderr
 
@@ -76,6 +76,6 @@ def test_what_a_track_changes_is_not_set(run: Run, scenes: SimpleNamespace) -> N
 @pytest.mark.slow
 def test_the_number_of_frames_is_a_property_too(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
     words = ("--set", "AnimationScene1.NumberOfFrames=5", "--frames", 4, "--size", SIZE, "--movie", "none")
-    done = run("render", scenes.state("cut"), *words, "--output", tmp_path / "out")
+    done = run("render", scenes.state("cut"), *words, "--ranks", 1, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / SIZE / "frame_000004.png").is_file()

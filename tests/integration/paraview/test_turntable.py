@@ -16,7 +16,7 @@ from processes import Run
 def test_without_a_number_a_still_state_gets_a_hundred_frames_and_a_moving_one_keeps_its_own(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    words = ("--camera", "orbit", "--size", SIZE, "--movie", "none", "--output", tmp_path / "out")
+    words = ("--camera", "orbit", "--size", SIZE, "--movie", "none", "--ranks", 1, "--output", tmp_path / "out")
     done = run("render", scenes.state("still"), *words, "--frames", "99")
     assert done.returncode == 0, done.stderr
     assert "will be equal" not in done.stdout

@@ -147,8 +147,10 @@ def test_the_schedule_that_the_dry_run_shows_can_be_pasted(cluster: Cluster, tmp
     script = tmp_path / "job.sh"
     script.write_text(f'#!/bin/sh\n{PROGRAM} render {scene} --dry-run --size 80x50 "$@" | tail -n 1 | sh -e\n')
     for how in ("mpiexec", "srun"):
-        done = cluster.run("sbatch", "--wait", *TWO_BY_TWO, "-o", "log", script, "--launcher", how, cwd=tmp_path)
-        assert done.returncode == 0, (tmp_path / "log").read_text()
+        words = (*TWO_BY_TWO, "-o", "log", script, "--launcher", how)
+        done = cluster.run("sbatch", "--parsable", *words, cwd=tmp_path)
+        job = ended(cluster, done.stdout.strip())  # sbatch --wait polls only every 30 seconds
+        assert job["JobState"] == "COMPLETED", (tmp_path / "log").read_text()
     assert_each_frame_was_done_once(tmp_path / "slow_renders", 6)
 
 
