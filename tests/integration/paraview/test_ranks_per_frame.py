@@ -34,12 +34,12 @@ def test_a_frame_is_what_paraview_itself_makes_of_it_on_so_many_ranks(
 def test_edges_differ_from_those_of_one_rank_by_little_and_memory_by_more(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """Compare 1, 2 and 3 ranks per frame, with 4 ranks."""
+    """Compare 1, 2 and 3 ranks per frame."""
     whole = ("--set", f"can.ex2.WholeExtent={[-150, 150] * 3}", "--set", "Contour1.Isosurfaces=[220]")
     peaks, pictures = [], []
-    for count in (1, 2, 3):
+    for count, ranks in ((1, 1), (2, 2), (3, 4)):
         output = tmp_path / f"{count}"
-        words = ("--size", "320x200", "--movie", "none", "--frames", "0-1", "--ranks", 4, "--output", output)
+        words = ("--size", "320x200", "--movie", "none", "--frames", "0-1", "--ranks", ranks, "--output", output)
         done = run("render", scenes.state("cut"), *words, *whole, "--ranks-per-frame", count)
         assert done.returncode == 0, done.stderr
         peaks.append(max(record.memory for record in records(output, "done")))

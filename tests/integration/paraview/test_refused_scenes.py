@@ -35,7 +35,8 @@ def test_data_that_moved_is_found_with_data_dir_and_with_file(
         "file": ("--file", f"shape={tmp_path}/elsewhere/data/shape_*.vtp"),
     }
     for name, option in given.items():
-        done = run("render", state, *option, "--size", SIZE, "--output", tmp_path / name, "--movie", "none")
+        words = ("--size", SIZE, "--output", tmp_path / name, "--movie", "none", "--ranks", 1)
+        done = run("render", state, *option, *words)
         assert done.returncode == 0, done.stderr
         assert_same_pictures(tmp_path / name / SIZE, scenes.frames("series"))
 
@@ -43,7 +44,7 @@ def test_data_that_moved_is_found_with_data_dir_and_with_file(
 def test_a_changed_data_file_makes_its_frames_stale(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(scenes.folder / "data", folder / "data")
-    command = ("render", scenes.state("series"), "--data-dir", folder, "--size", SIZE, "--movie", "none")
+    command = ("render", scenes.state("series"), "--data-dir", folder, "--size", SIZE, "--movie", "none", "--ranks", 1)
     assert "6 rendered" in run(*command).stdout
     assert "0 rendered, 6 kept" in run(*command).stdout
     os.utime(folder / "data" / "shape_3.vtp", ns=(1, 1))

@@ -25,25 +25,25 @@ def test_a_layout_and_a_view_of_it_are_as_paraview_saves_them(
 ) -> None:
     state = scenes.state("two_views")
     pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", "800x450", "Both")
-    done = run(
-        "render", state, "--layout", "Both", "--size", "800x450", "--movie", "none", "--output", tmp_path / "out"
-    )
+    command = ("render", state, "--size", "800x450", "--movie", "none", "--ranks", 1)
+    done = run(*command, "--layout", "Both", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert_same_pictures(tmp_path / "out" / "800x450", tmp_path / "reference")
     options = ("SeparatorWidth=9", "SeparatorColor=[1,0,0.5]")
     pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "parted", "800x450", "Both", *options)
     words = ("--separator-width", 9, "--separator-color", "1,0,0.5", "--output", tmp_path / "out")
-    done = run("render", state, "--layout", "Both", "--size", "800x450", "--movie", "none", *words)
+    done = run(*command, "--layout", "Both", *words)
     assert done.returncode == 0, done.stderr
     assert_same_pictures(tmp_path / "out" / "800x450", tmp_path / "parted")
-    by_number = run("render", state, "--layout", "1", "--size", "800x450", "--frames", "0", "--movie", "none")
+    by_number = run(*command, "--layout", "1", "--frames", "0")
     assert by_number.returncode == 0, by_number.stderr
 
 
 def test_without_a_choice_the_first_view_is_rendered_and_the_user_is_reported(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    done = run("render", scenes.state("two_views"), "--size", SIZE, "--movie", "none", "--output", tmp_path / "out")
+    words = ("--size", SIZE, "--movie", "none", "--ranks", 1, "--output", tmp_path / "out")
+    done = run("render", scenes.state("two_views"), *words)
     assert done.returncode == 0, done.stderr
     assert re.search(r"warning: .*--view.*--layout", done.stdout)
     assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames("two_views"))
@@ -53,7 +53,7 @@ def test_a_view_is_chosen_by_its_name(run: Run, scenes: SimpleNamespace, tmp_pat
     for view in ("RenderView1", "RenderView2"):
         done = run(
             "render", scenes.state("two_views"), "--view", view, "--size", "320x450", "--frames", 1, "--movie", "none",
-            "--output", tmp_path / view,
+            "--ranks", 1, "--output", tmp_path / view,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     first, second = (pixels(tmp_path / f"RenderView{n}" / "320x450" / "frame_000001.png") for n in (1, 2))
@@ -98,8 +98,8 @@ def test_in_one_pass_a_layout_has_the_size_of_the_image(
 ) -> None:
     state = scenes.state("two_views")
     pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", "900x500", "Both", "fit=True")
-    words = ("--layout", "Both", "--size", "900x500", "--one-pass", "--movie", "none", "--output", tmp_path / "out")
-    done = run("render", state, *words)
+    words = ("--layout", "Both", "--size", "900x500", "--one-pass", "--movie", "none", "--ranks", 1)
+    done = run("render", state, *words, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert_same_pictures(tmp_path / "out" / "900x500", tmp_path / "reference")
 
@@ -142,7 +142,8 @@ def test_several_views_and_layouts_are_each_what_they_are_alone(
     state, output = scenes.state("two_views"), tmp_path / "out"
     pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", "800x450", "Both")
     common = ("--size", "800x450", "--movie", "none")
-    alone = [run("render", state, "--view", f"RenderView{n}", *common, "--output", tmp_path / f"v{n}") for n in (1, 3)]
+    single = ("render", state, *common, "--ranks", 1)
+    alone = [run(*single, "--view", f"RenderView{n}", "--output", tmp_path / f"v{n}") for n in (1, 3)]
     assert [done.returncode for done in alone] == [0, 0]
     words = ("--view", "RenderView1", "--view", "RenderView3", "--layout", "Both", "--ranks", 2, "--output", output)
     done = run("render", state, *words, *common[:2])
@@ -153,7 +154,7 @@ def test_several_views_and_layouts_are_each_what_they_are_alone(
     assert read_back(output / "two_views_Both_800x450.mp4").frames == 4
     every = run("render", state, "--view", "all", "--layout", "all", *common, "--ranks", 2, "--output", output)
     assert "8 rendered, 12 kept from before" in every.stdout, every.stdout + every.stderr
-    another = run("render", state, "--view", "RenderView2", *common, "--output", tmp_path / "v1", "--frames", 0)
+    another = run(*single, "--view", "RenderView2", "--output", tmp_path / "v1", "--frames", 0)
     assert "1 image here is of another view or size; rendered again" in another.stdout, another.stdout
 
 
