@@ -6,9 +6,12 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from processes import Run
 
 
+@pytest.mark.slow
 def test_doctor_ends_with_a_real_two_rank_run(run: Run) -> None:
     """A missing engine is not an error if another one is installed."""
     done = run("doctor", env={**os.environ, "MPIRENDER_BLENDER": "/no/blender"})

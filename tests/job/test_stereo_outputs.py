@@ -88,6 +88,7 @@ def test_the_quality_is_part_of_the_fingerprint_and_the_tiff_compression_is_not(
     assert RenderJob("x.pvsm", image_format="tiff", compression="None").pixel_options() == tiff.pixel_options()
 
 
+@pytest.mark.slow
 def test_of_two_eyes_only_what_is_missing_is_rendered_again_and_the_movies_are_encoded_again(
     run: Run, pattern, tmp_path: Path
 ) -> None:

@@ -142,8 +142,14 @@ def test_mkv_holds_the_very_bytes_of_the_files(tmp_path, images, suffix):
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["a b", 'it\'s "q"', "100%d", "%06d", "-y", "a:b", "é*[x]?", "a\nb", "concat|x,y;[0]"])
+NAMES = ("-y", "a b", 'it\'s "q"', "100%d", "%06d", "a:b", "é*[x]?", "a\nb", "concat|x,y;[0]")
+OF_EVERY_KIND = ("".join(NAMES), "a:b")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*(("mp4", name) for name in NAMES), *((kind, name) for kind in KINDS[1:] for name in OF_EVERY_KIND)],
+)
 def test_paths_of_any_name_work(tmp_path, kind, name, monkeypatch):
     folder = tmp_path / name
     paths = write(folder, [picture(grey=grey) for grey in GREYS[:3]])

@@ -109,6 +109,7 @@ def test_a_random_byte_costs_at_most_the_image_of_its_record(finished: FinishedR
         assert finished.lost() <= images_in(text[start:end]), changed[start : end + 1]
 
 
+@pytest.mark.slow
 def test_a_record_with_a_random_value_costs_at_most_the_images_that_it_names(finished: FinishedRun) -> None:
     """The checksum matches the damaged record, as if another program had written it."""
     for path, text, chance in tries(finished, 500):
