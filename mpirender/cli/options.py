@@ -107,6 +107,12 @@ SESSION = option_group(
         metavar="[USER@]HOST",
         help="Where the ssh tunnel goes through. [default: MPIRENDER_LOGIN_HOST, else this host]",
     ),
+    option(
+        "--reverse",
+        metavar="HOST:PORT",
+        help="Let the server connect to a ParaView that waits on HOST, for sites that allow no tunnel to a node.",
+    ),
+    option("--id-file", metavar="PATH", hidden=True),
     option("--local-port", type=int, default=11111, metavar="N", help="Port of the tunnel on the client's machine."),
 )
 SESSION_JOB = option_group(

@@ -15,7 +15,7 @@ import click
 
 from mpirender.errors import Interrupted, UsageError
 from mpirender.job.programs import Programs
-from mpirender.sessions import follow, job, mail, records, resources, serve, texts
+from mpirender.sessions import follow, job, mail, records, resources, serve, server, texts
 from mpirender.sessions.job import SessionJob
 from mpirender.sessions.records import ENDED, Event, Records
 from mpirender.sessions.session import SessionRequest, Watch
@@ -127,7 +127,7 @@ def request_of(options: dict[str, Any]) -> SessionRequest:
     :raises UsageError: with every mistake in them.
     """
     reading = Reading(options)
-    address = reading.read("--mail-user", mail.address)
+    address, reverse = reading.read("--mail-user", mail.address), reading.read("--reverse", server.client_address)
     memory, seconds = reading.read("--memory", resources.parse), reading.read("--time", resources.seconds)
     ranks = options["ranks"]
     if ranks is not None and ranks < 1:
@@ -139,10 +139,11 @@ def request_of(options: dict[str, Any]) -> SessionRequest:
     if ranks is None and memory is not None:
         ranks = resources.ranks_for(memory, resources.rank_memory(), resources.most_ranks())
     programs = Programs(**{one.name: options[one.name] for one in fields(Programs) if one.name in PROGRAMS})
-    output_file = options["output_file"]
+    output_file, id_file = options["output_file"], options["id_file"]
     return SessionRequest(
         programs, options["launcher"], ranks, seconds, options["keep"], login(options["login_host"]),
-        options["local_port"], Path(output_file).absolute() if output_file else None, address or "",
+        options["local_port"], Path(output_file).absolute() if output_file else None, address or "", reverse or "",
+        Path(id_file) if id_file else None,
     )  # fmt: skip
 
 

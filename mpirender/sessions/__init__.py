@@ -4,4 +4,4 @@
 ``rank`` runs inside pvbatch, so this package imports nothing when it is imported.
 """
 
-__all__ = ["follow", "job", "mail", "records", "resources", "serve", "session", "texts"]
+__all__ = ["follow", "job", "mail", "records", "resources", "serve", "server", "session", "texts"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpirender.batch import submit as batch
 from mpirender.errors import ToolMissing, UsageError
-from mpirender.sessions import records, resources
+from mpirender.sessions import records, resources, server, texts
 from mpirender.sessions.records import Event, Records
 from mpirender.sessions.session import LOCAL_PORT, SessionRequest
 from mpirender.system import site, slurm
@@ -103,7 +104,7 @@ def arguments(request: SessionRequest, ranks: int) -> list[str]:
         "mail-user": request.mail, "output-file": request.output_file, "pvbatch": programs.pvbatch,
         "mpiexec": programs.mpiexec,
         "container": programs.container, "backend": programs.backend if programs.backend != "auto" else None,
-        "display": programs.display,
+        "display": programs.display, "reverse": request.reverse, "id-file": request.id_file,
     }  # fmt: skip
     words = [f"--{name}={value}" for name, value in values.items() if value not in (None, "")]
     return [*words, *(["--keep"] if request.keep else []), *(["--allow-software"] if programs.allow_software else [])]
@@ -120,16 +121,23 @@ def submit(job: SessionJob) -> tuple[Records, Event]:
         here = "to serve on this machine, add --launcher mpiexec"
         raise ToolMissing(f"sbatch is not found; use a login node of the cluster, or, {here}")
     folder = records.home()
+    lines: list[str] = []
+    if job.session.reverse:  # ParaView must know the id before it waits; the job reads it from a file
+        number, id_file = server.new_id(), folder / f".id-{secrets.token_hex(8)}"
+        records.write_private(id_file, str(number))
+        job = replace(job, session=replace(job.session, id_file=id_file))
+        lines = texts.reverse_lines(job.session.reverse, number)
     script = folder / f".submit-{os.getpid()}.slurm"
     try:
         records.write_private(script, script_for(job, folder))
         with records.private_files():  # Slurm gives the job this mask, too
-            number = slurm.run("sbatch", "--parsable", str(script)).split(";")[0].strip()
-        files = Records(folder, number)
+            identifier = slurm.run("sbatch", "--parsable", str(script)).split(";")[0].strip()
+        files = Records(folder, identifier)
         files.journal.unlink(missing_ok=True)  # of an earlier cluster that counted from 1
-        script.replace(folder / f"{number}.slurm")
+        script.replace(folder / f"{identifier}.slurm")
     finally:
         script.unlink(missing_ok=True)
-    event = Event("queued", job.text(number), facts={"job": number, "ranks": job.ranks, "memory": job.memory})
+    text = "\n".join([job.text(identifier), *lines])
+    event = Event("queued", text, facts={"job": identifier, "ranks": job.ranks, "memory": job.memory})
     records.write_json(files.submitted, event.to_json())
     return files, event

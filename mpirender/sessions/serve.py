@@ -100,12 +100,21 @@ def start(
     devices = devices_of(plan, request, stop)
     facts: dict[str, Any] = {
         "session": files.id, "version": engine.version(programs), "host": devices[0]["host"], "devices": devices,
-        "connect_id": server.new_id(), "ends": end_time(request, allocation), "keep": request.keep,
+        "connect_id": connect_id(request), "ends": end_time(request, allocation), "keep": request.keep,
         "login": request.login, "local_port": request.local_port, "reverse": request.reverse,
         "server_file": str(files.server_file), "here": allocation is None,
     }  # fmt: skip
     python_path = os.environ.get("PYTHONPATH", "")
     return Session(request, files, watch, stop, plan, facts, path, python_path)
+
+
+def connect_id(request: SessionRequest) -> int:
+    """Return the connection id: that of the file, which is removed, or a new one."""
+    if request.id_file is None:
+        return server.new_id()
+    number = int(request.id_file.read_text())
+    request.id_file.unlink()
+    return number
 
 
 def plan_of(

@@ -60,6 +60,16 @@ def new_id() -> int:
     return secrets.randbelow(MOST_ID) + 1
 
 
+def client_address(text: str) -> str:
+    """Return HOST:PORT of a client.
+
+    :raises ValueError: it is none.
+    """
+    if not re.fullmatch(r"[\w.-]+:\d{1,5}", text):
+        raise ValueError(f"{text!r} is not HOST:PORT of a ParaView that waits for the server")
+    return text
+
+
 def words(path: str, connect_id: int, port: int, minutes: int | None, reverse: str = "") -> list[str]:
     """Return the command line of the server.
 

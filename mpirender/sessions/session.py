@@ -47,6 +47,7 @@ class SessionRequest:
     output_file: Path | None = None  # for a copy of the server's output
     mail: str = ""  # address that is told how to connect
     reverse: str = ""  # HOST:PORT of a ParaView that waits for the server
+    id_file: Path | None = None  # that holds the connection id, if the user knows it already; removed when read
 
 
 class Ending(NamedTuple):
@@ -94,6 +95,8 @@ class Session:
                 raise ending.error
             if not ending.error and not self.request.keep:
                 return
+            if self.output.problem:
+                self.facts.pop("port", None)  # another process has taken it
             self.tell("restarting", f"{ending.error or 'the client has left'}; the server is started again (--keep)")
 
     def serve_once(self) -> Ending:
@@ -161,8 +164,7 @@ class Session:
 
     def _tell_ready(self) -> None:
         self.ready = True
-        if not self.request.reverse:
-            records.write_private(self.files.server_file, texts.server_file(self.facts, self.files.id))
+        records.write_private(self.files.server_file, texts.server_file(self.facts, self.files.id))
         text = texts.ready_text(self.facts)
         self.tell("ready", text, self.facts)
         if self.request.mail and text != self.mailed:

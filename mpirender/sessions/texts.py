@@ -57,14 +57,18 @@ def devices_text(devices: Sequence[Mapping[str, Any]]) -> str:
     return f"{plural(len(devices), 'rank')}, {BACKENDS[devices[0]['backend']]}, {renderers}"
 
 
+def reverse_lines(client: str, connect_id: int) -> list[str]:
+    """Return how ParaView waits for a server that connects to it."""
+    host, _, port = client.rpartition(":")
+    kind = f"File > Connect > Add Server, Client / Server (reverse connection), port {port}"
+    return [f"on {host}: {shlex.join(['paraview', server.id_word(connect_id)])}", f"{kind}, then Connect, and wait"]
+
+
 def connection_lines(facts: Mapping[str, Any]) -> list[str]:
     """Return the commands that connect a ParaView client with the server."""
     client = ["paraview", server.id_word(facts["connect_id"])]
-    if facts.get("reverse"):
-        port = facts["reverse"].rpartition(":")[2]
-        return [
-            f"ParaView must wait for it: File > Connect, a server of the kind Client / Server (reverse), port {port}"
-        ]
+    if facts["reverse"]:
+        return reverse_lines(facts["reverse"], facts["connect_id"])
     local = f"cs://localhost:{facts['local_port']}"
     lines = []
     if facts["login"]:
@@ -85,14 +89,16 @@ def ready_text(facts: Mapping[str, Any]) -> str:
     head = f"ParaView {facts['version']} on {facts['host']}, {devices_text(facts['devices'])}; "
     numbered = [f"{number}  {line}" for number, line in enumerate(connection_lines(facts), start=1)]
     instead = f"   or import {facts['server_file']} (File > Connect > Load Servers)"
-    direct = [f"   or, on this machine, without a tunnel: {direct_line(facts)}"] if facts["here"] else []
+    here = facts["here"] and not facts["reverse"]
+    direct = [f"   or, on this machine, without a tunnel: {direct_line(facts)}"] if here else []
     wanted = f"your ParaView must be {short(facts['version'])}; other versions are refused"
     return "\n".join([head + ends(facts["ends"], keep=facts["keep"]), *numbered, instead, *direct, wanted])
 
 
 def server_file(facts: Mapping[str, Any], identifier: str) -> str:
-    """Return the content of a .pvsc file with which ParaView connects to the session."""
+    """Return the content of a .pvsc file with which ParaView connects to the session, or waits for it."""
     name = f"mpirender {identifier} (ParaView {short(facts['version'])})"
-    resource = f"cs://localhost:{facts['local_port']}"
+    local = f"cs://localhost:{facts['local_port']}"
+    resource = f"csrc://localhost:{facts['reverse'].rpartition(':')[2]}" if facts["reverse"] else local
     values = {"name": name, "resource": resource, "connect_id": str(facts["connect_id"])}
     return PVSC.format(**{key: quoteattr(value) for key, value in values.items()})

@@ -85,6 +85,13 @@ def test_a_site_asks_for_gpus_with_each_rank(monkeypatch: pytest.MonkeyPatch, ru
     assert not (tmp_path / ".mpirender").exists()
 
 
+@pytest.mark.parametrize("where", ["22008", "host:", "host:port", "-x y:1", "a;b:1"])
+def test_what_is_no_address_of_a_client_is_refused(run: Run, where: str) -> None:
+    done = run("serve", "--reverse", where, "--print")
+    assert done.returncode == 2
+    assert "is not HOST:PORT" in done.stderr
+
+
 @pytest.mark.parametrize("address", ["-oQ/tmp", "a b", "me@", "me@site\nBcc: x", "a,b@c", ""])
 def test_what_is_no_address_of_mail_is_refused(run: Run, address: str) -> None:
     done = run("serve", "--mail-user", address, "--print")

@@ -31,6 +31,15 @@ def test_on_the_same_machine_no_tunnel_is_needed() -> None:
     assert lines[4].endswith("paraview --connect-id=12345 --server-url=cs://localhost:37091")
 
 
+def test_for_a_reverse_connection_paraview_must_wait() -> None:
+    reverse = {**FACTS, "reverse": "login.site.org:22008"}
+    assert texts.ready_text(reverse).splitlines()[1:3] == [
+        "1  on login.site.org: paraview --connect-id=12345",
+        "2  File > Connect > Add Server, Client / Server (reverse connection), port 22008, then Connect, and wait",
+    ]
+    assert 'resource="csrc://localhost:22008"' in texts.server_file(reverse, "4711")
+
+
 def test_the_end_is_a_time_of_day_or_a_day() -> None:
     now = time.time()
     assert texts.ends(now, keep=False) == f"ends at {time.strftime('%H:%M')}, or when the client disconnects"

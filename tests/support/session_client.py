@@ -2,7 +2,7 @@
 
     session_client.py HOST PORT FOLDER [WAIT_FOR]
 
-Connects, renders a sphere on the server into FOLDER/remote.png, and writes FOLDER/client.json. With WAIT_FOR it stays
+HOST is "reverse" for a client that waits for the server. Connects, renders a sphere on the server into FOLDER/remote.png, and writes FOLDER/client.json. With WAIT_FOR it stays
 connected until that file exists. Then it leaves, and renders the same sphere itself into FOLDER/local.png.
 """
 
@@ -32,7 +32,7 @@ def sphere(path: Path) -> None:
 
 def main() -> None:
     host, port, folder, *wait_for = sys.argv[1:]
-    connection = simple.Connect(host, int(port))
+    connection = simple.ReverseConnect(port) if host == "reverse" else simple.Connect(host, int(port))
     if connection is None:
         Path(folder, "client.json").write_text(json.dumps({"connected": False}))
         return

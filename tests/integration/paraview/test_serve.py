@@ -88,12 +88,34 @@ def test_with_keep_a_server_is_replaced_when_its_client_is_killed_or_a_rank_dies
         ranks = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
         os.kill(int(ranks[-1]), signal.SIGKILL)
         assert "died (signal SIGKILL)" in session.event("restarting", 2)["text"]
-        port = session.facts(3)["port"]
+        last = client(session.facts(3), x_server, tmp_path / "last")
+        session.event("connected", 2)
+        with socket.socket() as other:  # the server no longer listens, so anybody may take the port
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("", facts["port"]))
+            other.listen()
+            assert last.wait(90) == 0
+            assert "Address already in use" in session.event("restarting", 4)["text"]
+            port = session.facts(4)["port"]
+        assert port != facts["port"]
         for _ in range(10):
             knock(port)
         assert session.wait() == 6
     assert re.fullmatch(r"mpirender: error: 10 clients had a wrong connection id.*\n", session.errors)
     assert left_running(tmp_path) == []
+
+
+def test_a_reverse_server_connects_to_the_client_that_waits(x_server: Mapping[str, str], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    with serving(tmp_path, *HERE, "--ranks", 2, "--reverse", f"localhost:{port}") as session:
+        facts = session.facts()
+        assert f'resource="csrc://localhost:{port}"' in Path(facts["server_file"]).read_text()
+        waiting = client(facts, x_server, tmp_path / "client", host="reverse", port=port)
+        assert seen(tmp_path / "client")["ranks"] == 2
+        assert (waiting.wait(60), session.wait()) == (0, 0)
+    assert_the_pictures_are_the_same(tmp_path / "client")
 
 
 @pytest.mark.parametrize(
