@@ -2,8 +2,9 @@
 
     session_client.py HOST PORT FOLDER [WAIT_FOR]
 
-HOST is "reverse" for a client that waits for the server. Connects, renders a sphere on the server into FOLDER/remote.png, and writes FOLDER/client.json. With WAIT_FOR it stays
-connected until that file exists. Then it leaves, and renders the same sphere itself into FOLDER/local.png.
+HOST is "reverse" for a client that waits for the server. Connects, renders a sphere on the server into
+FOLDER/remote.png, and writes FOLDER/client.json. With WAIT_FOR it stays connected until that file exists. Then it
+leaves, and renders the same sphere itself into FOLDER/local.png.
 """
 
 from __future__ import annotations

@@ -1,0 +1,63 @@
+"""The ParaView window, on a user's computer, works in a session through a real ssh tunnel."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from repository import SUPPORT
+from slurm_cluster import Cluster
+from slurm_jobs import PROGRAM
+from ssh_server import ssh_server
+from waiting import wait_for
+
+pytestmark = pytest.mark.slow
+HOME_COMPUTER = "n3"
+NO_WELCOME = "[General]\nGeneralSettings.ShowWelcomeDialog=false\n"
+
+
+def test_the_printed_commands_open_a_window_that_works_on_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    """The commands are run as printed, on a node that is no part of the session."""
+    keys = tmp_path / "ssh"
+    keys.mkdir()
+    environment = {**cluster.environment, "HOME": str(tmp_path), "MPIRENDER_RANK_MEMORY": "2G"}
+    with ssh_server(cluster, keys) as server:
+        words = ("--memory", "4G", "--nodes", 2, "--time", 15, "--login-host", "root@head", "--json")
+        done = cluster.run(PROGRAM, "serve", *words, env=environment, timeout=240)
+        assert done.returncode == 0, done.stderr
+        ready = json.loads(done.stdout.splitlines()[-1])
+        _, tunnel, window = (line[3:] for line in ready["text"].splitlines()[:3])
+        on_home = {"on": HOME_COMPUTER, "cwd": tmp_path}
+        with subprocess.Popen(cluster.command(*server.command(shlex.split(tunnel)), **on_home)) as ssh:
+            try:
+                wait_for(lambda: "11111" in cluster.run("ss", "-ltn", on=HOME_COMPUTER).stdout, 20)
+                work_in_window(cluster, shlex.split(window), tmp_path / "results")
+            finally:
+                cluster.run("pkill", "-x", "ssh", on=HOME_COMPUTER)
+                ssh.wait(20)
+    assert json.loads((tmp_path / "results" / "window.json").read_text()) == {"url": "cs://localhost:11111", "ranks": 2}
+    picture = np.asarray(Image.open(tmp_path / "results" / "window.png").convert("RGB"), int)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 500  # shaded isosurfaces, not a gray window
+    watched = cluster.run(PROGRAM, "serve", "--watch", ready["facts"]["session"], env=environment)
+    assert "connected  a client has connected" in watched.stdout
+    assert watched.returncode == 0
+
+
+def work_in_window(cluster: Cluster, printed: list[str], results: Path) -> None:
+    """Open the window with the printed command, let a script work in it, take a picture and close it."""
+    settings = results / ".config" / "ParaView"
+    settings.mkdir(parents=True)
+    (settings / "ParaView5.11.0.ini").write_text(NO_WELCOME)
+    command = [*printed, "--script", SUPPORT / "window_session.py"]
+    picture = [sys.executable, SUPPORT / "window_picture.py", results, *command]
+    environment = {**cluster.environment, "HOME": str(results), "RESULTS": str(results)}
+    x_server = ["xvfb-run", "-a", "-s", "-screen 0 1152x762x24"]
+    done = cluster.run(*x_server, *picture, on=HOME_COMPUTER, env=environment, cwd=results, timeout=240)
+    assert (results / "window.json").exists(), done.stderr + (results / "window.log").read_text()
