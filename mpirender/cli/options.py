@@ -112,7 +112,9 @@ SESSION = option_group(
         metavar="HOST:PORT",
         help="Let the server connect to a ParaView that waits on HOST, for sites that allow no tunnel to a node.",
     ),
-    option("--id-file", metavar="PATH", hidden=True),
+    option("--id-file", metavar="PATH", hidden=True),  # these three are for mpirender itself, and for ParaView
+    option("--relay", type=int, hidden=True),
+    option("--client-version", hidden=True),
     option("--local-port", type=int, default=11111, metavar="N", help="Port of the tunnel on the client's machine."),
 )
 SESSION_JOB = option_group(
@@ -132,6 +134,11 @@ SESSIONS = option_group(
     option("--list", "list_all", is_flag=True, help="List your sessions."),
     option("--watch", metavar="JOB", help="Show what happens in a session until it ends."),
     option("--stop", metavar="JOB", help="End a session."),
+    option(
+        "--desktop-file",
+        metavar="PATH",
+        help="Write a file with which ParaView's Connect dialog starts sessions on this cluster, through ssh.",
+    ),
 )
 SERVER = option_group(
     "Programs and hardware",

@@ -15,11 +15,11 @@ import click
 
 from mpirender.errors import Interrupted, UsageError
 from mpirender.job.programs import Programs
-from mpirender.sessions import follow, job, mail, records, resources, serve, server, texts
+from mpirender.sessions import desktop, follow, job, mail, records, relay, resources, serve, server, texts
 from mpirender.sessions.job import SessionJob
 from mpirender.sessions.records import ENDED, Event, Records
 from mpirender.sessions.session import SessionRequest, Watch
-from mpirender.system import site, slurm
+from mpirender.system import files, site, slurm
 
 Value = TypeVar("Value")
 HERE = ("mpiexec", "none")  # launchers that, outside a Slurm job, serve on this machine
@@ -32,6 +32,10 @@ def run(options: dict[str, Any]) -> None:
         list_sessions(as_json=options["as_json"])
     elif options["stop"]:
         click.echo(follow.stop(records.of(options["stop"])))
+    elif options["desktop_file"]:
+        write_desktop_file(options)
+    elif options["relay"]:
+        relay_session(job_of(options), watch, options["relay"], options["client_version"] or "")
     elif options["watch"]:
         exit_with(watched(records.of(options["watch"]), watch, lambda event: False))
     elif slurm.allocation() is None and options["launcher"] not in HERE:
@@ -55,6 +59,38 @@ def submit(wanted: SessionJob, watch: Watch, *, dry_run: bool, print_only: bool)
     if last.what == "ready" and wanted.session.mail:
         watch(mailed(files, last, wanted.session.mail))
     exit_with(last)
+
+
+def relay_session(wanted: SessionJob, watch: Watch, port: int, client_version: str) -> None:
+    """Submit a session for a ParaView that has started this command through ssh, and lead its tunnel to the server."""
+    relay.check_version(client_version, serve.version(wanted.session))
+    number = site.read(site.CONNECT_ID)
+    if not number.isdigit() or not int(number):
+        raise UsageError(f"{site.CONNECT_ID} is not set; ParaView sets it with the file of --desktop-file")
+    with relay.relaying(port) as opened:
+        session, event = job.submit(wanted, int(number))
+        watch(event)
+        relay.when_input_ends(lambda: follow.cancel(session))
+
+        def lead(event: Event) -> None:
+            if event.what == "ready":
+                opened.lead_to(event.facts["host"], event.facts["port"])
+            watch(event)
+
+        last = watched(session, lead, lambda event: False)
+    exit_with(last)
+
+
+def write_desktop_file(options: dict[str, Any]) -> None:
+    """Write the file with which ParaView's Connect dialog starts sessions here."""
+    path = Path(options["desktop_file"])
+    program = Path(sys.executable).with_name("mpirender")
+    text = desktop.server_file(login(options["login_host"]), str(program), options["local_port"])
+    try:
+        files.write_text(path, text)
+    except OSError as error:
+        raise UsageError(f"--desktop-file {path}: {error.strerror}") from None
+    click.echo(f"{path}: copy it to your computer and import it in ParaView (File > Connect > Load Servers)")
 
 
 def mailed(files: Records, ready: Event, address: str) -> Event:
@@ -86,11 +122,11 @@ def list_sessions(*, as_json: bool) -> None:
     """Print the sessions that have not ended."""
     running = follow.running()
     if as_json:
-        click.echo(json.dumps([{"session": files.id, **event.to_json()} for files, event in running]))
+        click.echo(json.dumps([{"session": session.id, **event.to_json()} for session, event in running]))
     elif not running:
         click.echo("no session is running")
-    for files, event in [] if as_json else running:
-        click.echo(f"{files.id:>{texts.LABEL_WIDTH}}  {event.what}: {event.text.splitlines()[0]}")
+    for session, event in [] if as_json else running:
+        click.echo(f"{session.id:>{texts.LABEL_WIDTH}}  {event.what}: {event.text.splitlines()[0]}")
 
 
 def printer(*, as_json: bool) -> Callable[[Event], None]:

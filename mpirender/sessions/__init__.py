@@ -4,4 +4,4 @@
 ``rank`` runs inside pvbatch, so this package imports nothing when it is imported.
 """
 
-__all__ = ["follow", "job", "mail", "records", "resources", "serve", "server", "session", "texts"]
+__all__ = ["desktop", "follow", "job", "mail", "records", "relay", "resources", "serve", "server", "session", "texts"]

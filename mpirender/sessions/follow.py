@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -131,6 +132,12 @@ def stop(files: Records) -> str:
         raise UsageError(f"session {files.id} has ended already")
     os.kill(process, signal.SIGTERM)
     return f"session {files.id} is ended"
+
+
+def cancel(files: Records) -> None:
+    """End a session that nobody waits for any more."""
+    with contextlib.suppress(LaunchFailed, UsageError):
+        stop(files)
 
 
 def running() -> list[tuple[Records, Event]]:

@@ -110,9 +110,10 @@ def arguments(request: SessionRequest, ranks: int) -> list[str]:
     return [*words, *(["--keep"] if request.keep else []), *(["--allow-software"] if programs.allow_software else [])]
 
 
-def submit(job: SessionJob) -> tuple[Records, Event]:
+def submit(job: SessionJob, connect_id: int | None = None) -> tuple[Records, Event]:
     """Submit a session; return its records and the event that says so.
 
+    :param connect_id: connection id that the client has chosen; by default the job makes one.
     :raises UsageError: something is wrong with it.
     :raises ToolMissing: there is no sbatch.
     :raises LaunchFailed: Slurm refused it, with its message.
@@ -122,11 +123,11 @@ def submit(job: SessionJob) -> tuple[Records, Event]:
         raise ToolMissing(f"sbatch is not found; use a login node of the cluster, or, {here}")
     folder = records.home()
     lines: list[str] = []
-    if job.session.reverse:  # ParaView must know the id before it waits; the job reads it from a file
-        number, id_file = server.new_id(), folder / f".id-{secrets.token_hex(8)}"
+    if connect_id or job.session.reverse:  # the client must know it before; the job reads it from a file
+        number, id_file = connect_id or server.new_id(), folder / f".id-{secrets.token_hex(8)}"
         records.write_private(id_file, str(number))
         job = replace(job, session=replace(job.session, id_file=id_file))
-        lines = texts.reverse_lines(job.session.reverse, number)
+        lines = texts.reverse_lines(job.session.reverse, number) if job.session.reverse else []
     script = folder / f".submit-{os.getpid()}.slurm"
     try:
         records.write_private(script, script_for(job, folder))

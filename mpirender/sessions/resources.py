@@ -32,6 +32,12 @@ def shown(memory: int) -> str:
     return f"{memory // unit} {name}"
 
 
+def option_text(memory: int) -> str:
+    """Write an amount of memory as an option takes it: ``90G``."""
+    name, unit = next((pair for pair in NAMES if memory % pair[1] == 0), ("KB", 1024))
+    return f"{memory // unit}{name[0]}"
+
+
 def seconds(text: str) -> int:
     """Return the seconds of a time limit as sbatch writes it: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S.
 

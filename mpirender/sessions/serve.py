@@ -117,6 +117,11 @@ def connect_id(request: SessionRequest) -> int:
     return number
 
 
+def version(request: SessionRequest) -> str:
+    """Return the version of ParaView that would serve; empty if it is not known here."""
+    return engines.get("paraview").version(request.programs)
+
+
 def plan_of(
     request: SessionRequest, allocation: Allocation | None, folder: Path, stop: StopRequest,
     note: Callable[[str], object],

@@ -20,6 +20,7 @@ RANK_MEMORY = "MPIRENDER_RANK_MEMORY"  # of a rank of a session, such as 45G
 MOST_RANKS = "MPIRENDER_MAX_RANKS"  # that a session gets because of its memory
 SESSION_GPUS = "MPIRENDER_SESSION_GPUS"  # of each rank of a session
 SMTP = "MPIRENDER_SMTP"  # host and port of the mail server for sessions
+CONNECT_ID = "MPIRENDER_CONNECT_ID"  # of a session that ParaView's Connect dialog starts
 LOGIN_HOST = "MPIRENDER_LOGIN_HOST"  # through which users reach the nodes
 POOL = "MPIRENDER_POOL"  # address and key of a pool; not on the command line, which other users can read
 

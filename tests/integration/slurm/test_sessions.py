@@ -155,6 +155,20 @@ def test_a_crashed_node_ends_the_session_with_a_line(cluster: Cluster, serve: Co
     assert "Slurm has ended the job: NODE_FAIL" in watched.stdout
 
 
+def test_a_session_for_a_connect_dialog_is_refused_for_another_version_and_canceled_when_ssh_is_gone(
+    cluster: Cluster, environment: dict[str, str], tmp_path: Path
+) -> None:
+    given = {**environment, "MPIRENDER_CONNECT_ID": "12345"}
+    words = ["serve", "--memory", "2G", "--relay", 23456]
+    done = cluster.run(PROGRAM, *words, "--client-version", "6.1.0", env=given, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "your ParaView is 6.1.0, and the cluster has 5.11.0" in done.stderr
+    assert not cluster.ask("squeue", "-h")
+    done = cluster.run(PROGRAM, *words, "--", "--hold", env=given, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    assert done.returncode == 75
+    assert "Slurm has ended the job: CANCELLED" in done.stdout
+
+
 def test_a_refused_job_is_one_line(serve: Command) -> None:
     done = serve("--memory", "2G", "--partition", "nowhere")
     assert done.returncode == 6
