@@ -1,3 +1,6 @@
 """The machine: signals, child processes, files, limits, variables, Slurm, X servers, containers; also in pvbatch."""
 
-__all__ = ["apptainer", "child_process", "comm", "files", "host", "signals", "site", "slurm", "text", "xvfb"]
+__all__ = [
+    "apptainer", "channel", "child_process", "comm", "files", "fork_server", "host", "signals", "site", "slurm", "text",
+    "xvfb",
+]  # fmt: skip

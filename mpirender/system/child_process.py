@@ -25,6 +25,7 @@ RETRY_SECONDS = 1.0  # after a child process was killed, until everything that w
 END_SECONDS = 5.0  # between SIGTERM and SIGKILL
 PAUSE_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None)
 
 
@@ -137,6 +138,14 @@ def terminate(process: subprocess.Popen[bytes], patience: float) -> None:
             process.wait(patience)
 
 
+def ending(code: int) -> str:
+    """Describe how a process ended: by which signal (negative, or 128 and more), or with which exit code."""
+    number = -code if code < 0 else code - 128
+    with contextlib.suppress(ValueError):
+        return f"signal {signal.Signals(number).name}"
+    return f"exit code {code}"
+
+
 def end_with_parent(number: int = signal.SIGTERM) -> None:
     """Ask the kernel to send this process a signal when its parent dies, even by kill -9; for ``preexec_fn``.
 
@@ -144,6 +153,23 @@ def end_with_parent(number: int = signal.SIGTERM) -> None:
     The kernel does not do this for setuid programs.
     """
     _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of the processes that children of this process leave behind (prctl(2))."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_orphans() -> None:
+    """Kill all children of this process, the adopted ones and theirs included, except for setuid programs."""
+    own, left = Path(f"/proc/self/task/{os.getpid()}/children"), set[int]()
+    while pids := set(map(int, own.read_text().split())) - left if own.exists() else ():
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            except OSError:
+                left.add(pid)
 
 
 def environment(**added: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from mpirender.system import slurm
 
 KIB = 1024
+OOM_SCORE = 500  # of -1000 to 1000
+OOM_COUNTS = ("memory.events", "memory.oom_control")  # of version 2 and 1 of cgroups
 THREAD_LIMITS = (
     "LP_NUM_THREADS", "OSPRAY_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VTK_SMP_MAX_THREADS"
 )  # fmt: skip
@@ -48,6 +50,29 @@ def memory() -> int:
 def peak() -> int:
     """Return the most memory that this process has used, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
+
+
+def memory_of(pid: int) -> int:
+    """Return the bytes of memory that a process holds now, without memory that it shares; 0 if it has ended."""
+    with contextlib.suppress(OSError):
+        _, resident, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
+        return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def prefer_for_oom_kill() -> None:
+    """Let the kernel kill this process rather than its parent when memory runs out (proc(5), oom_score_adj)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
+
+
+def oom_kills() -> int:
+    """Return how many processes the kernel has killed because memory ran out: in this cgroup, else on the machine."""
+    for file in [*(folder / name for folder in _cgroups() for name in OOM_COUNTS), Path("/proc/vmstat")]:
+        with contextlib.suppress(OSError):
+            if found := re.search(r"^oom_kill (\d+)$", file.read_text(), re.MULTILINE):
+                return int(found[1])
+    return 0
 
 
 def _cgroups() -> Iterator[Path]:

@@ -25,6 +25,11 @@ def ignore_signals(but: Sequence[signal.Signals] = ()) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, set(but))
 
 
+def accept_signals() -> None:
+    """Receive the stop signals again that the parent of this process blocked."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
 class StopRequest:
     """The stop signals received so far; ``report`` is called once, with the name of the first."""
 
@@ -67,7 +72,7 @@ def on_signals(report: Callable[[str], object] = lambda name: None, *, at_once: 
     """Record stop signals during the block instead of ending the process.
 
     :param report: called with the name of the first signal.
-    :param at_once: call it immediately, even while this thread is inside an engine that lets other threads run.
+    :param at_once: call it immediately, even while this thread waits inside MPI.
     """
     request = StopRequest(report)
     with handling(request.handle) as handled:
@@ -79,7 +84,7 @@ def on_signals(report: Callable[[str], object] = lambda name: None, *, at_once: 
 
 @contextlib.contextmanager
 def _reporting_thread(request: StopRequest, numbers: Sequence[signal.Signals]) -> Iterator[None]:
-    """Report signals from a thread: Python runs handlers only after the main thread has left the engine."""
+    """Report signals from a thread: Python runs handlers only after the main thread has left MPI."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
 
