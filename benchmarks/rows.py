@@ -14,9 +14,9 @@ from mpirender import engines
 from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
-from mpirender.launcher import exit_diagnosis
 from mpirender.launcher.placement import RankRequest, on_this_host
 from mpirender.system import host
+from mpirender.system.child_process import ending
 
 ROOT = Path(__file__).parents[1]  # of the repository
 
@@ -212,7 +212,7 @@ def call(command: Sequence[str], environment: Environment, log: Path) -> None:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
         )
     if done.returncode != 0:
-        raise LaunchFailed(f"{log.stem}: {exit_diagnosis.ending(done.returncode)}; its output is in {log}")
+        raise LaunchFailed(f"{log.stem}: {ending(done.returncode)}; its output is in {log}")
 
 
 def plain_environment() -> dict[str, str]:

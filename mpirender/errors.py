@@ -69,6 +69,10 @@ class NoSpace(FramesMissing):
         super().__init__(full if isinstance(place, Path) else place)
 
 
+class RendererFailed(FramesMissing):
+    """One renderer of a rank after the other was lost before an image could be rendered."""
+
+
 class EncodeFailed(MpirenderError, exit_code=5):
     """The frames are complete, but the movie could not be made or failed its check."""
 
@@ -107,7 +111,7 @@ def recorded(found: Iterable[tuple[str, str]]) -> MpirenderError | None:
     messages: dict[str, list[str]] = {}
     for name, message in found:
         messages.setdefault(name, []).extend(message.splitlines())
-    kinds: list[type[MpirenderError]] = [*KINDS, NoSpace, TakenOver]
+    kinds: list[type[MpirenderError]] = [*KINDS, NoSpace, RendererFailed, TakenOver]
     for kind in kinds:
         if lines := list(dict.fromkeys(messages.get(kind.__name__, ()))):
             return kind(lines) if issubclass(kind, UsageError) else kind("\n".join(lines))

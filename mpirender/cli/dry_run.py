@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mpirender.engines.base import Inspection
 from mpirender.job import frames as framesets
+from mpirender.job.options import DYNAMIC
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, launch_plan
 from mpirender.launcher.launch_plan import LaunchPlan
@@ -56,7 +57,7 @@ def dry_run_lines(job: RenderJob, inspection: Inspection) -> list[str]:
 
 def _distribution(job: RenderJob, frames: Sequence[int], placement: Placement) -> list[str]:
     """Return which ranks render which frames."""
-    if placement.frame_server:
+    if job.schedule == DYNAMIC and placement.groups > 1:
         return [summary.HANDED_OUT]
     shares = schedule.deal([frame for _ in job.variants for frame in frames], placement.groups, job.schedule)
     unit = rank_or_group(placement.group)

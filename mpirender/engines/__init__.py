@@ -6,6 +6,7 @@ An engine is a module that satisfies the protocol :class:`base.Engine`. The suff
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -13,7 +14,7 @@ from typing import cast
 from mpirender.engines.base import Engine
 from mpirender.errors import UsageError
 
-__all__ = ["base", "for_scene", "get", "name_for"]
+__all__ = ["base", "for_scene", "get", "name_for", "unforkable_program"]
 
 MODULES = {"paraview": "paraview.engine", "blender": "blender.engine", "pattern": "pattern"}
 SUFFIXES = {".pvsm": "paraview", ".py": "paraview", ".blend": "blender", ".pattern": "pattern"}
@@ -42,3 +43,14 @@ def name_for(scene: Path) -> str:
         kinds = "a ParaView state (.pvsm, .py) or a Blender file (.blend)"
         raise UsageError(f"{scene}: unknown kind of scene; give {kinds}")
     return name
+
+
+def unforkable_program() -> list[str]:
+    """Return the command of the program in which this Python runs, if a fork of it could not render; else nothing.
+
+    A Blender program has threads that a fork lacks, for which Cycles would wait for ever (pvbatch has not, nor Python).
+    """
+    if "bpy" not in sys.modules:
+        return []
+    words = Path("/proc/self/cmdline").read_bytes().decode().split("\0")
+    return words[: words.index("-m")]

@@ -115,7 +115,7 @@ class Rendered(NamedTuple):
 
     errors: list[str]  # reported by the engine while rendering
     picture: NDArray[np.uint8] | None = None  # None if the engine wrote the file itself
-    memory: int = 0  # peak of any rank of the group so far, in bytes; 0 if a rank renders alone
+    memory: int = 0  # peak so far, in bytes: of the rank with its renderer, or of any rank of the group
     measured: Numbers | None = None  # the measurements that the job asks for, if any
 
 
@@ -146,6 +146,10 @@ class Scene(Protocol):
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame of an output: return the pixels if path is a png, else write the file."""
+
+    def ready(self) -> str:
+        """Make sure that an image can be rendered; called before each. Return why none can, empty if it can."""
+        return ""
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames whose array ranges must be known before any frame is rendered; usually none."""
@@ -211,6 +215,9 @@ class Engine(Protocol):
 
     def environment(self, device: BackendDevice) -> Mapping[str, str]:
         """Return the environment variables that select a device; they are set before the scene is opened."""
+
+    def warm_up(self) -> None:
+        """Import what opening a scene needs; called in a renderer before its job is known, and may do nothing."""
 
     def split_into_groups(self, group: int, rank: int) -> None:
         """Let the ranks with the same group number render together; rank: of this process within its group.

@@ -4,7 +4,9 @@ With it, launchers, schedules, disks and encoders can be tested without ParaView
 ``.pattern``: ``{"frames": 24, "seconds": 0.1}`` simulates 0.1 s of rendering per image; a list gives the seconds of
 each frame. ``picture`` names an image file in the same folder that is shown in every frame. Lists of frames simulate
 problems: ``fail`` reports an error, ``flaky`` does so only at the first attempt, ``hang`` never ends, and ``kill`` ends
-the rank, by a signal or exit code given by ``how`` (``SIGKILL``, ``SIGSEGV``, ``3``).
+the process, by a signal or exit code given by ``how`` (``SIGKILL``, ``SIGSEGV``, ``3``). ``{"kill_load": {"1": [2]}}``
+ends it when rank 1 of the node opens the scene for the second time. ``grow`` is how many MiB each image leaks,
+and ``say`` a text that each image prints.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender.engines.base import Check, DataFile, Inspection, Rendered, Scene
 
 # A part of the engine's interface.
-from mpirender.engines.windowless import BACKENDS, backend_devices, environment, mpiexec, split_into_groups  # noqa: F401
+from mpirender.engines.windowless import BACKENDS, backend_devices, environment, mpiexec, split_into_groups, warm_up  # noqa: F401
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Output
@@ -102,7 +104,20 @@ def checks(programs: Programs) -> Sequence[Check]:
 
 def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> PatternScene:
     """Return the pattern, ready to draw."""
-    return PatternScene(_settings(scene, job.scene.name), job)
+    settings = _settings(scene, job.scene.name)
+    if str(local_rank) in settings.get("kill_load", {}):
+        with (job.folder / f"loads-{local_rank}").open("a") as count:
+            count.write("x")
+            if count.tell() in settings["kill_load"][str(local_rank)]:
+                _die(settings)
+    return PatternScene(settings, job)
+
+
+def _die(settings: Mapping[str, Any]) -> None:
+    how = str(settings.get("how", "SIGKILL"))
+    if how.isdigit():
+        os._exit(int(how))
+    os.kill(os.getpid(), signal.Signals[how])
 
 
 class PatternScene(Scene):
@@ -118,7 +133,7 @@ class PatternScene(Scene):
         self.seconds: list[float] = cost if isinstance(cost, list) else [cost] * count
         kinds = ("fail", "flaky", "kill", "hang")
         self.failing, self.flaky, self.killing, self.hanging = (set(settings.get(kind, ())) for kind in kinds)
-        self.how = str(settings.get("how", "SIGKILL"))
+        self.settings, self.leaked = settings, list[bytes]()
         self.folder, self.transparent = job.folder, job.transparent_background
         self.picture: NDArray[np.uint8] | None = None
         if "picture" in settings:
@@ -128,8 +143,11 @@ class PatternScene(Scene):
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Draw color bars, a progress bar, and the frame number."""
+        if "say" in self.settings:
+            print(self.settings["say"], frame)  # noqa: T201
         if frame in self.killing:
-            self._die()
+            _die(self.settings)
+        self.leaked.append(b"x" * (self.settings.get("grow", 0) << 20))
         time.sleep(HANG_SECONDS if frame in self.hanging else self.seconds[frame])
         picture = self.picture
         if picture is None:
@@ -144,11 +162,6 @@ class PatternScene(Scene):
 
         iio.imwrite(path, picture, plugin="pillow")  # other plugins ignore a full disk
         return Rendered(errors)
-
-    def _die(self) -> None:
-        if self.how.isdigit():
-            os._exit(int(self.how))
-        os.kill(os.getpid(), signal.Signals[self.how])
 
     def _is_first_attempt(self, frame: int) -> bool:
         tried = self.folder / f"flaky-{frame}"

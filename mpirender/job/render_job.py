@@ -140,9 +140,12 @@ class RenderJob:
     on_error: str = option(  # recorded of each image
         "fail", "What to do with a frame during which ParaView or Blender reports an error.", pixels=False,
         metavar="WHAT", choices=options.ON_ERROR)
-    max_restarts: int = option(10, "How often the ranks are restarted after one of them died. An image that kills its "
-        "rank twice is set aside.", pixels=False, least=0)
-    frame_timeout: float | None = option(None, "Time limit for one image. A rank that takes longer is killed, and "
+    max_restarts: int = option(10, "How often the ranks are started again after one of them was lost, for "
+        "example with its node. A renderer that crashes is replaced without that.", pixels=False, least=0)
+    renew_renderer: int | None = option(None, "Replace the renderer of each rank after so many images, for scenes or "
+        "plugins that leak memory.", pixels=False, metavar="IMAGES", least=1,
+        without="only when its memory grows beyond the rank's share of the node's")
+    frame_timeout: float | None = option(None, "Time limit for one image. A renderer that takes longer is ended, and "
         "treated like one that crashed.", pixels=False, above=0,
         without="20 times the slowest image, at least 10 minutes; 4 hours until the first image is done")
     grace_period: float = option(

@@ -40,8 +40,8 @@ def start(placement: Placement) -> list[str]:
         return []
     if launcher.name == "srun":
         return srun(placement)
-    hosts = ",".join(f"{node}:{count}" for node, count in placement.processes_per_node.items())
-    return [launcher.path, "-n", str(placement.processes), *(["-host", hosts] if placement.named else [])]
+    hosts = ",".join(f"{node}:{count}" for node, count in placement.nodes.items())
+    return [launcher.path, "-n", str(placement.ranks), *(["-host", hosts] if placement.named else [])]
 
 
 def srun(placement: Placement) -> list[str]:
@@ -50,7 +50,7 @@ def srun(placement: Placement) -> list[str]:
     The ranks share the job's resources on their nodes and are not bound to single cores. When a rank or a node fails,
     srun ends all ranks.
     """
-    processes, plugin = placement.processes_per_node, placement.launcher.plugin
+    processes, plugin = placement.nodes, placement.launcher.plugin
     counts = set(processes.values())
     if len(counts) == 1:
         names, layout = list(processes), [f"--ntasks-per-node={counts.pop()}"]
@@ -59,7 +59,7 @@ def srun(placement: Placement) -> list[str]:
     return [
         "srun", "--overlap", "--overcommit", "--cpu-bind=none", "--kill-on-bad-exit=1", "--no-kill=off", "--wait=0",
         *([f"--mpi={plugin}"] if plugin else []),
-        f"--nodes={len(placement.nodes)}", f"--ntasks={placement.processes}", *layout, f"--nodelist={','.join(names)}",
+        f"--nodes={len(placement.nodes)}", f"--ntasks={placement.ranks}", *layout, f"--nodelist={','.join(names)}",
     ]  # fmt: skip
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mpirender.errors import BY_EXIT_CODE, NO_SPACE, FramesMissing, MpirenderError, NoSpace, UsageError
+from mpirender.system.child_process import ending
 
 ERROR = "mpirender: error: "  # before each line of an error that a rank prints
 
@@ -51,14 +50,6 @@ def _how(fields: Mapping[str, str]) -> str:
         status = int(fields["wait"])
         return ending(-status if status < 128 else status >> 8)
     return ending(int(fields["code"]) if "code" in fields else -int(fields["signal"]))
-
-
-def ending(code: int) -> str:
-    """Describe how a process ended: by which signal (negative, or 128 and more), or with which exit code."""
-    number = -code if code < 0 else code - 128
-    with contextlib.suppress(ValueError):
-        return f"signal {signal.Signals(number).name}"
-    return f"exit code {code}"
 
 
 def printed_error(output: Sequence[str], code: int) -> MpirenderError | None:

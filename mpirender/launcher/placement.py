@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from mpirender.errors import UsageError
-from mpirender.job.options import DYNAMIC
 from mpirender.job.render_job import RenderJob
 from mpirender.system.slurm import Allocation
 from mpirender.system.text import plural
@@ -34,25 +33,23 @@ class RankRequest:
     launcher: str = "auto"  # ``auto``, ``mpiexec``, ``srun`` or ``none``
     ranks: int | None = None  # number of ranks; None for as many as the cores allow, but not more than ``most`` groups
     group: int = 1  # ranks that render each frame together
-    dynamic: bool = False  # whether the schedule is dynamic, which takes one more process to hand out the frames
     most: int = LARGEST  # images to render
 
     @classmethod
     def of(cls, job: RenderJob, images: int = LARGEST) -> RankRequest:
         """Return the request of a job with so many images."""
-        return cls(job.launcher, job.ranks, job.ranks_per_frame, job.schedule == DYNAMIC, images)
+        return cls(job.launcher, job.ranks, job.ranks_per_frame, images)
 
 
 @dataclass(frozen=True)
 class Placement:
     """Where the ranks run and what starts them."""
 
-    ranks: int  # ranks that render
+    ranks: int
     threads: int  # cores that each rank may use
     launcher: Launcher = Launcher()
     nodes: Mapping[str, int] = field(default_factory=dict)  # ranks per node of an allocation; empty for this machine
     named: bool = False  # whether to name the nodes, because the launcher would place the ranks differently
-    frame_server: bool = False  # whether one more process hands out the frames (``ranks.dynamic_schedule``)
     group: int = 1  # ranks that render each frame together
     spare: int = 0  # ranks that would fit but make no whole group
 
@@ -61,27 +58,13 @@ class Placement:
         """Number of frames that are rendered at a time."""
         return self.ranks // self.group
 
-    @property
-    def processes(self) -> int:
-        """Number of processes to start."""
-        return self.ranks + self.frame_server
-
-    @property
-    def processes_per_node(self) -> dict[str, int]:
-        """The processes on each node; the frame server is the last one on the last node."""
-        counts = dict(self.nodes)
-        if self.frame_server and counts:
-            counts[list(counts)[-1]] += 1
-        return counts
-
     def on(self, nodes: Collection[str]) -> Placement:
         """Return the part of the placement that is on these nodes."""
         kept = {node: ranks for node, ranks in self.nodes.items() if node in nodes}
         spare = sum(kept.values()) % self.group
         kept = without(kept, spare)
         ranks, named = sum(kept.values()), self.named or bool(spare) or len(kept) < len(self.nodes)
-        frame_server = self.frame_server and ranks > self.group
-        return replace(self, ranks=ranks, nodes=kept, named=named, frame_server=frame_server, spare=spare)
+        return replace(self, ranks=ranks, nodes=kept, named=named, spare=spare)
 
 
 def cores() -> int:
@@ -96,9 +79,8 @@ def on_this_host(request: RankRequest) -> Placement:
     spare = ranks % group
     ranks -= spare
     launcher = Launcher("none") if alone else Launcher()
-    frame_server = request.dynamic and ranks > group
     threads = max(cores() // ranks, 1)
-    return Placement(ranks, threads, launcher, frame_server=frame_server, group=group, spare=spare)
+    return Placement(ranks, threads, launcher, group=group, spare=spare)
 
 
 def in_allocation(request: RankRequest, allocation: Allocation) -> Placement:
@@ -114,10 +96,9 @@ def in_allocation(request: RankRequest, allocation: Allocation) -> Placement:
     ranks -= spare
     whole = ranks == room
     nodes = dict(allocation.nodes) if whole else spread(ranks, allocation.nodes)
-    frame_server = request.dynamic and ranks > group
-    named = frame_server or not (whole and allocation.placed)
+    named = not (whole and allocation.placed)
     threads = max(min(allocation.threads * allocation.nodes[node] // count for node, count in nodes.items()), 1)
-    return Placement(ranks, threads, nodes=nodes, named=named, frame_server=frame_server, group=group, spare=spare)
+    return Placement(ranks, threads, nodes=nodes, named=named, group=group, spare=spare)
 
 
 def without(nodes: Mapping[str, int], spare: int) -> dict[str, int]:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mpirender.errors import one_line
-from mpirender.launcher import command_line, exit_diagnosis
+from mpirender.launcher import command_line
 from mpirender.launcher.environment import environment_of
 from mpirender.launcher.placement import Placement
 from mpirender.ranks.mpi import HELLO, HOSTS
 from mpirender.system import child_process
+from mpirender.system.child_process import ending
 from mpirender.system.text import plural
 
 PROBE_SECONDS = 60.0  # the ranks load no scene; a launcher that does not work may wait forever
@@ -24,7 +25,7 @@ def problem_of(program: Sequence[str], placement: Placement, stop: Callable[[], 
     """
     each = 1 if len(placement.nodes) > 1 else min(placement.ranks, 2)
     nodes = dict.fromkeys(placement.nodes, each)
-    few = replace(placement, ranks=sum(nodes.values()), nodes=nodes, named=True, frame_server=False)
+    few = replace(placement, ranks=sum(nodes.values()), nodes=nodes, named=True)
     command = [*command_line.start(few), *program, *command_line.RANKS, HELLO]
     try:
         code, output = child_process.run_until(command, stop, timeout=PROBE_SECONDS, added=environment_of(few))
@@ -34,8 +35,8 @@ def problem_of(program: Sequence[str], placement: Placement, stop: Callable[[], 
     if len(hosts) > 1:
         return f"started {len(hosts)} ranks that do not see each other"
     if not hosts:
-        ending = f"no response within {PROBE_SECONDS:.0f} s" if code is None else exit_diagnosis.ending(code)
-        return f"{ending} ({one_line(output)[:OUTPUT_SHOWN]})" if output.strip() else ending
+        how = f"no response within {PROBE_SECONDS:.0f} s" if code is None else ending(code)
+        return f"{how} ({one_line(output)[:OUTPUT_SHOWN]})" if output.strip() else how
     if len(hosts[0]) != few.ranks or len(set(hosts[0])) != len(nodes):
         wanted, got = plural(len(nodes), "node"), plural(len(set(hosts[0])), "node")
         return f"started {plural(len(hosts[0]), 'rank')} on {got} instead of {few.ranks} on {wanted}"

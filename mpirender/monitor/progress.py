@@ -85,6 +85,10 @@ class RunTally(Tally):
             lost = len(event.in_progress)
             images = f"; {lost} image{'s were' if lost > 1 else ' was'} in progress" if lost else ""
             self.news.append(f"warning: {event.reason}{images}; starting again")
+        elif isinstance(event, events.Reload) and not event.planned:
+            where = f"the renderer of rank {event.rank} on {event.host}"
+            image = f" at {event.image}" if event.image is not None else ""
+            self.news.append(f"warning: {where} {event.reason}{image}; it loads the scene again")
         elif isinstance(event, events.Done):
             self.warn(event.complaints, f"frame {event.image.frame}: ")
         elif isinstance(event, events.Plan):

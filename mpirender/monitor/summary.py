@@ -21,7 +21,6 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     count, unit = len(next(iter(result.frames.values()))), rank_or_group(result.ranks_per_frame)
     kept = f", {result.kept} kept from before" if result.kept else ""
     each = f", {result.seconds_per_image:.2f} s each on a {unit}, {unit}s {result.busy:.0%} busy"
-    times = "once" if result.restarts == 1 else f"{result.restarts} times"
     kept_faulty = f"errors were reported during {plural(result.complained, 'image')}; --on-error warn kept them"
     damaged = damaged_lines(result.skipped)
     frames = [f"{job.output / output.name} ({plural(count, 'image')})" for output in job.outputs]
@@ -32,7 +31,8 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
         ("time", where_time_went(result)),
         ("frames", _some(frames)),
         ("movie", _some([f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies])),
-        ("restarts", [f"{times}, because ranks died; all frames are complete"] if result.restarts else []),
+        ("restarts", _times(result.restarts, "because ranks died")),
+        ("reloads", _times(result.losses, "because renderers were lost")),
         ("warning", [text for text, number in ((kept_faulty, result.complained), (damaged, result.skipped)) if number]),
         ("measured", [str(table_path(job))] if sheet is not None and job.measure else []),
         ("contact sheet", [] if sheet is None else [str(sheet)]),
@@ -44,6 +44,12 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
 def table_path(job: RenderJob) -> Path:
     """Return the path of the table of a job's images."""
     return job.output / ("study.csv" if job.vary else "measured.csv")
+
+
+def _times(count: int, why: str) -> list[str]:
+    """Return how often something was necessary; nothing if it never was."""
+    times = "once" if count == 1 else f"{count} times"
+    return [f"{times}, {why}; all frames are complete"] if count else []
 
 
 def _some(texts: Sequence[str]) -> list[str]:
@@ -62,7 +68,7 @@ def where_time_went(result: RenderResult) -> list[str]:
     return [*timings.table(result.spent, rank_or_group(each)), share]
 
 
-HANDED_OUT = "one more process assigns frames to ranks as they become free; it renders nothing itself"
+HANDED_OUT = "rank 0 assigns frames to ranks as they become free"
 
 
 def schedule_lines(shares: Sequence[Sequence[int]], unit: str = "rank") -> list[str]:

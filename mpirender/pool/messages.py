@@ -33,6 +33,7 @@ class Setup(NamedTuple):
     arguments: tuple[str, ...]  # its arguments
     folder: str  # its current folder
     logs: str  # folder for the logs of the ranks
+    timeout: float | None = None  # seconds that a job may take, None for any
 
 
 class Ready(NamedTuple):
@@ -59,11 +60,27 @@ class Result(NamedTuple):
     seconds: float = 0.0  # run time of the function
 
 
+class Lost(NamedTuple):
+    """The renderer of a rank was lost with a job; the rank starts another one, and is ready when that is."""
+
+    number: int
+    reason: str  # how it ended
+    blameless: bool  # not because of the job
+    log: str  # the last lines that it printed
+
+
+class Unfit(NamedTuple):
+    """A rank takes no more jobs, since it lost several renderers in a row."""
+
+    reason: str
+    log: str  # the last lines that the last one printed
+
+
 class Gone(NamedTuple):
     """The connection of a rank has ended; made by the server."""
 
 
-FromRank = Union[Hello, Ready, Result, Gone]
+FromRank = Union[Hello, Ready, Result, Lost, Unfit, Gone]
 
 
 def describe(error: BaseException) -> str:

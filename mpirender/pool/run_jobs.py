@@ -63,7 +63,8 @@ def run(
 ) -> list[Outcome[Job, Value]]:
     """Call a function with every job, in ranks inside the engine's program; return the outcomes in order.
 
-    An exception fails only its job. A job at which a rank dies is tried once more, on another rank if there is one.
+    An exception fails only its job. The function runs in a child process of each rank, its renderer: if that crashes
+    with a job, another one is started, and the job is tried once more, on another rank if there is one.
 
     :param function: a function of a module or of the script; it may import ``paraview.simple``, or ``bpy``.
     :param jobs: the arguments of the calls, of any type that can be pickled, like the return values.
@@ -71,8 +72,8 @@ def run(
     :param ranks: number of ranks, at most one per job; by default one per core, or as many as the Slurm job has room
         for.
     :param launcher: as for :class:`RenderJob`; ``none`` for processes on this machine that die independently.
-    :param max_restarts: how often ranks are started again after a death.
-    :param timeout: seconds after which a job counts as hung, and its rank as dead; None for never.
+    :param max_restarts: how often the ranks are started again after one of them was lost, for example with its node.
+    :param timeout: seconds after which a job counts as hung, and its renderer is ended; None for never.
     :param logs: folder for the logs of the ranks (``rank-0000.log``); by default they are deleted.
     :param quiet: show no progress.
     :param watch: called with each outcome.
@@ -91,7 +92,7 @@ def run(
     with contextlib.ExitStack() as stack, signals.on_signals() as stop:
         allocation = None if launcher == "none" else slurm.allocation()
         folder = log_folder(logs, shared=allocation is not None)
-        setup = setup_for(function, main, engine, programs, stack.enter_context(folder))
+        setup = setup_for(function, main, engine, programs, logs=stack.enter_context(folder), timeout=timeout)
         show = stack.enter_context(shown_to(len(given), watch, quiet=quiet))
         run_on_ranks(tasks, limits, setup, allocation, function=function, stop=stop, show=show)
     return tasks.outcomes
@@ -102,7 +103,7 @@ def run_on_ranks(
     function: Callable[..., Any], stop: StopRequest, show: PoolWatch,
 ) -> None:  # fmt: skip
     """Do all jobs on ranks; the arguments are those of :func:`run` and :class:`PoolSupervisor`."""
-    launcher, timeout = limits["launcher"], limits["timeout"]
+    launcher = limits["launcher"]
     ranks = limits["ranks"] or (cores() if launcher == "none" else None)
     request = RankRequest(launcher, ranks and min(ranks, tasks.total), most=tasks.total)
     try:
@@ -116,7 +117,7 @@ def run_on_ranks(
             raise stopped(stop, tasks) from None
         raise
     with Server(tuple(plan.placement.nodes)) as server:
-        pool = PoolSupervisor(tasks, plan, allocation=allocation, server=server, setup=setup, timeout=timeout)
+        pool = PoolSupervisor(tasks, plan, allocation=allocation, server=server, setup=setup)
         pool.run(stop, show)
 
 
@@ -193,11 +194,14 @@ def pack(jobs: Sequence[object]) -> list[bytes]:
     return packed
 
 
-def setup_for(function: Callable[[Job], Value], main: Main, engine: str, programs: Programs, logs: str) -> Setup:
+def setup_for(
+    function: Callable[[Job], Value], main: Main, engine: str, programs: Programs, *, logs: str, timeout: float | None
+) -> Setup:  # fmt: skip
     """Return the first message to every rank."""
     return Setup(
         engine=engine, programs=programs, function=pickling.dumps(function), main=main,
         module_path=tuple(module_path()), arguments=tuple(sys.argv), folder=str(Path.cwd()), logs=logs,
+        timeout=timeout,
     )  # fmt: skip
 
 

@@ -25,6 +25,8 @@ KEY_BYTES = 32
 BACKLOG = 4096  # ranks that may connect at the same time
 LOOPBACK = "127.0.0.1"
 ANY_PORT = 9  # nothing is sent there
+ASK_SECONDS = 20  # without a message, until the kernel asks the other machine whether it is there, and asks again
+UNANSWERED = 6  # such questions, after which the connection ends
 
 
 class Peer:
@@ -77,6 +79,7 @@ class Server:
             except OSError:  # closed
                 return
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            keep_alive(stream)
             connection = Connection(stream.detach())
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -94,6 +97,14 @@ class Server:
             while True:
                 self._events.put((peer, pickle.loads(connection.recv_bytes())))
         self._events.put((peer, Gone()))
+
+
+def keep_alive(stream: socket.socket) -> None:
+    """Let a connection end when the other machine no longer responds: a node that is lost does not close it."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, ASK_SECONDS)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, ASK_SECONDS)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, UNANSWERED)
 
 
 def addresses(nodes: Sequence[str]) -> list[str]:

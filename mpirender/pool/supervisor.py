@@ -13,13 +13,14 @@ from mpirender.launcher import launch_plan
 from mpirender.launcher.exit_diagnosis import printed_error
 from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.process import LAUNCH_LOG, Launch
-from mpirender.pool.messages import FromRank, Gone, Hello, Ready, Result, Setup
+from mpirender.pool.messages import FromRank, Gone, Hello, Lost, Ready, Result, Setup, Unfit
 from mpirender.pool.rank_group import Member, RankGroup
 from mpirender.pool.server import Peer, Server
 from mpirender.pool.task_queue import JobEnded, PoolWatch, RankReady, Remote, TaskQueue
 from mpirender.pool.worker import MODULE
+from mpirender.ranks.log import last_log_lines
 from mpirender.run_folder.events import Note
-from mpirender.supervisor.retry_policy import GiveUp, last_log_lines
+from mpirender.supervisor.retry_policy import GiveUp
 from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation
 
@@ -30,14 +31,14 @@ LEAVE_SECONDS = 10.0
 
 
 class PoolSupervisor:
-    """All launches of a pool's ranks; a job counts as hung after ``timeout`` seconds, None for never."""
+    """All launches of a pool's ranks."""
 
     def __init__(
         self, queue: TaskQueue[Any, Any], plan: LaunchPlan, *,
-        allocation: Allocation | None, server: Server, setup: Setup, timeout: float | None,
+        allocation: Allocation | None, server: Server, setup: Setup,
     ) -> None:  # fmt: skip
         self.queue, self.policy, self.plan = queue, queue.policy, plan
-        self._allocation, self._server, self._setup, self._timeout = allocation, server, setup, timeout
+        self._allocation, self._server, self._setup = allocation, server, setup
         self._watch: PoolWatch = lambda new: None
         self._id, self._launches = uuid.uuid4().hex[:12], itertools.count(1)
         self._groups: dict[str, RankGroup] = {}
@@ -105,6 +106,10 @@ class PoolSupervisor:
             member.task = None
             group.results += 1
             self._watch([JobEnded(self.queue.finish(message, peer.hello.rank, peer.hello.host))])
+        elif isinstance(message, Lost):
+            self._lose(member, message)
+        elif isinstance(message, Unfit):
+            self._retire(peer.hello.tag, member, message)
         elif isinstance(message, Gone):
             member.gone = time.monotonic()
 
@@ -117,8 +122,30 @@ class PoolSupervisor:
         member.ready = True
         self._watch([RankReady()])
 
+    def _lose(self, member: Member, message: Lost) -> None:
+        """Try a job again, or set it aside, with which a rank lost its renderer."""
+        member.task, member.ready = None, False
+        number, rank = message.number, member.peer.hello.rank
+        self.policy.record_loss(number, f"the renderer {message.reason}", rank=rank, blameless=message.blameless)
+        if self._retry(member, number, message.log):
+            what = f"{self.queue.name(number)}: the renderer of {member} {message.reason}"
+            self._watch([Note(f"warning: {what}; trying the job again")])
+
+    def _retire(self, tag: str, member: Member, message: Unfit) -> None:
+        """Do without a rank, and without its launch if no rank of it is left."""
+        member.fit = False
+        error, group = LaunchFailed(f"{member} takes no more jobs: {message.reason}"), self._groups[tag]
+        if group.fit:
+            self._watch([Note(f"warning: {error}")])
+            return
+        del self._groups[tag]
+        group.launch.end()
+        error.__cause__ = Remote(message.log)
+        if not self.queue.finished:
+            self._give_up(error)
+
     def _hand_out(self) -> None:
-        only_rank = sum(group.size for group in self._groups.values()) == 1
+        only_rank = sum(group.fit for group in self._groups.values()) == 1
         for member in self._members if self.queue.waiting else ():
             if member.ready and member.task is None and member.gone is None:
                 task = self.queue.take(member.peer.hello.rank, only_rank=only_rank)
@@ -130,7 +157,7 @@ class PoolSupervisor:
         """End a launch that is overdue; recover from one that has ended, once all its messages are handled."""
         group = self._groups[tag]
         if group.launch.code is None:
-            if not group.overdue(self._timeout):
+            if not group.overdue(self._setup.timeout):
                 return
             group.terminate()
         group.ended = group.ended or time.monotonic()
@@ -146,14 +173,15 @@ class PoolSupervisor:
         self.plan, lost = launch_plan.on_responding_nodes(self.plan, self._allocation, lambda: stop.requested)
         end = group.end(lost)
         dead = None if end.lost else group.first_dead()
-        reason = end.launcher_fault() or group.cause(dead, self._timeout)
+        reason = end.launcher_fault() or group.cause(dead)
         error = None if group.terminated else printed_error(end.output, end.code)
         rank = None if dead is None else dead.peer.hello.rank
         blamed = [] if rank is None else self.policy.blame(group.in_progress, rank)
         self.policy.record_death(blamed, reason, rank=rank, started=self._came_up, progress=bool(group.results))
         for member in group.members.values():
             if member.task is not None:
-                self._retry(member, member.task, blamed=member.task in blamed)
+                log = Path(self._setup.logs) / f"rank-{member.peer.hello.rank:04d}.log"
+                self._retry(member, member.task, "\n".join(last_log_lines(log)))
         if not self.queue.waiting:
             return
         if error is None and (verdict := self.policy.next_attempt(reason)) is not None:
@@ -164,15 +192,12 @@ class PoolSupervisor:
         self._watch([Note(f"warning: {reason}{'' if blamed else '; starting again'}")])
         self._start(group.alone)
 
-    def _retry(self, member: Member, task: int, *, blamed: bool) -> None:
-        if not blamed:
-            self.queue.put_back(task)
-            return
-        hello = member.peer.hello
-        log = Path(self._setup.logs) / f"rank-{hello.rank:04d}.log"
-        outcome = self.queue.retry_or_fail(task, hello.rank, hello.host, "\n".join(last_log_lines(log)))
+    def _retry(self, member: Member, task: int, log: str) -> bool:
+        """Return whether a job that its rank has lost is tried again; if not, report its outcome."""
+        outcome = self.queue.retry_or_fail(task, member.peer.hello.rank, member.peer.hello.host, log)
         if outcome is not None:
             self._watch([JobEnded(outcome)])
+        return outcome is None
 
     def _message(self, verdict: GiveUp, reason: str, not_started: str) -> str:
         """Return why the ranks are not started again."""

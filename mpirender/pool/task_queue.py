@@ -127,19 +127,22 @@ class TaskQueue(Generic[Job, Value]):
                 got = {"error": error, "details": traceback_of(problem)}
         return self._record(result.number, rank=rank, host=host, seconds=result.seconds, **got)
 
-    def put_back(self, number: int) -> None:
-        """Let a job wait for a rank again that it lost without being the cause."""
-        self._waiting.appendleft(number)
-
     def retry_or_fail(self, number: int, rank: int, host: str, details: str) -> Outcome[Job, Value] | None:
-        """Let a job that is blamed for a death wait again, or return its outcome if it was set aside.
+        """Let a job wait again that its rank has lost, or return its outcome if it was set aside.
 
-        It waits behind all others: if its rank dies again, few other jobs are affected.
+        One that is blamed waits behind all others: if it is lost again, few other jobs are affected.
         """
         if error := self.policy.set_aside.get(number):
             return self._record(number, error=error, rank=rank, host=host, details=details)
-        self._waiting.append(number)
+        if number in self.policy.suspects:
+            self._waiting.append(number)
+        else:
+            self._waiting.appendleft(number)
         return None
+
+    def name(self, number: int) -> str:
+        """Return a job as its number and a short form of its value."""
+        return name_of(number, self._jobs[number])
 
     def give_up(self, reason: str) -> list[Outcome[Job, Value]]:
         """Fail the jobs that wait for a rank; return their outcomes."""

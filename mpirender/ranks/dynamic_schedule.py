@@ -1,105 +1,151 @@
-"""The dynamic schedule: a frame server sends the next frame to each rank that is free.
+"""The dynamic schedule: rank 0 sends the next frame to each rank that is free.
 
-A rank that renders cannot answer messages, since ParaView keeps Python's interpreter lock. The frame server is thus
-one more process. It loads no scene and sleeps between polls, so it takes no core from a rank.
+Rank 0 answers while its own renderer works (:attr:`mpirender.ranks.renderer.Renderer.duties`). The leader of a group
+renders itself (``--ranks-per-frame``) and answers only between its frames, so groups ask for one frame ahead.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from mpirender.job.options import DYNAMIC
 from mpirender.job.outputs import Image
 from mpirender.ranks import schedule
 from mpirender.ranks.layout import RankLayout
-from mpirender.system import signals
+from mpirender.ranks.renderer import POLL_SECONDS, Duties
 from mpirender.system.comm import Comm
 
-PLAN, REQUEST, TASK = 1, 2, 3  # tags: all tasks, a rank is free, its next task
+REQUEST, TASK = 2, 3  # tags: a rank is free, its next task
 SHORTEST, LONGEST = 2e-4, 2e-2  # seconds between two polls
 IDLE = 1e-3  # the longest pause of a rank that waits for a task
 POLLS = 100  # in the time that a rank takes for a task, so that a rank waits half a hundredth of that on average
 FINISHED = "finished"  # instead of None, from a rank that wants no more tasks
 
+Task = list[Image]  # all outputs of a frame; empty if there are no more
 
-def serve(world: Comm, clients: int) -> None:
-    """Send each rank its next task, all outputs of a frame, until every rank knows that there are no more.
 
-    The first rank sends the tasks; ``clients`` is the number of ranks or groups that take frames.
-    """
-    signals.ignore_signals()  # the ranks receive them, and send FINISHED
-    left = iter(receive(world, None, PLAN)[0])
-    asked: dict[int, float] = {}  # when each rank asked last, by time.monotonic
-    longest = LONGEST
-    while clients:
-        message, rank = receive(world, None, REQUEST, longest)
-        task: list[Image] = [] if message == FINISHED else next(left, [])
-        if message != FINISHED:
-            world.send(task, dest=rank, tag=TASK)
-        clients -= not task
-        now = time.monotonic()
-        if rank in asked:  # poll as often as tasks of this length need
-            longest = min(max((now - asked[rank]) / POLLS, SHORTEST), LONGEST)
-        asked[rank] = now
+class FrameServer:
+    """Rank 0 as the one that hands out the tasks, itself included."""
+
+    def __init__(self, comm: Comm, tasks: Iterable[Task]) -> None:
+        self._comm, self._left, self._clients = comm, deque(tasks), comm.size - 1
+        self._asked: dict[int, float] = {}  # when each rank asked last, by time.monotonic
+        self._pause = LONGEST
+
+    def take(self) -> Task:
+        """Return the next task."""
+        return self._left.popleft() if self._left else []
+
+    def answer(self) -> float:
+        """Send a task to each rank that has asked; return after how many seconds to look again."""
+        while self._clients and (request := received(self._comm, None, REQUEST)):
+            message, rank = request
+            task: Task = [] if message == FINISHED else self.take()
+            if message != FINISHED:
+                self._comm.send(task, dest=rank, tag=TASK)
+            self._clients -= not task
+            now = time.monotonic()
+            if rank in self._asked:  # look as often as tasks of this length need
+                self._pause = min(max((now - self._asked[rank]) / POLLS, SHORTEST), LONGEST)
+            self._asked[rank] = now
+        return self._pause if self._clients else POLL_SECONDS
+
+    def finish(self) -> None:
+        """Answer until every rank knows that there are no more tasks."""
+        while self._clients:
+            time.sleep(self.answer())
+
+
+class _Tasks:
+    """The images that another rank gets from rank 0, ``ahead`` of time or not."""
+
+    def __init__(self, comm: Comm, *, ahead: bool) -> None:
+        self._comm, self._ahead, self._asked, self._finished = comm, ahead, False, False
+
+    def __iter__(self) -> Iterator[Image]:
+        while not self._finished:
+            task = self._receive()
+            self._finished = not task
+            if self._ahead and task:
+                self._ask()
+            yield from task
+
+    def finish(self) -> None:
+        """Tell rank 0 that this rank takes no more tasks, unless it was sent the last one."""
+        if self._asked:
+            self._finished = not self._receive()
+        if not self._finished:
+            self._finished = True
+            self._comm.send(FINISHED, dest=0, tag=REQUEST)
+
+    def _ask(self) -> None:
+        self._comm.send(None, dest=0, tag=REQUEST)
+        self._asked = True
+
+    def _receive(self) -> Task:
+        if not self._asked:
+            self._ask()
+        self._asked = False
+        task: Task = receive(self._comm, 0, TASK, longest=IDLE)
+        return task
 
 
 @contextlib.contextmanager
 def share(
     layout: RankLayout, images: Sequence[Image], suspects: Collection[Image], kind: str
-) -> Iterator[Iterable[Image]]:
-    """Give the images that this rank renders, in order; under the dynamic schedule they arrive one task at a time.
+) -> Iterator[tuple[Iterable[Image], Duties]]:
+    """Give the images that this rank renders, in order, and what it does meanwhile.
 
-    ``images`` are the same on every rank; for ``suspects`` see :func:`mpirender.ranks.schedule.share`.
+    Under the dynamic schedule the images arrive one task at a time. ``images`` are the same on every rank; for
+    ``suspects`` see :func:`mpirender.ranks.schedule.share`.
     """
-    if layout.server is None:
-        yield schedule.share(images, suspects, layout.comm.rank, layout.comm.size, kind)
-        return
-    if layout.comm.rank == 0:
-        layout.world.send(tasks_of(images, suspects), dest=layout.server, tag=PLAN)
-    mine = _Tasks(layout.world, layout.server)
-    yield mine
-    mine.finish()
+    comm = layout.comm
+    if kind != DYNAMIC or comm.size == 1:
+        yield schedule.share(images, suspects, comm.rank, comm.size, kind), no_duties
+    elif comm.rank == 0:
+        server = FrameServer(comm, tasks_of(images, suspects))
+        yield (image for task in iter(server.take, []) for image in task), server.answer
+        server.finish()
+    else:
+        mine = _Tasks(comm, ahead=layout.group is not None)
+        yield mine, no_duties
+        mine.finish()
 
 
-class _Tasks:
-    """The images that the frame server sends to this rank."""
-
-    def __init__(self, world: Comm, server: int) -> None:
-        self._world, self._server, self._finished = world, server, False
-
-    def __iter__(self) -> Iterator[Image]:
-        while not self._finished:
-            self._world.send(None, dest=self._server, tag=REQUEST)
-            task, _ = receive(self._world, self._server, TASK, longest=IDLE)
-            self._finished = not task
-            yield from task
-
-    def finish(self) -> None:
-        """Tell the frame server that this rank takes no more tasks, unless it was sent the last one."""
-        if not self._finished:
-            self._finished = True
-            self._world.send(FINISHED, dest=self._server, tag=REQUEST)
+def no_duties() -> float:
+    """Return how long a rank without duties may wait, in seconds."""
+    return POLL_SECONDS
 
 
-def tasks_of(images: Sequence[Image], suspects: Collection[Image]) -> list[list[Image]]:
+def tasks_of(images: Sequence[Image], suspects: Collection[Image]) -> list[Task]:
     """Return the tasks: the outputs of each frame, and at the end all suspects together."""
     others = (image for image in images if image not in suspects)
     last = [image for image in images if image in suspects]
     return [*(list(outputs) for _, outputs in groupby(others, key=lambda image: image.task)), *([last] if last else [])]
 
 
-def receive(world: Comm, source: int | None, tag: int, longest: float = LONGEST) -> tuple[Any, int]:
-    """Wait for a message of a rank (None: any) and return it with its sender; waiting inside MPI would take a core.
+def received(comm: Comm, source: int | None, tag: int) -> tuple[Any, int] | None:
+    """Return a message that has arrived, with its sender; None if there is none. ``source`` None: of any rank."""
+    from mpi4py import MPI
+
+    status = MPI.Status()
+    if not comm.Iprobe(MPI.ANY_SOURCE if source is None else source, tag, status):
+        return None
+    return comm.recv(source=status.source, tag=tag), status.source
+
+
+def receive(comm: Comm, source: int, tag: int, longest: float = LONGEST) -> Any:  # noqa: ANN401
+    """Wait for a message of a rank and return it; waiting inside MPI would take a core.
 
     ``longest`` is the upper limit of the pause between two polls, in seconds.
     """
-    from mpi4py import MPI
-
-    status, pause = MPI.Status(), SHORTEST
-    while not world.Iprobe(MPI.ANY_SOURCE if source is None else source, tag, status):
+    pause = SHORTEST
+    while (message := received(comm, source, tag)) is None:
         time.sleep(pause)
         pause = min(1.5 * pause, longest)
-    return world.recv(source=status.source, tag=tag), status.source
+    return message[0]

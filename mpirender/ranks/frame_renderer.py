@@ -1,27 +1,30 @@
 """Render the images of this rank, one after the other, and record each one.
 
-A child process writes an image (:mod:`mpirender.ranks.image_writer`) while the rank renders the next one. The image is
-recorded when its file is complete and in its place.
+Threads write an image (:mod:`mpirender.ranks.image_writer`) while the next one is rendered. The image is recorded when
+its file is complete and in its place.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 from mpirender.engines.base import Numbers, Scene
 from mpirender.errors import NoSpace, out_of_space
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.ranks.image_writer import Facts, ImageWriter, WriterDied
+from mpirender.ranks.image_writer import Facts, ImageWriter
+from mpirender.ranks.renderer import POLL_SECONDS, Duties, RendererLost
+from mpirender.ranks.renderer_process import SLOTS, EngineError
 from mpirender.run_folder import events
 from mpirender.run_folder.events import ImageOutcome
 from mpirender.run_folder.journal import Journal
-from mpirender.system import files, host
+from mpirender.system import host
 
-CHANNELS = 4  # at most
 # After rendering, wait for the writer for this share of the rendering time: slow images are recorded immediately.
 PATIENCE = 0.005
 
@@ -35,32 +38,27 @@ class PendingImage:
     started: float  # by ``time.perf_counter``
     errors: list[str]  # reported by the engine
     rendering: float = 0.0  # seconds that the engine took
-    memory: int = 0  # peak memory of any rank of the group, in bytes
+    memory: int = 0  # peak of this rank with its renderer, or of any rank of its group, in bytes
     measured: Numbers | None = None  # the measurements, None if the job asks for none
     seconds: float = 0.0  # time until this rank could continue with the next image
+    written: Future[Facts] | None = None
 
 
 class FrameRenderer:
     """Renders images of an open scene and records each as done or failed."""
 
     def __init__(
-        self,
-        log: Journal,
-        scene: Scene,
-        job: RenderJob,
-        fingerprint: str,
-        writer: ImageWriter,
-        *,
-        suspects: Collection[Image] = (),
-    ) -> None:
+        self, log: Journal, scene: Scene, job: RenderJob, fingerprint: str, *, suspects: Collection[Image] = ()
+    ) -> None:  # fmt: skip
         """Prepare to render; all earlier images are recorded before each of ``suspects``, which may kill this rank."""
         self.log, self.scene, self.job, self.suspects = log, scene, job, suspects
+        self.duties: Duties = lambda: POLL_SECONDS  # called while this rank waits
+        self.fit = True  # whether this rank can render; if not, the reason is that of its failed images
         self.outputs = {output.name: output for output in job.outputs}
-        self.identity, self._writer = fingerprint, writer
-        self._pending: list[PendingImage] = []  # the index of an image is its ticket for the writer
+        self.identity = fingerprint
+        self._pending: deque[PendingImage] = deque()  # whose files are being written
         self._outcomes: dict[Image, ImageOutcome] = {}
-        self._compression = {"level": job.compression_level, "threads": max(host.threads(), 1)}
-        writer.reserve(max(output.width * output.height for output in job.outputs) * CHANNELS)
+        self._writer = ImageWriter(job.compression_level, max(host.threads(), 1))
         for output in job.outputs:
             (job.output / output.name).mkdir(parents=True, exist_ok=True)
 
@@ -68,16 +66,23 @@ class FrameRenderer:
         """Render these images until ``go_on``, called before each, returns False; return the outcome of each.
 
         :param attempt: attempt number within this launch, from 1.
-        :raises NoSpace: the disk is full; WriterDied: the process that writes the images has died.
+        :raises NoSpace: the disk is full.
         """
         self._outcomes = {}
         for image in images:
             if not go_on():
                 break
+            self.duties()
+            problem = self.scene.ready()
+            self.fit = not problem
             if image in self.suspects:
                 self._collect(None)
             self.log.write(events.Take(image))
             pending = PendingImage(image, attempt, time.perf_counter(), [])
+            if problem:
+                self._fail(pending, problem, blameless=True)
+                continue
+            self._collect(None, most=SLOTS - 1)  # the renderer uses the memory of the oldest picture
             self._render(pending)
             for text in self.scene.take_warnings():
                 self.log.write(events.Warning(text))
@@ -101,36 +106,45 @@ class FrameRenderer:
             pending.rendering = time.perf_counter() - pending.started
             if any("out of disk space" in text for text in pending.errors):  # a message of VTK's writers
                 raise NoSpace(self.job.output)
-            if pending.errors and self.job.on_error == "fail":
-                self._fail(pending, pending.errors[0])
-            elif picture is not None:
-                self._pending.append(pending)
-                order = {"part": str(part), "place": str(place), **self._compression}
-                self._writer.put(len(self._pending) - 1, picture, order)
+            if not pending.errors or self.job.on_error != "fail":
+                pending.written = self._writer.put(picture, part, place)
                 pending.seconds = time.perf_counter() - pending.started
+                self._pending.append(pending)
                 return  # the writer puts the file in its place
-            else:
-                began = time.perf_counter()
-                facts = files.put_in_place(part, place)
-                self._finish(pending, {**facts, "written": time.perf_counter() - began})
-        except (NoSpace, WriterDied):
+            self._fail(pending, pending.errors[0])
+        except NoSpace:
             raise
+        except RendererLost as lost:
+            self._fail(pending, f"the renderer {lost.reason}", blameless=lost.blameless)
         except Exception as error:  # the other frames can still be rendered
-            if out_of_space(error):
-                raise NoSpace(self.job.output) from None
-            self._fail(pending, f"{type(error).__name__}: {error}")
+            self._fail_with(pending, error)
         part.unlink(missing_ok=True)
 
-    def _collect(self, patience: float | None) -> None:
-        """Record the images that are written within ``patience`` seconds; None waits for all of them."""
-        for ticket, facts in self._writer.results(patience):
-            pending = self._pending[ticket]
-            if "error" not in facts:
-                self._finish(pending, facts)
-            elif out_of_space(OSError(facts["errno"], "")):
-                raise NoSpace(self.job.output)
-            else:
-                self._fail(pending, str(facts["error"]))
+    def _collect(self, patience: float | None, most: int = 0) -> None:
+        """Record the images that are written; wait until at most ``most`` are not, but not longer than ``patience``.
+
+        ``patience`` is in seconds, None for as long as it takes.
+        """
+        end = None if patience is None else time.monotonic() + patience
+        while True:
+            while self._pending and self._written(self._pending[0]).done():
+                self._record(self._pending.popleft())
+            left = POLL_SECONDS if end is None else end - time.monotonic()
+            if len(self._pending) <= most or left <= 0:
+                return
+            wait([self._written(self._pending[0])], min(left, self.duties()))
+
+    def _record(self, pending: PendingImage) -> None:
+        error = self._written(pending).exception()
+        if error is None:
+            self._finish(pending, self._written(pending).result())
+        else:
+            self._fail_with(pending, error)
+
+    @staticmethod
+    def _written(pending: PendingImage) -> Future[Facts]:
+        assert pending.written is not None
+        return pending.written
 
     def _finish(self, pending: PendingImage, facts: Facts) -> None:
         output, seconds = self.outputs[pending.image.output], self._seconds(pending)
@@ -138,15 +152,22 @@ class FrameRenderer:
             events.Done(
                 pending.image, self.identity, facts["bytes"], facts["digest"], (output.width, output.height),
                 tuple(output.shows), seconds, pending.rendering or seconds, facts["written"],
-                memory=max(host.peak() + facts.get("memory", 0), pending.memory), renderer=self.scene.description,
+                memory=max(host.peak(), pending.memory), renderer=self.scene.description,
                 attempt=pending.attempt, complaints=tuple(pending.errors), measured=dict(pending.measured or {}),
             )
         )  # fmt: skip
 
-    def _fail(self, pending: PendingImage, reason: str) -> None:
+    def _fail_with(self, pending: PendingImage, error: BaseException) -> None:
+        if out_of_space(error):
+            raise NoSpace(self.job.output) from None
+        self._fail(pending, str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}")
+
+    def _fail(self, pending: PendingImage, reason: str, *, blameless: bool = False) -> None:
         reason, seconds = pending.errors[0] if pending.errors else reason, self._seconds(pending)
         rendering, attempt = pending.rendering or seconds, pending.attempt
-        fail = events.Fail(pending.image, self.identity, reason, seconds, rendering, attempt=attempt)
+        fail = events.Fail(
+            pending.image, self.identity, reason, seconds, rendering, attempt=attempt, blameless=blameless
+        )
         self._outcomes[pending.image] = self.log.write(fail)
 
     def _seconds(self, pending: PendingImage) -> float:

@@ -96,13 +96,18 @@ def why_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None) -> s
         return "no rank reported it"
     where = f"rank {outcome.rank} on {outcome.host}"
     if isinstance(outcome, events.Fail):
-        retried = " (tried twice)" if outcome.attempt > 1 else ""
+        retried = "" if outcome.attempt == 1 else f" (tried {times(outcome.attempt)})"
         return outcome.reason if outcome.set_aside else f"{where}: {outcome.reason}{retried}"
     try:
         found = job.place(image).stat().st_size
     except OSError as error:
         return f"{where} wrote it but it is gone ({error.strerror})"
     return "" if found == outcome.bytes else f"{where} wrote {outcome.bytes} bytes but {found} are there"
+
+
+def times(count: int) -> str:
+    """Return how often: ``twice``, ``3 times``."""
+    return "twice" if count == 2 else f"{count} times"
 
 
 def write_manifest(

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mpirender import engines
 from mpirender.engines.base import Ranges, Rendered, Scene, merge_ranges
 from mpirender.job.outputs import Output
+from mpirender.job.render_job import RenderJob
 from mpirender.ranks.dynamic_schedule import receive
+from mpirender.ranks.renderer import Duties
 from mpirender.run_folder.events import Process
 from mpirender.system import host
 from mpirender.system.comm import Comm
@@ -40,7 +43,7 @@ def followers(group: Comm | None, world: Comm) -> tuple[Process, ...]:
 
 def follow(scene: Scene, group: Comm) -> None:
     """Call the methods of a scene that the leader of the group calls, until it has no more frames."""
-    while call := receive(group, 0, CALL, LONGEST)[0]:
+    while call := receive(group, 0, CALL, LONGEST):
         name, arguments, options = call
         try:
             result = getattr(scene, name)(*arguments, **options)
@@ -48,6 +51,37 @@ def follow(scene: Scene, group: Comm) -> None:
         except Exception as problem:  # the leader reports it; this rank must be ready for the next frame
             answer = Answer(f"{type(problem).__name__}: {problem}")
         group.gather(answer._replace(memory=host.peak()), root=0)
+
+
+class GroupRenderer:
+    """What the leader of a group has instead of a renderer: the ranks of the group render themselves.
+
+    ParaView connects them by MPI, so the engine cannot run in a child process without MPI.
+    """
+
+    def __init__(self, group: Comm, job: RenderJob) -> None:
+        self._group, self._job, self._engine = group, job, engines.for_scene(job.scene)
+        self._scene: GroupScene | None = None
+        self.duties: Duties = lambda: 0.0  # never called while the ranks render
+
+    def prepare(self) -> tuple[bytes, list[Path]]:
+        """Read the scene; see :meth:`mpirender.engines.base.Engine.prepare`."""
+        return self._engine.prepare(self._job.scene.read_bytes(), self._job)
+
+    def inspection_warnings(self, content: bytes, version: str) -> Sequence[str]:
+        """Return the warnings about the scene that are known without rendering, for this version of the program."""
+        return self._engine.inspect(content, self._job, version).warnings
+
+    def open_scene(self, content: bytes, node: Comm) -> GroupScene:
+        """Open the scene together with the followers; ``node``: the ranks on this node."""
+        scene = self._engine.open_scene(content, self._job, self._group, node.rank)
+        self._scene = GroupScene(scene, self._group)
+        return self._scene
+
+    def close(self) -> None:
+        """Let the followers end."""
+        if self._scene is not None:
+            self._scene.dismiss()
 
 
 class GroupScene:
@@ -61,10 +95,17 @@ class GroupScene:
         self.files: Sequence[Path] = scene.files
         self.warnings: Sequence[str] = scene.warnings
 
+    def ready(self) -> str:
+        """Return nothing: the ranks themselves render."""
+        return ""
+
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame together."""
         rendered: Rendered = self._call("render", frame, output, path)
-        return rendered._replace(memory=max(answer.memory for answer in self._answers))
+        picture = (
+            None if rendered.picture is None else rendered.picture.copy()
+        )  # it is written while others are rendered
+        return rendered._replace(picture=picture, memory=max(answer.memory for answer in self._answers))
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the answer of the leader's own scene, which is that of all."""

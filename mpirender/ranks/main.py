@@ -19,20 +19,33 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from mpirender import engines
-from mpirender.engines.base import BackendDevice, Engine, Scene
+from mpirender.engines.base import BackendDevice, Scene
 from mpirender.errors import MpirenderError, NoSpace, UsageError, one_line, out_of_space
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.ranks import backends, color_range_survey, dynamic_schedule, gather, gpu_assignment, groups, mpi, resume
+from mpirender.ranks import (
+    backends,
+    color_range_survey,
+    dynamic_schedule,
+    gather,
+    gpu_assignment,
+    groups,
+    mpi,
+    renderer_process,
+    resume,
+    retries,
+)  # fmt: skip
 from mpirender.ranks.frame_renderer import FrameRenderer
-from mpirender.ranks.groups import GroupScene
-from mpirender.ranks.image_writer import ImageWriter
+from mpirender.ranks.groups import GroupRenderer
 from mpirender.ranks.layout import RankLayout
-from mpirender.ranks.log import log_of_rank
+from mpirender.ranks.log import log_of_rank, path_of
+from mpirender.ranks.remote_scene import SceneRenderer
+from mpirender.ranks.renderer import RENDERER
+from mpirender.ranks.renderer_process import SceneProcess
 from mpirender.run_folder import events
 from mpirender.run_folder.events import ImageOutcome, Plan
 from mpirender.run_folder.journal import Journal, Tail
@@ -40,37 +53,41 @@ from mpirender.run_folder.restart_plan import RestartPlan
 from mpirender.system import host, signals
 from mpirender.system.comm import Comm, same_node
 
+SceneSource = Union[SceneRenderer, GroupRenderer]
+
 
 def main() -> None:
     """Run this rank; on an error print one line and abort all ranks."""
     if sys.argv[1:] == [mpi.HELLO]:
         mpi.print_hosts()
-    if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
+    if sys.argv[1:2] == [RENDERER]:
+        memory, channel = map(int, sys.argv[2:])
+        renderer_process.run(channel, SceneProcess(memory))
+    if len(sys.argv) not in (2, 3, 4) or sys.argv[1].startswith("-"):
         sys.exit("usage: mpiexec -n RANKS pvbatch --no-mpi -m mpirender.ranks OUTPUT/.mpirender/job.json")
-    writer = ImageWriter()  # its process must not inherit anything of MPI
-    world, job_file, run_id = mpi.start_mpi(), Path(sys.argv[1]), "".join(sys.argv[2:])
+    renderer = SceneRenderer()  # it must not inherit anything of MPI
+    job_file, (run_id, engine) = Path(sys.argv[1]), (*sys.argv[2:], "", "")[:2]
+    if engine:
+        renderer.warm_up(engine)  # while MPI starts
+    world = mpi.start_mpi()
     try:
         mpi.check_world(world)
         job = world.bcast(read_job(job_file) if world.rank == 0 else None, root=0)
-        layout = RankLayout.of(world, job.schedule, job.ranks_per_frame)
+        layout = RankLayout.of(world, job.ranks_per_frame)
         with log_of_rank(job.folder, layout.name):
             if layout.group is not None:
+                renderer.close()
                 engines.for_scene(job.scene).split_into_groups(layout.part, layout.group.rank)
-            if layout.is_server or layout.follows:
-                writer.close()
-            if layout.is_server:
-                dynamic_schedule.serve(world, layout.part)
-            elif layout.follows:
+            if layout.follows:
                 follow(layout, job)
             else:
-                run(layout, job, run_id, writer)
-                writer.close()
+                run(layout, job, run_id, renderer)
     except BaseException as error:  # the other ranks must not wait for this one
         mpi.abort_all(world, NoSpace(job_file.parent.parent) if out_of_space(error) else error)
     mpi.finalize(world, 0)
 
 
-def run(layout: RankLayout, job: RenderJob, run_id: str, writer: ImageWriter) -> None:
+def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer) -> None:
     """Render this rank's share of the frames and make the movies, together with the other ranks."""
     comm = layout.comm
     with contextlib.ExitStack() as stack:
@@ -79,22 +96,23 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, writer: ImageWriter) ->
         stop = stack.enter_context(signals.on_signals(lambda name: log.write(events.Stop(name)), at_once=True))
         followers = groups.followers(layout.group, layout.world)
         log.write(events.Start(plan.run, plan.launch, comm.size, os.getpid(), layout.world.rank, age(), followers))
+        stack.enter_context(log.beating())
         stack.enter_context(recorded(log, job))
 
         def go_on() -> bool:
             heartbeat()
             return not stop.requested
 
-        engine = engines.for_scene(job.scene)
-        content, data = layout.renderers.bcast(read_scene(engine, job) if comm.rank == 0 else None, root=0)
+        source = scene_source(layout, job, log, renderer)
+        content, data = broadcast_scene(layout.world, source)
         log.write(events.Phase("backend"))
-        device = stack.enter_context(backends.chosen(layout.renderers, engine, job.programs))
+        device = stack.enter_context(backends.chosen(layout.world, engines.for_scene(job.scene), job.programs))
         log.write(events.Phase("load"))
-        scene = load(layout, engine, content, job, stack)
+        scene = source.open_scene(content, same_node(layout.world))
         log.write(opened(scene, device, followers))
         gpu_assignment.check(device, scene.renderer, job.programs)
         check_errors(log, job, scene)
-        renderers = sorted(set(layout.renderers.allgather(scene.description)))
+        renderers = sorted(set(layout.world.allgather(scene.description)))
         images = comm.bcast(resume.requested(job, scene) if comm.rank == 0 else None, root=0)
         journals = Tail(job.folder, from_start=True)
         past = journals.read() if comm.rank == 0 else []
@@ -106,20 +124,53 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, writer: ImageWriter) ->
         if comm.rank == 0:
             outdated = resume.outdated(job, past, images, fingerprint, parts) if plan.launch == 1 else ""
             notes = filter(None, [outdated, resume.different_renderers(renderers)])
-            warnings = [*notes, *engine.inspect(content, job, scene.version).warnings, *scene.warnings]
+            warnings = [*notes, *source.inspection_warnings(content, scene.version), *scene.warnings]
             work = work_of(job, images, done, fingerprint, parts)
             log.write(replace(work, warnings=tuple(warnings), skipped=journals.skipped))
         left = [image for image in images if image not in done and image not in plan.set_aside]
-        renderer = FrameRenderer(log, scene, job, fingerprint, writer, suspects=plan.suspects)
-        log.write(events.Phase("render"))
-        with dynamic_schedule.share(layout, left, plan.suspects, job.schedule) as mine:
-            outcomes = renderer.render(mine, go_on)
-        outcomes.update(renderer.render(second_attempts(comm, outcomes), go_on, attempt=2))
+        frames = FrameRenderer(log, scene, job, fingerprint, suspects=plan.suspects)
+        outcomes = render_all(layout, job.schedule, left, frames, source, go_on=go_on)
+        source.close()
         if comm.rank == 0:
-            outcomes.update({**done, **renderer.fail(plan.set_aside)})
+            outcomes.update({**done, **frames.fail(plan.set_aside)})
         log.write(events.Phase("gather"))
         gather.finish(comm, log, job, images, outcomes, stopped=stop.name)
         log.write(events.Phase("end"))
+
+
+def scene_source(layout: RankLayout, job: RenderJob, log: Journal, renderer: SceneRenderer) -> SceneSource:
+    """Return what opens the scene: the renderer of this rank, or the ranks of its group together."""
+    if layout.group is not None:
+        return GroupRenderer(layout.group, job)
+    renderer.take_job(job, log, path_of(job.folder, layout.name))
+    return renderer
+
+
+def render_all(
+    layout: RankLayout,
+    schedule: str,
+    images: Sequence[Image],
+    frames: FrameRenderer,
+    source: SceneSource,
+    *,
+    go_on: Callable[[], bool],
+) -> dict[Image, ImageOutcome]:
+    """Render this rank's share of the images, then those that failed on other ranks; return the outcome of each."""
+    frames.log.write(events.Phase("render"))
+    with dynamic_schedule.share(layout, images, frames.suspects, schedule) as (mine, answer):
+
+        def meanwhile() -> float:
+            go_on()
+            return answer()
+
+        frames.duties = source.duties = meanwhile
+        outcomes = frames.render(mine, go_on)
+    for attempt in itertools.count(1):
+        again, goes_on = retries.next_round(layout.comm, outcomes, attempt, fit=frames.fit)
+        if not goes_on:
+            return outcomes
+        outcomes.update(frames.render(again, go_on, attempt + 1))
+    raise AssertionError
 
 
 def follow(layout: RankLayout, job: RenderJob) -> None:
@@ -128,11 +179,11 @@ def follow(layout: RankLayout, job: RenderJob) -> None:
     signals.ignore_signals()  # the leaders handle them
     groups.followers(layout.group, layout.world)
     engine = engines.for_scene(job.scene)
-    content, _ = layout.renderers.bcast(None, root=0)
-    with backends.chosen(layout.renderers, engine, job.programs) as device:
-        scene = engine.open_scene(content, job, layout.group, same_node(layout.renderers).rank)
+    content, _ = broadcast_scene(layout.world, None)
+    with backends.chosen(layout.world, engine, job.programs) as device:
+        scene = engine.open_scene(content, job, layout.group, same_node(layout.world).rank)
         gpu_assignment.check(device, scene.renderer, job.programs)
-        layout.renderers.allgather(scene.description)
+        layout.world.allgather(scene.description)
         groups.follow(scene, layout.group)
 
 
@@ -148,16 +199,6 @@ def opened(scene: Scene, device: BackendDevice | None, followers: Sequence[event
         threads=host.threads(),
         renderer=scene.renderer,
     )
-
-
-def load(layout: RankLayout, engine: Engine, content: bytes, job: RenderJob, stack: contextlib.ExitStack) -> Scene:
-    """Open the scene on a rank that takes frames; its followers wait for it until the stack is closed."""
-    scene = engine.open_scene(content, job, layout.group, same_node(layout.renderers).rank)
-    if layout.group is None:
-        return scene
-    led = GroupScene(scene, layout.group)
-    stack.callback(led.dismiss)
-    return led
 
 
 @contextlib.contextmanager
@@ -192,17 +233,6 @@ def restart_plan(
     return comm.bcast(plan, root=0), heartbeat
 
 
-def second_attempts(comm: Comm, outcomes: Mapping[Image, ImageOutcome]) -> list[Image]:
-    """Return the images that this rank tries again: those that failed on others, dealt round-robin."""
-    mpi.wait_for_all(comm)
-    failed = [image for image, outcome in outcomes.items() if isinstance(outcome, events.Fail)]
-    mine: list[Image] = []
-    for rank, part in enumerate(comm.allgather(failed)):
-        others = [(rank + step) % comm.size for step in range(1, comm.size)] or [rank]
-        mine += [image for image, chosen in zip(part, itertools.cycle(others)) if chosen == comm.rank]
-    return mine
-
-
 def read_job(job_file: Path) -> RenderJob:
     """Read the job file; a UsageError says that it cannot be read, or that another version of mpirender wrote it."""
     try:
@@ -222,10 +252,15 @@ def age() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
-def read_scene(engine: Engine, job: RenderJob) -> tuple[bytes, list[tuple[str, int, int]]]:
-    """Read the scene on rank 0; return it as the ranks load it, and the files that it reads."""
-    content, files = engine.prepare(job.scene.read_bytes(), job)
-    return content, files_of(files)
+def broadcast_scene(world: Comm, source: SceneSource | None) -> tuple[bytes, list[tuple[str, int, int]]]:
+    """Read the scene on rank 0; return on every rank the scene as it is loaded, and the files that it reads."""
+    read = None
+    if world.rank == 0 and source is not None:
+        content, files = source.prepare()
+        read = content, files_of(files)
+    mpi.wait_for_all(world)  # MPI's own waiting would take the core on which a renderer imports its modules
+    content, data = world.bcast(read, root=0)
+    return content, data
 
 
 def files_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:

@@ -83,7 +83,7 @@ def abort_all(world: Comm, error: BaseException) -> NoReturn:
         log_error(f"rank {world.rank} of {world.size} on {socket.gethostname()}: {type(error).__name__}: {error}")
     # Rank 0 raises these when the other ranks have finished, so no rank needs to be aborted.
     at_the_end = isinstance(error, (errors.FramesMissing, errors.EncodeFailed, errors.Stopped))
-    if at_the_end and not isinstance(error, (errors.NoSpace, errors.TakenOver)):
+    if at_the_end and not isinstance(error, (errors.NoSpace, errors.RendererFailed, errors.TakenOver)):
         finalize(world, code)
     world.Abort(code)
     raise AssertionError("Abort does not return")

@@ -90,7 +90,7 @@ class Plan(Event):
 
 @dataclass(frozen=True)
 class Phase(Event):
-    """A rank begins with a phase: backend, load, survey, render, gather, encode or end."""
+    """A rank begins with a phase: backend, load, survey, render, reload, gather, encode or end."""
 
     phase: str
 
@@ -130,7 +130,7 @@ class Done(Event):
     seconds: Seconds = 0.0  # until the rank could go on; ``rendering`` is what the engine took of it
     rendering: Seconds = 0.0
     written: Seconds = 0.0  # seconds of compressing and writing, mostly beside the rendering
-    memory: int = 0  # peak of the rank and of the process that writes for it, in bytes
+    memory: int = 0  # peak of the rank and its renderer, in bytes
     renderer: str = ""
     attempt: int = 1  # 2 for an image that failed on another rank before
     complaints: tuple[str, ...] = ()  # errors that the engine reported, kept with ``--on-error warn``
@@ -148,6 +148,22 @@ class Fail(Event):
     rendering: Seconds = 0.0
     attempt: int = 1
     set_aside: bool = False
+    blameless: bool = False  # whether its renderer was lost for another reason
+
+
+@dataclass(frozen=True)
+class Reload(Event):
+    """A rank replaces its renderer, and loads the scene again."""
+
+    reason: str  # of which it was lost, or why it was ended
+    image: Optional[Image] = None  # noqa: UP045 - that it was rendering
+    log: tuple[str, ...] = ()  # the last lines that it printed
+    planned: bool = False  # whether it was ended between two images, without a loss
+
+
+@dataclass(frozen=True)
+class Beat(Event):
+    """A rank is alive, although it has had nothing to record for a while."""
 
 
 @dataclass(frozen=True)

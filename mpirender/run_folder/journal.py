@@ -7,10 +7,12 @@ line that was cut short by a crash, was changed, or holds no sound event is skip
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import json
 import os
+import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ from mpirender.system import files
 
 OF_SUPERVISOR = "run.jsonl"
 CHECK = b', "check": "'
+BEAT_SECONDS = 30.0  # of silence, after which a process records that it is alive
 
 
 class Journal:
@@ -33,6 +36,7 @@ class Journal:
         self._rank, self._host = SUPERVISOR if rank is None else rank, host
         # Unbuffered and append-only: each record is one write, so a kill can cut short at most the last line.
         self._file = (folder / (OF_SUPERVISOR if rank is None else f"rank-{rank:04d}.jsonl")).open("ab", buffering=0)
+        self._written_at = time.monotonic()
 
     def __enter__(self) -> Journal:
         return self
@@ -45,11 +49,31 @@ class Journal:
 
         :raises OSError: it cannot be written; an incomplete line is skipped when read.
         """
+        self._written_at = time.monotonic()
         event = events.stamped(event, time=time.time(), host=self._host, rank=self._rank)
         written = line(event)
         if self._file.write(written) != len(written):  # what a full disk does to the last write that fits in part
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file.name))
         return event
+
+    @contextlib.contextmanager
+    def beating(self) -> Iterator[None]:
+        """Record during the block, from a thread, that this process is alive, whenever it records nothing else."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(max(self._written_at + BEAT_SECONDS - time.monotonic(), 1.0)):
+                if time.monotonic() - self._written_at >= BEAT_SECONDS:
+                    with contextlib.suppress(OSError):  # the process finds a full disk by itself
+                        self.write(events.Beat())
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
 def line(event: Event) -> bytes:

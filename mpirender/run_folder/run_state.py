@@ -21,11 +21,12 @@ class RankSession:
     """What a rank did in one launch."""
 
     start: Start
-    heard: float  # time of its newest event
+    heard: float  # time of its newest event; ``heard_at`` is when that was read, by ``time.monotonic``
     phases: list[tuple[str, float]]  # name and time of each, from its start on
     opened: events.Opened | None = None
     taken: Take | None = None  # the image that it renders; ``taken_at`` is when that was read, by ``time.monotonic``
     taken_at: float = 0.0
+    heard_at: float = field(default_factory=time.monotonic)
     first_take: float | None = None
     unwritten: list[Image] = field(default_factory=list)  # begun, but their files are not in place yet
     images: Counter[str] = field(default_factory=Counter)  # number of those that it has completed, by output
@@ -39,6 +40,7 @@ class RankSession:
     signal: str = ""
     stopped_at: float = 0.0  # when the signal that asked it to stop was read, by ``time.monotonic``
     error: events.Error | None = None
+    losses: list[events.Reload] = field(default_factory=list)  # of its renderers, those that were planned apart
     problems: list[str] = field(default_factory=list)  # why movies were not made
 
     @property
@@ -53,7 +55,7 @@ class RankSession:
 
     def apply(self, event: Event) -> None:
         """Follow an event of this rank."""
-        self.heard = event.time
+        self.heard, self.heard_at = event.time, time.monotonic()
         if isinstance(event, Take):
             self.taken, self.taken_at = event, time.monotonic()
             self.first_take = event.time if self.first_take is None else self.first_take
@@ -71,6 +73,8 @@ class RankSession:
             self.signal, self.stopped_at = event.signal, time.monotonic()
         elif isinstance(event, events.Error):
             self.error = event
+        elif isinstance(event, events.Reload) and not event.planned:
+            self.losses.append(event)
 
     def _end_image(self, outcome: ImageOutcome) -> None:
         self.spent += outcome.seconds
@@ -207,6 +211,11 @@ class RunState:
     def deaths(self) -> list[Death]:
         """The deaths of the ranks, in order."""
         return [launch.death for launch in self.launches.values() if launch.death is not None]
+
+    @property
+    def losses(self) -> list[events.Reload]:
+        """The losses of renderers."""
+        return [loss for session in self.sessions for loss in session.losses]
 
     @property
     def done(self) -> dict[Image, Done]:

@@ -170,7 +170,7 @@ def devices_of(plan: LaunchPlan, request: SessionRequest, stop: StopRequest) -> 
         raise LaunchFailed(f"the ranks did not start within {DEVICES_SECONDS:.0f} s; check the nodes and the launcher")
     shown = one_line(output)[-OUTPUT_SHOWN:]
     raise exit_diagnosis.printed_error(lines, code) or LaunchFailed(
-        f"the ranks ended before the server was started ({exit_diagnosis.ending(code)}): {shown}"
+        f"the ranks ended before the server was started ({child_process.ending(code)}): {shown}"
     )
 
 

@@ -17,6 +17,7 @@ from mpirender.launcher.process import Launch, sweep
 from mpirender.sessions import handshake, mail, records, server, texts
 from mpirender.sessions.rank import MODULE
 from mpirender.sessions.records import Event, Records
+from mpirender.system import child_process
 from mpirender.system.signals import StopRequest
 
 POLL_SECONDS = 0.1
@@ -208,6 +209,6 @@ class Session:
         if launch.code == 0:
             return Ending(LaunchFailed(f"pvserver ended without a client: {self.output.problem or where}"))
         death = exit_diagnosis.first_death(launch.output)
-        how = death.how or exit_diagnosis.ending(launch.code or 0)
+        how = death.how or child_process.ending(launch.code or 0)
         who = "pvserver" if death.rank is None else f"rank {death.rank} of pvserver"
         return Ending(LaunchFailed(f"{who} died ({how}); what was loaded in the session is lost; {where}"))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from itertools import islice
 
 from mpirender.errors import FramesMissing, LaunchFailed
-from mpirender.job.options import DYNAMIC
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import exit_diagnosis
 from mpirender.launcher.process import LAUNCH_LOG
+from mpirender.ranks.log import last_log_lines
 from mpirender.run_folder.events import Death
 from mpirender.run_folder.restart_plan import RestartPlan
-from mpirender.supervisor.in_flight import RunningRanks
-from mpirender.supervisor.retry_policy import GiveUp, LaunchEnd, RetryPolicy, last_log_lines
+from mpirender.run_folder.run_state import LaunchState
+from mpirender.supervisor.in_flight import SILENT_SECONDS, RunningRanks
+from mpirender.supervisor.retry_policy import GiveUp, LaunchEnd, RetryPolicy
+from mpirender.system.child_process import ending
 from mpirender.system.text import plural, rank_or_group
 
 OUT_OF_MEMORY = "if memory ran out (see dmesg), give fewer --ranks, or let several share frames (--ranks-per-frame)"
-ADVISED = 3  # images set aside for which there is advice
+ADVISED = 3  # images for which there is advice
 
 
 class CrashRecovery:
@@ -27,7 +30,7 @@ class CrashRecovery:
 
     def __init__(self, job: RenderJob, run_id: str) -> None:
         self.job, self.run_id = job, run_id
-        self.policy: RetryPolicy[Image] = RetryPolicy(job.max_restarts)
+        self.policy: RetryPolicy[Image] = RetryPolicy(job.max_restarts)  # its images are those of groups
         self.reason = ""
         self._log_tails: dict[Image, list[str]] = {}
 
@@ -49,8 +52,8 @@ class CrashRecovery:
         lost = tuple((one, image) for one, images in sorted(ranks.unwritten.items()) for image in images)
         return Death(self.launch, self.reason, in_progress=lost, blamed=tuple(blamed))
 
-    def prepare_restart(self, end: LaunchEnd) -> None:
-        """Prepare the next launch.
+    def prepare_restart(self, end: LaunchEnd, launch: LaunchState) -> None:
+        """Prepare the launch after this one, which ended so.
 
         :raises LaunchFailed: the ranks never started.
         :raises FramesMissing: they died too often, or several times without an image done.
@@ -59,22 +62,28 @@ class CrashRecovery:
         log = self.job.folder / LAUNCH_LOG
         see = f"see {self.job.folder}/rank-*.log and {log}"
         if verdict is GiveUp.NOT_STARTED:
-            ending = self.reason if end.late else exit_diagnosis.ending(end.code)
-            raise LaunchFailed(f"{end.not_started(ending)}; the log is {log}")
+            reason = self.reason if end.late else ending(end.code)
+            raise LaunchFailed(f"{end.not_started(reason)}; the log is {log}")
         if verdict is GiveUp.FRUITLESS:
             memory = f"; {OUT_OF_MEMORY}" if "SIGKILL" in self.reason else ""
             raise FramesMissing(f"the ranks died repeatedly without an image done: {self.reason}{memory}; {see}")
         if verdict is GiveUp.TOO_MANY_RESTARTS:
             times = f"after {plural(self.policy.restarts, 'restart')} (--max-restarts {self.job.max_restarts})"
             again = f"{self.reason}, {times}; {see}, then run the same command again to continue"
-            raise FramesMissing("\n".join([again, *self.advice()]))
+            raise FramesMissing("\n".join([again, *self.advice(launch)]))
 
-    def advice(self) -> list[str]:
-        """Return, for images set aside, the command that renders each alone, and the end of its rank's log."""
+    def advice(self, launch: LaunchState) -> list[str]:
+        """Return how to look into images that ended their rank or renderer, and failed for that in this launch.
+
+        That is the command that renders each alone, and what its rank or renderer printed last.
+        """
+        tails: dict[Image, Sequence[str]] = {image: self._log_tails[image] for image in self.policy.set_aside}
+        losses = (loss for session in launch.sessions.values() for loss in session.losses)
+        tails.update({loss.image: loss.log for loss in losses if loss.image in launch.failed})
         lines: list[str] = []
-        for image in islice(self.policy.set_aside, ADVISED):
+        for image in islice(tails, ADVISED):
             lines.append(f"to try {image} alone: {self.command_for(image)}")
-            lines += [f"    its rank's log: {line}" for line in self._log_tails[image]]
+            lines += [f"    its rank's log: {line}" for line in tails[image]]
         return lines
 
     def command_for(self, image: Image) -> str:
@@ -93,32 +102,26 @@ class CrashRecovery:
         if reason := end.launcher_fault():
             return None, reason
         if end.hung:
-            rank: int | None = end.hung[0]
-            how = f"took too long for {ranks.rendering[end.hung[0]]} and was ended (--frame-timeout)"
+            rank: int | None
+            rank, image = next(iter(end.hung.items()))
+            silent = f"was silent for {SILENT_SECONDS / 60:.0f} minutes and was ended"
+            how = silent if image is None else f"took too long for {image} and was ended (--frame-timeout)"
         else:
             alone = end.launcher == "none"
             death = exit_diagnosis.Death(0) if alone else exit_diagnosis.first_death(end.output)
             rank = ranks.rank_of(death.pid) if death.pid is not None else ranks.rank_in_world(death.rank)
-            how = f"died ({death.how or exit_diagnosis.ending(end.code)})"
-        if self._frame_server_died(ranks, end):
-            return None, f"the process that hands out frames {how}"
+            how = f"died ({death.how or ending(end.code)})"
         if rank is not None:
             return rank, f"{rank_or_group(self.job.ranks_per_frame)} {rank} on {ranks.hosts(rank)} {how}"
         return None, f"a rank {how}" if ranks.pids else end.before_start()
 
     def _blame(self, ranks: RunningRanks, end: LaunchEnd, rank: int | None) -> list[Image]:
-        if end.hung:
-            return [ranks.rendering[one] for one in end.hung]
-        if end.launcher_fault() or self._frame_server_died(ranks, end):
+        """Return the images that may have ended a rank; only ranks of groups render themselves."""
+        if self.job.ranks_per_frame == 1 or end.launcher_fault():
             return []
+        if end.hung:
+            return [image for image in end.hung.values() if image is not None]
         return self.policy.blame(ranks.rendering, rank)
-
-    def _frame_server_died(self, ranks: RunningRanks, end: LaunchEnd) -> bool:
-        """Return whether the frame server died: the launcher then names a process that is no rank."""
-        if self.job.schedule != DYNAMIC or end.hung:
-            return False
-        death = exit_diagnosis.first_death(end.output).rank
-        return death is not None and bool(ranks.pids) and ranks.rank_in_world(death) is None
 
     def _log_tail(self, rank: int) -> list[str]:
         """Return the last lines of the log of a rank, or of the logs of all ranks in a group."""

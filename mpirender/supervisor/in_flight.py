@@ -8,19 +8,7 @@ from mpirender.job.outputs import Image
 from mpirender.run_folder.events import Error
 from mpirender.run_folder.run_state import LaunchState
 
-SLOWER = 20  # times the slowest image so far
-LEAST_SECONDS = 600.0
-FIRST_SECONDS = 4 * 3600.0
-
-
-def time_limit(asked: float | None, slowest: float) -> float:
-    """Return the seconds after which an image counts as hanging: the limit that the user asked for, if not None.
-
-    Otherwise it is 20 times the ``slowest`` image so far, at least 10 minutes; 4 hours as long as no image is done (0).
-    """
-    if asked is not None:
-        return asked
-    return max(SLOWER * slowest, LEAST_SECONDS) if slowest else FIRST_SECONDS
+SILENT_SECONDS = 600.0  # a file system may be busy or away for a while
 
 
 class RunningRanks:
@@ -78,14 +66,19 @@ class RunningRanks:
         now = time.monotonic()
         return any(one.signal and now - one.stopped_at > late for one in self.sessions.values())
 
-    def hanging(self, limit: float) -> tuple[int, ...]:
-        """Return the ranks that are at an image for longer than the limit, in seconds.
+    def hanging(self, limit: float) -> dict[int, Image]:
+        """Return the ranks that are at an image for longer than the limit, in seconds, with the image.
 
         The time counts from when their records were read: the clocks of other machines may be off.
         """
         now = time.monotonic()
-        late = {rank for rank, one in self.sessions.items() if now - one.taken_at > limit}
-        return tuple(rank for rank in self.rendering if rank in late)
+        return {rank: image for rank, image in self.rendering.items() if now - self.sessions[rank].taken_at > limit}
+
+    def silent(self) -> dict[int, None]:
+        """Return the ranks that have recorded nothing for too long, not even a beat, although they have not ended."""
+        now = time.monotonic()
+        at_work = {rank: one for rank, one in self.sessions.items() if one.phase != "end"}
+        return {rank: None for rank, one in at_work.items() if now - one.heard_at > SILENT_SECONDS}
 
     def rank_in_world(self, number: int | None) -> int | None:
         """Return the rank that launchers know by this number, None if there is none (yet)."""

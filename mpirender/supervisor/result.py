@@ -29,6 +29,7 @@ class RenderResult:
     complained: int  # number of images kept although the engine reported an error (``on_error="warn"``)
     warnings: tuple[str, ...]  # each text once
     restarts: int  # how often the ranks were started again after one of them died
+    losses: int  # how often a renderer was lost and replaced
     spent: dict[int, Spent]  # where the time of each rank went
     efficiency: float  # share of the time of all ranks, over the whole run, that was spent on rendering; 0 to 1
     ranks_per_frame: int  # ranks that rendered each frame together; the groups are counted as ranks then
@@ -59,6 +60,7 @@ def result_of(job: RenderJob, state: RunState, seconds: float, *, skipped: int =
         measured=measured(job, plans[0].fingerprint) if job.measure else {},
         roster={rank: one for rank, one in sorted(opened.items()) if one is not None},
         restarts=len(state.deaths),
+        losses=len(state.losses),
         complained=sum(bool(one.complaints) for one in done),
         warnings=tuple(dict.fromkeys([*state.warnings, *complaints])),
         skipped=plans[-1].skipped + skipped,

@@ -5,22 +5,19 @@ Runs use this for images, pools for jobs.
 
 from __future__ import annotations
 
-import contextlib
-import re
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import Generic, TypeVar
 
-from mpirender.launcher import exit_diagnosis
+from mpirender.job.outputs import Image
+from mpirender.ranks.retries import MAX_BLAMELESS_ATTEMPTS
+from mpirender.system.child_process import ending
 
 MAX_DEATHS_PER_IMAGE = 2  # then the image, or the job of a pool, is set aside
 MAX_FRUITLESS_LAUNCHES = 3  # in a row, without an item done or blamed: then the items are not the cause
 START_SECONDS = 600.0  # until the first rank is up and connected; thousands of ranks load their program at once
-LOG_LINES = 5
-BACKTRACE = re.compile(r"\[\S+:\d+\] (\[ ?\d+\]|\*\*\*)")  # Open MPI's, of no use to a scientist
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -31,7 +28,8 @@ class LaunchEnd:
 
     code: int  # exit code of the launcher, negative for a signal
     output: tuple[str, ...] = ()  # the lines that the launcher and the ranks printed
-    hung: tuple[int, ...] = ()  # ranks that exceeded the time limit of an item and were ended
+    # Ranks that exceeded the time limit of an image, with the image, or were silent (None); they were ended.
+    hung: Mapping[int, Image | None] = field(default_factory=dict)
     late: bool = False  # whether it was ended because no rank came up for too long
     stopped: bool = False  # whether it was ended because the grace period after a signal was over
     lost: tuple[str, ...] = ()  # nodes that no longer respond
@@ -50,12 +48,12 @@ class LaunchEnd:
         if self.late:
             return f"no rank was up after {START_SECONDS / 60:.0f} minutes; {self.who} was ended"
         if self.code < 0 and self.launcher != "none" and not self.hung:
-            return f"{self.launcher} was ended by {exit_diagnosis.ending(self.code)}"
+            return f"{self.launcher} was ended by {ending(self.code)}"
         return ""
 
     def before_start(self) -> str:
         """Return the reason for a launch that ended before a rank was up."""
-        return f"{self.who} ended before a rank was up ({exit_diagnosis.ending(self.code)})"
+        return f"{self.who} ended before a rank was up ({ending(self.code)})"
 
     def not_started(self, reason: str) -> str:
         """Return the message for ranks that cannot be started."""
@@ -79,7 +77,8 @@ class RetryPolicy(Generic[Item]):
         self.set_aside: dict[Item, str] = {}
         self.launcher_works = False  # whether it has passed a probe
         self._started = False  # whether a rank has ever been up
-        self._deaths: Counter[Item] = Counter()
+        self._deaths: Counter[Item] = Counter()  # for which an item is blamed
+        self._losses: Counter[Item] = Counter()  # of renderers with an item
         self._last_rank: dict[Item, int | None] = {}
         self._fruitless = 0
 
@@ -115,10 +114,24 @@ class RetryPolicy(Generic[Item]):
         self._started = self._started or started
         self._fruitless = 0 if progress or blamed else self._fruitless + 1
         for item in blamed:
-            self._deaths[item] += 1
-            self._last_rank[item] = rank
-            if self._deaths[item] >= MAX_DEATHS_PER_IMAGE:
-                self.set_aside[item] = f"set aside after {self._deaths[item]} deaths; the last: {reason}"
+            self._blame(item, reason, rank)
+
+    def record_loss(self, item: Item, reason: str, *, rank: int, blameless: bool) -> None:
+        """Record that a rank lost its renderer with an item, which is set aside after too many losses.
+
+        :param blameless: the renderer was not lost because of the item.
+        """
+        self._losses[item] += 1
+        if not blameless:
+            self._blame(item, reason, rank)
+        elif self._losses[item] >= MAX_BLAMELESS_ATTEMPTS:
+            self.set_aside[item] = f"set aside after {self._losses[item]} attempts; the last: {reason}"
+
+    def _blame(self, item: Item, reason: str, rank: int | None) -> None:
+        self._deaths[item] += 1
+        self._last_rank[item] = rank
+        if self._deaths[item] >= MAX_DEATHS_PER_IMAGE:
+            self.set_aside[item] = f"set aside after {self._deaths[item]} deaths; the last: {reason}"
 
     def next_attempt(self, reason: str) -> GiveUp | None:
         """Count a restart after a death with this reason; return None, or why the ranks are not to be started again."""
@@ -131,11 +144,3 @@ class RetryPolicy(Generic[Item]):
             return GiveUp.FRUITLESS if fruitless else GiveUp.TOO_MANY_RESTARTS
         self.restarts += 1
         return None
-
-
-def last_log_lines(log: Path) -> list[str]:
-    """Return the last lines of a rank's log, without backtraces; none if it cannot be read."""
-    with contextlib.suppress(OSError):
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        return [line for line in lines if not BACKTRACE.match(line)][-LOG_LINES:]
-    return []

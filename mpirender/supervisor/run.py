@@ -7,18 +7,20 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from mpirender import errors
+from mpirender import engines, errors
 from mpirender.engines.base import Inspection
 from mpirender.errors import FramesMissing, Interrupted, MpirenderError, Stopped, TakenOver, ToolMissing, UsageError
+from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, launch_plan
 from mpirender.launcher.exit_diagnosis import printed_error
 from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.placement import Placement
 from mpirender.launcher.process import LAUNCH_LOG, Launch, sweep
+from mpirender.ranks.stall import time_limit
 from mpirender.run_folder import events, folder, lock
 from mpirender.run_folder.events import Event
 from mpirender.run_folder.journal import Journal, Tail
@@ -26,7 +28,7 @@ from mpirender.run_folder.lock import Lock
 from mpirender.run_folder.run_state import RunState, progress
 from mpirender.supervisor import disk_estimate, memory_estimate, preflight, retry_policy
 from mpirender.supervisor.crash_recovery import CrashRecovery
-from mpirender.supervisor.in_flight import RunningRanks, time_limit
+from mpirender.supervisor.in_flight import RunningRanks
 from mpirender.supervisor.result import RenderResult, result_of
 from mpirender.supervisor.retry_policy import LaunchEnd
 from mpirender.system import signals, slurm
@@ -178,7 +180,7 @@ class Run:
             raise self._stopped(stop)
         self.log.write(self.recovery.record_death(ranks, end))
         self._read_journals()
-        self.recovery.prepare_restart(end)
+        self.recovery.prepare_restart(end, self.state.now)
         if not ranks.pids and self.recovery.policy.launcher_works:
             self._pause(stop, held)
         return False
@@ -189,7 +191,7 @@ class Run:
         if stop.requested or end.stopped or isinstance(error, Stopped):
             raise self._stopped(stop)
         if type(error) is FramesMissing:
-            raise FramesMissing("\n".join([str(error), *self.recovery.advice()]))
+            raise FramesMissing("\n".join([str(error), *self.recovery.advice(self.state.now)]))
         if error is not None:
             raise error
         if not ranks.pids:  # the program may have changed since it was last checked
@@ -219,7 +221,7 @@ class Run:
     def _follow(self, ranks: RunningRanks, stop: StopRequest, held: Lock) -> LaunchEnd:
         """Start the ranks and follow them to their end; end them if they hang or the grace period is over."""
         deadline: float | None = None  # of the grace period
-        hung: tuple[int, ...] = ()
+        hung: Mapping[int, Image | None] = {}
         over = late = False
         started = time.monotonic()
         pause = max(POLL_SECONDS, POLL_SECONDS_PER_RANK * self.plan.placement.ranks)
@@ -231,7 +233,7 @@ class Run:
                     deadline = time.monotonic() + self._ask_to_stop(launch, stop.name or ranks.signal)
                 over = (deadline is not None and time.monotonic() > deadline) or stop.interrupted > 1
                 late = not over and not ranks.pids and time.monotonic() - started > retry_policy.START_SECONDS
-                hung = () if over else ranks.hanging(time_limit(self.job.frame_timeout, ranks.slowest))
+                hung = {} if over else self._hung(ranks)
                 time.sleep(pause)
             if hung or over or late:
                 launch.end()
@@ -241,9 +243,17 @@ class Run:
         launcher = self.plan.placement.launcher.name
         return LaunchEnd(launch.code, tuple(launch.output), hung, late=late, stopped=over, launcher=launcher)
 
+    def _hung(self, ranks: RunningRanks) -> Mapping[int, Image | None]:
+        """Return the ranks that hang: those of groups render themselves and cannot record anything meanwhile."""
+        if self.job.ranks_per_frame == 1:
+            return ranks.silent()
+        return ranks.hanging(time_limit(self.job.frame_timeout, ranks.slowest))
+
     def _start(self) -> Launch:
         words, log = command_line.rank_words(self.job), self.job.folder / LAUNCH_LOG
-        command = self.plan.command(*words, self.recovery.run_id)
+        # Renderers warm up with the engine's name; ranks of groups render themselves.
+        engine = [engines.name_for(self.job.scene)] if self.job.ranks_per_frame == 1 else []
+        command = self.plan.command(*words, self.recovery.run_id, *engine)
         return Launch(command, self.plan.environment, rank_words=words, log=log)
 
     def _ask_to_stop(self, launch: Launch, signal: str) -> float:

@@ -29,7 +29,7 @@ START_SECONDS = 60.0  # a loaded node may take its time; a broken server ends at
 
 @contextlib.contextmanager
 def private_display(comm: Comm) -> Iterator[None]:
-    """Give every rank of comm a DISPLAY on an X server of its own node for the time of the block.
+    """Give every rank of comm, and its renderer, a DISPLAY on an X server of its own node for the time of the block.
 
     :raises ToolMissing: there is no Xvfb, or it does not start.
     """
@@ -45,7 +45,7 @@ def private_display(comm: Comm) -> Iterator[None]:
         if problem:
             raise ToolMissing(problem)
         file = stack.enter_context(authority(cookie))
-        os.environ.update(DISPLAY=f":{number}", XAUTHORITY=path_of(file))
+        os.environ.update(DISPLAY=f":{number}", XAUTHORITY=path_of(file, os.getpid()))
         yield
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from mpirender.launcher import exit_diagnosis
 from mpirender.launcher.exit_diagnosis import Death
+from mpirender.system.child_process import ending
 
 OPEN_MPI_KILLED = """\
 --------------------------------------------------------------------------
@@ -78,4 +79,4 @@ def test_the_rank_that_died_first_is_found_in_what_launchers_say(said: str, deat
 
 @pytest.mark.parametrize(("code", "text"), [(-9, "signal SIGKILL"), (139, "signal SIGSEGV"), (3, "exit code 3")])
 def test_an_exit_code_of_a_killed_process_names_the_signal(code: int, text: str) -> None:
-    assert exit_diagnosis.ending(code) == text
+    assert ending(code) == text

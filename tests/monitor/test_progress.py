@@ -49,6 +49,17 @@ def test_progress_goes_on_counting_after_a_restart_and_a_second_chance() -> None
     assert (tally.dealt_with, tally.failed) == (3, 0)
 
 
+def test_progress_names_renderers_that_were_lost_but_not_those_that_were_renewed() -> None:
+    tally = RunTally()
+    tally.add([start(0), start(1), plan(10)])
+    tally.add([at(events.Reload("renewed after 5 images (--renew-renderer)", planned=True), 1)])
+    tally.add([at(events.Reload("died (exit code 3)"), 0), at(events.Reload("died (exit code 3)", Image(2, "HD")), 1)])
+    assert tally.news == [
+        "warning: the renderer of rank 0 on n1 died (exit code 3); it loads the scene again",
+        "warning: the renderer of rank 1 on n1 died (exit code 3) at HD frame 2; it loads the scene again",
+    ]
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")])
 def test_durations_are_written_with_a_readable_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -75,6 +75,21 @@ def test_restarts_are_counted_and_the_last_death_and_what_is_set_aside_are_named
     assert alive.look().phase == "checking frames"
 
 
+def test_lost_renderers_are_counted_and_the_last_loss_is_named_but_not_those_that_were_planned(alive: Scribe) -> None:
+    alive.rendering()
+    assert "reloads" not in alive.text()
+    alive.write(0, events.Reload("renewed after 5 images (--renew-renderer)", planned=True), 10)
+    alive.write(0, events.Reload("died (signal SIGSEGV)", Image(3, "HD")), 20)
+    alive.write(1, events.Reload("was stopped by a signal for 10 s, and was ended", Image(4, "HD")), 30)
+    alive.write(0, events.Beat(), 90)
+    lost = ("the renderer of rank 0 died (signal SIGSEGV)", "the renderer of rank 1 was stopped by a signal for 10 s")
+    seen = alive.look()
+    assert [text.partition(", and")[0] for text in seen.losses] == list(lost)
+    assert (seen.restarts, seen.deaths) == (0, ())
+    assert f"   reloads  2; the last: {lost[1]}, and was ended\n" in alive.text()
+    assert seen.ranks[0].heard == pytest.approx(alive.start + 90), "a beat is a report"
+
+
 def test_while_restarted_ranks_load_the_counts_stay(alive: Scribe) -> None:
     alive.rendering()
     alive.done(0, 0, 10)
@@ -96,6 +111,7 @@ def test_while_restarted_ranks_load_the_counts_stay(alive: Scribe) -> None:
         (["gather", "gather"], "checking frames", ["waiting for the others", "waiting for the others"]),
         (["encode", "encode"], "making the movie", ["making the movie", "making the movie"]),
         (["end", "encode"], "making the movie", ["ended", "making the movie"]),
+        (["reload", "render"], "rendering", ["loading the scene again", "waiting for the others"]),
     ],
 )
 def test_a_run_is_where_the_last_of_its_ranks_is(

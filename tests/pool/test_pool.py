@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,11 @@ def test_a_function_with_arguments_given_works_and_finds_itself_where_the_caller
     assert five.get() == 15
     (place,) = run(errands.places, [None])
     assert place.get() == (str(tmp_path), "", sys.argv), "the connection key is cleared"
+
+
+def test_a_function_can_start_and_terminate_programs() -> None:
+    (outcome,) = run(errands.terminated, [["sleep", "20"]])
+    assert outcome.get() == -signal.SIGTERM
 
 
 SCRIPT = """
@@ -104,18 +110,19 @@ def test_a_script_that_would_start_ranks_in_its_ranks_is_reported(tmp_path: Path
     assert 'put the lines of the script that call it under: if __name__ == "__main__":' in done.stderr.splitlines()[-1]
 
 
-def test_a_job_whose_rank_has_died_comes_last_and_on_another_rank_where_there_is_one() -> None:
+def test_a_job_that_crashed_comes_last_and_on_another_rank_where_there_is_one() -> None:
     policy: RetryPolicy[int] = RetryPolicy(max_restarts=10)
     queue: TaskQueue[str, str] = TaskQueue("abc", [b"a", b"b", b"c"], Main(), policy)
     assert queue.take(0, only_rank=False).number == 0
-    policy.record_death([0], "it died", rank=0, started=True, progress=False)
+    policy.record_loss(0, "the renderer died", rank=0, blameless=False)
     assert queue.retry_or_fail(0, 0, "n1", "") is None
     assert queue.take(1, only_rank=False).number == 1
-    queue.put_back(1)
+    policy.record_loss(1, "someone killed the renderer", rank=1, blameless=True)
+    assert queue.retry_or_fail(1, 1, "n1", "") is None
     assert [queue.take(0, only_rank=False).number for _ in range(2)] == [1, 2]
     assert queue.take(0, only_rank=False) is None
     assert queue.take(1, only_rank=False).number == 0
-    queue.put_back(0)
+    assert queue.retry_or_fail(0, 1, "n1", "") is None, "its rank was lost without being the cause"
     assert queue.take(0, only_rank=True).number == 0
 
 

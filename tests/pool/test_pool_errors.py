@@ -81,6 +81,17 @@ def test_a_function_that_a_rank_cannot_load_is_reported(launcher: str, tmp_path:
     assert 'acts.py", line 3, in <module>' in done.stderr, "the traceback is shown"
 
 
+@one_way_in_haste
+def test_a_function_that_crashes_its_renderer_while_it_is_loaded_is_reported(launcher: str, tmp_path: Path) -> None:
+    crash = "if 'MPIRENDER_POOL' in os.environ:\n    print('bad', flush=True)\n    os._exit(7)\n"
+    (tmp_path / "acts.py").write_text(f"import os\n{crash}def act(job): pass\n")
+    words = f"import acts; from mpirender import pool; pool.run(acts.act, [1], engine='pattern', launcher={launcher!r})"
+    done = told([sys.executable, "-c", words])
+    lost = "3 renderers in a row were lost; the last one died (exit code 7)"
+    assert done.stderr.endswith(f"LaunchFailed: rank 0 on {HOST} takes no more jobs: {lost}\n")
+    assert "Remote: \nbad\nbad\nbad\n" in done.stderr, "what it printed is shown"
+
+
 def test_missing_programs_are_reported() -> None:
     with pytest.raises(ToolMissing, match=r"pvbatch-7: no such program; .*"):
         run_jobs.run(errands.scaled, [1], pvbatch="pvbatch-7")

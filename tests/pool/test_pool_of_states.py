@@ -24,7 +24,10 @@ def test_many_states_are_rendered_by_ranks_as_one_process_does_it(
         for name in ("orbit", "cut", "series")
         for angle in (20.0, 40.0)
     ]
-    outcomes = run_jobs.run(errands.picture, jobs, ranks=2, launcher=launcher, logs=tmp_path / "logs")
+    crash = ("crash", 0.0, "")
+    options = {"ranks": 2, "launcher": launcher, "logs": tmp_path / "logs", "max_restarts": 0}
+    crashed, *outcomes = run_jobs.run(errands.picture, [crash, *jobs], **options)
+    assert crashed.error == "set aside after 2 deaths; the last: the renderer died (signal SIGSEGV)"
     alone = tmp_path / "alone.py"
     (tmp_path / "serial").mkdir()
     serial = [(state, angle, str(tmp_path / "serial" / Path(picture).name)) for state, angle, picture in jobs]

@@ -1,22 +1,24 @@
-"""The dynamic schedule: a server sends frames to ranks as they become free."""
+"""The dynamic schedule: rank 0 sends frames to ranks as they become free, while its own renderer works.
+
+test_ranks.py runs the tests with several ranks under mpiexec.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import time
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from mpirender.job.outputs import Image
-from mpirender.launcher.environment import MPI_SETTINGS, ROOT_SETTINGS
+from mpirender.ranks import dynamic_schedule
 from mpirender.ranks.dynamic_schedule import tasks_of
-from mpirender.ranks.layout import place_of_server
+from mpirender.ranks.layout import RankLayout
+from mpirender.ranks.renderer import Duties
 from mpirender.run_folder import events, journal
-from processes import Pattern, Run, need
-from repository import REPOSITORY
+from processes import Pattern, Run
 
 
 def test_all_sizes_of_a_frame_are_one_part_and_suspects_come_last_together() -> None:
@@ -26,13 +28,6 @@ def test_all_sizes_of_a_frame_are_one_part_and_suspects_come_last_together() -> 
     assert tasks_of(images, suspects) == [[images[1]], [images[2]], images[4:6], [images[0], images[3]]]
     assert tasks_of(images, set(images)) == [images]
     assert tasks_of([], ()) == []
-
-
-@pytest.mark.parametrize(
-    ("hosts", "server"), [("a", 0), ("aaa", 2), ("aabbb", 4), ("aaabb", 2), ("ab", 1), ("abab", 3), ("abba", 3)]
-)
-def test_the_frame_server_is_on_the_host_with_the_most_processes(hosts: str, server: int) -> None:
-    assert place_of_server(hosts) == server
 
 
 def taken(output: Path) -> dict[int, list[int]]:
@@ -55,56 +50,96 @@ def test_every_frame_is_rendered_once_and_in_order(run: Run, pattern: Pattern, t
             if isinstance(record, events.Start)} == {ranks}  # fmt: skip
 
 
-def test_a_rank_that_is_busy_holds_up_no_other(run: Run, pattern: Pattern, tmp_path: Path) -> None:
-    """The first frame takes longer than all others together, so the other rank renders those."""
-    scene = pattern(json.dumps({"frames": 21, "seconds": [2.0, *[0.02] * 20]}))
+def test_a_rank_that_is_busy_holds_up_no_other_not_even_rank_0(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    """The first frame, which rank 0 takes, lasts longer than all others together, so the other rank renders those."""
+    scene = pattern(json.dumps({"frames": 21, "seconds": [3.0, *[0.02] * 20]}))
     done = run("render", scene, "--size", "80x50", "--schedule", "dynamic", "--ranks", 2, "--movie", "none")
     assert done.returncode == 0, done.stderr
-    shares = sorted(taken(tmp_path / "test_renders").values(), key=len)
-    assert shares == [[0], list(range(1, 21))]
+    shares = taken(tmp_path / "test_renders")
+    assert sorted(shares.values(), key=len) == [[0], list(range(1, 21))]
 
 
-def test_a_frame_that_kills_its_rank_is_found_and_the_others_are_rendered(
+def test_a_frame_that_kills_its_renderer_is_tried_twice_and_the_others_are_rendered(
     run: Run, pattern: Pattern, tmp_path: Path
 ) -> None:
-    scene = pattern('{"frames": 8, "seconds": 0.02, "kill": [3]}')
+    scene = pattern('{"frames": 8, "seconds": 0.02, "kill": [3], "how": "SIGSEGV"}')
     done = run("render", scene, "--size", "80x50", "--schedule", "dynamic", "--ranks", 2)
     assert done.returncode == 4
-    assert "frames 3: set aside after 2 deaths" in done.stderr
+    assert "frames 3: rank" in done.stderr
+    assert "the renderer died (signal SIGSEGV) (tried twice)" in done.stderr
     records = journal.read(tmp_path / "test_renders" / ".mpirender")
     assert sorted(record.image.frame for record in records if isinstance(record, events.Done)) == [0, 1, 2, 4, 5, 6, 7]
+    assert sum(isinstance(record, events.Launch) for record in records) == 1
 
 
-SERVING = """
-import sys, time
-sys.path.append({repository!r})
-from mpi4py import MPI
-from mpirender.ranks import dynamic_schedule, mpi
-from mpirender.ranks.layout import RankLayout
-from mpirender.job.outputs import Image
-layout = RankLayout.of(MPI.COMM_WORLD, "dynamic")
-start = time.monotonic(), time.process_time()
-if layout.is_server:
-    dynamic_schedule.serve(layout.world, layout.part)
-else:
-    with dynamic_schedule.share(layout, [Image(frame, "HD") for frame in range(100)], (), "dynamic") as mine:
-        for image in mine:
-            time.sleep(0.1)
-            if layout.comm.rank == 0 and image.frame > 20:
+FRAMES = 20
+BEGUN, ANSWERED, DONE = 20, 21, 22  # tags
+IMAGES = [Image(frame, "HD") for frame in range(FRAMES)]
+
+
+@pytest.fixture
+def layout() -> RankLayout:
+    from mpi4py import MPI
+
+    return RankLayout.of(MPI.COMM_WORLD)
+
+
+def meet(comm, tag: int, duties: Duties) -> None:
+    """Do the duties until every other rank has sent this message."""
+    left = comm.size - 1
+    while left:
+        time.sleep(min(duties(), 0.01))
+        left -= bool(dynamic_schedule.received(comm, None, tag))
+
+
+def frames_of_all(layout: RankLayout, mine: list[int]) -> list[int]:
+    return sorted(chain(*layout.comm.allgather(mine)))
+
+
+@pytest.mark.mpi(min_size=2)
+def test_the_other_ranks_get_all_frames_while_rank_0_is_at_one(layout: RankLayout) -> None:
+    comm, mine = layout.comm, []
+    with dynamic_schedule.share(layout, IMAGES, (), "dynamic") as (images, duties):
+        for image in images:
+            mine.append(image.frame)
+            if comm.rank == 0 and len(mine) == 1:
+                meet(comm, DONE, duties)  # as while its renderer works
+        if comm.rank:
+            comm.send(None, dest=0, tag=DONE)
+    assert frames_of_all(layout, mine) == list(range(FRAMES))
+    assert len(mine) == 1 or comm.rank > 0
+
+
+@pytest.mark.mpi(min_size=2)
+def test_a_rank_that_leaves_early_is_not_waited_for(layout: RankLayout) -> None:
+    comm, mine = layout.comm, []
+    with dynamic_schedule.share(layout, IMAGES, (), "dynamic") as (images, duties):
+        for image in images:
+            mine.append(image.frame)
+            time.sleep(min(duties(), 0.01))
+            if comm.rank == comm.size - 1:
                 break  # as when a signal has come
-mpi.wait_for_all(layout.world)
-if layout.is_server:
-    print(time.monotonic() - start[0], time.process_time() - start[1])
-"""
+    assert frames_of_all(layout, mine) == list(range(FRAMES)), "the others render the rest"
+    assert comm.rank < comm.size - 1 or len(mine) <= 1
 
 
-def test_the_frame_server_sleeps_and_a_rank_that_leaves_early_is_not_waited_for(tmp_path: Path) -> None:
-    script = tmp_path / "serving.py"
-    script.write_text(SERVING.format(repository=str(REPOSITORY)))
-    environment = {**os.environ, **MPI_SETTINGS, **ROOT_SETTINGS}
-    command = [need("mpiexec"), "-n", "4", sys.executable, str(script)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    wall, cpu = map(float, done.stdout.split())
-    assert wall > 3
-    assert cpu < 0.1 * wall, "MPI's own busy waiting would use all of it"
+@pytest.mark.mpi(min_size=2)
+def test_groups_ask_for_a_frame_ahead_since_rank_0_answers_only_between_its_frames(layout: RankLayout) -> None:
+    from mpi4py import MPI
+
+    comm, mine = layout.comm, []
+    with dynamic_schedule.share(layout._replace(group=MPI.COMM_SELF), IMAGES, (), "dynamic") as (images, duties):
+        for image in images:
+            mine.append(image.frame)
+            if comm.rank == 0 and len(mine) == 1:
+                meet(comm, BEGUN, duties)
+                duties()  # between two frames: each has asked for its second
+                for rank in range(1, comm.size):
+                    comm.send(None, dest=rank, tag=ANSWERED)
+                meet(comm, DONE, lambda: 0.01)  # at its second frame it does not answer
+            elif comm.rank and len(mine) == 1:
+                comm.send(None, dest=0, tag=BEGUN)
+                dynamic_schedule.receive(comm, 0, ANSWERED)
+            elif len(mine) == 2:
+                comm.send(None, dest=0, tag=DONE) if comm.rank else None
+    assert frames_of_all(layout, mine) == list(range(FRAMES))

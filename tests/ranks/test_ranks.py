@@ -224,10 +224,8 @@ def test_functions_that_take_a_communicator_work_under_mpiexec(tmp_path: Path) -
     temporary = {"PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
     environment = {**os.environ, **MPI_SETTINGS, **ROOT_SETTINGS, **temporary}
     command = [need("mpiexec"), "-n", "3", sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--only-mpi"]
-    done = subprocess.run(
-        [*command, str(REPOSITORY / "tests/ranks/test_gather.py")], env=environment, capture_output=True, text=True,
-        check=False, timeout=300,
-    )  # fmt: skip
+    files = [str(REPOSITORY / f"tests/ranks/test_{name}.py") for name in ("gather", "retries", "dynamic_schedule")]
+    done = subprocess.run([*command, *files], env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(" passed") == 3
 

@@ -23,6 +23,10 @@ EVENTS = [
         0, 5, shows=("View", None), complaints=("no such file",), measured={"p max": None, "p min": -2.0}
     ),
     sample_events.fail(1, 6, attempt=2, set_aside=True),
+    sample_events.fail(1, 6, attempt=3, blameless=True),
+    sample_events.at(events.Reload("died (signal SIGSEGV)", Image(3, "HD"), ("no array p",)), 1),
+    sample_events.at(events.Reload("renewed after 5 images (--renew-renderer)", planned=True), 1),
+    sample_events.at(events.Beat(), 1),
     sample_events.at(events.Survey("abc", {"p": (-1.0, 2.5)})),
     sample_events.at(events.Error(4, "FramesMissing", "frame 3 is missing")),
     sample_events.at(events.Segment("HD", 1, 3, 40, 2, "", 1.25)),

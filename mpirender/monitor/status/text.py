@@ -54,6 +54,8 @@ def _head(seen: Status) -> list[str]:
         last = f"; the last: {seen.deaths[-1]}" if seen.deaths else ""
         aside = f"; set aside: {', '.join(seen.set_aside)}" if seen.set_aside else ""
         rows.append(("restarts", f"{seen.restarts}{last}{aside}"))
+    if seen.losses:
+        rows.append(("reloads", f"{len(seen.losses)}; the last: {seen.losses[-1]}"))
     # The message of a run that has ended names most of them already.
     news = [failure for failure in seen.failures if not any(failure.reason in line for line in seen.message)]
     failed_lines = [f"{_named(failure.size, failure.frames)}: {failure.reason}" for failure in news]

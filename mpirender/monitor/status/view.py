@@ -74,6 +74,7 @@ class Status:
     ends: float | None = None
     restarts: int = 0  # how often the ranks were started again
     deaths: tuple[str, ...] = ()  # why, for each of them
+    losses: tuple[str, ...] = ()  # of renderers: which, and why
     set_aside: tuple[str, ...] = ()  # images that are not tried any more, since they killed their rank
     warnings: tuple[str, ...] = ()
     skipped_lines: int = 0  # damaged lines in the journals
@@ -155,6 +156,7 @@ def _with_ranks(seen: Status, run: RunState) -> Status:
         seen, since=run.began, job=job, ranks_per_frame=launch.ranks_per_frame,
         warnings=tuple(map(one_line, run.warnings)), restarts=launch.number - 1,
         deaths=tuple(one_line(death.reason) for death in run.deaths),
+        losses=tuple(f"the renderer of rank {loss.rank} {loss.reason}" for loss in run.losses),
         set_aside=tuple(names(image for image, _ in aside)),
         ranks=tuple(_rank(rank, launch.sessions.get(rank), running=running) for rank in numbers),
     )  # fmt: skip

@@ -19,11 +19,13 @@ import pytest
 
 from images import SIZE, assert_same_pictures
 from movies import read_back
-from mpirender.ranks.image_writer import SLOTS
+from mpirender.ranks.renderer_process import SLOTS
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Tail
 from processes import Run, marked, x_servers
 from records import done_frames, records
+from renderer_faults import Subject, inflict, longer
+from renderers import renderer_of
 from repository import SUPPORT
 
 KILLS = 12
@@ -33,7 +35,7 @@ RANKS = 2
 POISON = 5
 HANG = 5
 SEED = 20261121
-WHAT = ("rank", "rank", "mpiexec", "command", "group", "everything")
+WHAT = ("renderer", "rank", "rank", "mpiexec", "command", "group", "everything")
 
 
 def kill_session(pid: int, number: int) -> None:
@@ -106,7 +108,15 @@ class Saboteur:
         what = self.random.choice(WHAT)
         mpiexecs = children(pid)
         ranks = [rank for mpiexec in mpiexecs for rank in children(mpiexec)]
-        victims = {"rank": ranks, "mpiexec": mpiexecs, "command": [pid], "group": [pid], "everything": [pid]}[what]
+        renderers = list(filter(None, map(renderer_of, ranks)))
+        victims = {
+            "renderer": renderers,
+            "rank": ranks,
+            "mpiexec": mpiexecs,
+            "command": [pid],
+            "group": [pid],
+            "everything": [pid],
+        }[what]
         if not victims:
             return  # the command has not started this process yet
         {"group": os.killpg, "everything": kill_session}.get(what, os.kill)(self.random.choice(victims), signal.SIGKILL)
@@ -124,7 +134,7 @@ def unfinished_takes(folder: Path) -> Counter[int]:
                 flying.clear()
             elif isinstance(record, events.Take):
                 flying.add(record.image.frame)
-                assert len(flying) <= 1 + SLOTS, "at most one image may be rendering and SLOTS being written"
+                assert len(flying) <= SLOTS, "one image may be rendering and the others being written"
             elif isinstance(record, (events.Done, events.Fail)):
                 flying.discard(record.image.frame)
         lost.update(flying)
@@ -134,26 +144,31 @@ def unfinished_takes(folder: Path) -> Counter[int]:
 @pytest.fixture(scope="module")
 def scene(scenes: SimpleNamespace) -> Path:
     """Create an orbit long enough to be killed often."""
-    text, changed = re.subn(
-        r'(name="NumberOfFrames"[^>]*>\s*<Element index="0" value=)"\d+"',
-        rf'\1"{FRAMES}"',
-        scenes.state("orbit").read_text(),
-    )
-    assert changed == 1
-    path = scenes.folder / "long" / "orbit.pvsm"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    return path
+    return longer(scenes.state("orbit"), scenes.folder / "long", FRAMES)
+
+
+@pytest.fixture(scope="module")
+def reference(scene: Path, pvbatch) -> Path:
+    """Return ParaView's own frames of it."""
+    pvbatch(SUPPORT / "save_animation.py", scene, scene.parent / "reference", SIZE)
+    return scene.parent / "reference"
 
 
 @pytest.mark.slow
 def test_whatever_is_killed_whenever_the_frames_are_the_same_and_none_is_lost_or_rendered_without_need(
-    scene: Path, pvbatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    scene: Path, reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pvbatch(SUPPORT / "save_animation.py", scene, tmp_path / "reference", SIZE)
-    of_paraview = Movie(scene, tmp_path / "reference", range(FRAMES), SIZE)
+    of_paraview = Movie(scene, reference, range(FRAMES), SIZE)
     with capsys.disabled():
         print(f"\nfaults: {kill_at_random(of_paraview, KILLS, tmp_path, kinds=len(set(WHAT)))}")
+
+
+@pytest.mark.slow
+def test_a_renderer_killed_or_stopped_whenever_costs_at_most_a_second_rendering_of_its_image(
+    scene: Path, reference: Path, tmp_path: Path
+) -> None:
+    """The command ``python tests/support/renderer_faults.py`` does the same with many more."""
+    inflict(Subject(scene, reference, range(FRAMES), SIZE, 4.0), tmp_path, kills=7, stops=1, seed=SEED)
 
 
 @pytest.mark.slow
@@ -194,9 +209,10 @@ def look_for_traces(output: Path, made: Movie, figures: Counter[str]) -> None:
     recorded = journal.read(folder)
     done = Counter(record.image.frame for record in recorded if isinstance(record, events.Done))
     takes = Counter(record.image.frame for record in recorded if isinstance(record, events.Take))
-    lost = unfinished_takes(folder)
+    failed = Counter(record.image.frame for record in recorded if isinstance(record, events.Fail))
+    lost = unfinished_takes(folder) + failed
     assert done == Counter(made.frames), "every frame must be completed exactly once"
-    assert takes - done == lost, "a frame may be rendered again only if it was in progress when its rank ended"
+    assert takes - done == lost, "a frame may be rendered again only if its rank or renderer was lost"
     assert list(output.rglob(".part-*")) == []
     assert not (folder / "lock").exists()
     figures.update(
@@ -240,9 +256,10 @@ def test_a_paraview_filter_that_kills_its_process_at_a_frame_is_found(
 ) -> None:
     done = run("render", scenes.folder / "deadly" / "poison.pvsm", "--size", SIZE, "--ranks", RANKS)
     assert done.returncode == 4
-    assert re.search(rf"{SIZE} frames {POISON}: set aside after 2 deaths; the last: rank \d on \S+ died", done.stderr)
+    assert re.search(rf"{SIZE} frames {POISON}: rank \d on \S+: the renderer died .*\(tried ", done.stderr)
     assert f"to try {SIZE} frame {POISON} alone: mpirender render" in done.stderr
     assert done_frames(tmp_path / "poison_renders") == [frame for frame in range(8) if frame != POISON]
+    assert len(records(tmp_path / "poison_renders", "launch")) == 1
 
 
 @pytest.mark.slow
@@ -250,7 +267,8 @@ def test_a_paraview_filter_that_hangs_at_a_frame_is_found(run: Run, scenes: Simp
     scene = scenes.folder / "deadly" / "hang.pvsm"
     done = run("render", scene, "--size", SIZE, "--ranks", RANKS, "--frame-timeout", 10)
     assert done.returncode == 4
-    assert f"{SIZE} frames {HANG}: set aside after 2 deaths" in done.stderr
-    assert f"took too long for {SIZE} frame {HANG}" in done.stderr
+    assert f"{SIZE} frames {HANG}: rank" in done.stderr
+    assert "the renderer took longer than 10 s and was ended (tried twice)" in done.stderr
     assert done_frames(tmp_path / "hang_renders") == [frame for frame in range(8) if frame != HANG]
+    assert len(records(tmp_path / "hang_renders", "launch")) == 1
     assert subprocess.run(["pgrep", "-fa", str(tmp_path)], stdout=subprocess.PIPE, text=True, check=False).stdout == ""

@@ -1,4 +1,4 @@
-"""Failures in Slurm jobs: frames that crash their rank, killed ranks, mistakes, ranks that are not connected."""
+"""Failures in Slurm jobs: frames that crash their renderer, killed ranks, mistakes, ranks that are not connected."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("how", ["mpiexec", "srun"])
-def test_a_frame_that_kills_its_rank_fails_the_job_and_the_other_frames_are_there(
+def test_a_frame_that_kills_its_renderer_fails_the_job_and_the_other_frames_are_there(
     cluster: Cluster, sbatch: Submit, tmp_path: Path, how: str
 ) -> None:
     scene = slow_scene(tmp_path, 12, 0.05, kill=[5])
     job = ended(cluster, sbatch(TWO_BY_TWO, scene, *SMALL, "--launcher", how))
     log = (tmp_path / "log").read_text()
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "4:0", "0"), log
-    assert "80x50 frames 5: set aside after 2 deaths" in log
+    assert "80x50 frames 5: rank" in log
+    assert "the renderer died (signal SIGKILL) (tried 4 times)" in log
+    assert deaths(tmp_path / "slow_renders") == []
     assert len(list((tmp_path / "slow_renders" / "80x50").glob("*.png"))) == 11
 
 

@@ -1,0 +1,202 @@
+"""A scene that is open in the renderer process: a scene like any other, that survives the death of its renderer."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpirender.engines.base import Ranges, Rendered, Scene
+from mpirender.errors import RendererFailed
+from mpirender.job.outputs import Image, Output
+from mpirender.job.render_job import RenderJob
+from mpirender.ranks.reloading import Order, ReloadingRenderer
+from mpirender.ranks.renderer import Duties, Renderer, RendererLost
+from mpirender.ranks.renderer_process import SLOTS, OpenedScene, SceneProcess
+from mpirender.ranks.stall import time_limit
+from mpirender.run_folder import events
+from mpirender.run_folder.journal import Journal
+from mpirender.system import host
+from mpirender.system.comm import Comm
+from mpirender.system.text import plural
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CHANNELS = 4  # at most
+USABLE = 0.9  # of the memory of a machine: the system, an X server and encoders need some
+GROWN = 1.5  # times what a renderer held after its first image: only then a new one would hold less
+
+
+class SceneRenderer:
+    """The renderer of this rank for scenes, and the memory into which it renders."""
+
+    def __init__(self) -> None:
+        """Start it; call this before threads, connections and MPI exist."""
+        self._memory = os.memfd_create("mpirender pictures")
+        self._process = Renderer(SceneProcess, [self._memory])
+        self._is_open = True
+        self._job: RenderJob
+        self._log: Journal
+        self._renderer: ReloadingRenderer
+
+    def warm_up(self, engine: str) -> None:
+        """Let it import the modules of an engine, if it can, and do not wait for it."""
+        self._process.begin("warm_up", engine)
+
+    def take_job(self, job: RenderJob, log: Journal, printed: Path) -> None:
+        """Give it the job; it prints to the file ``printed`` from now on, and its losses are recorded in ``log``."""
+
+        def record(lost: RendererLost, work: object) -> None:
+            log.write(events.Reload(lost.reason, work if isinstance(work, Image) else None, lost.log))
+
+        self._job, self._log = job, log
+        self._renderer = ReloadingRenderer(self._process, record)
+        self._renderer.make_ready("take_job", job, printed)
+        self._process.log = printed
+
+    @property
+    def duties(self) -> Duties:
+        """What this rank does while the renderer works."""
+        return self._process.duties
+
+    @duties.setter
+    def duties(self, duties: Duties) -> None:
+        self._process.duties = duties
+
+    def prepare(self) -> tuple[bytes, list[Path]]:
+        """Read the scene; see :meth:`mpirender.engines.base.Engine.prepare`."""
+        content, files = self._renderer.ask("prepare")
+        return content, files
+
+    def inspection_warnings(self, content: bytes, version: str) -> Sequence[str]:
+        """Return the warnings about the scene that are known without rendering, for this version of the program."""
+        warnings: Sequence[str] = self._renderer.ask("inspection_warnings", content, version)
+        return warnings
+
+    def open_scene(self, content: bytes, node: Comm) -> RemoteScene:
+        """Open a scene that was prepared, with the environment variables that this process has now.
+
+        :param node: the ranks on this node.
+        """
+        order = ("open", content, self._process.environment, node.rank)
+        return RemoteScene(
+            self._renderer, order, self._job, self._log, memory=self._memory, share=host.memory() / node.size
+        )
+
+    def close(self) -> None:
+        """End the renderer."""
+        if self._is_open:
+            self._is_open = False
+            self._process.close()
+
+
+class RemoteScene(Scene):
+    """A scene that is open in the renderer.
+
+    A picture that :meth:`render` returns is valid until :data:`SLOTS` - 1 more have been rendered.
+    """
+
+    def __init__(
+        self, renderer: ReloadingRenderer, order: Order, job: RenderJob, log: Journal, *, memory: int, share: float
+    ) -> None:
+        """Open the scene.
+
+        :param order: that opens it.
+        :param memory: descriptor of the memory into which the renderer renders.
+        :param share: of the node's memory that the renderer may hold, in bytes.
+        """
+        self._renderer, self._job, self._log = renderer, job, log
+        self._memory_limit = USABLE * share
+        self._slot_bytes = max(output.width * output.height for output in job.outputs) * CHANNELS
+        os.ftruncate(memory, SLOTS * self._slot_bytes)  # allocated when pictures are rendered
+        self._pictures = mmap.mmap(memory, SLOTS * self._slot_bytes)
+        self._problem = ""
+        self._images = self._held = 0  # images of this renderer; bytes of memory that it held after the first
+        self._slowest, self._slot = 0.0, 0
+        self._warnings: list[str] = []
+        opened: OpenedScene = renderer.make_ready(*order)
+        self._order = len(renderer.results) - 1  # the place of that order among those that make a renderer ready
+        self.frames, self.open_ended, self.errors = opened.frames, opened.open_ended, opened.errors
+        self.description, self.renderer, self.version = opened.description, opened.renderer, opened.version
+        self.files: Sequence[Path] = opened.files
+        self.warnings: Sequence[str] = opened.warnings
+
+    def ready(self) -> str:
+        """Open the scene in another renderer if this one is lost or is to be renewed; see :meth:`Scene.ready`."""
+        renewal = self._renewal() if self._renderer.is_ready else ""
+        if self._problem or (self._renderer.is_ready and not renewal):
+            return self._problem
+        self._log.write(events.Phase("reload"))
+        if renewal:
+            self._log.write(events.Reload(renewal, planned=True))
+            self._renderer.replace()
+        try:
+            self._renderer.make_ready()
+            self._check_description()
+        except RendererFailed as error:
+            self._problem = str(error)
+        self._images = 0
+        self._log.write(events.Phase("render"))
+        return self._problem
+
+    def render(self, frame: int, output: Output, path: Path) -> Rendered:
+        """Render a frame; raise RendererLost if the renderer did not survive it."""
+        limit = time_limit(self._job.frame_timeout, self._slowest)
+        self._slot = (self._slot + 1) % SLOTS
+        started = time.monotonic()
+        order = ("render", frame, output, path, self._slot, self._slot_bytes)
+        picture, warnings = self._renderer.attempt(Image(frame, output.name), *order, limit=limit)
+        self._slowest = max(self._slowest, time.monotonic() - started)
+        self._warnings += warnings
+        self._images += 1
+        renderer = self._renderer.renderer
+        self._held = self._held if self._images > 1 else renderer.memory()
+        pixels = None if picture.shape is None else self._pixels(picture.shape)
+        return Rendered(picture.errors, pixels, renderer.peak + host.peak(), picture.measured)
+
+    def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+        """Return the frames to survey."""
+        wanted: Sequence[int] = self._renderer.ask("frames_to_survey", frames)
+        return wanted
+
+    def survey(self, frame: int, *, first: bool) -> Ranges:
+        """Survey a frame."""
+        found: Ranges = self._renderer.ask("survey", frame, first)
+        return found
+
+    def set_color_ranges(self, found: Ranges) -> None:
+        """Set the color maps, in this renderer and in those that follow."""
+        self._renderer.make_ready("set_color_ranges", found)
+
+    def take_warnings(self) -> list[str]:
+        """Return the warnings since the last call."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
+
+    def _check_description(self) -> None:
+        """Raise RendererFailed if the scene renders with something else than before: images would differ."""
+        found = self._renderer.results[self._order].description
+        if found != self.description:
+            raise RendererFailed(
+                f"it renders with {found} since its renderer was replaced, not with {self.description}"
+            )
+
+    def _renewal(self) -> str:
+        """Return why the renderer is to be replaced between two images, empty for no reason."""
+        if self._job.renew_renderer and self._images >= self._job.renew_renderer:
+            return f"renewed after {plural(self._images, 'image')} (--renew-renderer)"
+        held = self._renderer.renderer.memory() if self._images > 1 else 0
+        if held > self._memory_limit and held > GROWN * self._held:
+            return f"renewed, since it held {held >> 20} MiB of memory"
+        return ""
+
+    def _pixels(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        import numpy as np
+
+        count = int(np.prod(shape))
+        return np.frombuffer(self._pictures, np.uint8, count, self._slot * self._slot_bytes).reshape(shape)
