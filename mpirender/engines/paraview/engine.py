@@ -179,6 +179,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     """
     # Before loading anything, so that errors while loading are included.
     log = _early_log.pop() if _early_log else ErrorLog(group)
+    log.forget_printed()
     try:
         simple = import_simple()
     except ImportError as error:

@@ -2,7 +2,7 @@
 
 They come through vtkOutputWindow (vtkErrorMacro, vtkWarningMacro), sys.excepthook (exceptions of Python filters) and as
 tracebacks on sys.stderr. Messages that a library prints to C's stderr (HDF5, XDMF, Exodus, libpng) go to the log of the
-rank only: the readers that use these libraries report errors through VTK as well.
+rank only: the readers that use these libraries report errors through VTK as well, with the file that was printed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 
+from mpirender.engines.paraview.printed_files import PrintedFiles
 from mpirender.engines.paraview.proxies import registered
 from mpirender.system.comm import Comm
 
@@ -45,6 +47,7 @@ class ErrorLog:
         self._errors: list[str] = []
         self._warnings: list[str] = []
         self._seen: set[str] = set()
+        self._printed = PrintedFiles()
 
         @calldata_type(VTK_STRING)  # type: ignore[untyped-decorator]
         def observe(_window: object, event: str, text: str) -> None:
@@ -57,8 +60,15 @@ class ErrorLog:
         sys.excepthook = self._uncaught
 
     def take(self) -> list[str]:
-        """Return the errors since the last call, each text once."""
-        return self._take(self._errors)
+        """Return the errors since the last call, each text once; a file that a library has named is added."""
+        errors, file = self._take(self._errors), self._printed.newest()
+        if errors and file and self._group is None and not any(Path(file).name in text for text in errors):
+            errors[0] += f" ({file})"
+        return errors
+
+    def forget_printed(self) -> None:
+        """Do not look for names of files in what was printed until now, perhaps to another file."""
+        self._printed = PrintedFiles()
 
     def take_warnings(self) -> list[str]:
         """Return the warnings since the last call, each text once per process."""
