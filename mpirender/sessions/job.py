@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpirender.batch import submit as batch
-from mpirender.errors import ToolMissing, UsageError
+from mpirender.errors import MpirenderError, ToolMissing, UsageError
 from mpirender.sessions import records, resources, server, texts
 from mpirender.sessions.records import Event, Records
 from mpirender.sessions.session import LOCAL_PORT, SessionRequest
@@ -122,23 +122,35 @@ def submit(job: SessionJob, connect_id: int | None = None) -> tuple[Records, Eve
         here = "to serve on this machine, add --launcher mpiexec"
         raise ToolMissing(f"sbatch is not found; use a login node of the cluster, or, {here}")
     folder = records.home()
-    lines: list[str] = []
-    if connect_id or job.session.reverse:  # the client must know it before; the job reads it from a file
-        number, id_file = connect_id or server.new_id(), folder / f".id-{secrets.token_hex(8)}"
-        records.write_private(id_file, str(number))
-        job = replace(job, session=replace(job.session, id_file=id_file))
-        lines = texts.reverse_lines(job.session.reverse, number) if job.session.reverse else []
+    job, lines = with_known_id(job, folder, connect_id)
     script = folder / f".submit-{os.getpid()}.slurm"
     try:
         records.write_private(script, script_for(job, folder))
         with records.private_files():  # Slurm gives the job this mask, too
             identifier = slurm.run("sbatch", "--parsable", str(script)).split(";")[0].strip()
         files = Records(folder, identifier)
-        files.journal.unlink(missing_ok=True)  # of an earlier cluster that counted from 1
+        files.remove_older_journal(script)
         script.replace(folder / f"{identifier}.slurm")
-    finally:
+    except MpirenderError:
         script.unlink(missing_ok=True)
+        if job.session.id_file is not None:
+            job.session.id_file.unlink(missing_ok=True)
+        raise
     text = "\n".join([job.text(identifier), *lines])
     event = Event("queued", text, facts={"job": identifier, "ranks": job.ranks, "memory": job.memory})
     records.write_json(files.submitted, event.to_json())
     return files, event
+
+
+def with_known_id(job: SessionJob, folder: Path, connect_id: int | None) -> tuple[SessionJob, list[str]]:
+    """Return a job that reads its connection id from a file, if the client must know it before the job starts.
+
+    Also return the lines that tell a user how to let ParaView wait.
+    """
+    client = job.session.reverse
+    if not connect_id and not client:
+        return job, []
+    number, id_file = connect_id or server.new_id(), folder / f".id-{secrets.token_hex(8)}"
+    records.write_private(id_file, str(number))
+    lines = texts.reverse_lines(client, number) if client else []
+    return replace(job, session=replace(job.session, id_file=id_file)), lines

@@ -84,6 +84,12 @@ class Records:
                     found.append(Event(**json.loads(line)))
         return found
 
+    def remove_older_journal(self, file: Path) -> None:
+        """Remove the journal if it was last written before a file: Slurm may have counted jobs from 1 again."""
+        with contextlib.suppress(OSError):
+            if self.journal.stat().st_mtime_ns < file.stat().st_mtime_ns:
+                self.journal.unlink()
+
     def remove_secrets(self) -> None:
         """Remove the files that hold the connection id, when it no longer lets anybody in."""
         for path in (self.server_file, self.start):

@@ -41,23 +41,28 @@ def serve(request: SessionRequest, watch: Watch) -> None:
     files = Records(records.home(), identifier(allocation))
     with records.private_files(), signals.on_signals() as stop:
         files.journal.unlink(missing_ok=True)  # of an earlier cluster that counted from 1, or an earlier process
-        error: MpirenderError | None = None
         try:
             check(request)
             start(request, allocation, files, watch, stop).run()
-        except MpirenderError as problem:
-            error = problem
+        except MpirenderError as error:
+            end(files, error.exit_code, error.message)
             raise
-        except OSError as problem:
-            error = UsageError(f"{problem.filename or files.folder}: {problem.strerror}")
-            raise error from None
-        finally:
-            files.remove_secrets()
-            code, text = (0, "the client has left") if error is None else (error.exit_code, error.message)
-            ended = Event(ENDED, text, facts={"code": code})
-            files.write(ended)
-            if error is None:  # otherwise the command prints the error
-                watch(ended)
+        except OSError as error:
+            problem = UsageError(f"{error.filename or files.folder}: {error.strerror}")
+            end(files, problem.exit_code, problem.message)
+            raise problem from None
+        except BaseException as error:
+            end(files, 1, f"{type(error).__name__}: {error}")
+            raise
+        watch(end(files, 0, "the client has left"))
+
+
+def end(files: Records, code: int, text: str) -> Event:
+    """Record the end of a session, and remove the files that are of use only before."""
+    files.remove_secrets()
+    event = Event(ENDED, text, facts={"code": code})
+    files.write(event)
+    return event
 
 
 def identifier(allocation: Allocation | None) -> str:

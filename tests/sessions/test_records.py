@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def test_events_are_read_back_without_damaged_lines() -> None:
     files.write(Event("ended", "b"))
     assert [(event.what, event.text) for event in files.events()] == [("starting", "a"), ("ended", "b")]
     assert files.events()[0].facts == {"ranks": 2}
+
+
+def test_a_journal_of_an_earlier_job_of_the_same_number_is_removed_but_not_that_of_a_job_that_has_started() -> None:
+    files = Records(records.home(), "4711")
+    script = files.folder / "script"
+    files.write(Event("ended", "of last year"))
+    os.utime(files.journal, (1, 1))
+    script.touch()
+    files.remove_older_journal(script)
+    assert files.events() == []
+    files.write(Event("starting", "now"))
+    files.remove_older_journal(script)
+    assert [event.text for event in files.events()] == ["now"]
 
 
 def test_an_unknown_session_is_refused_with_the_known_ones() -> None:

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from mailbox_server import Mailbox, receiving
-from mpirender.sessions import handshake
+from mpirender.job.programs import Programs
+from mpirender.sessions import handshake, serve
+from mpirender.sessions.records import Event, Records
+from mpirender.sessions.session import SessionRequest
 from processes import Run, marked, need
 from session_runs import assert_the_pictures_are_the_same, client, left_running, seen, serving
 
@@ -151,6 +154,21 @@ def test_without_an_x_server_a_glx_server_is_refused(run: Run, tmp_path: Path) -
     done = run("serve", *HERE, "--backend", "glx", "--display", ":987", env={**os.environ, "HOME": str(tmp_path)})
     assert done.returncode == 3
     assert done.stderr.startswith("mpirender: error: --backend glx is not possible")
+
+
+def test_an_unexpected_error_is_not_recorded_as_a_client_that_has_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def broken(event: Event) -> None:
+        raise RuntimeError("terminal is gone")
+
+    with pytest.raises(RuntimeError):
+        serve.serve(SessionRequest(Programs(), "none"), broken)
+    (journal,) = (tmp_path / ".mpirender" / "sessions").glob("*.jsonl")
+    last = Records(journal.parent, journal.stem).events()[-1]
+    assert (last.what, last.facts, last.text) == ("ended", {"code": 1}, "RuntimeError: terminal is gone")
 
 
 def test_mistakes_are_reported_together(run: Run) -> None:

@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -23,20 +24,25 @@ HOME_COMPUTER = "n3"
 NO_WELCOME = "[General]\nGeneralSettings.ShowWelcomeDialog=false\n"
 
 
-def test_the_printed_commands_open_a_window_that_works_on_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
-    """The commands are run as printed, on a node that is no part of the session."""
+def test_the_printed_tunnel_and_the_server_file_open_a_window_that_works_on_the_cluster(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """They are used as printed, on a node that is no part of the session; the user presses Enter once."""
     environment = {**cluster.environment, **own_variables(cluster, tmp_path)}
     with ssh_server(cluster, folder(tmp_path / "ssh"), own_variables(cluster, tmp_path)) as server:
         words = ("--memory", "4G", "--nodes", 2, "--time", 15, "--login-host", "root@head", "--json")
         done = cluster.run(PROGRAM, "serve", *words, env=environment, timeout=240)
         assert done.returncode == 0, done.stderr
         ready = json.loads(done.stdout.splitlines()[-1])
-        _, tunnel, window = (line[3:] for line in ready["text"].splitlines()[:3])
+        tunnel, file = ready["text"].splitlines()[1][3:], Path(ready["facts"]["server_file"])
+        name = ET.parse(file).find("Server").get("name")
+        assert str(file) in ready["text"]
         on_home = {"on": HOME_COMPUTER, "cwd": tmp_path}
         with subprocess.Popen(cluster.command(*server.command(shlex.split(tunnel)), **on_home)) as ssh:
             try:
                 wait_for(lambda: "11111" in cluster.run("ss", "-ltn", on=HOME_COMPUTER).stdout, 20)
-                work_in_window(cluster, shlex.split(window), folder(tmp_path / "results"))
+                window = ["paraview", "--servers-file", str(file), "--server", name]
+                work_in_window(cluster, window, folder(tmp_path / "results"), DIALOG="Connection Options")
             finally:
                 cluster.run("pkill", "-x", "ssh", on=HOME_COMPUTER)
                 ssh.wait(20)
