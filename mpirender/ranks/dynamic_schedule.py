@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from mpirender.job.options import DYNAMIC
 from mpirender.job.outputs import Image
@@ -35,11 +35,20 @@ class FrameServer:
     def __init__(self, comm: Comm, tasks: Iterable[Task]) -> None:
         self._comm, self._left, self._clients = comm, deque(tasks), comm.size - 1
         self._asked: dict[int, float] = {}  # when each rank asked last, by time.monotonic
-        self._pause = LONGEST
+        self._pause, self._leaving = LONGEST, False
 
     def take(self) -> Task:
         """Return the next task."""
         return self._left.popleft() if self._left else []
+
+    def __iter__(self) -> Iterator[Image]:
+        """Take tasks for this rank until it leaves."""
+        while not self._leaving and (task := self.take()):
+            yield from task
+
+    def leave(self) -> None:
+        """Take no more tasks for this rank after this one."""
+        self._leaving = True
 
     def answer(self) -> float:
         """Send a task to each rank that has asked; return after how many seconds to look again."""
@@ -66,9 +75,14 @@ class _Tasks:
 
     def __init__(self, comm: Comm, *, ahead: bool) -> None:
         self._comm, self._ahead, self._asked, self._finished = comm, ahead, False, False
+        self._leaving = False
+
+    def leave(self) -> None:
+        """Take no more tasks after this one."""
+        self._leaving = True
 
     def __iter__(self) -> Iterator[Image]:
-        while not self._finished:
+        while not (self._finished or self._leaving):
             task = self._receive()
             self._finished = not task
             if self._ahead and task:
@@ -95,31 +109,37 @@ class _Tasks:
         return task
 
 
+def no_duties() -> float:
+    """Return how long a rank without duties may wait, in seconds."""
+    return POLL_SECONDS
+
+
+class Share(NamedTuple):
+    """What a rank renders."""
+
+    images: Iterable[Image]  # in order
+    answer: Duties = no_duties  # what it does meanwhile
+    leave: Callable[[], object] = lambda: None  # tells that it cannot render any more
+
+
 @contextlib.contextmanager
-def share(
-    layout: RankLayout, images: Sequence[Image], suspects: Collection[Image], kind: str
-) -> Iterator[tuple[Iterable[Image], Duties]]:
-    """Give the images that this rank renders, in order, and what it does meanwhile.
+def share(layout: RankLayout, images: Sequence[Image], suspects: Collection[Image], kind: str) -> Iterator[Share]:
+    """Give this rank its share of the images.
 
     Under the dynamic schedule the images arrive one task at a time. ``images`` are the same on every rank; for
     ``suspects`` see :func:`mpirender.ranks.schedule.share`.
     """
     comm = layout.comm
     if kind != DYNAMIC or comm.size == 1:
-        yield schedule.share(images, suspects, comm.rank, comm.size, kind), no_duties
+        yield Share(schedule.share(images, suspects, comm.rank, comm.size, kind))
     elif comm.rank == 0:
         server = FrameServer(comm, tasks_of(images, suspects))
-        yield (image for task in iter(server.take, []) for image in task), server.answer
+        yield Share(server, server.answer, server.leave)
         server.finish()
     else:
         mine = _Tasks(comm, ahead=layout.group is not None)
-        yield mine, no_duties
+        yield Share(mine, leave=mine.leave)
         mine.finish()
-
-
-def no_duties() -> float:
-    """Return how long a rank without duties may wait, in seconds."""
-    return POLL_SECONDS
 
 
 def tasks_of(images: Sequence[Image], suspects: Collection[Image]) -> list[Task]:

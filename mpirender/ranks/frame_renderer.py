@@ -53,6 +53,7 @@ class FrameRenderer:
         """Prepare to render; all earlier images are recorded before each of ``suspects``, which may kill this rank."""
         self.log, self.scene, self.job, self.suspects = log, scene, job, suspects
         self.duties: Duties = lambda: POLL_SECONDS  # called while this rank waits
+        self.leave: Callable[[], object] = lambda: None  # called when it cannot render any more
         self.fit = True  # whether this rank can render; if not, the reason is that of its failed images
         self.outputs = {output.name: output for output in job.outputs}
         self.identity = fingerprint
@@ -81,7 +82,8 @@ class FrameRenderer:
             pending = PendingImage(image, attempt, time.perf_counter(), [])
             if problem:
                 self._fail(pending, problem, blameless=True)
-                continue
+                self.leave()
+                continue  # those that are left to it fail at once, and other ranks try them
             self._collect(None, most=SLOTS - 1)  # the renderer uses the memory of the oldest picture
             self._render(pending)
             for text in self.scene.take_warnings():

@@ -157,14 +157,15 @@ def render_all(
 ) -> dict[Image, ImageOutcome]:
     """Render this rank's share of the images, then those that failed on other ranks; return the outcome of each."""
     frames.log.write(events.Phase("render"))
-    with dynamic_schedule.share(layout, images, frames.suspects, schedule) as (mine, answer):
+    with dynamic_schedule.share(layout, images, frames.suspects, schedule) as mine:
 
         def meanwhile() -> float:
             go_on()
-            return answer()
+            return mine.answer()
 
-        frames.duties = source.duties = meanwhile
-        outcomes = frames.render(mine, go_on)
+        frames.duties, frames.leave = meanwhile, mine.leave
+        source.duties = meanwhile
+        outcomes = frames.render(mine.images, go_on)
     for attempt in itertools.count(1):
         again, goes_on = retries.next_round(layout.comm, outcomes, attempt, fit=frames.fit)
         if not goes_on:

@@ -99,7 +99,7 @@ def frames_of_all(layout: RankLayout, mine: list[int]) -> list[int]:
 @pytest.mark.mpi(min_size=2)
 def test_the_other_ranks_get_all_frames_while_rank_0_is_at_one(layout: RankLayout) -> None:
     comm, mine = layout.comm, []
-    with dynamic_schedule.share(layout, IMAGES, (), "dynamic") as (images, duties):
+    with dynamic_schedule.share(layout, IMAGES, (), "dynamic") as (images, duties, _):
         for image in images:
             mine.append(image.frame)
             if comm.rank == 0 and len(mine) == 1:
@@ -113,7 +113,7 @@ def test_the_other_ranks_get_all_frames_while_rank_0_is_at_one(layout: RankLayou
 @pytest.mark.mpi(min_size=2)
 def test_a_rank_that_leaves_early_is_not_waited_for(layout: RankLayout) -> None:
     comm, mine = layout.comm, []
-    with dynamic_schedule.share(layout, IMAGES, (), "dynamic") as (images, duties):
+    with dynamic_schedule.share(layout, IMAGES, (), "dynamic") as (images, duties, _):
         for image in images:
             mine.append(image.frame)
             time.sleep(min(duties(), 0.01))
@@ -128,7 +128,7 @@ def test_groups_ask_for_a_frame_ahead_since_rank_0_answers_only_between_its_fram
     from mpi4py import MPI
 
     comm, mine = layout.comm, []
-    with dynamic_schedule.share(layout._replace(group=MPI.COMM_SELF), IMAGES, (), "dynamic") as (images, duties):
+    with dynamic_schedule.share(layout._replace(group=MPI.COMM_SELF), IMAGES, (), "dynamic") as (images, duties, _):
         for image in images:
             mine.append(image.frame)
             if comm.rank == 0 and len(mine) == 1:
