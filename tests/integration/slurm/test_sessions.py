@@ -147,12 +147,19 @@ def test_a_session_is_stopped_while_it_waits_and_while_it_runs(
     assert "Slurm has ended the job: CANCELLED" in watched.stdout
 
 
-def test_a_crashed_node_ends_the_session_with_a_line(cluster: Cluster, serve: Command, tmp_path: Path) -> None:
+def test_a_time_limit_and_a_crashed_node_end_a_session_with_a_line(
+    cluster: Cluster, serve: Command, tmp_path: Path
+) -> None:
+    short, kept = started(serve("--memory", "2G", "--time", 2, "--json", "--keep"))
     number, facts = started(serve("--memory", "2G", "--time", 10, "--json"))
     cluster.crash(facts["host"])
     watched = serve("--watch", number)
     assert watched.returncode == 6
     assert "Slurm has ended the job: NODE_FAIL" in watched.stdout
+    watched = serve("--watch", short)
+    assert watched.returncode == 75
+    assert "ended  the time limit is reached; what was loaded in the session is lost" in watched.stdout
+    wait_for(lambda: nothing_is_left(cluster, kept["host"]), 30)
 
 
 def test_a_session_for_a_connect_dialog_is_refused_for_another_version_and_canceled_when_ssh_is_gone(
