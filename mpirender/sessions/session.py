@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -156,7 +157,8 @@ class Session:
     def _check(self, host: str, port: int) -> None:
         """See that the server works, and say how to connect."""
         self.output.expect_own_check()
-        problem = handshake.problem_of(host, port, texts.short(self.facts["version"]))
+        reached = "localhost" if host == socket.gethostname() else host  # a host may not know its own name
+        problem = handshake.problem_of(reached, port, texts.short(self.facts["version"]))
         if problem:
             self.output.problem = f"pvserver does not respond on {host}:{port}: {problem}"
             return
