@@ -34,7 +34,7 @@ code=0
 tests "${FAST[@]}" || code=$?
 # The Slurm tests mostly wait, so they run in parallel with the others, followed by some long tests. Their output is
 # printed at the end.
-aside=(tests/integration/{slurm,blender} tests/integration/paraview/test_{stereo,by_hand,paraview6,second_root}.py
+aside=(tests/integration/{slurm,blender} tests/integration/paraview/test_{stereo,by_hand,paraview6,second_root,serve,serve_versions}.py
     tests/pool tests/system tests/integration/paraview/test_color_maps.py)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
