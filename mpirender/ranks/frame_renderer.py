@@ -41,6 +41,7 @@ class PendingImage:
     memory: int = 0  # peak of this rank with its renderer, or of any rank of its group, in bytes
     measured: Numbers | None = None  # the measurements, None if the job asks for none
     seconds: float = 0.0  # time until this rank could continue with the next image
+    turn: int = 0  # number of renders of this rank up to this one
     written: Future[Facts] | None = None
 
 
@@ -58,6 +59,7 @@ class FrameRenderer:
         self.outputs = {output.name: output for output in job.outputs}
         self.identity = fingerprint
         self._pending: deque[PendingImage] = deque()  # whose files are being written
+        self._turn = 0
         self._outcomes: dict[Image, ImageOutcome] = {}
         self._writer = ImageWriter(job.compression_level, max(host.threads(), 1))
         for output in job.outputs:
@@ -84,7 +86,8 @@ class FrameRenderer:
                 self._fail(pending, problem, blameless=True)
                 self.leave()
                 continue  # those that are left to it fail at once, and other ranks try them
-            self._collect(None, most=SLOTS - 1)  # the renderer uses the memory of the oldest picture
+            self._turn = pending.turn = self._turn + 1
+            self._collect(None, upto=self._turn - SLOTS)  # that picture's memory is used now
             self._render(pending)
             for text in self.scene.take_warnings():
                 self.log.write(events.Warning(text))
@@ -122,17 +125,18 @@ class FrameRenderer:
             self._fail_with(pending, error)
         part.unlink(missing_ok=True)
 
-    def _collect(self, patience: float | None, most: int = 0) -> None:
-        """Record the images that are written; wait until at most ``most`` are not, but not longer than ``patience``.
+    def _collect(self, patience: float | None, upto: int | None = None) -> None:
+        """Record the images that are written, and wait for those that are not.
 
-        ``patience`` is in seconds, None for as long as it takes.
+        :param patience: seconds to wait at most, None for as long as it takes.
+        :param upto: wait only for images up to this turn; None for all.
         """
         end = None if patience is None else time.monotonic() + patience
         while True:
             while self._pending and self._written(self._pending[0]).done():
                 self._record(self._pending.popleft())
             left = POLL_SECONDS if end is None else end - time.monotonic()
-            if len(self._pending) <= most or left <= 0:
+            if not self._pending or left <= 0 or (upto is not None and self._pending[0].turn > upto):
                 return
             wait([self._written(self._pending[0])], min(left, self.duties()))
 
