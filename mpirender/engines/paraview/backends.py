@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from mpirender.engines import probe_cache
 from mpirender.engines.base import BackendDevice
 from mpirender.engines.paraview.backend_probe import PREFIX
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import PVObject, windows_of
 from mpirender.errors import ToolMissing, one_line
 from mpirender.system import child_process
 
@@ -41,9 +41,9 @@ def renderer_in(capabilities: str) -> str:
     return match[1].strip() if match else ""
 
 
-def window_of(views: Sequence[PVObject]) -> tuple[str, str]:
+def opened_window(views: Sequence[PVObject]) -> tuple[str, str]:
     """Return the backend and the OpenGL renderer of the first window, read back from the window itself."""
-    window = next((view.GetRenderWindow() for view in views if hasattr(view, "GetRenderWindow")), None)
+    window = next((window for view in views for window in windows_of(view)), None)
     if window is None:
         return "no window", "unknown renderer"
     opened = window

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mpirender.engines import probe_cache
 from mpirender.engines.base import BackendDevice, Check, Inspection
-from mpirender.engines.paraview import backends
+from mpirender.engines.paraview import backends, screenshot
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject, import_simple
 from mpirender.engines.paraview.scene import ParaViewScene
@@ -221,6 +221,7 @@ def _load(scene: bytes, name: str) -> None:
         from paraview.modules.vtkPVCommon import vtkPVXMLParser  # ParaView 6
     except ImportError:
         from paraview.modules.vtkPVVTKExtensionsCore import vtkPVXMLParser
+    simple._DisableFirstRenderCameraReset()  # scripts in the state may render
     simple.RemoveViewsAndLayouts()
     parser = vtkPVXMLParser()
     if not parser.Parse(scene.decode()):
@@ -228,6 +229,8 @@ def _load(scene: bytes, name: str) -> None:
     servermanager.ProxyManager().SMProxyManager.LoadXMLState(parser.GetRootElement())
     if not simple.GetViews():
         raise UsageError(f"{name}: {NO_VIEW}")
+    for view in simple.GetRenderViews()[:1]:
+        simple.SetActiveView(view)
 
 
 def _targets(simple: PVObject, job: RenderJob) -> dict[Target, PVObject]:
@@ -254,16 +257,11 @@ def _check_sizes(targets: Mapping[Target, PVObject], outputs: Sequence[Output]) 
     An image larger than the view is rendered in tiles of whole pixels. A side without a suitable divisor (for example a
     prime number) is reduced to the next one that has it (vtkSMSaveScreenshotProxy::GetScaleFactorsAndSize).
     """
-    from paraview.modules.vtkRemotingViews import vtkSMSaveScreenshotProxy
-    from vtkmodules.vtkCommonDataModel import vtkVector2i
-
     mistakes = []
     for output in {(one.view, one.layout, one.width, one.height): one for one in outputs}.values():
         target = targets[output.view, output.layout]
-        shown = target.GetSize() if target.IsA("vtkSMViewLayoutProxy") else target.ViewSize
-        tile = vtkVector2i(*shown)
-        times = vtkSMSaveScreenshotProxy.GetScaleFactorsAndSize(vtkVector2i(output.width, output.height), tile)
-        reached = (tile[0] * times[0], tile[1] * times[1])
+        shown = screenshot.size_of(target)
+        reached = screenshot.tiles_of(shown, (output.width, output.height)).image
         if reached != (output.width, output.height):
             mistakes.append(
                 f"--size {output.asked_size}: ParaView cannot render this size from a view of {shown[0]}x{shown[1]} "

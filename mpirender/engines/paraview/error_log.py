@@ -59,6 +59,11 @@ class ErrorLog:
         sys.stderr = self._stderr = Stderr(self._report, self._warn)
         sys.excepthook = self._uncaught
 
+    @property
+    def alone(self) -> bool:
+        """Whether this process renders alone, not in a group."""
+        return self._group is None
+
     def take(self) -> list[str]:
         """Return the errors since the last call, each text once; a file that a library has named is added."""
         errors, file = self._take(self._errors), self._printed.newest()

@@ -31,6 +31,7 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
     mistakes = [
         *file_mistakes, *overrides.mistakes(state, job), *color_range.mistakes(state, job),
         *measure.mistakes(state, job), *orbit_camera.mistakes(job), *_view_mistakes(state, job),
+        *_comparative_charts(state, job),
         *_animation_mistakes(state, job), *state_warnings.shared_color_maps(state, job),
     ]  # fmt: skip
     return Inspection(
@@ -89,6 +90,24 @@ def _replaced_series(state: State, job: RenderJob, files: tuple[DataFile, ...]) 
             yield (
                 f"--file replaces the {len(prop.saved)} files of {prop.reader!r} by a single file, so its data are the "
                 "same in all frames; give a pattern for a series ('FOLDER/NAME_*.SUFFIX')"
+            )
+
+
+def _rendered_views(state: State, job: RenderJob) -> list[str]:
+    """Return the names of the views that are rendered, alone or in a layout."""
+    layouts = {layout.name: layout.views for layout in state.layouts}
+    numbered = {str(number): layout.views for number, layout in enumerate(state.layouts, start=1)}
+    in_layouts = [view for name in job.layouts for view in {**numbered, **layouts, ALL: ()}.get(name, ())]
+    return [*(job.views or (() if job.layouts else state.views[:1])), *in_layouts]
+
+
+def _comparative_charts(state: State, job: RenderJob) -> Iterator[str]:
+    """Refuse charts whose labels depend on the renders before; seen with ParaView 5.11."""
+    for view in [] if job.allow_order_dependence else _rendered_views(state, job):
+        if state.view_types.get(view, "").startswith("ComparativeXY"):
+            yield (
+                f"view {view!r} is a comparative chart, whose axis labels ParaView places according to the frames "
+                "rendered before; render another view, or render it nevertheless with --allow-order-dependence"
             )
 
 

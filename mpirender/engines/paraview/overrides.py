@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from mpirender.engines.paraview.orbit_camera import CAMERA_TRACK
-from mpirender.engines.paraview.proxies import PVObject, by_name
+from mpirender.engines.paraview.proxies import CAMERA, PVObject, by_name
 from mpirender.engines.paraview.state_xml import State
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
@@ -25,7 +25,6 @@ PARTS_OF_TRACKS = ("Cue", "KeyFrame")  # too many to list, with similar names
 # Domains that restrict the values of a property; ranges that depend on the data are only suggestions.
 RANGES = ("vtkSMIntRangeDomain", "vtkSMDoubleRangeDomain")
 LISTS = ("vtkSMStringListDomain", "vtkSMRepresentationTypeDomain")
-CAMERA = ("CameraPosition", "CameraFocalPoint", "CameraViewUp", "CameraViewAngle", "CameraParallelScale")
 FIXED = ("vtkSMEnumerationDomain", "vtkSMBooleanDomain")
 
 

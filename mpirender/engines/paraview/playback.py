@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mpirender.engines.paraview import color_range, state_xml
 from mpirender.engines.paraview import save_animation_order as order
-from mpirender.engines.paraview.proxies import PVObject, registered
+from mpirender.engines.paraview.proxies import CAMERA, PVObject, registered
 from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Playback:
         self.views, self.growing = views, growing
         self.overrides = job.variants[0].overrides  # of the variant that is open
         self.loaded_time: float = animation.AnimationTime
+        self._animated = _animated_properties(animation)
         self.times = (self.loaded_time,) * static_frames if static_frames else frame_times(animation)
         self._static = static_frames is not None
         self._orbit: Orbit | None = None
@@ -49,6 +50,10 @@ class Playback:
             color_range.restore(self.growing)
         elif isinstance(step, order.SetTime):
             self._set_time(step.time)
+        elif isinstance(step, order.ResetToLoaded):
+            self._set_time(self.loaded_time)
+            for prop, value in self._animated:
+                prop.SetData(value)
         elif isinstance(step, order.Render):
             for view in self.views:
                 view.SMProxy.StillRender()
@@ -65,6 +70,30 @@ class Playback:
         """Set the scene time, except in a static scene: it would move the tracks of the animation."""
         if not self._static:
             self._animation.SetSceneTime(time)
+
+
+def _animated_properties(animation: PVObject) -> list[tuple[PVObject, Any]]:
+    """Return the properties that tracks change, those of cameras included, and their current values."""
+    animated = []
+    for cue in animation.Cues:
+        proxy = getattr(cue, "AnimatedProxy", None)
+        if not cue.Enabled or proxy is None or cue.SMProxy.GetXMLName() == "TimeAnimationCue":
+            continue
+        names = CAMERA if cue.SMProxy.GetXMLName() == "CameraAnimationCue" else (cue.AnimatedPropertyName,)
+        properties = map(proxy.GetProperty, names)
+        animated += [(prop, prop.GetData()) for prop in properties if hasattr(prop, "GetData")]
+    return animated
+
+
+def synchronize(animation: PVObject) -> None:
+    """Set the time of all views to that of the scene.
+
+    A state may have been saved with a view at another time. SaveAnimation would show that time in frame 0 if the scene
+    is at the time of frame 0, since setting a time that is already set changes nothing.
+    """
+    for view in animation.TimeKeeper.Views:
+        if view.ViewTime != animation.AnimationTime:
+            view.ViewTime = animation.AnimationTime
 
 
 def frame_times(animation: PVObject) -> tuple[float, ...]:

@@ -6,6 +6,9 @@ from typing import Any
 
 PVObject = Any  # a proxy of ParaView or an object of VTK: their classes are made at run time and have no annotations
 
+# Properties of a view that a camera track changes.
+CAMERA = ("CameraPosition", "CameraFocalPoint", "CameraViewUp", "CameraViewAngle", "CameraParallelScale")
+
 
 def import_simple() -> PVObject:
     """Import paraview.simple faster: without the documentation of the functions that it defines, one for each proxy.
@@ -41,3 +44,16 @@ def by_name(*groups: str) -> dict[str, PVObject]:
     for name, proxy in (item for group in groups for item in registered(group)):
         found.setdefault(name, proxy)
     return found
+
+
+def windows_of(view: PVObject) -> list[PVObject]:
+    """Return the OpenGL windows of a view: none of a spreadsheet, several of a comparative view."""
+    if view.SMProxy.IsA("vtkSMComparativeViewProxy"):
+        from vtkmodules.vtkCommonCore import vtkCollection
+
+        inner = vtkCollection()
+        view.SMProxy.GetViews(inner)
+        windows = [one.GetRenderWindow() for one in inner if hasattr(one, "GetRenderWindow")]
+    else:
+        windows = [view.GetRenderWindow() if hasattr(view, "GetRenderWindow") else None]
+    return [window for window in windows if window is not None]

@@ -3,7 +3,8 @@
 SaveAnimation renders the frames one after the other, and some pixels depend on what came before:
 
 - Axes grids are drawn around the new data and the data still on display (``vtkPVRenderView::Update``), so they lag
-  behind by a frame. The same holds for ambient occlusion.
+  behind by a frame; those of frame 0 are drawn around the data as loaded, before any track has changed a property. The
+  same holds for center axes, the cross hairs of orthographic slice views, and ambient occlusion.
 - In stereo, as long as only the eye changes, VTK keeps the camera matrices (``vtkOpenGLCamera::GetKeyMatrices``), so
   the first stereo image after a mono image belongs to neither eye; and axis labels keep the places in which the
   previous eye saw them. SaveAnimation renders frame 0 once before it begins, then the eyes of each frame in turn, and
@@ -46,10 +47,17 @@ class SetTime(NamedTuple):
     time: float
 
 
+class ResetToLoaded(NamedTuple):
+    """Set the scene time and all animated properties to their values after loading."""
+
+
 class Render(NamedTuple):
     """Render all views without capturing an image; ``time`` is that of the displayed data, if it matters later."""
 
     time: float | None = None
+
+
+LOADED = float("-inf")  # the time of the data on display after loading, whose animated properties no track has set
 
 
 class Compute(NamedTuple):
@@ -83,7 +91,9 @@ class TakeErrors(NamedTuple):
     where: str = ""
 
 
-Step = Union[Restart, ResetColorMaps, SetTime, Render, Compute, ShowFrame, Capture, MarkOutdated, TakeErrors]
+Step = Union[
+    Restart, ResetColorMaps, SetTime, ResetToLoaded, Render, Compute, ShowFrame, Capture, MarkOutdated, TakeErrors
+]
 
 
 @dataclass(frozen=True)
@@ -98,9 +108,9 @@ class SceneTraits:
     begins_twice: bool = False  # whether the render of SaveAnimation before frame 0 changes frame 0
     accumulates: bool = False  # whether a filter or color map depends on all earlier frames
 
-    def time_before(self, frame: int) -> float:
-        """Return the scene time that precedes a frame in SaveAnimation."""
-        return self.times[frame - 1] if frame else self.loaded_time
+    def shown_before(self, frame: int) -> float:
+        """Return the time of the data on display before a frame in SaveAnimation, or :data:`LOADED`."""
+        return self.times[frame - 1] if frame else LOADED
 
     def views_of(self, output: Output) -> Sequence[Hashable]:
         """Return the views in an output's image."""
@@ -151,7 +161,7 @@ class SaveAnimationOrder:
 
     def __init__(self, scene: SceneTraits) -> None:
         self.scene = scene
-        self.history = History()
+        self.history = History(shown={view: LOADED for views in scene.views.values() for view in views})
 
     def record(self, step: Step) -> None:
         """Record a step that was carried out."""
@@ -164,9 +174,10 @@ class SaveAnimationOrder:
         if self.scene.stereo:
             return steps + _before_in_stereo(self.scene, history, frame, output)
         if self.scene.lags:
-            time = self.scene.time_before(frame)
+            time = self.scene.shown_before(frame)
             if any(history.shown.get(view) != time for view in self.scene.views_of(output)):
-                steps += [SetTime(time), Render(time), _take_errors(self.scene, frame)]
+                before = [SetTime(time), Render(time)] if frame else self.as_loaded()
+                steps += [*before, _take_errors(self.scene, frame)]
             steps.append(MarkOutdated(output))
         return [*steps, ShowFrame(frame)]
 
@@ -182,8 +193,8 @@ class SaveAnimationOrder:
         return [*steps, *map(Compute, range(computed, frame)), TakeErrors()]
 
     def as_loaded(self, *, restart: bool = False) -> list[Step]:
-        """Return the steps that render the scene at the time of loading; restart: compute all data anew."""
-        return [*([Restart()] if restart else []), SetTime(self.scene.loaded_time), Render()]
+        """Return the steps that render the scene as it was after loading; restart: compute all data anew."""
+        return [*([Restart()] if restart else []), ResetToLoaded(), Render(LOADED)]
 
 
 def _before_in_stereo(scene: SceneTraits, history: History, frame: int, output: Output) -> list[Step]:
@@ -198,7 +209,7 @@ def _before_in_stereo(scene: SceneTraits, history: History, frame: int, output: 
     last = dataclasses.replace(output, eye=EYES[-1]) if output.eye else output  # SaveAnimation's last image of a frame
     if not frame:
         if history.captured:
-            steps += [SetTime(scene.loaded_time), Render(), Render(), _take_errors(scene, 0)]
+            steps += [ResetToLoaded(), Render(LOADED), Render(LOADED), _take_errors(scene, 0)]
         if scene.begins_twice:
             steps += [ShowFrame(0), Capture(0, output)]
     elif scene.lags and not history.is_latest(views, frame - 1, last):
@@ -211,7 +222,7 @@ def _before_in_stereo(scene: SceneTraits, history: History, frame: int, output: 
 
 
 def _take_errors(scene: SceneTraits, frame: int) -> TakeErrors:
-    time = scene.time_before(frame)
+    time = scene.times[frame - 1] if frame else scene.loaded_time
     where = "" if time == scene.times[frame] else f" (at time {time:g}, around whose data axes are drawn)"
     return TakeErrors(where)
 

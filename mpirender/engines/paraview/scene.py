@@ -13,7 +13,7 @@ from mpirender.engines.paraview import backends, color_range, order_trial, playb
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject, registered
-from mpirender.engines.paraview.screenshot import Screenshots, resize
+from mpirender.engines.paraview.screenshot import Screenshots, Views, set_size
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.system.comm import Comm
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # Errors of animation tracks: ParaView reports them again at every frame, and they do not affect the data.
 TRACK_ERRORS = re.compile(r"vtkPV\w*(Cue|KeyFrame)\w*: ")
+
+# Draws its cross hairs around the data of the previous render.
+ORTHOGRAPHIC = "OrthographicSliceView"
 
 
 class ParaViewScene(Scene):
@@ -43,21 +46,22 @@ class ParaViewScene(Scene):
                     for key, target in targets.items()}  # fmt: skip
         views = list(dict.fromkeys(view for several in views_of.values() for view in several))
         for output in reversed(job.outputs if job.one_pass else ()):
-            resize(targets, output)
+            set_size(targets[output.view, output.layout], (output.width, output.height))
         growing = color_range.growing(views, job.color_range)
+        animation = simple.GetAnimationScene()
+        playback.synchronize(animation)
         # Not simple.Render: its first call resets the camera, so the camera saved in the state would be lost.
         for view in views:
             view.SMProxy.StillRender()
         self.errors = log.take()
         self._suspect = _affect_data(self.errors)  # whether data may be wrong
-        self._screenshots = Screenshots(targets, views, job)
-        animation = simple.GetAnimationScene()
+        self._screenshots = Screenshots(views_of, targets, job, alone=log.alone)
         self._playback = playback.Playback(views, animation, job, growing=growing, static_frames=static_frames)
         self._order = order.SaveAnimationOrder(_traits(views_of, animation, self._playback, job))
         self._meter: Meter | None = None
         self.frames = range(len(self._playback.times))
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
-        backend, self.renderer = backends.window_of(views)
+        backend, self.renderer = backends.opened_window(views)
         self.description = f"ParaView {self.version}, {backend}, {self.renderer}"
         if static_frames is None and not job.allow_order_dependence:
             self._try_order()
@@ -69,7 +73,7 @@ class ParaViewScene(Scene):
         self._suspect = True  # until this frame has ended without an exception and without errors
         self._screenshots.prepare(output)
         errors_before = self._set_variant(output.overrides) + self._carry_out(self._order.before(frame, output))
-        picture = self._screenshots.capture(output, path)
+        picture = self._screenshots.capture(frame, output, path)
         self._order.record(order.Capture(frame, output))
         measured = None if self._meter is None else self._meter.read((frame, output.overrides))
         errors = self._log.take() + errors_before
@@ -155,7 +159,7 @@ class ParaViewScene(Scene):
             if isinstance(step, order.TakeErrors):
                 errors += [text + step.where for text in self._log.take()]
             elif isinstance(step, order.Capture):
-                self._screenshots.capture(step.output)
+                self._screenshots.capture(step.frame, step.output)
             elif isinstance(step, order.MarkOutdated):
                 playback.mark_outdated(self._order.scene.views_of(step.output))
             else:
@@ -166,9 +170,6 @@ class ParaViewScene(Scene):
                 self._meter.update()  # of sources that are not shown
             self._order.record(step)
         return errors
-
-
-Views = Mapping[order.Target, Sequence[PVObject]]
 
 
 def _traits(views_of: Views, animation: PVObject, played: playback.Playback, job: RenderJob) -> order.SceneTraits:
@@ -188,8 +189,10 @@ def _traits(views_of: Views, animation: PVObject, played: playback.Playback, job
 
 
 def _draws_bounds(view: PVObject) -> bool:
-    """Return whether the view draws something that depends on the bounds of its data: axes grid, ambient occlusion."""
+    """Return whether the view draws something that depends on the bounds of its data: axes, ambient occlusion."""
     grid = getattr(view, "AxesGrid", None)
+    if view.SMProxy.GetXMLName() == ORTHOGRAPHIC or getattr(view, "CenterAxesVisibility", 0):
+        return True
     if getattr(grid, "Visibility", 0) or getattr(view, "UseAmbientOcclusion", 0) or getattr(view, "UseSSAO", 0):
         return True
     shown = [item for item in getattr(view, "Representations", ()) if getattr(item, "Visibility", 0)]

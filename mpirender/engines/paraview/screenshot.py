@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from mpirender.engines.paraview.orientation_axes import OrientationAxes
 from mpirender.engines.paraview.proxies import PVObject
 from mpirender.engines.paraview.save_animation_order import Target
 from mpirender.job.outputs import Output
@@ -16,17 +16,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Viewports = list[tuple[float, ...]]
+Views = Mapping[Target, Sequence[PVObject]]
 
 
 class Screenshots:
     """Captures the outputs of a job, each as if there were no others."""
 
-    def __init__(self, targets: Mapping[Target, PVObject], views: Sequence[PVObject], job: RenderJob) -> None:
-        """Set up ParaView's options once for all frames; the views must have been rendered once."""
-        self._targets, self._views, self._one_pass = targets, views, job.one_pass
-        self._first_viewports = self._get_viewports()
-        self._viewports: dict[Output, Viewports] = {}
+    def __init__(
+        self, views_of: Views, targets: Mapping[Target, PVObject], job: RenderJob, *, alone: bool = True
+    ) -> None:
+        """Set up ParaView's options once for all frames; the views must have been rendered once.
+
+        :param alone: whether this rank renders alone. In a group, renderers exchange messages at each render.
+        """
+        self._views_of, self._targets, self._one_pass = views_of, targets, job.one_pass
+        self._sizes = {key: size_of(target) for key, target in targets.items()}  # as loaded
+        views = dict.fromkeys(view for views in views_of.values() for view in views)
+        self._axes = OrientationAxes(list(views)) if alone else None
         self._options = {
             (key, eye): options(target, job, eye)
             for key, target in targets.items() for eye in dict.fromkeys(output.eye for output in job.outputs)
@@ -34,46 +40,62 @@ class Screenshots:
         self._image: PVObject = None  # owns the memory of the last pixels
 
     def prepare(self, output: Output) -> None:
-        """Release the last image; with ``--one-pass``, resize the view."""
+        """Release the last image, and give the views the size of a tile of the next one, as SaveAnimation does."""
         self._image = None
-        if self._one_pass:
-            resize(self._targets, output)
+        key, size = (output.view, output.layout), (output.width, output.height)
+        target = self._targets[key]
+        tile = size if self._one_pass else tiles_of(self._sizes[key], size).tile
+        if size_of(target) != tile:
+            set_size(target, tile)
+            for view in self._views_of[key]:
+                if not view.SMProxy.IsA("vtkSMRenderViewProxy"):  # labels of charts settle in the render after this
+                    view.SMProxy.StillRender()
 
-    def capture(self, output: Output, path: Path | None = None) -> NDArray[np.uint8] | None:
+    def capture(self, frame: int, output: Output, path: Path | None = None) -> NDArray[np.uint8] | None:
         """Capture the current frame; return its pixels for a png, write other files; without a path, discard it."""
-        options = self._options[(output.view, output.layout), output.eye]
-        options.ImageResolution = [output.width, output.height]
-        same_view = dataclasses.replace(output, name="", eye="")
-        for renderer, viewport in zip(self._renderers(), self._viewports.get(same_view, self._first_viewports)):
-            renderer.SetViewport(*viewport)
+        key, size = (output.view, output.layout), (output.width, output.height)
+        options = self._options[key, output.eye]
+        options.ImageResolution = list(size)
+        if self._axes:
+            self._axes.restore(output, frame, tiles_of(size_of(self._targets[key]), size).counts)
         self._image = None
         if path is None or path.suffix == ".png":
             self._image = options.SMProxy.CaptureImage()  # None if ParaView has reported an error
         else:
             options.WriteImage(str(path))
-        self._viewports[same_view] = self._get_viewports()
         return None if path is None or self._image is None else pixels(self._image)
 
-    def _get_viewports(self) -> Viewports:
-        """Return the viewport of every renderer, 0 to 1; that of the orientation axes is a corner of the view.
 
-        ParaView makes that corner square in whole pixels, starting from its size after the previous render
-        (vtkPVAxesWidget::SquareRenderer). With several image sizes in turn it would drift, so each size keeps its own.
-        """
-        return [tuple(renderer.GetViewport()) for renderer in self._renderers()]
+class Tiles(NamedTuple):
+    """How ParaView composes an image."""
 
-    def _renderers(self) -> list[PVObject]:
-        windows = [view.GetRenderWindow() for view in self._views if hasattr(view, "GetRenderWindow")]
-        return [renderer for window in windows for renderer in window.GetRenderers()]
+    tile: tuple[int, int]  # width and height
+    counts: tuple[int, int]  # across and down
+    image: tuple[int, int]  # smaller than the requested image if that cannot be composed
 
 
-def resize(targets: Mapping[Target, PVObject], output: Output) -> None:
-    """Give a view, or a whole layout, the size of the image, so that ParaView does not assemble it from tiles."""
-    target, sides = targets[output.view, output.layout], [output.width, output.height]
+def tiles_of(shown: tuple[int, int], image: tuple[int, int]) -> Tiles:
+    """Return the tiles of which ParaView composes an image of a view or layout that is shown in a size."""
+    from paraview.modules.vtkRemotingViews import vtkSMSaveScreenshotProxy
+    from vtkmodules.vtkCommonDataModel import vtkVector2i
+
+    tile = vtkVector2i(*shown)
+    counts = vtkSMSaveScreenshotProxy.GetScaleFactorsAndSize(vtkVector2i(*image), tile)
+    return Tiles((tile[0], tile[1]), (counts[0], counts[1]), (tile[0] * counts[0], tile[1] * counts[1]))
+
+
+def size_of(target: PVObject) -> tuple[int, int]:
+    """Return the width and height of a view or a layout."""
+    width, height = target.GetSize() if target.IsA("vtkSMViewLayoutProxy") else target.ViewSize
+    return width, height
+
+
+def set_size(target: PVObject, size: tuple[int, int]) -> None:
+    """Set the width and height of a view or a layout."""
     if target.IsA("vtkSMViewLayoutProxy"):
-        target.SetSize(sides)
+        target.SetSize(list(size))
     else:
-        target.ViewSize = sides
+        target.ViewSize = list(size)
 
 
 def options(target: PVObject, job: RenderJob, eye: str = "") -> PVObject:
