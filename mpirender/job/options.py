@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -56,6 +57,11 @@ COLOR_RANGE = re.compile(rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<lea
 def absolute_path(given: str | Path) -> Path | None:
     """Return an absolute path, None for an empty text."""
     return Path(given).absolute() if given else None
+
+
+def path_or_name(given: str) -> str:
+    """Return an absolute path if the text contains a folder or names a file, else the text."""
+    return str(Path(given).expanduser().absolute()) if os.sep in given or Path(given).is_file() else given
 
 
 def checked(parse: Callable[[str], object]) -> Callable[[str], str]:

@@ -74,6 +74,9 @@ class RenderJob:
         "Names and values are those of ParaView's Python: Cone1.Resolution=32, Contour1.Isosurfaces=[100,130]. "
         "`mpirender inspect` lists the objects.", pixels=True, metavar="NAME.PROPERTY=VALUE", name="set",
         engines=ONLY_PARAVIEW, several=True, last_wins=True, read=options.assignment)
+    plugins: tuple[str, ...] = option((), "ParaView plugin to load before the scene: a file, or the name of a plugin "
+        "that belongs to this ParaView. ParaView itself loads those in the folders of PV_PLUGIN_PATH.", pixels=True,
+        metavar="PATH", name="plugin", engines=PARAVIEW, several=True, read=options.path_or_name)
     camera: str | None = option(None, "orbit turns the camera once around the focal point during the scene's frames, "
         "or during 100 frames if the scene has no animation. orbit:N makes the turn in N frames and keeps everything "
         "else at rest. For Blender files: name of a camera.", pixels=True, metavar="HOW",

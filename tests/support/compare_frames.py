@@ -43,7 +43,7 @@ def save_animation(state, size, layout):
         shown = next(proxy for name, proxy in simple.GetLayouts().items() if name[0] == layout)
         simple.RenderAllViews()
     else:
-        shown = simple.GetActiveView() or simple.GetViews()[0]
+        shown = (simple.GetRenderViews() or simple.GetViews())[0]
         simple.Render(shown)
     resolution = [int(side) for side in size.split("x")]
     with tempfile.TemporaryDirectory() as folder:

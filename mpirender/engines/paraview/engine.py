@@ -184,12 +184,16 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
         simple = import_simple()
     except ImportError as error:
         raise ToolMissing(f"this pvbatch has no paraview.simple ({error}); {INSTALL}") from None
+    if job.plugins:
+        from mpirender.engines.paraview import plugins
+
+        plugins.load(job)
     if is_script(job):
         from mpirender.engines.paraview import script_runner
 
         script_runner.run(scene, job.scene)
     else:
-        _load(scene, job.scene.name)
+        _load(scene, job.scene.name, log)
     if job.overrides or job.vary:
         from mpirender.engines.paraview import overrides
 
@@ -207,13 +211,15 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     if job.overrides or job.vary:
         overrides.check_arrays(job)
     opened.measure(job.measure, group)
+    if job.plugins:
+        opened.files = plugins.files(job)
     if inspection is not None:
-        opened.files = [Path(file.path) for file in inspection.data_files]
+        opened.files = [*opened.files, *(Path(file.path) for file in inspection.data_files)]
         opened.warnings = [*inspection.warnings, *opened.warnings]
     return opened
 
 
-def _load(scene: bytes, name: str) -> None:
+def _load(scene: bytes, name: str, log: ErrorLog) -> None:
     """Load a state from memory; LoadState would read the file in every rank."""
     from paraview import servermanager, simple
 
@@ -227,8 +233,14 @@ def _load(scene: bytes, name: str) -> None:
     if not parser.Parse(scene.decode()):
         raise UsageError(f"{name}: ParaView cannot read this state; save it again from ParaView")
     servermanager.ProxyManager().SMProxyManager.LoadXMLState(parser.GetRootElement())
+    errors = log.take()
+    if errors:
+        from mpirender.engines.paraview import plugins
+
+        errors = plugins.explain(errors, State.parse(scene, name))
+        log.put_back(errors)
     if not simple.GetViews():
-        raise UsageError(f"{name}: {NO_VIEW}")
+        raise UsageError(f"{name}: {(*errors, NO_VIEW)[0]}")
     for view in simple.GetRenderViews()[:1]:
         simple.SetActiveView(view)
 

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -74,6 +74,10 @@ class ErrorLog:
     def forget_printed(self) -> None:
         """Do not look for names of files in what was printed until now, perhaps to another file."""
         self._printed = PrintedFiles()
+
+    def put_back(self, errors: Sequence[str]) -> None:
+        """Have the next call of :meth:`take` return these errors as well."""
+        self._errors[:0] = errors
 
     def take_warnings(self) -> list[str]:
         """Return the warnings since the last call, each text once per process."""
