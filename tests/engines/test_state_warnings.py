@@ -67,7 +67,7 @@ def test_a_track_without_key_frames_is_warned_of(job):
     assert warnings(state(cue(2), scene=scene), job()) == []
     assert warnings(state(CLOCK, cue(0, "CameraAnimationCue", prop("Enabled", 0)), scene=scene), job()) == []
     assert warnings(state(CLOCK, cue(0, "TimeAnimationCue"), scene=scene), job()) == []
-    assert "--on-error warn" in warnings(state(cue(0, "CameraAnimationCue", prop("Mode", 2)), scene=scene), job())[0]
+    assert warnings(state(CLOCK, cue(0, "CameraAnimationCue", prop("Mode", 2)), scene=scene), job()) == []
 
 
 def test_key_frames_that_were_not_saved_do_not_count(job):
@@ -121,7 +121,16 @@ def test_label_formats_of_a_newer_paraview_are_warned_of(job):
     old = legend(prop("AddRangeLabels", 1), prop("RangeLabelFormat", "%6.1e"))
     hidden = legend(prop("AutomaticLabelFormat", 1), prop("LabelFormat", "{:&lt;#6.1e}"))
     clock = proxy(61, "filters", "AnnotateTimeFilter", prop("Format", "Time: {time:f}"))
-    for quiet in (old, hidden, clock):
+    polar = proxy(62, "representations", "PolarAxesRepresentation", prop("PolarLabelFormat", "{:&lt;#6.1e}"))
+    owned = proxy(
+        63, "representations", "GeometryRepresentation", prop("Visibility", 0), prop("PolarAxes", proxies=["62"])
+    )
+    point = proxy(
+        64, "representations", "GeometryRepresentation", prop("Visibility", 1),
+        prop("SelectionPointLabelFormat", "{:g}"), prop("SelectionPointLabelVisibility", 0),
+    )  # fmt: skip
+    assert "labels of 62" in warnings(state(CLOCK, polar), job(), "5.11.0")[0]
+    for quiet in (old, hidden, clock, polar + owned, point):
         assert warnings(state(CLOCK, quiet), job(), "5.11.0") == []
 
 

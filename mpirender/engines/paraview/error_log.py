@@ -48,6 +48,7 @@ class ErrorLog:
         self._warnings: list[str] = []
         self._seen: set[str] = set()
         self._printed = PrintedFiles()
+        self.ignored: set[str] = set()  # texts that are no errors in this scene
 
         @calldata_type(VTK_STRING)  # type: ignore[untyped-decorator]
         def observe(_window: object, event: str, text: str) -> None:
@@ -89,7 +90,7 @@ class ErrorLog:
 
     def _take(self, texts: list[str]) -> list[str]:
         """Empty a list of texts; return those of all ranks of the group, each text once."""
-        taken = texts.copy()
+        taken = [text for text in texts if text not in self.ignored]
         texts.clear()
         parts = [taken] if self._group is None else self._group.allgather(taken)
         return list(dict.fromkeys(text for part in parts for text in part))

@@ -85,6 +85,18 @@ def _animated_properties(animation: PVObject) -> list[tuple[PVObject, Any]]:
     return animated
 
 
+TOO_FEW_KEY_FRAMES = "vtkPVCameraCueManipulator: Too few keyframes to animate."
+FOLLOW_DATA = 2  # vtkPVCameraCueManipulator's mode, which needs no key frames
+
+
+def needless_errors(animation: PVObject) -> set[str]:
+    """Return the errors that ParaView reports in every frame although all camera tracks do what they should."""
+    cameras = [cue for cue in animation.Cues if cue.Enabled and cue.SMProxy.GetXMLName() == "CameraAnimationCue"]
+    idle = [cue for cue in cameras if len(cue.KeyFrames) < 2]
+    follow = [int(cue.GetProperty("Mode").SMProperty.GetElement(0)) == FOLLOW_DATA for cue in idle]
+    return {TOO_FEW_KEY_FRAMES} if follow and all(follow) else set()
+
+
 def synchronize(animation: PVObject) -> None:
     """Set the time of all views to that of the scene.
 

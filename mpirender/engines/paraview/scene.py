@@ -50,6 +50,7 @@ class ParaViewScene(Scene):
         growing = color_range.growing(views, job.color_range)
         animation = simple.GetAnimationScene()
         playback.synchronize(animation)
+        log.ignored = playback.needless_errors(animation)
         # Not simple.Render: its first call resets the camera, so the camera saved in the state would be lost.
         for view in views:
             view.SMProxy.StillRender()

@@ -42,8 +42,9 @@ def run(content: bytes, path: Path) -> None:
 
 def saved_state(job: RenderJob) -> tuple[bytes, Inspection]:
     """Return the open scene as a state file, and its inspection; raise UsageError with its mistakes."""
-    from paraview import servermanager
+    from paraview import servermanager, simple
 
+    _register_tracks(simple.GetAnimationScene(), servermanager.ProxyManager())
     with tempfile.NamedTemporaryFile(suffix=".pvsm") as file:
         servermanager.SaveState(file.name)
         state = Path(file.name).read_bytes()
@@ -51,6 +52,15 @@ def saved_state(job: RenderJob) -> tuple[bytes, Inspection]:
     if inspection.mistakes:
         raise UsageError(inspection.mistakes)
     return state, inspection
+
+
+def _register_tracks(animation: PVObject, manager: PVObject) -> None:
+    """Register tracks and key frames that the script did not register, so that the state contains them."""
+    for cue in animation.Cues:
+        for proxy in (cue, *(getattr(cue, "KeyFrames", None) or ())):
+            if not manager.GetProxyName("animation", proxy.SMProxy):
+                name = f"{proxy.SMProxy.GetXMLName()}{proxy.SMProxy.GetGlobalIDAsString()}"
+                manager.RegisterProxy("animation", name, proxy.SMProxy)
 
 
 def _replace_calls(simple: PVObject) -> None:

@@ -28,11 +28,15 @@ TIMELESS = ("ArrowSource", "AxesSource", "BoundedPlaneSource", "BoundedVolumeSou
             "PolyLineSource", "RTAnalyticSource", "RulerSource", "SphereSource", "SplineSource", "SuperquadricSource",
             "TextSource", "WaveletSource")  # fmt: skip
 TIMED = re.compile("Time|Temporal|Python|Program|Script|Annotat|Live|Stream|Particle|Harmonics|Date|Catalyst")
-# The property, and its value, with which a color legend shows a label of this format.
-LEGEND_LABELS = {
+# The property, and its value, with which labels of this format are shown: of color legends, polar axes and selections.
+SHOWN_LABELS = {
     "LabelFormat": ("AutomaticLabelFormat", 0), "RangeLabelFormat": ("AddRangeLabels", 1),
-    "DataRangeLabelFormat": ("DrawDataRange", 1),
+    "DataRangeLabelFormat": ("DrawDataRange", 1), "PolarLabelFormat": ("PolarLabelVisibility", 1),
+    "RadialLabelFormat": ("RadialLabelVisibility", 1),
+    "SelectionPointLabelFormat": ("SelectionPointLabelVisibility", 1),
+    "SelectionCellLabelFormat": ("SelectionCellLabelVisibility", 1),
 }  # fmt: skip
+OWN_AXES = ("DataAxesGrid", "PolarAxes")  # properties of a representation with which it owns axes
 
 
 def warnings(state: State, job: RenderJob, read_by: str = "") -> Iterator[str]:
@@ -89,7 +93,13 @@ def _labels(state: State, read_by: str) -> Iterator[str]:
     """Warn of label formats that this ParaView prints literally: 6.1 reads {:6.3g}, older versions %6.3g."""
     release = _release(read_by)
     formats = _old_formats if release >= (6, 1) else _new_formats
-    shown = [proxy for proxy in state.proxies if release and proxy.number("Visibility", 1)]
+    hidden = [proxy for proxy in state.proxies if not proxy.number("Visibility", 1)]
+    off = {
+        key
+        for proxy in hidden
+        for key in (proxy.id, *(key for name in OWN_AXES for key in proxy.values(name, "Proxy")))
+    }
+    shown = [one for one in state.proxies if release and one.id not in off and one.number("GridAxesVisibility", 1)]
     found = [(one_line(proxy.text("Title")) or proxy.name, text) for proxy in shown for text in formats(proxy)]
     if not found:
         return
@@ -116,7 +126,7 @@ def _old_formats(proxy: Proxy) -> Iterator[str]:
 def _new_formats(proxy: Proxy) -> Iterator[str]:
     for name in proxy.properties:
         text = proxy.text(name) if name.endswith("Format") else ""
-        switch, shown = LEGEND_LABELS.get(name, (name, 0))
+        switch, shown = SHOWN_LABELS.get(name, (name, 0))
         if "{:" in text and "%" not in text and proxy.number(switch, shown) == shown:
             yield text
 
@@ -190,13 +200,12 @@ def _idle_tracks(state: State) -> Iterator[str]:
     """Warn of tracks with fewer than two key frames, which have no effect."""
     fix = "add key frames or delete the track, and save the state again"
     for cue, frames in state.cues():
-        if cue.type not in KEYED or frames >= 2:
+        follows = cue.type == "CameraAnimationCue" and cue.number("Mode", 0) == FOLLOW_DATA  # without key frames
+        if cue.type not in KEYED or frames >= 2 or follows:
             continue
         why = f"the animation track {cue.name} has {plural(frames, 'key frame').replace('0', 'no')}"
         if cue.type == "KeyFrameAnimationCue":
             yield f"{why}, so {cue.text('AnimatedPropertyName') or 'its property'} does not change; {fix}"
-        elif cue.number("Mode", 0) == FOLLOW_DATA:
-            yield f"{why}; it follows the data, but ParaView reports an error in every frame; use --on-error warn"
         else:
             yield f"{why}, so the camera does not move; {fix}"
 
