@@ -139,3 +139,14 @@ def test_a_prefix_follows_its_files(job, tmp_path):
     out, files, _ = relocate(State.parse(content, "s"), job(data_dir=tmp_path / "new"))
     assert State.parse(out, "s").by_id["10"].values("FilePrefix") == [str(tmp_path / "new" / "can")]
     assert len(files) == 1
+
+
+def test_an_exodus_family_without_one_of_its_files_is_a_mistake(job, tmp_path):
+    family = tmp_path / "can.e.4"
+    touch(*(tmp_path / f"can.e.4.{number}" for number in (0, 1, 3)))
+    content = state(reader(f"{family}.0"))
+    assert relocated(content, job())[2] == [
+        f"reader 'data.vtu': 1 of the 4 files of {family} do not exist: {family}.2"
+    ]  # fmt: skip
+    touch(tmp_path / "can.e.4.2")
+    assert relocated(content, job())[2] == []

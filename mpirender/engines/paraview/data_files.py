@@ -23,6 +23,10 @@ from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import did_you_mean
 
+FAMILY = re.compile(
+    r"(.*\.(?:e|ex2|exo|exoII|g|gen|n|nem)[^/]*)\.(\d+)\.(\d+)", re.IGNORECASE
+)  # Exodus: name, count, number
+MAX_PARTS = 100_000
 MAX_NAMED = 3  # missing files of a series in a message
 Paths = dict[tuple[str, str], list[str]]  # of data files, by the key of the property
 _exists = os.path.exists  # unlike Path.exists, it accepts names that no file can have
@@ -55,6 +59,7 @@ def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...],
         if not prefix:
             read = _data_files(prop, located)
             files += read
+            mistakes += _missing_parts(prop, read)
             mistakes += _missing(prop, read, job, by_option=prop.key in chosen)
         if located != list(prop.saved):
             changes[prop.key] = located
@@ -164,6 +169,22 @@ def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, b
         names = ", ".join(file.saved for file in missing[:MAX_NAMED]) + (", ..." if len(missing) > MAX_NAMED else "")
         problem = f"{len(missing)} of {len(files)} files do not exist{where}: {names}"
     return [f"reader {prop.reader!r}: {problem}; {_fix(prop, missing[0], job)}"]
+
+
+def _missing_parts(prop: FileProperty, files: Sequence[DataFile]) -> Iterator[str]:
+    """Yield the families of Exodus files (``NAME.e.4.0`` to ``NAME.e.4.3``) that are incomplete, one line each.
+
+    The reader finds the other files of a family itself, and shows a part of the model if one is missing.
+    """
+    families = {match[1]: match for file in files if file.found and (match := FAMILY.fullmatch(file.path))}
+    for match in families.values():
+        count, digits = int(match[2]), len(match[3])
+        names = (f"{match[1]}.{match[2]}.{number:0{digits}d}" for number in range(min(count, MAX_PARTS)))
+        missing = [name for name in names if not _exists(name)]
+        if missing and digits == len(match[2]):
+            which = ", ".join(missing[:MAX_NAMED]) + (", ..." if len(missing) > MAX_NAMED else "")
+            family = f"{match[1]}.{match[2]}"
+            yield f"reader {prop.reader!r}: {len(missing)} of the {count} files of {family} do not exist: {which}"
 
 
 def _fix(prop: FileProperty, missing: DataFile, job: RenderJob) -> str:

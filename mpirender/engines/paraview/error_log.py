@@ -28,6 +28,10 @@ HARMLESS = re.compile(
     r": (No proxy that matches: group=|Could not create a proxy of group: )"
     r"(extractors|extract_triggers|extract_writers|screenshot_writers) "
 )
+# Warnings of VTK's readers after which the data are incomplete.
+INCOMPLETE = re.compile(
+    r"Error reading (binary|ascii) data|unexpected end of file|premature end|truncated", re.IGNORECASE
+)
 MAX_WARNINGS = 100  # per process: a script may warn with a new text in every frame; the log contains them all
 
 
@@ -52,7 +56,8 @@ class ErrorLog:
 
         @calldata_type(VTK_STRING)  # type: ignore[untyped-decorator]
         def observe(_window: object, event: str, text: str) -> None:
-            (self._warn if event == "WarningEvent" else self._report)(_shorten(text))
+            harmless = event == "WarningEvent" and not INCOMPLETE.search(text)
+            (self._warn if harmless else self._report)(_shorten(text))
 
         vtkOutputWindow.GetInstance().AddObserver("ErrorEvent", observe)
         vtkOutputWindow.GetInstance().AddObserver("WarningEvent", observe)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpirender.engines.base import Ranges, Rendered, Scene, merge_ranges
-from mpirender.engines.paraview import backends, color_range, order_trial, playback, state_warnings
+from mpirender.engines.paraview import backends, color_range, incomplete_data, order_trial, playback, state_warnings
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject, registered
@@ -59,6 +59,8 @@ class ParaViewScene(Scene):
         self._screenshots = Screenshots(views_of, targets, job, alone=log.alone)
         self._playback = playback.Playback(views, animation, job, growing=growing, static_frames=static_frames)
         self._order = order.SaveAnimationOrder(_traits(views_of, animation, self._playback, job))
+        self._data = incomplete_data.IncompleteData(views, animation.TimeKeeper)
+        self.errors = self._data.with_files(self.errors)
         self._meter: Meter | None = None
         self.frames = range(len(self._playback.times))
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
@@ -77,7 +79,7 @@ class ParaViewScene(Scene):
         picture = self._screenshots.capture(frame, output, path)
         self._order.record(order.Capture(frame, output))
         measured = None if self._meter is None else self._meter.read((frame, output.overrides))
-        errors = self._log.take() + errors_before
+        errors = self._data.with_files(self._log.take() + errors_before) + self._data.problems()
         self._suspect = _affect_data(errors)
         return Rendered(errors, picture, measured=measured)
 
