@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mpirender.engines import probe_cache
 from mpirender.engines.base import BackendDevice, Check, Inspection
-from mpirender.engines.paraview import backends, screenshot
+from mpirender.engines.paraview import backends, open_warnings, screenshot
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject, import_simple
 from mpirender.engines.paraview.scene import ParaViewScene
@@ -213,6 +213,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     opened.measure(job.measure, group)
     if job.plugins:
         opened.files = plugins.files(job)
+    opened.warnings = [*opened.warnings, *open_warnings.warnings(opened.views, simple.GetAnimationScene())]
     if inspection is not None:
         opened.files = [*opened.files, *(Path(file.path) for file in inspection.data_files)]
         opened.warnings = [*inspection.warnings, *opened.warnings]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from mpirender.engines.base import DataFile, Inspection
 from mpirender.engines.paraview import color_range, measure, orbit_camera, overrides, state_warnings
 from mpirender.engines.paraview.data_files import file_properties, relocate
-from mpirender.engines.paraview.state_xml import NO_VIEW, NOT_RENDERABLE, State
+from mpirender.engines.paraview.state_xml import NO_REAL_TIME, NO_VIEW, NOT_RENDERABLE, REAL_TIME, State
 from mpirender.job import frames as framesets
 from mpirender.job.options import ALL
 from mpirender.job.outputs import Size
@@ -46,7 +46,7 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
         order_dependent=tuple(itertools.chain(*state_warnings.order_dependent(state, job))),
         objects=tuple(overrides.objects(state).items()),
         warnings=(*state_warnings.warnings(state, job, read_by), *_replaced_series(state, job, files)),
-        advice=tuple(_tiles(state, job)),
+        advice=(*_tiles(state, job), *_ray_tracing(state, job)),
         mistakes=tuple(mistakes),
     )
 
@@ -67,6 +67,17 @@ def _tiles(state: State, job: RenderJob) -> Iterator[str]:
             "renders each in a single pass: faster for large geometry, but the image changes: text keeps its size in "
             "points and looks smaller"
         )
+
+
+def _ray_tracing(state: State, job: RenderJob) -> Iterator[str]:
+    """Yield advice about views that only some builds of ParaView render as they ask for."""
+    rendered = _rendered_views(state, job)
+    for view in state.registered("views"):
+        if view.name in rendered and view.number("EnableOSPRay", 0):
+            yield (
+                f"view {view.name!r} asks for ray tracing; a ParaView built without OSPRay and OptiX renders it with "
+                "OpenGL instead, and a run warns of that"
+            )
 
 
 def passes(image: tuple[int, int], view: tuple[int, ...]) -> tuple[int, int]:
@@ -156,11 +167,9 @@ def _animation_mistakes(state: State, job: RenderJob) -> Iterator[str]:
     elif static or times:
         if job.frames is not None and (static or not unknown):
             yield from filter(None, [framesets.out_of_range(job.frames, range(len(times)))])
-    elif state.play_mode == "Real Time":
-        yield (
-            f"{state.name} was saved in Real Time mode, in which the number of frames depends on the machine's speed; "
-            f"set the mode to Sequence or Snap To TimeSteps {fix}"
-        )
+    elif state.play_mode == REAL_TIME:
+        if not any(".PlayMode=" in text for text in job.overrides):
+            yield f"{state.name} {NO_REAL_TIME}"
     elif state.play_mode == "Sequence":
         yield f"{state.name} has no frames; set the number of frames {fix}"
     elif not snaps:

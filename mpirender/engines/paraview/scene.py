@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpirender.engines.base import Ranges, Rendered, Scene, merge_ranges
-from mpirender.engines.paraview import backends, color_range, incomplete_data, order_trial, playback, state_warnings
+from mpirender.engines.paraview import (
+    backends,
+    color_range,
+    incomplete_data,
+    order_trial,
+    playback,
+    state_warnings,
+    state_xml,
+)
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.engines.paraview.screenshot import Screenshots, Views, set_size
+from mpirender.errors import UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.system.comm import Comm
@@ -62,6 +71,8 @@ class ParaViewScene(Scene):
         self._data = incomplete_data.IncompleteData(views, animation.TimeKeeper)
         self.errors = self._data.with_files(self.errors)
         self._meter: Meter | None = None
+        if str(animation.PlayMode).strip("'") == state_xml.REAL_TIME:
+            raise UsageError(f"{job.scene.name} {state_xml.NO_REAL_TIME}")
         self.frames = range(len(self._playback.times))
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
         backend, self.renderer = backends.opened_window(views)
@@ -82,6 +93,11 @@ class ParaViewScene(Scene):
         errors = self._data.with_files(self._log.take() + errors_before) + self._data.problems()
         self._suspect = _affect_data(errors)
         return Rendered(errors, picture, measured=measured)
+
+    @property
+    def views(self) -> Sequence[PVObject]:
+        """The views that are rendered, alone or in layouts."""
+        return self._playback.views
 
     def measure(self, texts: Sequence[str], group: Comm | None) -> None:
         """Measure the data of every frame from now on; raise UsageError with each array that is not in the data."""

@@ -13,7 +13,12 @@ from functools import cached_property
 from mpirender.engines.base import Layout
 from mpirender.errors import UsageError
 
-PLAY_MODES = {0: "Sequence", 1: "Real Time", 2: "Snap To TimeSteps"}
+REAL_TIME = "Real Time"
+PLAY_MODES = {0: "Sequence", 1: REAL_TIME, 2: "Snap To TimeSteps"}
+NO_REAL_TIME = (
+    "is in Real Time mode, in which the number of frames depends on the machine's speed; set the mode to Sequence or "
+    "Snap To TimeSteps in ParaView's Animation View, or with --set AnimationScene1.PlayMode=Sequence"
+)
 SAVE_AGAIN = "the file is truncated or damaged; save it again from ParaView"
 # Proxies that are render views (vtkSMRenderViewProxy and its subclasses).
 RENDER_VIEWS = ("RenderView", "RenderViewWithEDL", "MultiSlice", "OrthographicSliceView", "PanoramicProjectionView",
