@@ -42,7 +42,7 @@ def cli() -> None:
 
 
 @cli.command(context_settings=SETTINGS)
-@with_options(declared.SCENE, *declared.RENDERING, declared.PRINTING)
+@with_options(declared.SCENE, declared.ARGUMENTS, *declared.RENDERING, declared.PRINTING)
 def render(**options: Any) -> None:  # noqa: ANN401
     """Render the animation of a scene to images and a movie.
 
@@ -54,7 +54,7 @@ def render(**options: Any) -> None:  # noqa: ANN401
 
 
 @cli.command(context_settings=SETTINGS)
-@with_options(declared.SCENE, *declared.STUDY, declared.PRINTING)
+@with_options(declared.SCENE, declared.ARGUMENTS, *declared.STUDY, declared.PRINTING)
 def study(at: int | None, **options: Any) -> None:  # noqa: ANN401
     """Render a scene with several values of its properties.
 

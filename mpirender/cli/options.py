@@ -15,6 +15,9 @@ from mpirender.system import site
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 SCENE = cloup.argument("scene", help=OPTIONS["scene"].help)
+ARGUMENTS = cloup.argument(
+    "script_arguments", nargs=-1, help=OPTIONS["script_arguments"].help, required=False, metavar="[-- ARGUMENTS]"
+)
 RUN_FOLDER = cloup.argument("output", help="Output folder of a run.")
 ENVIRONMENT = {"container": site.CONTAINER}  # read here, since the ranks must not read it again
 GROUPS = list(dict.fromkeys(one.group for one in OPTIONS.values() if one.group))

@@ -20,6 +20,7 @@ class Option:
     help: str  # the help text; choices, repetition and default are added to it
     pixels: bool | None = None  # whether images are rendered again if the value changes (pixels, or data beside them)
     group: str = ""  # the heading of ``--help`` that lists it; by default, that of the field before it
+    positional: bool = False  # whether it is an argument of the command, which has no group and no name
     metavar: str = ""
     name: str = ""  # name of the option without ``--``; by default, that of the field
     short: str = ""
@@ -103,6 +104,11 @@ def declarations(job: type) -> dict[str, Option]:
         kind = KINDS.get(str(field.type).partition(" ")[0], str)
         group, metavar = declared.group or group, declared.metavar or METAVARS.get(kind, "NAME")
         found[field.name] = dataclasses.replace(
-            declared, field=field.name, default=field.default, kind=kind, group=group, metavar=metavar
+            declared,
+            field=field.name,
+            default=field.default,
+            kind=kind,
+            metavar=metavar,
+            group="" if declared.positional else group,
         )
     return found

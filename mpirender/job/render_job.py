@@ -177,6 +177,8 @@ class RenderJob:
     launcher: str = option(AUTO, "Program that starts the ranks.", pixels=False, choices=options.LAUNCHERS)
     container: str | None = option(None, "Apptainer image in which the ranks run, built with launch/paraview.def.",
         pixels=False, metavar="IMAGE", without="MPIRENDER_CONTAINER", read=absolute)
+    script_arguments: tuple[str, ...] = option((), "Arguments of a Python script, after --.", pixels=True,
+        positional=True, several=True, last_wins=True, engines=ONLY_PARAVIEW)
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -249,10 +251,10 @@ class RenderJob:
         words = [str(self.scene)]
         for name, one in OPTIONS.items():
             value = getattr(self, name)
-            if name != "scene" and value != one.default:
+            if one.group and value != one.default:
                 items = value if one.several else (value,)
                 words += [one.flag] if value is True else [w for item in items for w in (one.flag, _written(item))]
-        return words
+        return [*words, "--", *self.script_arguments] if self.script_arguments else words
 
     def pixel_options(self) -> dict[str, Any]:
         """Return the options that change pixels, or what an image must come with, as JSON holds them."""

@@ -191,6 +191,8 @@ def _fix(prop: FileProperty, missing: DataFile, job: RenderJob) -> str:
     """Return how to fix a missing file."""
     scene_dir = job.scene.parent
     if is_script(job):
+        if not Path(missing.saved).is_absolute() and (scene_dir / missing.saved).exists():
+            return f"found next to the script: run mpirender in {scene_dir}"
         return f"correct the script, or use --set {shlex.quote(prop.reader)}.{prop.name}=PATH"
     variable = re.match(r"\$([A-Za-z0-9_-]+)", missing.saved)
     if variable and variable[1] not in os.environ:

@@ -103,7 +103,7 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     from mpirender.engines.paraview.inspect import inspect_state
     from mpirender.engines.paraview.script_source import inspect_script
 
-    return inspect_script(scene, job) if is_script(job) else inspect_state(scene, job, read_by)
+    return inspect_script(scene, job, read_by) if is_script(job) else inspect_state(scene, job, read_by)
 
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
@@ -191,7 +191,7 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     if is_script(job):
         from mpirender.engines.paraview import script_runner
 
-        script_runner.run(scene, job.scene)
+        script_runner.run(scene, job.scene, job.script_arguments)
     else:
         _load(scene, job.scene.name, log)
     if job.overrides or job.vary:

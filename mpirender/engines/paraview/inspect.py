@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 
 from mpirender.engines.base import DataFile, Inspection
 from mpirender.engines.paraview import color_range, measure, orbit_camera, overrides, state_warnings
 from mpirender.engines.paraview.data_files import file_properties, relocate
+from mpirender.engines.paraview.script_source import is_script
 from mpirender.engines.paraview.state_xml import NO_REAL_TIME, NO_VIEW, NOT_RENDERABLE, REAL_TIME, State
 from mpirender.job import frames as framesets
 from mpirender.job.options import ALL
@@ -29,7 +31,7 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
     state = State.parse(content, job.scene.name)
     _, files, file_mistakes = relocate(state, job)
     mistakes = [
-        *file_mistakes, *overrides.mistakes(state, job), *color_range.mistakes(state, job),
+        *_argument_mistakes(job), *file_mistakes, *overrides.mistakes(state, job), *color_range.mistakes(state, job),
         *measure.mistakes(state, job), *orbit_camera.mistakes(job), *_view_mistakes(state, job),
         *_comparative_charts(state, job),
         *_animation_mistakes(state, job), *state_warnings.shared_color_maps(state, job),
@@ -67,6 +69,11 @@ def _tiles(state: State, job: RenderJob) -> Iterator[str]:
             "renders each in a single pass: faster for large geometry, but the image changes: text keeps its size in "
             "points and looks smaller"
         )
+
+
+def _argument_mistakes(job: RenderJob) -> Iterator[str]:
+    if job.script_arguments and not is_script(job):
+        yield f"{shlex.join(job.script_arguments)}: only Python scripts (.py) take arguments; leave them out"
 
 
 def _ray_tracing(state: State, job: RenderJob) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from mpirender.engines.paraview.proxies import PVObject
 
 MARGIN = 0.01  # part of the data's extent by which a camera must be inside
+POSITIONS = {0: "Position", 1: "PositionPathPoints"}  # property of key frames, by vtkPVCameraCueManipulator's mode
 Bounds = Sequence[float]
 
 
@@ -50,8 +51,9 @@ def _positions(view: PVObject, animation: PVObject) -> Iterator[tuple[float, ...
     """Yield the positions of the camera in the key frames of its tracks."""
     for cue in animation.Cues:
         if cue.Enabled and cue.SMProxy.GetXMLName() == "CameraAnimationCue" and cue.AnimatedProxy == view:
-            for key in cue.KeyFrames or ():
-                path = list(key.PositionPathPoints) if str(cue.Mode) == "Path-based" else list(key.Position)
+            mode = int(cue.GetProperty("Mode").SMProperty.GetElement(0))
+            for key in (cue.KeyFrames or ()) if mode in POSITIONS else ():
+                path = list(getattr(key, POSITIONS[mode]))
                 yield from zip(path[::3], path[1::3], path[2::3])
 
 

@@ -42,7 +42,7 @@ OWN_AXES = ("DataAxesGrid", "PolarAxes")  # properties of a representation with 
 def warnings(state: State, job: RenderJob, read_by: str = "") -> Iterator[str]:
     """Yield all warnings, one line each."""
     yield from _choice_of_view(state, job)
-    yield from _versions(state.version, read_by)
+    yield from versions(state.version, read_by)
     yield from _labels(state, read_by)
     yield from _order_dependence(state, job)
     yield from _axes_grids(state, job)
@@ -70,7 +70,8 @@ def _choice_of_view(state: State, job: RenderJob) -> Iterator[str]:
         yield f"{_listed(tables)} is a spreadsheet, so its part of the layout stays empty; remove it in ParaView"
 
 
-def _versions(written: str, read_by: str) -> Iterator[str]:
+def versions(written: str, read_by: str) -> Iterator[str]:
+    """Warn of a state or script of a ParaView that does not fit the one that reads it."""
     saved, reader = _release(written), _release(read_by)
     if not saved or not reader:
         return

@@ -36,7 +36,7 @@ def test_a_state_that_paraview_saved_as_python_is_the_same_as_its_pvsm(
     [
         ("1 / 0", "cone.py: line 15: ZeroDivisionError: division by zero"),
         ("import sys; sys.exit('no data today')", "cone.py: the script exited with 'no data today'"),
-        ("Delete(cone); Delete(view); import sys; sys.exit()", "the state contains no view"),
+        ("Delete(cone); Delete(view); import sys; sys.exit()", "leaves no view, so there is nothing to render"),
         ("Show(XMLPolyDataReader(registrationName='gone', FileName='/no/where.vtp'), view)",
          "reader 'gone': /no/where.vtp does not exist; correct the script, or use --set gone.FileName=PATH"),
     ],
