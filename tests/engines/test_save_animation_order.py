@@ -10,6 +10,7 @@ from mpirender.engines.paraview.save_animation_order import (
     LOADED,
     Capture,
     Compute,
+    GoToFirst,
     History,
     MarkOutdated,
     Render,
@@ -22,6 +23,7 @@ from mpirender.engines.paraview.save_animation_order import (
     ShowFrame,
     Step,
     TakeErrors,
+    Tick,
     begins_twice,
 )
 from mpirender.job.outputs import Output
@@ -33,6 +35,7 @@ SCENE = SceneTraits(times=(0.0, 1.0, 2.0, 3.0), loaded_time=0.5, views={(None, N
 LAGS = dataclasses.replace(SCENE, lags=True)
 STEREO = dataclasses.replace(SCENE, stereo=True)
 GRID_IN_STEREO = dataclasses.replace(LAGS, stereo=True)
+TICKS = dataclasses.replace(SCENE, ticks=True)
 ACCUMULATES = dataclasses.replace(SCENE, accumulates=True)
 
 
@@ -101,6 +104,21 @@ def test_earlier_frames_are_computed_once_as_long_as_frames_come_in_order() -> N
     assert render(order, 2) == [Compute(0), Compute(1), TakeErrors(), ShowFrame(2)]
     assert render(order, 2) == [TakeErrors(), ShowFrame(2)]
     assert render(order, 3) == [Compute(2), TakeErrors(), ShowFrame(3)]
+
+
+def test_python_tracks_tick_once_for_each_frame() -> None:
+    order = SaveAnimationOrder(TICKS)
+    assert render(order, 1) == [GoToFirst(), Tick(0), Tick(1), TakeErrors()]
+    assert (order.can_play(1), render(order, 1)) == (True, []), "another size of the same frame"
+    assert render(order, 2) == [Tick(2), TakeErrors()]
+    assert not order.can_play(1)
+
+
+def test_python_tracks_of_a_lagging_scene_render_the_frame_before() -> None:
+    order = SaveAnimationOrder(dataclasses.replace(TICKS, lags=True))
+    before = [GoToFirst(), Tick(0), MarkOutdated(HD), Tick(1), Capture(1, HD)]
+    assert render(order, 2) == [*before, MarkOutdated(HD), Tick(2), TakeErrors()]
+    assert not order.can_play(2), "the frame before is on display no more"
 
 
 def test_earlier_frames_can_be_replayed_to_find_out_whether_anything_accumulates() -> None:

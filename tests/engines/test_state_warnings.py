@@ -93,7 +93,8 @@ def test_a_source_that_may_have_time_is_not_called_still(job, kind):
 
 def test_tracks_and_timesteps_count_as_movement(job):
     still = source("ConeSource")
-    assert warnings(state(still, cue(0, "PythonAnimationCue"), scene=animation(cues=["39"])), job()) == []
+    (line,) = warnings(state(still, cue(0, "PythonAnimationCue"), scene=animation(cues=["39"])), job())
+    assert "39 depends on earlier frames" in line
     assert warnings(state(still, scene=animation(steps=(0, 1))), job()) == []
     assert warnings(state(source("PythonAnnotation", "filters")), job()) == []
 

@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -177,6 +178,14 @@ def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_ra
     :raises UsageError: the state does not load, or lacks a requested view, layout or array; a size cannot be rendered;
         the script fails.
     """
+    opened = _opened(scene, job, group)
+    if group is None:
+        opened.open_again = partial(_opened, scene, job)
+    return opened
+
+
+def _opened(scene: bytes, job: RenderJob, group: Comm | None = None) -> ParaViewScene:
+    """Open a scene in this process, as :func:`open_scene` does."""
     # Before loading anything, so that errors while loading are included.
     log = _early_log.pop() if _early_log else ErrorLog(group)
     log.forget_printed()

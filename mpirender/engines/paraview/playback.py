@@ -38,13 +38,19 @@ class Playback:
             from mpirender.engines.paraview.orbit_camera import Orbit
 
             self._orbit = Orbit(views, animation, len(self.times))
+        self._start_time: float = animation.StartTime
+        self.ticks = static_frames is None and any(
+            cue.Enabled and cue.SMProxy.GetXMLName() == state_xml.PYTHON_TRACK for cue in animation.Cues
+        )
         self._animation = animation.GetClientSideObject()
         # Setting the time renders every view, and WriteImage renders what it writes. Once is enough.
         self._animation.SetOverrideStillRender(True)
 
     def carry_out(self, step: order.Step) -> None:
         """Carry out a step before a frame."""
-        if isinstance(step, order.Restart):
+        if isinstance(step, (order.GoToFirst, order.Tick)):
+            self._play(step)
+        elif isinstance(step, order.Restart):
             restart()
         elif isinstance(step, order.ResetColorMaps):
             color_range.restore(self.growing)
@@ -55,20 +61,37 @@ class Playback:
             for prop, value in self._animated:
                 prop.SetData(value)
         elif isinstance(step, order.Render):
-            for view in self.views:
-                view.SMProxy.StillRender()
+            self._render()
         elif isinstance(step, order.Compute):
             self._set_time(self.times[step.frame])
             for view in self.views:
                 view.SMProxy.Update()
         elif isinstance(step, order.ShowFrame):
             self._set_time(self.times[step.frame])
-            if self._orbit:
-                self._orbit.move_to(step.frame)
+            self._move_camera(step.frame)
+
+    def _play(self, step: order.GoToFirst | order.Tick) -> None:
+        """Start playing, or play the next frame; tracks can ask for the time since the frame before."""
+        if isinstance(step, order.Tick):
+            time = self.times[step.frame]
+            self._animation.Tick(time, time - self.times[step.frame - 1] if step.frame else 0.0, time)
+            self._move_camera(step.frame)
+        else:
+            self._animation.SetSceneTime(self._start_time)
+            self._render()
+            self._animation.Initialize()
+
+    def _render(self) -> None:
+        for view in self.views:
+            view.SMProxy.StillRender()
+
+    def _move_camera(self, frame: int) -> None:
+        if self._orbit:
+            self._orbit.move_to(frame)
 
     def _set_time(self, time: float) -> None:
-        """Set the scene time, except in a static scene: it would move the tracks of the animation."""
-        if not self._static:
+        """Set the scene time, except in a static scene, or if that would tick Python tracks."""
+        if not self._static and not self.ticks:
             self._animation.SetSceneTime(time)
 
 

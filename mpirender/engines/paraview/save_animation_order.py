@@ -10,6 +10,8 @@ SaveAnimation renders the frames one after the other, and some pixels depend on 
   previous eye saw them. SaveAnimation renders frame 0 once before it begins, then the eyes of each frame in turn, and
   updates the views only between frames.
 - Some filters (particle tracers) and color maps accumulate results over all earlier frames.
+- Python tracks may do anything at each tick, such as turning the camera by some degrees. SaveAnimation goes to the
+  first frame, and then ticks once for each frame. A rank does the same; to go back it must open the scene anew.
 
 This module knows nothing of ParaView: :class:`SaveAnimationOrder` returns steps, and the scene carries them out.
 """
@@ -57,6 +59,16 @@ class Render(NamedTuple):
     time: float | None = None
 
 
+class GoToFirst(NamedTuple):
+    """Go to the start of the animation and render, then start the Python tracks again, as SaveAnimation does."""
+
+
+class Tick(NamedTuple):
+    """Set the time of a frame as playing does, with one tick of each track."""
+
+    frame: int
+
+
 LOADED = float("-inf")  # the time of the data on display after loading, whose animated properties no track has set
 
 
@@ -92,8 +104,9 @@ class TakeErrors(NamedTuple):
 
 
 Step = Union[
-    Restart, ResetColorMaps, SetTime, ResetToLoaded, Render, Compute, ShowFrame, Capture, MarkOutdated, TakeErrors
-]
+    Restart, ResetColorMaps, SetTime, ResetToLoaded, Render, Compute, ShowFrame, Capture, MarkOutdated, TakeErrors,
+    GoToFirst, Tick,
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,7 @@ class SceneTraits:
     stereo: bool = False  # whether images depend on the eye rendered last
     begins_twice: bool = False  # whether the render of SaveAnimation before frame 0 changes frame 0
     accumulates: bool = False  # whether a filter or color map depends on all earlier frames
+    ticks: bool = False  # whether a Python track changes the scene at each tick
 
     def shown_before(self, frame: int) -> float:
         """Return the time of the data on display before a frame in SaveAnimation, or :data:`LOADED`."""
@@ -124,6 +138,7 @@ class History:
     computed: int | None = 0  # number of frames computed in their order since loading; None if the data were restarted
     shown: Mapping[Hashable, float] = field(default_factory=dict)  # scene time of the data on display, by view
     captured: Mapping[Hashable, Image] = field(default_factory=dict)  # last image of a view, if not rendered since
+    ticked: int | None = None  # number of frames that were played; None before the first
 
     def after(self, steps: Iterable[Step], scene: SceneTraits) -> History:
         """Return the history after some more steps."""
@@ -132,10 +147,10 @@ class History:
     def _after(self, step: Step, scene: SceneTraits) -> History:
         if isinstance(step, Restart):
             return History(computed=None)
-        if isinstance(step, ResetColorMaps):
-            return dataclasses.replace(self, computed=0)
-        if isinstance(step, Compute):
-            return dataclasses.replace(self, computed=step.frame + 1)
+        if isinstance(step, (GoToFirst, Tick)):
+            return dataclasses.replace(self, ticked=step.frame + 1 if isinstance(step, Tick) else 0)
+        if isinstance(step, (ResetColorMaps, Compute)):
+            return dataclasses.replace(self, computed=step.frame + 1 if isinstance(step, Compute) else 0)
         if isinstance(step, Render):
             views = {view for views in scene.views.values() for view in views}
             shown = {} if step.time is None else dict.fromkeys(views, step.time)
@@ -169,6 +184,8 @@ class SaveAnimationOrder:
 
     def before(self, frame: int, output: Output) -> list[Step]:
         """Return the steps that bring the scene to a frame of an output, ready to be captured."""
+        if self.scene.ticks:
+            return self.play(frame, output)
         steps = self.replay(frame) if self.scene.accumulates else []
         history = self.history.after(steps, self.scene)
         if self.scene.stereo:
@@ -180,6 +197,21 @@ class SaveAnimationOrder:
                 steps += [*before, _take_errors(self.scene, frame)]
             steps.append(MarkOutdated(output))
         return [*steps, ShowFrame(frame)]
+
+    def can_play(self, frame: int) -> bool:
+        """Return whether a frame of a scene with Python tracks can be reached without opening the scene anew."""
+        ticked = self.history.ticked or 0
+        return not self.scene.ticks or frame >= ticked or (frame == ticked - 1 and not self.scene.lags)
+
+    def play(self, frame: int, output: Output) -> list[Step]:
+        """Return the steps that play the animation up to a frame of an output; none if the scene shows it."""
+        ticked = self.history.ticked
+        steps: list[Step] = [] if ticked is not None else [GoToFirst()]
+        for number in range(ticked or 0, frame + 1):
+            steps += [*([MarkOutdated(output)] if self.scene.lags and number else []), Tick(number)]
+            if self.scene.lags and number == frame - 1:
+                steps.append(Capture(number, output))
+        return [*steps, TakeErrors()] if steps else []
 
     def replay(self, frame: int) -> list[Step]:
         """Return the steps that compute all frames before one in their order.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,12 +77,19 @@ class ParaViewScene(Scene):
         self.version = simple.servermanager.vtkSMProxyManager.GetParaViewSourceVersion().split()[-1]
         backend, self.renderer = backends.opened_window(views)
         self.description = f"ParaView {self.version}, {backend}, {self.renderer}"
-        if static_frames is None and not job.allow_order_dependence:
+        self._ranges: Ranges = {}
+        self.open_again: Callable[[], ParaViewScene] | None = None
+        if self._playback.ticks:
+            _check_tracks(self._order.scene, animation, job)
+        if static_frames is None and not job.allow_order_dependence and not self._playback.ticks:
             self._try_order()
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as SaveAnimation would; ParaView itself writes images other than png."""
-        if self._log.anywhere(self._suspect) or self._log.take():
+        suspect = self._log.anywhere(self._suspect) or bool(self._log.take())
+        if not self._order.can_play(frame) or (self._playback.ticks and (suspect or self._changes(output))):
+            self._open_again()
+        elif suspect:
             self._carry_out([order.Restart()])
         self._suspect = True  # until this frame has ended without an exception and without errors
         self._screenshots.prepare(output)
@@ -98,6 +105,23 @@ class ParaViewScene(Scene):
     def views(self) -> Sequence[PVObject]:
         """The views that are rendered, alone or in layouts."""
         return self._playback.views
+
+    def _changes(self, output: Output) -> bool:
+        """Return whether another variant of the sweep must be shown than the one that was played."""
+        return output.overrides != self._playback.overrides and self._order.history.ticked is not None
+
+    def _open_again(self) -> None:
+        """Open the scene anew, because Python tracks cannot go back."""
+        from paraview import simple
+
+        if self.open_again is None:
+            raise RuntimeError("the Python tracks of this scene cannot go back, and the ranks of a group do not reload")
+        found, again = self._ranges, self.open_again
+        simple.SetActiveView(None)
+        simple.ResetSession()
+        vars(self).update(vars(again()))
+        self.open_again = again
+        self.set_color_ranges(found)
 
     def measure(self, texts: Sequence[str], group: Comm | None) -> None:
         """Measure the data of every frame from now on; raise UsageError with each array that is not in the data."""
@@ -118,8 +142,11 @@ class ParaViewScene(Scene):
     def survey(self, frame: int, *, first: bool) -> Ranges:
         """Find the ranges in a frame of the arrays whose color maps need them."""
         views = self._playback.views
-        replay = self._order.replay(frame) if self._order.scene.accumulates else []
-        self._carry_out([*replay, order.SetTime(self._playback.times[frame])])
+        if self._playback.ticks:
+            self._carry_out(self._order.play(frame, self._job.outputs[0]))
+        else:
+            replay = self._order.replay(frame) if self._order.scene.accumulates else []
+            self._carry_out([*replay, order.SetTime(self._playback.times[frame])])
         wanted = (color_range.GLOBAL, color_range.DATA) if first else (color_range.GLOBAL,)
         shown = {item.array for item in color_range.colored(views)}
         names = {array for array in shown if color_range.how(self._job.color_range, array) in wanted}
@@ -133,7 +160,10 @@ class ParaViewScene(Scene):
 
     def set_color_ranges(self, found: Ranges) -> None:
         """Set the ranges of the color maps, and render once more, since labels of legends change."""
-        if self._job.color_range:
+        self._ranges = found
+        if self._order.history.ticked is not None:  # to find the ranges
+            self._open_again()
+        elif self._job.color_range:
             color_range.set_ranges(self._playback.views, self._job.color_range, found)
             _assign(self._playback.overrides)
             self._carry_out(self._order.as_loaded(restart=self._order.scene.accumulates))
@@ -203,8 +233,21 @@ def _traits(views_of: Views, animation: PVObject, played: playback.Playback, job
         lags=changes and any(map(_draws_bounds, played.views)),
         stereo=stereo,
         begins_twice=order.begins_twice(job, (played.loaded_time, *played.times[:1])),
+        ticks=played.ticks,
         accumulates=bool(played.growing) or not filters.isdisjoint(state_warnings.ACCUMULATING),
     )
+
+
+def _check_tracks(scene: order.SceneTraits, animation: PVObject, job: RenderJob) -> None:
+    """Refuse what does not give ParaView's images with Python tracks."""
+    if scene.stereo:
+        raise UsageError(f"{job.scene.name}: --stereo-mode does not work with Python tracks; leave it out")
+    renders = any("Render" in getattr(cue, "Script", "") for cue in animation.Cues if cue.Enabled)
+    if scene.lags and renders and not job.allow_order_dependence:
+        raise UsageError(
+            f"{job.scene.name}: a Python track renders at each tick, which changes the axes around the data; remove "
+            "Render from its script (each frame is rendered after the tick), or use --allow-order-dependence"
+        )
 
 
 def _draws_bounds(view: PVObject) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from mpirender.engines.paraview import color_range
-from mpirender.engines.paraview.state_xml import NOT_RENDERABLE, Proxy, State
+from mpirender.engines.paraview.state_xml import NOT_RENDERABLE, PYTHON_TRACK, Proxy, State
 from mpirender.errors import one_line
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import plural
@@ -182,6 +182,8 @@ def _rescale_mode(color_map: Proxy, usual: float) -> float:
 def order_dependent(state: State, job: RenderJob) -> tuple[list[str], list[str]]:
     """Return the filters that depend on earlier frames, and the arrays whose color maps do."""
     filters = [proxy.name for proxy in state.proxies if proxy.group == "filters" and proxy.type in ACCUMULATING]
+    if job.camera is None or ":" not in job.camera:  # orbit:N keeps everything else at rest
+        filters += [cue.name for cue, _ in state.cues() if cue.type == PYTHON_TRACK]
     return filters, arrays_in_modes(state, job, (color_range.GROW_EVERY_TIMESTEP,))
 
 

@@ -14,6 +14,7 @@ from mpirender.engines.base import Layout
 from mpirender.errors import UsageError
 
 REAL_TIME = "Real Time"
+PYTHON_TRACK = "PythonAnimationCue"
 PLAY_MODES = {0: "Sequence", 1: REAL_TIME, 2: "Snap To TimeSteps"}
 NO_REAL_TIME = (
     "is in Real Time mode, in which the number of frames depends on the machine's speed; set the mode to Sequence or "
