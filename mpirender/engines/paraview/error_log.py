@@ -72,9 +72,11 @@ class ErrorLog:
 
     def take(self) -> list[str]:
         """Return the errors since the last call, each text once; a file that a library has named is added."""
-        errors, file = self._take(self._errors), self._printed.newest()
-        if errors and file and self._group is None and not any(Path(file).name in text for text in errors):
-            errors[0] += f" ({file})"
+        errors = self._take(self._errors)
+        if errors and self._group is None:
+            file = self._printed.newest()
+            if file and not any(Path(file).name in text for text in errors):
+                errors[0] += f" ({file})"
         return errors
 
     def forget_printed(self) -> None:
