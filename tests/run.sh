@@ -32,15 +32,20 @@ if (($# > 0)); then
 fi
 code=0
 tests "${FAST[@]}" || code=$?
-# The Slurm tests mostly wait, so they run in parallel with the others, followed by some long tests. Their output is
-# printed at the end.
-aside=(tests/integration/{slurm,blender} tests/integration/paraview/test_{stereo,by_hand,paraview6,second_root,serve,serve_versions}.py
-    tests/pool tests/system tests/integration/paraview/test_color_maps.py)
+# Three groups side by side, since many tests wait for something. The output of the first two is printed at the end.
+clusters=(tests/integration/{slurm,blender} tests/supervisor tests/ranks)
+long=(tests/integration/paraview/test_{stereo,by_hand,paraview6,second_root,serve,serve_versions,color_maps}.py
+    tests/pool tests/system tests/documents tests/benchmarks)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
-chmod 755 "$beside" # some of their jobs run as another user
-PYTEST_DEBUG_TEMPROOT=$beside tests -m slow "${aside[@]}" >"$beside/output" 2>&1 &
-tests -m slow "${aside[@]/#/--ignore=}" || code=$?
-wait $! || code=$?
-cat "$beside/output"
+mkdir "$beside"/{clusters,long}
+chmod -R 755 "$beside" # some of their jobs run as another user
+PYTEST_DEBUG_TEMPROOT=$beside/clusters tests -m slow "${clusters[@]}" >"$beside/clusters.log" 2>&1 &
+first=$!
+PYTEST_DEBUG_TEMPROOT=$beside/long tests -m slow "${long[@]}" >"$beside/long.log" 2>&1 &
+second=$!
+tests -m slow "${clusters[@]/#/--ignore=}" "${long[@]/#/--ignore=}" || code=$?
+wait "$first" || code=$?
+wait "$second" || code=$?
+cat "$beside"/*.log
 exit "$code"

@@ -6,6 +6,7 @@ its file is complete and in its place.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import deque
@@ -72,28 +73,42 @@ class FrameRenderer:
         :raises NoSpace: the disk is full.
         """
         self._outcomes = {}
-        for image in images:
-            if not go_on():
-                break
-            self.duties()
-            problem = self.scene.ready()
-            self.fit = not problem
-            if image in self.suspects:
-                self._collect(None)
-            self.log.write(events.Take(image))
-            pending = PendingImage(image, attempt, time.perf_counter(), [])
-            if problem:
-                self._fail(pending, problem, blameless=True)
-                self.leave()
-                continue  # those that are left to it fail at once, and other ranks try them
-            self._turn = pending.turn = self._turn + 1
-            self._collect(None, upto=self._turn - SLOTS)  # that picture's memory is used now
-            self._render(pending)
-            for text in self.scene.take_warnings():
-                self.log.write(events.Warning(text))
-            self._collect(pending.rendering * PATIENCE)
-        self._collect(None)
+        try:
+            for image in images:
+                if not go_on():
+                    break
+                self._take(image, attempt)
+            self._collect(None)
+        except NoSpace:
+            self._keep_written()
+            raise
         return self._outcomes
+
+    def _take(self, image: Image, attempt: int) -> None:
+        """Render an image, and record those that are written meanwhile."""
+        self.duties()
+        problem = self.scene.ready()
+        self.fit = not problem
+        if image in self.suspects:
+            self._collect(None)
+        self.log.write(events.Take(image))
+        pending = PendingImage(image, attempt, time.perf_counter(), [])
+        if problem:
+            self._fail(pending, problem, blameless=True)
+            self.leave()
+            return  # those that are left to this rank fail at once, and other ranks try them
+        self._turn = pending.turn = self._turn + 1
+        self._collect(None, upto=self._turn - SLOTS)  # that picture's memory is used now
+        self._render(pending)
+        for text in self.scene.take_warnings():
+            self.log.write(events.Warning(text))
+        self._collect(pending.rendering * PATIENCE)
+
+    def _keep_written(self) -> None:
+        """Record the images that still fit on a disk that is full now."""
+        for pending in self._pending:
+            with contextlib.suppress(OSError, NoSpace):
+                self._record(pending)
 
     def fail(self, reasons: Mapping[Image, str]) -> dict[Image, ImageOutcome]:
         """Record images as failed that must not be rendered, with the reason; return their outcomes."""

@@ -74,7 +74,7 @@ def test_a_renderer_killed_once_costs_its_frame_in_progress_a_second_rendering_a
 @pytest.mark.slow
 def test_renderers_killed_or_stopped_at_random_cost_at_most_a_second_rendering_of_their_images(tmp_path: Path) -> None:
     """The command ``python tests/support/renderer_faults.py`` does the same with many more."""
-    inflict(pattern_subject(tmp_path), tmp_path, kills=14, stops=2, seed=16)
+    inflict(pattern_subject(tmp_path), tmp_path, kills=8, stops=1, seed=16)
 
 
 @pytest.mark.slow
