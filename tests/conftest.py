@@ -77,7 +77,9 @@ def scenes_of_second_root(second_root: Root, tmp_path_factory: pytest.TempPathFa
     """Create states with ParaView 6.1, and its own SaveAnimation frames of some, for both backends."""
     folder = tmp_path_factory.mktemp("scenes61")
     pvbatch = ("pvbatch", "--no-mpi", "--opengl-window-backend")
-    second_root.need(*pvbatch, "EGL", SUPPORT / "make_scenes.py", folder)
+    make = (*pvbatch, "EGL", SUPPORT / "make_scenes.py", folder)
+    if second_root.run(*make).returncode:  # ParaView 6.1 sometimes crashes meanwhile
+        second_root.need(*make)
     for name in SCENES_OF_SECOND_ROOT:
         for backend, window in WINDOWS.items():
             words = [SUPPORT / "save_animation.py", folder / f"{name}.pvsm", folder / f"{name}-{backend}", SIZE]

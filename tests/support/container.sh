@@ -57,6 +57,10 @@ step() { # WHAT COMMAND…: runs the command and prints how long it took; if it 
     say "$what: $((SECONDS - begun)) s"
 }
 
+twice() { # COMMAND…: runs it again if it fails: ParaView 6.1 sometimes crashes (SIGBUS) while it makes the scenes
+    "$@" || "$@"
+}
+
 once() { # NAME COMMAND: fills FOLDER/NAME unless an earlier run has completed it
     local place=$FOLDER/$1
     if [[ ! -e $place.complete ]]; then
@@ -155,7 +159,7 @@ prove_image() {
     cd "$out" # in the checkout, pvbatch would import mpirender from there and not from the image
     step "doctor outside" env PATH="$FOLDER/bin:$PATH" "$VENV/bin/mpirender" doctor --container "$IMAGE"
     step "doctor inside" "${THROUGH[@]}" mpirender doctor
-    step "a scene" "${THROUGH[@]}" pvbatch --no-mpi "$ROOT/tests/support/make_scenes.py" "$FOLDER/scenes"
+    step "a scene" twice "${THROUGH[@]}" pvbatch --no-mpi "$ROOT/tests/support/make_scenes.py" "$FOLDER/scenes"
     for backend in egl osmesa; do
         render_outside 1 "$backend" "$out/$backend-1"
         render_outside 2 "$backend" "$out/$backend-2"
