@@ -9,6 +9,7 @@ from mpirender.engines.paraview.proxies import PVObject
 
 MARGIN = 0.01  # part of the data's extent by which a camera must be inside
 POSITIONS = {0: "Position", 1: "PositionPathPoints"}  # property of key frames, by vtkPVCameraCueManipulator's mode
+PATH = 1  # a mode
 Bounds = Sequence[float]
 
 
@@ -52,7 +53,10 @@ def _positions(view: PVObject, animation: PVObject) -> Iterator[tuple[float, ...
     for cue in animation.Cues:
         if cue.Enabled and cue.SMProxy.GetXMLName() == "CameraAnimationCue" and cue.AnimatedProxy == view:
             mode = int(cue.GetProperty("Mode").SMProperty.GetElement(0))
-            for key in (cue.KeyFrames or ()) if mode in POSITIONS else ():
+            keys = list(cue.KeyFrames or ()) if mode in POSITIONS else []
+            for key in (
+                keys[:1] if mode == PATH else keys
+            ):  # the path is that of the first; others hold ParaView's default
                 path = list(getattr(key, POSITIONS[mode]))
                 yield from zip(path[::3], path[1::3], path[2::3])
 
