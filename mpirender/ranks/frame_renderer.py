@@ -85,7 +85,7 @@ class FrameRenderer:
         return self._outcomes
 
     def _take(self, image: Image, attempt: int) -> None:
-        """Render an image, and record those that are written meanwhile."""
+        """Render an image, and record the images whose files are complete by then."""
         self.duties()
         problem = self.scene.ready()
         self.fit = not problem
@@ -96,7 +96,7 @@ class FrameRenderer:
         if problem:
             self._fail(pending, problem, blameless=True)
             self.leave()
-            return  # those that are left to this rank fail at once, and other ranks try them
+            return  # its remaining images fail at once, and other ranks try them
         self._turn = pending.turn = self._turn + 1
         self._collect(None, upto=self._turn - SLOTS)  # that picture's memory is used now
         self._render(pending)
@@ -141,7 +141,7 @@ class FrameRenderer:
         part.unlink(missing_ok=True)
 
     def _collect(self, patience: float | None, upto: int | None = None) -> None:
-        """Record the images that are written, and wait for those that are not.
+        """Record the images whose files are complete, and wait for the others.
 
         :param patience: seconds to wait at most, None for as long as it takes.
         :param upto: wait only for images up to this turn; None for all.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 LOG_LINES = 5
 LOG_TAIL = 1 << 16  # bytes
-BACKTRACE = re.compile(r"\[\S+:\d+\] (\[ ?\d+\]|\*\*\*)")  # Open MPI's, of no use to a scientist
+BACKTRACE = re.compile(r"\[\S+:\d+\] (\[ ?\d+\]|\*\*\*)")  # Open MPI's, which does not help a scientist
 
 
 def path_of(folder: Path, rank: str) -> Path:

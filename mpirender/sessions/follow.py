@@ -115,7 +115,7 @@ def serves(process: int) -> bool:
 
 
 def stop(files: Records) -> str:
-    """End a session; return a text that says so.
+    """End a session; return a message about it.
 
     :raises UsageError: it runs on another machine, or has ended.
     :raises LaunchFailed: Slurm refuses, with its message.

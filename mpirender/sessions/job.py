@@ -111,7 +111,7 @@ def arguments(request: SessionRequest, ranks: int) -> list[str]:
 
 
 def submit(job: SessionJob, connect_id: int | None = None) -> tuple[Records, Event]:
-    """Submit a session; return its records and the event that says so.
+    """Submit a session; return its records and the event of its submission.
 
     :param connect_id: connection id that the client has chosen; by default the job makes one.
     :raises UsageError: something is wrong with it.

@@ -47,7 +47,7 @@ class SessionRequest:
     login: str = ""  # user@host for the tunnel; empty for this machine
     local_port: int = LOCAL_PORT  # of the tunnel on the user's machine
     output_file: Path | None = None  # for a copy of the server's output
-    mail: str = ""  # address that is told how to connect
+    mail: str = ""  # address to which the connection lines are sent
     reverse: str = ""  # HOST:PORT of a ParaView that waits for the server
     id_file: Path | None = None  # that holds the connection id, if the user knows it already; removed when read
 

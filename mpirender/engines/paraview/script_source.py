@@ -50,7 +50,7 @@ def inspect_script(scene: bytes, job: RenderJob, read_by: str = "") -> Inspectio
 
 
 def generated_by(scene: bytes) -> str:
-    """Return the version of the ParaView that generated a script; empty if it does not say so."""
+    """Return the version of the ParaView that generated a script; empty if it names none."""
     match = GENERATED.search("\n".join(scene[:500].decode(errors="replace").splitlines()[:3]))
     return match[1] if match else ""
 
