@@ -27,6 +27,8 @@ class DataFile:
     saved: str  # path as written in the scene
     path: str  # path from which it is read now
     found: bool
+    index: str = ""  # path of the reader's own file that refers to this one, directly or not; empty for its own files
+    time: float | None = None  # of the only timestep at which it is read, if that is known
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpirender.engines.base import DataFile
+from mpirender.engines.paraview import index_files
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import did_you_mean
 
-FAMILY = re.compile(
-    r"(.*\.(?:e|ex2|exo|exoII|g|gen|n|nem)[^/]*)\.(\d+)\.(\d+)", re.IGNORECASE
-)  # Exodus: name, count, number
-MAX_PARTS = 100_000
 MAX_NAMED = 3  # missing files of a series in a message
 Paths = dict[tuple[str, str], list[str]]  # of data files, by the key of the property
 _exists = os.path.exists  # unlike Path.exists, it accepts names that no file can have
@@ -58,9 +55,11 @@ def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...],
         located = chosen.get(prop.key) or [_located(saved, job.data_dir, prefix=prefix) for saved in prop.saved]
         if not prefix:
             read = _data_files(prop, located)
-            files += read
+            referenced = _referenced(prop, read)
+            files += [*read, *referenced]
             mistakes += _missing_parts(prop, read)
             mistakes += _missing(prop, read, job, by_option=prop.key in chosen)
+            mistakes += _missing_references(prop, referenced) if job.on_error == "fail" else ()
         if located != list(prop.saved):
             changes[prop.key] = located
     return _rewritten(state, changes), tuple(files), mistakes
@@ -166,25 +165,55 @@ def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, b
     if len(files) == 1:
         problem = f"{missing[0].saved} does not exist{where}"
     else:
-        names = ", ".join(file.saved for file in missing[:MAX_NAMED]) + (", ..." if len(missing) > MAX_NAMED else "")
-        problem = f"{len(missing)} of {len(files)} files do not exist{where}: {names}"
+        names = [file.saved for file in missing]
+        problem = f"{len(missing)} of {len(files)} files do not exist{where}: {_first(names)}"
     return [f"reader {prop.reader!r}: {problem}; {_fix(prop, missing[0], job)}"]
 
 
 def _missing_parts(prop: FileProperty, files: Sequence[DataFile]) -> Iterator[str]:
-    """Yield the families of Exodus files (``NAME.e.4.0`` to ``NAME.e.4.3``) that are incomplete, one line each.
+    """Yield the families of Exodus files that are incomplete, one line each.
 
     The reader finds the other files of a family itself, and shows a part of the model if one is missing.
     """
-    families = {match[1]: match for file in files if file.found and (match := FAMILY.fullmatch(file.path))}
-    for match in families.values():
-        count, digits = int(match[2]), len(match[3])
-        names = (f"{match[1]}.{match[2]}.{number:0{digits}d}" for number in range(min(count, MAX_PARTS)))
-        missing = [name for name in names if not _exists(name)]
-        if missing and digits == len(match[2]):
-            which = ", ".join(missing[:MAX_NAMED]) + (", ..." if len(missing) > MAX_NAMED else "")
-            family = f"{match[1]}.{match[2]}"
-            yield f"reader {prop.reader!r}: {len(missing)} of the {count} files of {family} do not exist: {which}"
+    families = {parts[0]: parts for parts in (index_files.family(file.path) for file in files if file.found) if parts}
+    for parts in families.values():
+        missing = index_files.missing(parts)
+        if missing:
+            count, name = f"{len(missing)} of the {len(parts)} files", parts[0].rpartition(".")[0]
+            yield f"reader {prop.reader!r}: {count} of {name} do not exist: {_first(missing)}"
+
+
+def _referenced(prop: FileProperty, files: Sequence[DataFile]) -> list[DataFile]:
+    """Return the files to which those of a property refer, directly or not."""
+    own = [file.path for file in files]
+    referenced = []
+    for path, steps in index_files.all_files(own).items():
+        step = next(iter(steps)) if steps and len(steps) == 1 else None
+        index, time = (step, None) if isinstance(step, str) else (own[0], step)
+        if path not in own:
+            saved = os.path.relpath(path, os.path.dirname(index))  # noqa: PTH120
+            referenced.append(DataFile(prop.reader, prop.name, saved, path, _exists(path), index, time))
+    return referenced
+
+
+def _missing_references(prop: FileProperty, referenced: Sequence[DataFile]) -> Iterator[str]:
+    """Yield the files to which an existing index file refers and that do not exist, one line for each index file."""
+    by_index: dict[str, list[str]] = {}
+    for file in referenced:
+        if not file.found and file.path not in index_files.family(file.index):
+            by_index.setdefault(file.index, []).append(file.saved)
+    for index, missing in by_index.items():
+        count = "a file" if len(missing) == 1 else f"{len(missing)} files"
+        there = "does" if len(missing) == 1 else "do"
+        yield (
+            f"reader {prop.reader!r}: {count} to which {index} refers {there} not exist: {_first(missing)}; restore "
+            "what is missing, or render what there is with --on-error warn"
+        )
+
+
+def _first(names: Sequence[str]) -> str:
+    """Return the first names of files."""
+    return ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
 
 
 def _fix(prop: FileProperty, missing: DataFile, job: RenderJob) -> str:

@@ -116,7 +116,7 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     content, files, mistakes = relocate(State.parse(scene, job.scene.name), job)
     if mistakes:
         raise UsageError(mistakes)
-    return content, [Path(file.path) for file in files]
+    return content, [Path(file.path) for file in files if file.found]
 
 
 def checks(programs: Programs) -> Sequence[Check]:
@@ -224,7 +224,7 @@ def _opened(scene: bytes, job: RenderJob, group: Comm | None = None) -> ParaView
         opened.files = plugins.files(job)
     opened.warnings = [*opened.warnings, *open_warnings.warnings(opened.views, simple.GetAnimationScene())]
     if inspection is not None:
-        opened.files = [*opened.files, *(Path(file.path) for file in inspection.data_files)]
+        opened.files = [*opened.files, *(Path(file.path) for file in inspection.data_files if file.found)]
         opened.warnings = [*inspection.warnings, *opened.warnings]
     return opened
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator
 
 from mpirender.engines.base import DataFile, Inspection
-from mpirender.engines.paraview import color_range, measure, orbit_camera, overrides, state_warnings
+from mpirender.engines.paraview import color_range, index_files, measure, orbit_camera, overrides, state_warnings
 from mpirender.engines.paraview.data_files import file_properties, relocate
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.engines.paraview.state_xml import NO_REAL_TIME, NO_VIEW, NOT_RENDERABLE, REAL_TIME, State
@@ -16,7 +17,7 @@ from mpirender.job import frames as framesets
 from mpirender.job.options import ALL
 from mpirender.job.outputs import Size
 from mpirender.job.render_job import RenderJob
-from mpirender.system.text import did_you_mean
+from mpirender.system.text import did_you_mean, plural
 
 DEFAULT_SIZES = ("HD", "4K")  # sizes whose cost is reported if the job gives none
 
@@ -47,7 +48,11 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
         data_files=files,
         order_dependent=tuple(itertools.chain(*state_warnings.order_dependent(state, job))),
         objects=tuple(overrides.objects(state).items()),
-        warnings=(*state_warnings.warnings(state, job, read_by), *_replaced_series(state, job, files)),
+        warnings=(
+            *state_warnings.warnings(state, job, read_by),
+            *_replaced_series(state, job, files),
+            *_more_steps(state, job, files),
+        ),
         advice=(*_tiles(state, job), *_ray_tracing(state, job)),
         mistakes=tuple(mistakes),
     )
@@ -109,6 +114,35 @@ def _replaced_series(state: State, job: RenderJob, files: tuple[DataFile, ...]) 
                 f"--file replaces the {len(prop.saved)} files of {prop.reader!r} by a single file, so its data are the "
                 "same in all frames; give a pattern for a series ('FOLDER/NAME_*.SUFFIX')"
             )
+
+
+def _more_steps(state: State, job: RenderJob, files: tuple[DataFile, ...]) -> Iterator[str]:
+    """Warn of readers whose data have more timesteps now than the state knows."""
+    for prop in file_properties(state):
+        own = [file.path for file in files if (file.reader, file.property, file.index) == (prop.reader, prop.name, "")]
+        if prop.many and (more := index_files.newer(own)):
+            count = (
+                f"{len(more)} more files of its series exist" if len(more) > 1 else "one more file of its series exists"
+            )
+            pattern = shlex.quote(re.sub(r"\d+(?=\D*$)", "*", own[-1]))
+            yield (
+                f"reader {prop.reader!r}: {count} than the state reads ({more[-1]} is the last); use --file "
+                f"{shlex.quote(prop.reader)}={pattern}, or reload the files in ParaView and save the state again"
+            )
+        saved = state.by_id[prop.key[0]].numbers("TimestepValues")
+        times = {file.time for file in files if file.reader == prop.reader and file.time is not None and file.found}
+        if saved and not job.overrides and (later := [time for time in times if time > max(saved) * (1 + 1e-9)]):
+            yield (
+                f"reader {prop.reader!r}: its data have {plural(len(later), 'more timestep')} than when the state was "
+                f"saved, up to {max(later):g}; {_end_of_animation(state)}"
+            )
+
+
+def _end_of_animation(state: State) -> str:
+    """Return what becomes of timesteps that were added since the state was saved."""
+    if state.play_mode == "Snap To TimeSteps":
+        return "they are rendered as well"
+    return f"the animation ends at {state.times[-1]:g}" if state.times else "the animation stays as it is"
 
 
 def _rendered_views(state: State, job: RenderJob) -> list[str]:
