@@ -60,6 +60,10 @@ class FramesMissing(MpirenderError, exit_code=4):
     """Frames are missing or damaged; no movie was made."""
 
 
+class FramesChanged(FramesMissing):
+    """Files of frames are gone, or are not those that were recorded; the next launch of the ranks renders them anew."""
+
+
 class NoSpace(FramesMissing):
     """The disk or the quota is full. Files that are complete are kept; no file is incomplete."""
 
@@ -111,7 +115,7 @@ def recorded(found: Iterable[tuple[str, str]]) -> MpirenderError | None:
     messages: dict[str, list[str]] = {}
     for name, message in found:
         messages.setdefault(name, []).extend(message.splitlines())
-    kinds: list[type[MpirenderError]] = [*KINDS, NoSpace, RendererFailed, TakenOver]
+    kinds: list[type[MpirenderError]] = [*KINDS, FramesChanged, NoSpace, RendererFailed, TakenOver]
     for kind in kinds:
         if lines := list(dict.fromkeys(messages.get(kind.__name__, ()))):
             return kind(lines) if issubclass(kind, UsageError) else kind("\n".join(lines))

@@ -1,7 +1,7 @@
 """Encode images into a verified movie with ffmpeg.
 
 ``encode`` makes a movie from images, ``segments`` and ``segment_plan`` make it in segments that are joined, ``verify``
-decodes it, and ``ffmpeg`` finds and runs the program.
+decodes it, ``image_stream`` feeds the images, and ``ffmpeg`` finds and runs the program.
 """
 
-__all__ = ["encode", "ffmpeg", "segment_plan", "segments", "verify"]
+__all__ = ["encode", "ffmpeg", "image_stream", "segment_plan", "segments", "verify"]

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,8 @@ from mpirender.job.options import CODECS
 from mpirender.movie import ffmpeg_args
 from mpirender.movie.ffmpeg import encoders, ffmpeg, run
 from mpirender.movie.ffmpeg_args import Encoding
-from mpirender.movie.verify import MovieInfo, decode, differences
+from mpirender.movie.image_stream import ImageChanged, ImageDamaged, stream
+from mpirender.movie.verify import MovieInfo, decode, described, differences
 from mpirender.system import files
 
 FINEST = 100_000  # denominator of a frame rate; ffmpeg counts in 32 bits
@@ -26,13 +27,14 @@ BLOCK = 4096  # bytes; a disk with less space is full
 NO_TRANSPARENCY = "av1 has no transparency in webm; use vp9"
 
 
-class ImageDamaged(EncodeFailed):
-    """An image is damaged, so no other way to encode would succeed."""
+Digests = Mapping[Path, str]
+UNCHECKED: Digests = {}
 
 
 def encode(
-    images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0, transparent: bool = False
-) -> MovieInfo:
+    images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0,
+    transparent: bool = False, digests: Digests = UNCHECKED,
+) -> MovieInfo:  # fmt: skip
     """Encode the images, in this order, into a movie of the kind that its suffix names.
 
     The movie is written beside its place, decoded from end to end and compared with the request. Only then does it
@@ -46,6 +48,8 @@ def encode(
         png or jpg files themselves in an mkv, and tiff as png.
     :param threads: threads of ffmpeg; 0 for all cores.
     :param transparent: keep the images' transparency; mp4 has none and shows them over black.
+    :param digests: those of the images as they were recorded; a file with another one is not encoded.
+    :raises ImageChanged: an image is not the one that was recorded.
     :raises EncodeFailed: an image is missing, truncated or unlike the first, ffmpeg failed, or the movie has errors.
     :raises NoSpace: the disk or the quota is full.
     :raises ToolMissing: ffmpeg or its encoder is missing.
@@ -53,7 +57,7 @@ def encode(
     movie = movie.absolute()
     task = request(images, movie, rate=rate, codec=codec, threads=threads, transparent=transparent)
     with disk_errors(movie), files.replacing(movie) as part:
-        info = write(replace(task, part=part), images, movie.name)
+        info = write(replace(task, part=part), images, movie.name, digests)
     return replace(info, path=movie)
 
 
@@ -67,7 +71,8 @@ def request(
     """
     codec = codec or CODECS.get(movie.suffix.lower()[1:], ("",))[0]
     _check_request(images, movie, rate, codec, transparent)
-    return Encoding(ffmpeg(), "", movie, (0, 0), rate.limit_denominator(FINEST), codec, "", threads, transparent)
+    suffix = images[0].suffix.lower()
+    return Encoding(ffmpeg(), suffix, movie, (0, 0), rate.limit_denominator(FINEST), codec, "", threads, transparent)
 
 
 @contextlib.contextmanager
@@ -96,6 +101,7 @@ def _check_request(images: Sequence[Path], movie: Path, rate: Fraction, codec: s
         too_fast: kind != ".gif" or rate <= GIF_FASTEST,
         "there are no images to encode": len(images) > 0,
         f"the images are of several kinds, {', '.join(kinds)}; give one kind": len(kinds) <= 1,
+        f"the images are {', '.join(kinds)}; give png, jpg or tiff": {*kinds} <= {*ffmpeg_args.DECODERS},
         f"{len(missing)} of {len(images)} images are missing: {', '.join(missing[:5])}; render them": not missing,
     }
     for wrong, passed in checks.items():
@@ -103,21 +109,25 @@ def _check_request(images: Sequence[Path], movie: Path, rate: Fraction, codec: s
             raise EncodeFailed(f"{movie.name}: {wrong}")
 
 
-def write(task: Encoding, images: Sequence[Path], name: str, palette: Path | None = None) -> MovieInfo:
+def write(
+    task: Encoding, images: Sequence[Path], name: str, digests: Digests, palette: Path | None = None
+) -> MovieInfo:  # fmt: skip
     """Encode a movie or a segment and check it by decoding it from end to end.
 
     :param name: name of the movie in messages.
+    :param digests: those of the images as they were recorded; a file with another one is not encoded.
     :param palette: palette of a gif; by default it is computed from these images.
     :raises ImageDamaged: an image is truncated or unlike the first.
+    :raises ImageChanged: an image is not the one that was recorded.
     :raises EncodeFailed: ffmpeg failed, or the result is not as requested.
     :raises OSError: the disk is full or not writable.
     """
-    with linked_images(task, images, name) as (linked, first, folder):
+    with prepared(task, images, digests) as (ready, first, folder):
         if palette is not None:
             (folder / ffmpeg_args.PALETTE).symlink_to(palette)
         elif task.codec == "gif":
-            run(ffmpeg_args.palette_command(linked), name, folder)
-        run(ffmpeg_args.encode_command(linked), name, folder)
+            write_palette(ready, images, name, digests, folder)
+        run(ffmpeg_args.encode_command(ready), name, folder, stream(images, task.rate, digests))
         info = decode(task.program, task.part, name, task.threads, task.codec)
     wrong = differences(
         info, first, frames=len(images), rate=task.rate, codec=task.codec, transparent=task.transparent
@@ -127,48 +137,48 @@ def write(task: Encoding, images: Sequence[Path], name: str, palette: Path | Non
     return info
 
 
+def write_palette(task: Encoding, images: Sequence[Path], name: str, digests: Digests, folder: Path) -> None:
+    """Compute one palette for all images, in ffmpeg's working folder."""
+    run(ffmpeg_args.palette_command(task), name, folder, stream(images, task.rate, digests))
+
+
 @contextlib.contextmanager
-def linked_images(task: Encoding, images: Sequence[Path], name: str) -> Iterator[tuple[Encoding, MovieInfo, Path]]:
-    """Link the images in a temporary folder; give the task with their properties, those of the first, and the folder.
+def prepared(task: Encoding, images: Sequence[Path], digests: Digests) -> Iterator[tuple[Encoding, MovieInfo, Path]]:
+    """Give the task with size and encoder for these images, the first image's properties, and a temporary folder.
 
     If ffmpeg fails in the block, a damaged image is named.
     """
     with TemporaryDirectory(prefix="mpirender-") as temporary:
-        folder = Path(temporary)
-        links = _link(images, folder)
-        first = _decode_image(task.program, links[0], images[0].name)
-        task = replace(task, pattern=f"%06d{links[0].suffix}", size=(first.width, first.height))
-        task = ffmpeg_args.with_encoder(task, encoders(task.program))
+        first = _decode_image(task, images[0], digests)
+        task = ffmpeg_args.with_encoder(replace(task, size=(first.width, first.height)), encoders(task.program))
         try:
-            yield task, first, folder
+            yield task, first, Path(temporary)
+        except ImageChanged:
+            raise
         except EncodeFailed:
-            _check_images(task.program, links, images, first)
-            for place in (folder, task.part.parent):  # ffmpeg 4 does not always report a full disk
+            _check_images(task, images, digests, first)
+            for place in (Path(temporary), task.part.parent):  # ffmpeg 4 does not always report a full disk
                 if shutil.disk_usage(place).free < BLOCK:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place / "part")) from None
             raise
 
 
-def _link(images: Sequence[Path], folder: Path) -> list[Path]:
-    """Give the images plain names: frames have gaps, and ffmpeg interprets %, colons and leading dashes."""
-    links = [folder / f"{number:06d}{image.suffix.lower()}" for number, image in enumerate(images)]
-    for link, image in zip(links, images):
-        link.symlink_to(image.absolute())
-    return links
-
-
-def _decode_image(program: str, link: Path, name: str) -> MovieInfo:
+def _decode_image(task: Encoding, image: Path, digests: Digests) -> MovieInfo:
     """Decode one image."""
+    command = ffmpeg_args.read_images_command(replace(task, threads=1))
     try:
-        return decode(program, link, name, 1)
+        return described(run(command, image.name, images=stream([image], task.rate, digests)), image, image.name)
+    except ImageChanged:
+        raise
     except EncodeFailed as error:
-        raise ImageDamaged(f"{name} is damaged ({str(error).split(': ')[-1]}); delete it and render it again") from None
+        reason = str(error).split(": ")[-1]
+        raise ImageDamaged(f"{image.name} is damaged ({reason}); delete it and render it again") from None
 
 
-def _check_images(program: str, links: Sequence[Path], images: Sequence[Path], first: MovieInfo) -> None:
+def _check_images(task: Encoding, images: Sequence[Path], digests: Digests, first: MovieInfo) -> None:
     """Raise ImageDamaged for the first image that is broken or unlike the first one, if there is one."""
-    for link, image in zip(links, images):
-        info = _decode_image(program, link, image.name)
+    for image in images:
+        info = _decode_image(task, image, digests)
         kind, expected = (f"{one.width}x{one.height} {one.pixel_format}" for one in (info, first))
         if kind != expected:
             raise ImageDamaged(f"{image.name} is {kind}, unlike {images[0].name}, {expected}; render it again")

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -47,13 +48,16 @@ def encoders(program: str) -> frozenset[str]:
     return frozenset(re.findall(r"^ V\S{5} (\S+)", output, re.MULTILINE))
 
 
-def run(command: list[str], name: str, folder: Path = Path()) -> str:
+def run(command: list[str], name: str, folder: Path = Path(), images: Iterable[bytes] = ()) -> str:
     """Run ffmpeg and return its log; an error in the log is a failure, whatever the exit code.
+
+    :param images: the stream on its standard input.
 
     :raises EncodeFailed: ffmpeg failed, with its own message.
     :raises OSError: the disk or the quota is full.
     """
-    done = child_process.run(command, folder=folder, environment={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"})
+    variables = {**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"}
+    done = child_process.run_fed(command, images, folder=folder, environment=variables)
     log = done.errors
     for number, message in FULL.items():
         if message in log.lower():

@@ -13,6 +13,7 @@ PIP_LINE = "python -m pip install imageio-ffmpeg"
 MUXERS = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".mkv": "matroska"}
 TICKS = {".mp4": 1e-4, ".webm": 1e-3, ".gif": 1e-2, ".mkv": 1e-3}  # seconds; resolution of the time stamps
 COPIED = {".png": "png", ".jpg": "mjpeg", ".jpeg": "mjpeg"}  # image files that a movie can store as its packets
+DECODERS = {**COPIED, ".tif": "tiff", ".tiff": "tiff"}
 
 PALETTE, LISTED, PACKETS = "palette.png", "segments.txt", "packets.txt"  # in ffmpeg's working folder
 QUIET = ["-hide_banner", "-nostdin", "-nostats", "-xerror", "-loglevel", "level+info"]
@@ -81,10 +82,10 @@ ENCODERS = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """The parameters of the command lines; ``pattern`` names the images in ffmpeg's working folder."""
+    """The parameters of the command lines; ``suffix`` is that of the images."""
 
     program: str
-    pattern: str
+    suffix: str
     part: Path
     size: tuple[int, int]
     rate: Fraction
@@ -103,7 +104,7 @@ def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
     """
     names = RECIPES[task.codec].encoders
     if task.codec == "images":
-        return replace(task, encoder=names[Path(task.pattern).suffix not in COPIED])
+        return replace(task, encoder=names[task.suffix not in COPIED])
     usable = [name for name in names if name in available or not available]
     if not usable:
         raise ToolMissing(
@@ -132,11 +133,16 @@ def expected_stream(codec: str, image: str) -> str:
 
 
 def read_command(program: str, movie: Path, *, codec: str = "", threads: int, frames: int = 0) -> list[str]:
-    """Return the command that decodes the first frames of a movie (0: all), or an image, and logs a line for each."""
+    """Return the command that decodes the first frames of a movie (0: all), and logs a line for each."""
     decoder = ["-c:v", "libvpx-vp9"] if codec == "vp9" else []  # ffmpeg's own VP9 decoder ignores transparency
-    source = ["-threads", str(threads), *_strict(movie), *decoder, "-i", f"file:{movie}", "-map", "0:v:0"]
+    source = ["-threads", str(threads), *_strict(movie.suffix), *decoder, "-i", f"file:{movie}", "-map", "0:v:0"]
     first = ["-frames:v", str(frames)] if frames else []
     return [program, *QUIET, *source, "-vf", LOG_EACH, *first, "-f", "null", "-"]
+
+
+def read_images_command(task: Encoding) -> list[str]:
+    """Return the command that decodes the images, and logs a line for each."""
+    return [task.program, *QUIET, *_input(task), "-vf", LOG_EACH, "-f", "null", "-"]
 
 
 def palette_command(task: Encoding) -> list[str]:
@@ -150,7 +156,7 @@ def palette_command(task: Encoding) -> list[str]:
 
 
 def encode_command(task: Encoding) -> list[str]:
-    """Return the command that encodes the numbered images; for a gif it reads ``palette.png``."""
+    """Return the command that encodes the images; for a gif it reads ``palette.png``."""
     kind = task.part.suffix.lower()
     encoder = ENCODERS.get(task.encoder, Encoder())
     quality = encoder.in_segments if task.segment else encoder.alone
@@ -212,8 +218,9 @@ def _filters(task: Encoding) -> list[str]:
 
 
 def _input(task: Encoding) -> list[str]:
-    pace = ["-framerate", str(task.rate), "-pattern_type", "sequence", "-start_number", "0"]
-    return ["-f", "image2", *pace, "-threads", str(task.threads), *_strict(Path(task.pattern)), "-i", task.pattern]
+    """Return the options for the stream of images on standard input; without -r, ffmpeg would estimate the rate."""
+    decoder = ["-c:v", DECODERS[task.suffix], "-threads", str(task.threads), *_strict(task.suffix)]
+    return ["-f", "avi", *decoder, "-r", str(task.rate), "-i", "pipe:0"]
 
 
 def _container(task: Encoding) -> list[str]:
@@ -222,9 +229,9 @@ def _container(task: Encoding) -> list[str]:
     return [*index_first, "-f", MUXERS[kind], "-y", f"file:{task.part}"]
 
 
-def _strict(path: Path) -> list[str]:
-    """Make ffmpeg fail on a damaged image instead of repairing it; for tiff it would also refuse intact images."""
-    return [] if path.suffix.lower() in (".tif", ".tiff") else ["-err_detect", "crccheck+explode"]
+def _strict(suffix: str) -> list[str]:
+    """Make ffmpeg fail on damaged data instead of repairing it; for tiff it would also refuse intact images."""
+    return [] if suffix in (".tif", ".tiff") else ["-err_detect", "crccheck+explode"]
 
 
 def _log_images(filters: str) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,6 +52,7 @@ class SegmentedMovie:
     threads: int
     codec: str
     transparent: bool = False
+    digests: encode.Digests = field(default_factory=dict)  # of the images, as they were recorded
 
     @property
     def needs_palette(self) -> bool:
@@ -81,7 +82,7 @@ class SegmentedMovie:
 
     def make(self) -> MovieInfo:
         """Make the movie with one encoder; see :func:`mpirender.movie.encode.encode`."""
-        return encode.encode(self.images, self.movie, **self._how)
+        return encode.encode(self.images, self.movie, **self._how, digests=self.digests)
 
     def make_palette(self) -> None:
         """Compute one palette for all segments, from all images or from 100 images spread over the movie.
@@ -93,8 +94,8 @@ class SegmentedMovie:
         count = min(len(self.images), PALETTE_IMAGES)
         images = [self.images[len(self.images) * number // count] for number in range(count)]
         task = replace(self._task(images), part=self.palette_path(), threads=0)  # the other ranks wait
-        with encode.disk_errors(self.movie), encode.linked_images(task, images, self.movie.name) as (linked, _, folder):
-            run(ffmpeg_args.palette_command(linked), self.movie.name, folder)
+        with encode.disk_errors(self.movie), encode.prepared(task, images, self.digests) as (ready, _, folder):
+            encode.write_palette(ready, images, self.movie.name, self.digests, folder)
             shutil.copyfile(folder / ffmpeg_args.PALETTE, self.palette_path())
 
     def encode(self, segment: Segment) -> EncodedSegment:
@@ -105,7 +106,8 @@ class SegmentedMovie:
         images = self.images[segment.start : segment.stop]
         task = replace(self._task(images), part=self.segment_path(segment.number), segment=True)
         with encode.disk_errors(self.movie):
-            info = encode.write(task, images, self.movie.name, self.palette_path() if self.needs_palette else None)
+            palette = self.palette_path() if self.needs_palette else None
+            info = encode.write(task, images, self.movie.name, self.digests, palette)
             return EncodedSegment(segment, info, None if self.needs_palette else packets(task.program, task.part))
 
     def join(self, segments: Sequence[EncodedSegment]) -> MovieInfo:
@@ -119,7 +121,7 @@ class SegmentedMovie:
         with encode.disk_errors(self.movie), files.replacing(self.movie) as part:
             task = replace(self._task(self.images), part=part)
             info = self._joined(task, segments)
-            with encode.linked_images(task, self.images[:1], self.movie.name) as (_, first, _):
+            with encode.prepared(task, self.images[:1], self.digests) as (_, first, _):
                 pass
             wrong = differences(
                 info, first, frames=len(self.images), rate=self.rate, codec=task.codec, transparent=self.transparent

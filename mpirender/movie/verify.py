@@ -31,7 +31,11 @@ class MovieInfo:
 
 def decode(program: str, movie: Path, name: str, threads: int, codec: str = "", *, frames: int = 0) -> MovieInfo:
     """Decode a movie, or its first ``frames``, and return its properties; raise EncodeFailed if that is impossible."""
-    log = run(read_command(program, movie, codec=codec, threads=threads, frames=frames), name)
+    return described(run(read_command(program, movie, codec=codec, threads=threads, frames=frames), name), movie, name)
+
+
+def described(log: str, path: Path, name: str) -> MovieInfo:
+    """Return the properties of a movie or of images from ffmpeg's log of decoding them."""
     stream = STREAM.search(log)
     clock = re.search(r"config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)", log)
     stamps = [int(stamp) for stamp in re.findall(r"n: *\d+ pts: *(-?\d+)", log)]
@@ -44,7 +48,7 @@ def decode(program: str, movie: Path, name: str, threads: int, codec: str = "", 
     if seconds and (not rate or stream[1] == "gif" or abs((len(stamps) - 1) / rate - seconds) > tick / tick_of):
         rate = (len(stamps) - 1) / seconds
     width, height = int(stream[3]), int(stream[4])
-    return MovieInfo(movie, len(stamps), width, height, rate, stream[1], stream[2], movie.stat().st_size)
+    return MovieInfo(path, len(stamps), width, height, rate, stream[1], stream[2], path.stat().st_size)
 
 
 def differences(
@@ -53,7 +57,7 @@ def differences(
     """Return how a movie differs from the request, given one of its images; empty if it does not."""
     kind = info.path.suffix.lower()
     codec = codec or CODECS[kind[1:]][0]
-    stream = expected_stream(codec, image.path.suffix)
+    stream = expected_stream(codec, image.path.suffix.lower())
     width, height = expected_sides(codec, image.width, image.height)
     # Both ends of the movie are rounded to the container's clock; a single frame has no rate.
     seconds_off = info.frames * abs(1 / (info.frame_rate or 1e-9) - 1 / float(rate)) if info.frames > 1 else 0

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from mpirender.errors import FramesMissing, MpirenderError, Stopped
+from mpirender.errors import FramesChanged, FramesMissing, MpirenderError, Stopped
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.ranks import movies
 from mpirender.ranks.mpi import wait_for_all
-from mpirender.run_folder import events
+from mpirender.run_folder import events, journal
 from mpirender.run_folder.events import Done, ImageOutcome
 from mpirender.run_folder.journal import Journal
 from mpirender.system import files
@@ -35,21 +35,24 @@ def finish(
     :param outcomes: of the images of this rank; on rank 0 also of those that earlier runs completed.
     :param stopped: the signal that asked this rank to stop, empty for none.
     :raises FramesMissing: on rank 0, with each missing frame, rank, host and reason.
+    :raises FramesChanged: on rank 0, if files were changed or deleted and no other frame is missing.
     :raises Stopped: on rank 0, if images are missing because a rank was asked to stop.
     :raises EncodeFailed: on rank 0, with each movie that was not made.
     """
     wait_for_all(comm)
     gathered = comm.gather((outcomes, stopped), root=0)
-    missing: list[str] = []
+    found = latest(part for part, _ in gathered or ())
+    changed = changed_files(comm, job, found)
+    missing, digests = describe_missing(job, images, found, changed) if comm.rank == 0 else [], {}
     if comm.rank == 0:
-        found = latest(part for part, _ in gathered)
-        missing = describe_missing(job, images, found)
         write_manifest(job, images, found, missing)
-    missing = comm.bcast(missing, root=0)
+        digests = {image: outcome.digest for image, outcome in found.items() if isinstance(outcome, Done)}
+    missing, digests = comm.bcast((missing, digests), root=0)
     if missing and comm.rank == 0:
-        raise incomplete(images, found, missing, next(filter(None, (signal for _, signal in gathered)), ""))
+        signals = [signal for _, signal in gathered if signal]
+        raise incomplete(images, found, changed, missing, signals[0] if signals else "")
     if not missing and job.movie != "none":
-        movies.make(comm, log, job, sorted({image.frame for image in images}))
+        movies.make(comm, log, job, sorted({image.frame for image in images}), digests)
 
 
 def latest(parts: Iterable[Mapping[Image, ImageOutcome]]) -> dict[Image, ImageOutcome]:
@@ -62,22 +65,55 @@ def latest(parts: Iterable[Mapping[Image, ImageOutcome]]) -> dict[Image, ImageOu
     return outcomes
 
 
+def changed_files(comm: Comm, job: RenderJob, outcomes: Mapping[Image, ImageOutcome]) -> dict[Image, str]:
+    """Return what is wrong with the files of images, on rank 0, which knows the outcomes; each rank checks a part.
+
+    The content is checked only if no movie is made: the encoder checks what it reads.
+    """
+    done = [(image, outcome) for image, outcome in outcomes.items() if isinstance(outcome, Done)]
+    part = comm.scatter([done[rank :: comm.size] for rank in range(comm.size)], root=0)
+    wrong = {image: why_changed(job, image, outcome) for image, outcome in part}
+    wait_for_all(comm)
+    checked = comm.gather({image: reason for image, reason in wrong.items() if reason}, root=0)
+    return {image: reason for found in checked or () for image, reason in found.items()}
+
+
+def why_changed(job: RenderJob, image: Image, outcome: Done) -> str:
+    """Return what is wrong with the file of an image, empty if it is the one that was recorded."""
+    wrote, place = f"rank {outcome.rank} on {outcome.host} wrote", job.place(image)
+    try:
+        found = place.stat().st_size
+    except OSError as error:
+        return f"{wrote} it but it is gone ({error.strerror})"
+    if found != outcome.bytes:
+        return f"{wrote} {outcome.bytes} bytes but {found} are there"
+    if job.movie == "none" and not journal.whole(place, outcome.bytes, outcome.digest):
+        return f"{wrote} it but its content is another"
+    return ""
+
+
 def incomplete(
-    images: Sequence[Image], outcomes: Mapping[Image, ImageOutcome], missing: Sequence[str], stopped: str
+    images: Sequence[Image],
+    outcomes: Mapping[Image, ImageOutcome],
+    changed: Collection[Image],
+    missing: Sequence[str],
+    stopped: str,
 ) -> MpirenderError:
     """Return the error for a run with missing images."""
     if not stopped:
-        return FramesMissing("\n".join(missing))
+        only_changed = all(image in changed or isinstance(outcomes.get(image), Done) for image in images)
+        return (FramesChanged if only_changed else FramesMissing)("\n".join(missing))
     done = sum(isinstance(outcome, Done) for outcome in outcomes.values())
     return Stopped(f"stopped on {stopped}: {done} of {len(images)} images are done; run the same command again")
 
 
-def describe_missing(job: RenderJob, images: Sequence[Image], outcomes: Mapping[Image, ImageOutcome]) -> list[str]:
+def describe_missing(
+    job: RenderJob, images: Sequence[Image], outcomes: Mapping[Image, ImageOutcome], changed: Mapping[Image, str]
+) -> list[str]:
     """Return a line for each output and reason with the missing frames, rank and host; empty if none is missing."""
     reasons: dict[tuple[str, str], list[int]] = defaultdict(list)
     for image in images:
-        reason = why_missing(job, image, outcomes.get(image))
-        if reason:
+        if reason := changed.get(image) or why_missing(outcomes.get(image)):
             reasons[image.output, reason].append(image.frame)
     if not reasons:
         return []
@@ -90,19 +126,14 @@ def describe_missing(job: RenderJob, images: Sequence[Image], outcomes: Mapping[
     return lines
 
 
-def why_missing(job: RenderJob, image: Image, outcome: ImageOutcome | None) -> str:
-    """Return why an image is missing, empty if it is present."""
+def why_missing(outcome: ImageOutcome | None) -> str:
+    """Return why an image was not rendered, empty if it was."""
     if outcome is None:
         return "no rank reported it"
-    where = f"rank {outcome.rank} on {outcome.host}"
-    if isinstance(outcome, events.Fail):
-        retried = "" if outcome.attempt == 1 else f" (tried {times(outcome.attempt)})"
-        return outcome.reason if outcome.set_aside else f"{where}: {outcome.reason}{retried}"
-    try:
-        found = job.place(image).stat().st_size
-    except OSError as error:
-        return f"{where} wrote it but it is gone ({error.strerror})"
-    return "" if found == outcome.bytes else f"{where} wrote {outcome.bytes} bytes but {found} are there"
+    if not isinstance(outcome, events.Fail):
+        return ""
+    retried = "" if outcome.attempt == 1 else f" (tried {times(outcome.attempt)})"
+    return outcome.reason if outcome.set_aside else f"rank {outcome.rank} on {outcome.host}: {outcome.reason}{retried}"
 
 
 def times(count: int) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from mpirender.errors import EncodeFailed, MpirenderError, NoSpace, ToolMissing
+from mpirender.errors import EncodeFailed, FramesChanged, MpirenderError, NoSpace, ToolMissing
 from mpirender.job.options import CODECS
+from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.movie.encode import ImageDamaged
+from mpirender.movie.image_stream import ImageChanged, ImageDamaged
 from mpirender.movie.segment_plan import Cores, Segment, plan, rank_order, threads_of
 from mpirender.movie.segments import SegmentedMovie
 from mpirender.ranks.mpi import wait_for_all
@@ -32,10 +33,12 @@ class SegmentResult:
     seconds: float
 
 
-def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int]) -> None:
+def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int], digests: Mapping[Image, str]) -> None:
     """Make the movies: every rank encodes a segment of each and rank 0 joins them; one rank encodes a short movie.
 
+    :param digests: those of the images as they were recorded; a file with another one is not encoded.
     :raises EncodeFailed: on rank 0, with each movie that was not made; NoSpace if the disk is full.
+    :raises FramesChanged: on rank 0, with the images that are not those that were recorded.
     """
     log.write(events.Phase("encode"))
     started = time.perf_counter()
@@ -47,7 +50,9 @@ def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int]) -> Non
     movies = {}
     for output in job.outputs:
         images = [job.image(output, frame) for frame in frames]
-        movies[output.name] = SegmentedMovie(images, job.movie_path(output), job.rate, threads, codec, transparent)
+        recorded = {job.place(image): one for image, one in digests.items() if image.output == output.name}
+        target = job.movie_path(output)
+        movies[output.name] = SegmentedMovie(images, target, job.rate, threads, codec, transparent, recorded)
     without_palette = make_palettes(comm, movies, segments)
     mine = [segment for segment in segments if segment.rank == comm.rank and segment.output not in without_palette]
     encoded = encode_segments(log, movies, mine)
@@ -60,7 +65,16 @@ def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int]) -> Non
         problems = join_all(log, on_all_cores, results, started)
     wait_for_all(comm)
     if problems:
-        raise next((one for one in problems if isinstance(one, NoSpace)), EncodeFailed("\n".join(map(str, problems))))
+        raise error_of(problems)
+
+
+def error_of(problems: Sequence[MpirenderError]) -> MpirenderError:
+    """Return the error for the movies that were not made."""
+    if full := [one for one in problems if isinstance(one, NoSpace)]:
+        return full[0]
+    if changed := [str(one) for one in problems if isinstance(one, ImageChanged)]:
+        return FramesChanged("\n".join(changed))
+    return EncodeFailed("\n".join(map(str, problems)))
 
 
 def make_palettes(

@@ -23,6 +23,7 @@ class FrameInventory:
     requested: tuple[int, ...]  # all that the movie is to show
     sound: frozenset[int]  # the frames that count
     missing: Mapping[str, list[int]]  # the others, by the reason why they do not count
+    digests: Mapping[int, str]  # of the files of the sound frames, as they were recorded
     complained: int  # number of sound frames that were kept although the engine reported an error
 
     def shown(self, gaps: str | None) -> list[int]:
@@ -59,8 +60,10 @@ def inventory_of(
                 missing[reason].append(image.frame)
             sound = frozenset(missing.pop("", ()))
             kept = [last[image] for image in images if image.frame in sound]
-            complained = sum(isinstance(outcome, Done) and bool(outcome.complaints) for outcome in kept)
-            found.append(FrameInventory(output, requested, sound, missing, complained))
+            whole = [outcome for outcome in kept if isinstance(outcome, Done)]
+            digests = {outcome.image.frame: outcome.digest for outcome in whole}
+            complained = sum(bool(outcome.complaints) for outcome in whole)
+            found.append(FrameInventory(output, requested, sound, missing, digests, complained))
     return found
 
 

@@ -14,12 +14,12 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from mpirender.errors import FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
+from mpirender.errors import FramesChanged, FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
 from mpirender.job import frames as framesets
 from mpirender.job.options import CODECS
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import FOLDER, RenderJob
-from mpirender.movie import encode, verify
+from mpirender.movie import encode, image_stream, verify
 from mpirender.reencode.inventory import FrameInventory, inventory_of, newest_plan
 from mpirender.run_folder import exclusive, folder, journal
 from mpirender.supervisor.disk_estimate import amount
@@ -76,6 +76,7 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
     :param busy: called with a text for each step; it returns a context for the duration of the step.
     :raises UsageError: the folder is not that of a run, the request has mistakes, or a run uses the folder.
     :raises FramesMissing: frames are missing; no movie was made.
+    :raises FramesChanged: a frame has changed since it was checked.
     :raises NoSpace: the disk is full.
     :raises EncodeFailed: a movie could not be made.
     :raises ToolMissing: ffmpeg is not installed, or lacks the encoder.
@@ -92,6 +93,8 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
                 made.append(make(request, job, codec, inventory, busy))
                 check()
             return made
+    except image_stream.ImageChanged as error:
+        raise FramesChanged(f"{error}, so its movie was not made; render it: {render_command(rendered)}") from None
     except OSError as error:
         if out_of_space(error):
             raise NoSpace(job.output) from None
@@ -219,9 +222,12 @@ def place(job: RenderJob, output: Output, name: str | None) -> Path:
 def make(request: EncodeRequest, job: RenderJob, codec: str, inventory: FrameInventory, busy: Busy) -> EncodedMovie:
     """Make the movie of an output."""
     images = [job.image(inventory.output, frame) for frame in inventory.shown(request.allow_missing)]
+    digests = {job.image(inventory.output, frame): one for frame, one in inventory.digests.items()}
     target = place(job, inventory.output, request.name)
     with busy(f"encoding {target.name}: {len(images)} frames, {float(job.rate):g} a second, {codec}"):
-        info = encode.encode(images, target, rate=job.rate, codec=codec, transparent=job.transparent_background)
+        info = encode.encode(
+            images, target, rate=job.rate, codec=codec, transparent=job.transparent_background, digests=digests
+        )
     return EncodedMovie(inventory, info, job.rate, codec, tuple(report_gaps(inventory, request.allow_missing)))
 
 

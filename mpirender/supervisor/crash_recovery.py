@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from itertools import islice
 
-from mpirender.errors import FramesMissing, LaunchFailed
+from mpirender.errors import FramesChanged, FramesMissing, LaunchFailed, one_line
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import exit_diagnosis
@@ -22,6 +22,7 @@ from mpirender.system.child_process import ending
 from mpirender.system.text import plural, rank_or_group
 
 OUT_OF_MEMORY = "if memory ran out (see dmesg), give fewer --ranks, or let several share frames (--ranks-per-frame)"
+MAX_CHANGES = 2  # then something else keeps writing to the folder
 ADVISED = 3  # images for which there is advice
 
 
@@ -32,6 +33,7 @@ class CrashRecovery:
         self.job, self.run_id = job, run_id
         self.policy: RetryPolicy[Image] = RetryPolicy(job.max_restarts)  # its images are those of groups
         self.reason = ""
+        self._changes = 0  # launches after which files of frames were found changed
         self._log_tails: dict[Image, list[str]] = {}
 
     @property
@@ -51,6 +53,18 @@ class CrashRecovery:
         self._log_tails.update(dict.fromkeys(blamed, [] if rank is None else self._log_tail(rank)))
         lost = tuple((one, image) for one, images in sorted(ranks.unwritten.items()) for image in images)
         return Death(self.launch, self.reason, in_progress=lost, blamed=tuple(blamed))
+
+    def record_change(self, error: FramesChanged) -> Death:
+        """Return the event to record of a launch that ended because files of frames were changed.
+
+        :raises FramesChanged: this has happened too often.
+        """
+        self._changes += 1
+        if self._changes > MAX_CHANGES or self.policy.restarts >= self.job.max_restarts:
+            raise FramesChanged(f"{error}; run the same command again, which renders what has changed")
+        self.reason = one_line(str(error))
+        self.policy.record_death([], self.reason, started=True, progress=True)
+        return Death(self.launch, self.reason)
 
     def prepare_restart(self, end: LaunchEnd, launch: LaunchState) -> None:
         """Prepare the launch after this one, which ended so.

@@ -12,7 +12,16 @@ from dataclasses import replace
 
 from mpirender import engines, errors
 from mpirender.engines.base import Inspection
-from mpirender.errors import FramesMissing, Interrupted, MpirenderError, Stopped, TakenOver, ToolMissing, UsageError
+from mpirender.errors import (
+    FramesChanged,
+    FramesMissing,
+    Interrupted,
+    MpirenderError,
+    Stopped,
+    TakenOver,
+    ToolMissing,
+    UsageError,
+)
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, launch_plan
@@ -173,7 +182,11 @@ class Run:
         # MPICH ends with 0 even if a rank exits with 0 in the middle of its work, or if one rank has another code.
         if end.code == 0 and ranks.finished:
             return True
-        self._raise_error(ranks, end, stop)
+        if changed := self._raise_error(ranks, end, stop):
+            self.log.write(self.recovery.record_change(changed))
+            self._read_journals()
+            self.recovery.prepare_restart(end, self.state.now)
+            return False
         self.plan, lost = launch_plan.on_responding_nodes(self.plan, self.allocation, lambda: stop.requested)
         end = replace(end, lost=lost)
         if stop.requested:
@@ -185,17 +198,20 @@ class Run:
             self._pause(stop, held)
         return False
 
-    def _raise_error(self, ranks: RunningRanks, end: LaunchEnd, stop: StopRequest) -> None:
-        """Raise the error that ended a launch, unless it was a death."""
+    def _raise_error(self, ranks: RunningRanks, end: LaunchEnd, stop: StopRequest) -> FramesChanged | None:
+        """Raise the error that ended a launch, unless it was a death, or files of frames have changed: return that."""
         error = reported_error(ranks, end)
         if stop.requested or end.stopped or isinstance(error, Stopped):
             raise self._stopped(stop)
         if type(error) is FramesMissing:
             raise FramesMissing("\n".join([str(error), *self.recovery.advice(self.state.now)]))
+        if isinstance(error, FramesChanged):
+            return error
         if error is not None:
             raise error
         if not ranks.pids:  # the program may have changed since it was last checked
             self.plan.engine.verify(self.job.programs, afresh=True)
+        return None
 
     def _pause(self, stop: StopRequest, held: Lock) -> None:
         """Wait until the reason has passed: a node that responds slowly, or processes of an earlier launch."""

@@ -11,7 +11,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -69,6 +70,40 @@ def run(
         if done.returncode != -signal.SIGKILL:
             break
     return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def run_fed(
+    command: Sequence[str],
+    parts: Iterable[bytes],
+    *,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Finished:
+    """Run a command to its end, and write parts of its standard input as it reads them; its output is discarded.
+
+    It is killed if this process dies, or if the next part cannot be made.
+
+    :param environment: all variables of the command; by default those of this process.
+    :raises OSError: the command cannot be started.
+    """
+    process = subprocess.Popen(
+        command, env=environment, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        preexec_fn=partial(end_with_parent, signal.SIGKILL),  # noqa: PLW1509 - it only makes system calls
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stderr is not None
+    with process.stderr, ThreadPoolExecutor(1) as pool:
+        errors = pool.submit(process.stderr.read)
+        try:
+            with contextlib.suppress(BrokenPipeError), process.stdin as given:  # its exit code says why it ended
+                for part in parts:
+                    given.write(part)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.wait()
+        return Finished(process.returncode, "", errors.result().decode(errors="replace"))
 
 
 def start(

@@ -14,7 +14,7 @@ from mpirender.movie import encode, ffmpeg_args
 
 
 def task(codec, size, rate=25, suffix=".png", **more):
-    return ffmpeg_args.Encoding("ffmpeg", f"%06d{suffix}", Path("/m.mp4"), size, Fraction(rate), codec, "", **more)
+    return ffmpeg_args.Encoding("ffmpeg", suffix, Path("/m.mp4"), size, Fraction(rate), codec, "", **more)
 
 
 @pytest.mark.parametrize("size", [EVEN, ODD, (130, 98)], ids=lambda size: f"{size[0]}x{size[1]}")

@@ -67,7 +67,7 @@ def test_jpg_and_tiff_images_make_the_same_image(tmp_path, kind, suffix):
 
 
 def test_threads_are_limited_where_asked():
-    task = ffmpeg_args.Encoding("ffmpeg", "%06d.png", Path("/m.mp4"), EVEN, Fraction(25), threads=3)
+    task = ffmpeg_args.Encoding("ffmpeg", ".png", Path("/m.mp4"), EVEN, Fraction(25), threads=3)
     command = ffmpeg_args.encode_command(task)
     assert [command[at + 1] for at, word in enumerate(command) if word == "-threads"] == ["3", "3"]
 

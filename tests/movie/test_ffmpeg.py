@@ -66,7 +66,7 @@ def test_a_full_disk_is_reported_and_leaves_the_older_movie_and_nothing_else(tmp
     assert caught.value.exit_code == 4
 
 
-@pytest.mark.parametrize("limit", ["nr_inodes=6", "nr_inodes=12,size=4k"], ids=["links", "palette"])
+@pytest.mark.parametrize("limit", ["nr_inodes=2", "nr_inodes=12,size=4k"], ids=["folder", "palette"])
 def test_a_full_disk_for_temporary_files_is_named(tmp_path, images, limit, monkeypatch):
     with disk(tmp_path / "temporary", limit) as small:
         (small / "filler").write_bytes(b"x" * 4096)

@@ -132,7 +132,7 @@ def left_over(job: RenderJob) -> list[str]:
 def test_every_rank_encodes_a_segment_of_each_movie_and_rank_0_joins_them(comm, shared: Path, kind: str) -> None:
     job, frames = with_pictures(comm, shared, movie=kind)
     with Journal(job.folder, comm.rank, "host") as log:
-        movies.make(comm, log, job, frames)
+        movies.make(comm, log, job, frames, {})
     if comm.rank == 0:
         records = journal.read(job.folder)
         for size in job.outputs:
@@ -155,11 +155,11 @@ def test_a_damaged_image_in_the_segment_of_another_rank_is_named_by_rank_0(comm,
     with Journal(job.folder, comm.rank, "host") as log:
         if comm.rank == 0:
             with pytest.raises(EncodeFailed, match=r"^frame_000053\.png is damaged .*render it again$"):
-                movies.make(comm, log, job, frames)
+                movies.make(comm, log, job, frames, {})
             assert [job.movie_path(size).exists() for size in job.outputs] == [False, True]
             assert not left_over(job)
         else:
-            movies.make(comm, log, job, frames)
+            movies.make(comm, log, job, frames, {})
 
 
 def test_an_image_of_another_size_is_named_though_each_segment_is_sound(comm, shared: Path) -> None:
@@ -171,16 +171,16 @@ def test_an_image_of_another_size_is_named_though_each_segment_is_sound(comm, sh
     with Journal(job.folder, comm.rank, "host") as log:
         if comm.rank == 0:
             with pytest.raises(EncodeFailed, match=r"^frame_000050\.png is 16x16 rgb24, unlike frame_000000\.png"):
-                movies.make(comm, log, job, frames)
+                movies.make(comm, log, job, frames, {})
             assert not left_over(job)
         else:
-            movies.make(comm, log, job, frames)
+            movies.make(comm, log, job, frames, {})
 
 
 def test_short_movies_are_made_whole_each_by_another_rank(comm, shared: Path) -> None:
     job, frames = with_pictures(comm, shared)
     with Journal(job.folder, comm.rank, "host") as log:
-        movies.make(comm, log, job, frames[: segment_plan.SHORTEST])
+        movies.make(comm, log, job, frames[: segment_plan.SHORTEST], {})
     if comm.rank == 0:
         made = [record for record in journal.read(job.folder) if isinstance(record, events.Movie)]
         assert sorted((record.rank, record.segments) for record in made) == [(0, 1), (1, 1)]

@@ -17,7 +17,7 @@ import pytest
 
 from disks import disk
 from images import pixels
-from movies import read_back
+from movies import exchanging_ffmpeg, read_back
 from mpirender.movie import ffmpeg
 from mpirender.run_folder import lock
 from processes import Run
@@ -372,3 +372,14 @@ def test_every_codec_that_can_be_asked_for_is_known_to_ffmpeg_and_to_help(run: R
     assert {codec for codecs in CODECS.values() for codec in codecs} == set(ffmpeg_args.RECIPES)
     text = run("encode", "--help").stdout
     assert all(codec in text for codecs in CODECS.values() for codec in codecs[1:])
+
+
+def test_a_frame_exchanged_after_it_was_checked_is_not_encoded(
+    run: Run, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (output / f"t_{SMALL}.mp4").read_bytes()
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(exchanging_ffmpeg(tmp_path, image(output, 5), image(output, 7))))
+    done = run("encode", output, "--size", SMALL)
+    assert done.returncode == 4
+    assert "frame_000007.png has changed since it was rendered, so its movie was not made; render it:" in done.stderr
+    assert (output / f"t_{SMALL}.mp4").read_bytes() == before

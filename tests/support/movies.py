@@ -85,6 +85,17 @@ def assert_colours(frame, tolerance):
         assert np.abs(inside - colour).max() <= tolerance, name
 
 
+def exchanging_ffmpeg(folder: Path, source: Path, target: Path) -> Path:
+    """Return an ffmpeg that replaces a file by another one, once, when it is to read the first image."""
+    program = folder / "exchanging-ffmpeg"
+    exchange = (
+        f"""case "$*" in *pipe:0*) [ -e {folder}/once ] || {{ touch {folder}/once; cp {source} {target}; }};; esac"""
+    )
+    program.write_text(f'#!/bin/sh\n{exchange}\nexec {ffmpeg.ffmpeg()} "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
 def gif_palettes(data):
     """Return the global color table of a GIF file, and each image's own color table or an empty one.
 
