@@ -131,13 +131,14 @@ def _inspect_in_rank(job: RenderJob) -> Inspection:
     from mpirender.engines.blender import scene_facts
     from mpirender.engines.blender.scene import open_scene_file
 
-    return inspection_of(scene_facts.facts_of(open_scene_file(job)), job)
+    return inspection_of(scene_facts.facts_of(open_scene_file(job), job.scene_name, job.frames), job)
 
 
 def _query_file(scene: bytes, job: RenderJob) -> dict[str, Any]:
     """Return the facts about a file, found in a Blender process."""
     _check_magic(scene, job)
-    words = [str(job.scene), *(["--scripts"] if job.allow_scripts else [])]
+    asked = {"scripts": job.allow_scripts, "name": job.scene_name, "frames": job.frames}
+    words = [str(job.scene), json.dumps(asked)]
     try:
         program = [*apptainer.words(job.container, [job.scene.parent]), *command(job.programs)]
         return _cached_query(tuple(program), job.scene.stat().st_mtime_ns, *words)

@@ -28,7 +28,8 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
     """Return the contents of a file, and its warnings and mistakes."""
     saved = ".".join(map(str, facts["saved"][:2]))
     files = [DataFile("Blender", "", path, path, True) for path in facts["files"]]
-    missing_files = [DataFile("Blender", what, path, path, False) for what, path in facts["missing"]]
+    lost = [*facts["missing"], *(gap[:2] for gap in facts["gaps"])]
+    missing_files = [DataFile("Blender", what, path, path, False) for what, path in lost]
     name = job.scene_name or facts["active"]
     scene = facts["scenes"].get(name)
     if scene is None:
@@ -141,7 +142,14 @@ def _missing(facts: Facts, *, tolerated: bool) -> Iterator[str]:
     """Yield a line for each missing file, up to a limit."""
     restore = "restore it, or pack it into the file; --on-error warn renders without it"
     fix = "images are wrong without it" if tolerated else restore
-    for what, path in facts["missing"][:MAX_MISSING]:
-        yield f"{what} is missing: {path}; {fix}"
-    if (more := len(facts["missing"]) - MAX_MISSING) > 0:
+    lines = [f"{what} is missing: {path}; {fix}" for what, path in facts["missing"]]
+    named = {what for what, _ in facts["missing"]}
+    restore_all = "restore them, or render other frames (--frames); --on-error warn renders without them"
+    fix = "images are wrong without them" if tolerated else restore_all
+    for what, path, count, needed in facts["gaps"]:
+        if what not in named:
+            of = plural(needed, "needed file")
+            lines.append(f"{what}: {count} of {of} missing or empty, the first is {path}; {fix}")
+    yield from lines[:MAX_MISSING]
+    if (more := len(lines) - MAX_MISSING) > 0:
         yield f"and {plural(more, 'more file')} that {'is' if more == 1 else 'are'} missing"

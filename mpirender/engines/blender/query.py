@@ -1,7 +1,8 @@
 """Runs inside Blender to answer a query; writes the answer to a file.
 
 python -m mpirender.engines.blender.query ANSWER             Blender's version and devices
-python -m mpirender.engines.blender.query ANSWER shot.blend  contents of a file; --scripts runs the scripts in it
+python -m mpirender.engines.blender.query ANSWER shot.blend  contents of a file; {"scripts": true} runs the scripts in
+    it, {"name": "Scene", "frames": "1-20"} chooses the scene and the frames whose files must exist
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mpirender.engines.blender import scene_facts
-from mpirender.engines.blender.scene_facts import BPY
+from mpirender.engines.blender.sequences import BPY
 
 EGL = "libEGL.so.1"
 KINDS = ("OPTIX", "CUDA", "HIP", "ONEAPI")  # of GPU interfaces, the fastest first
@@ -26,7 +27,9 @@ def main() -> None:
     place, words = Path(sys.argv[1]), sys.argv[2:]
     try:
         if words:
-            answer = scene_facts.facts_of(scene_facts.open_file(Path(words[0]), scripts="--scripts" in words))
+            asked = json.loads(words[1]) if len(words) > 1 else {}
+            bpy = scene_facts.open_file(Path(words[0]), scripts=asked.pop("scripts", False))
+            answer = scene_facts.facts_of(bpy, **asked)
         else:
             answer = version_and_devices()
     except ImportError as error:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mpirender.engines.base import Rendered, Scene
 from mpirender.engines.blender import inspect, query, scene_facts
-from mpirender.engines.blender.scene_facts import BPY
+from mpirender.engines.blender.sequences import BPY
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
