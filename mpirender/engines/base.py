@@ -169,6 +169,10 @@ class Scene(Protocol):
         """Return the engine's warnings since the last call, each text once."""
         return []
 
+    def finish(self) -> None:
+        """Complete the animation; called once, after the last image that this process renders."""
+        return
+
 
 class Engine(Protocol):
     """The functions and constants that a module must offer to be an engine."""

@@ -124,6 +124,9 @@ class GroupScene:
         """Return the warnings of all ranks."""
         return list(self._call("take_warnings"))
 
+    def finish(self) -> None:
+        """Do nothing: engines whose ranks render together have nothing to complete."""
+
     def dismiss(self) -> None:
         """Let the followers end."""
         self._send(None)

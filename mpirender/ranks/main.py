@@ -130,6 +130,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         left = [image for image in images if image not in done and image not in plan.set_aside]
         frames = FrameRenderer(log, scene, job, fingerprint, suspects=plan.suspects)
         outcomes = render_all(layout, job.schedule, left, frames, source, go_on=go_on)
+        scene.finish()
         source.close()
         if comm.rank == 0:
             outcomes.update({**done, **frames.fail(plan.set_aside)})

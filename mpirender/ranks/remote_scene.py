@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import time
@@ -133,6 +134,7 @@ class RemoteScene(Scene):
             return self._problem
         self._log.write(events.Phase("reload"))
         if renewal:
+            self.finish()
             self._log.write(events.Reload(renewal, planned=True))
             self._renderer.replace()
         try:
@@ -177,6 +179,12 @@ class RemoteScene(Scene):
         """Return the warnings since the last call."""
         warnings, self._warnings = self._warnings, []
         return warnings
+
+    def finish(self) -> None:
+        """Let the engine complete its animation, unless this renderer has rendered nothing, or is lost."""
+        if self._renderer.is_ready and self._images:
+            with contextlib.suppress(RendererLost):
+                self._renderer.attempt(None, "finish", limit=time_limit(self._job.frame_timeout, self._slowest))
 
     def _check_description(self) -> None:
         """Raise RendererFailed if the scene renders with something else than before: images would differ."""

@@ -168,6 +168,10 @@ class SceneProcess:
         """Return the warnings since the last call."""
         return self._scene.take_warnings()
 
+    def finish(self) -> None:
+        """Complete the animation."""
+        self._scene.finish()
+
     def render(self, frame: int, output: Output, path: Path, slot: int, size: int) -> tuple[Picture, list[str]]:
         """Render an image into slot number ``slot`` of ``size`` bytes each; return also the warnings since then."""
         rendered = self._scene.render(frame, output, path)

@@ -16,6 +16,21 @@ def {name}(scene, *_):
 bpy.app.handlers.frame_change_post.append({name})
 """
 
+HOOKS = """
+import bpy, os
+def note(what):
+    with open(os.environ["HOOKS"], "a") as log:
+        print(what, file=log)
+def see(event):
+    def handler(scene, graph=None):
+        path = scene.render.frame_path(frame=scene.frame_current)
+        seen = [scene.frame_start, scene.frame_end, os.path.exists(path), "/fd/" in path]
+        note(f"{event} {scene.frame_current} {seen if event == 'render_write' else []}")
+    return handler
+for event in ("render_init", "render_pre", "frame_change_post", "render_post", "render_write", "render_complete"):
+    getattr(bpy.app.handlers, event).append(see(event))
+"""
+
 
 def begin(engine: str = "BLENDER_WORKBENCH", frames: tuple[int, int] = FRAMES) -> bpy.types.Scene:
     """Start a scene with a moving ball on a floor, and a moving camera."""
@@ -172,6 +187,43 @@ def scripted() -> None:
         save(name)
 
 
+def hooks() -> None:
+    """A file whose handlers write down what they see; the path of the image must exist when it is written."""
+    begin(frames=(1, 4))
+    text = bpy.data.texts.new("hooks.py")
+    text.write(HOOKS)
+    text.use_module = True
+    save("hooks")
+
+
+def lines() -> None:
+    """Line art, whose width depends on the percentage of the resolution, which is 50."""
+    scene = begin("CYCLES", frames=(1, 2))
+    scene.cycles.samples = 1
+    scene.render.use_freestyle = scene.view_layers[0].use_freestyle = True
+    scene.render.line_thickness = 6
+    sets = scene.view_layers[0].freestyle_settings.linesets
+    for each in list(sets):
+        sets.remove(each)
+    sets.new("lines")
+    save("lines")
+
+
+def foreign() -> None:
+    """Two scenes of an engine that an add-on has registered; the second is rendered by Blender, but shows the first."""
+
+    class Foreign(bpy.types.RenderEngine):
+        bl_idname, bl_label = "FOREIGN", "Foreign"
+
+    scene = begin()
+    bpy.utils.register_class(Foreign)
+    scene.render.engine = "FOREIGN"
+    other = bpy.data.scenes.new("Edit")
+    other.sequence_editor_create().strips.new_scene("shot", scene, 1, 1)
+    save("foreign")
+    bpy.utils.unregister_class(Foreign)
+
+
 def eyeless() -> None:
     """A scene without an active camera."""
     scene = begin(frames=(1, 2))
@@ -182,7 +234,7 @@ def eyeless() -> None:
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     library()
-    for make in (shot, quick, long, deep, grey, falling, lost, scripted, eyeless):
+    for make in (shot, quick, long, deep, grey, falling, lost, scripted, hooks, lines, foreign, eyeless):
         make()
 
 

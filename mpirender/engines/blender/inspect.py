@@ -55,7 +55,7 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
         order_dependent=tuple(what for what, _ in scene["unbaked"]),
         properties=tuple(_properties(facts, name, scene, job)),
         warnings=(*_warnings(facts, scene, job), *(missing if tolerated else ())),
-        mistakes=(*_mistakes(name, scene, job, frames), *(() if tolerated else missing)),
+        mistakes=(*_mistakes(facts, name, job, frames), *(() if tolerated else missing)),
     )
 
 
@@ -71,8 +71,9 @@ def _properties(facts: Facts, name: str, scene: Facts, job: RenderJob) -> Iterat
     yield "frame rate", scene["rate"]
 
 
-def _mistakes(name: str, scene: Facts, job: RenderJob, frames: range) -> Iterator[str]:
+def _mistakes(facts: Facts, name: str, job: RenderJob, frames: range) -> Iterator[str]:
     """Yield why the scene cannot be rendered as requested."""
+    scene = facts["scenes"][name]
     where = f"{job.scene.name}: scene {name!r}"
     if job.camera is not None and job.camera not in scene["cameras"]:
         has = f"it has: {listed(scene['cameras'])}" if scene["cameras"] else "it has none"
@@ -91,6 +92,9 @@ def _mistakes(name: str, scene: Facts, job: RenderJob, frames: range) -> Iterato
     elif job.frames is None and frames[0] < 0:
         yield f"{where} begins at frame {frames[0]}, but images count from 0; give --frames, or shift the animation"
     yield from _of_engine(where, scene, job)
+    for other in scene["others"]:
+        if not any(facts["scenes"][other]["engine"] in ids for ids in ENGINES.values()):
+            yield f"{where} shows scene {other!r}, which is rendered by {_lacking(facts['scenes'][other]['engine'])}"
     if scene["eyes"]:
         yield f"{where} renders a separate image for each eye; turn stereoscopy off, or choose anaglyph"
     if scene["region"] and job.sizes and [(one.width, one.height) for one in job.sizes] != [tuple(scene["size"])]:
@@ -102,11 +106,15 @@ def _mistakes(name: str, scene: Facts, job: RenderJob, frames: range) -> Iterato
 def _of_engine(where: str, scene: Facts, job: RenderJob) -> Iterator[str]:
     engine = engine_of(scene, job)
     if not engine:
-        yield f"{where} uses the engine {scene['engine']}, which is not part of Blender; give --blender-engine"
+        yield f"{where} is rendered by {_lacking(scene['engine'])}, or with --blender-engine"
     elif engine != "cycles" and job.device is not None:
         yield f"--device applies to Cycles only; {TITLES[engine]} uses OpenGL; remove --device"
     if engine == "workbench" and job.samples is not None:
         yield "--samples applies to Cycles and EEVEE only; remove it for Workbench"
+
+
+def _lacking(engine: str) -> str:
+    return f"{engine}, which this Blender does not have, and add-ons are not loaded; choose another engine in the file"
 
 
 def _warnings(facts: Facts, scene: Facts, job: RenderJob) -> Iterator[str]:

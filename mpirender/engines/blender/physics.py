@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mpirender.engines.blender.sequences import BPY, Folders, Gap, absolute
+from mpirender.engines.blender.numbered_files import Folders, Gap
+from mpirender.engines.blender.sequences import BPY, absolute
 
 # The name of a file of a cache: its beginning, the frame, and the rest with the index of the cache, or the subframe.
 NUMBERED = re.compile(r"(.*?)(\d{4,})((?:_\d\d|_\d{5})?\.[\w.]+)")

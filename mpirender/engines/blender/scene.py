@@ -1,8 +1,4 @@
-"""A Blender file that is open in one rank; renders its frames in any order.
-
-Blender renders to a file in memory, which is then checked: on a full disk, it would leave a truncated file and report
-success.
-"""
+"""A Blender file that is open in one rank; renders its frames in any order."""
 
 from __future__ import annotations
 
@@ -16,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from mpirender.engines.base import Rendered, Scene
-from mpirender.engines.blender import inspect, query, scene_facts
+from mpirender.engines.blender import inspect, numbered_files, query, scene_facts, sequences
+from mpirender.engines.blender.animation import Animation, opengl_renderer
 from mpirender.engines.blender.sequences import BPY
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.outputs import Output
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 FORMATS = {"png": "PNG", "jpg": "JPEG", "tiff": "TIFF"}
 TIFF_CODECS = {"None": "NONE", "PackBits": "PACKBITS", "Deflate": "DEFLATE"}
 DEEPEST_ZLIB = 9
-PROBE_SIDE = 16  # pixels
 SKETCHES = ("GPENCIL", "GREASEPENCIL")  # drawn by OpenGL with every engine
 _open: dict[tuple[Path, bool], BPY] = {}  # the file that this process has open
 _errors: list[str] = []  # reported since the last call of _take_errors
@@ -90,14 +86,15 @@ class BlenderScene(Scene):
         self._scene = _activate(bpy, job.scene_name) if job.scene_name else bpy.context.scene
         about = scene_facts.of_scene(bpy, self._scene)
         self._unrun = {"", bpy.app.autoexec_fail_message}  # scripts that are already reported not to run
-        self._memory = os.memfd_create("picture")
         self.frames = range(about["first"], about["last"] + 1, about["step"])
         self.version = str(bpy.app.version_string)
         # First frame of unbaked physics, which is the next one to compute.
         starts = [start for _, start in about["unbaked"]]
         self._next = min([about["first"], *starts]) if starts else None
-        self._region = about["region"]
+        render = self._scene.render
+        self._resolution, self._size = resolution_of(render), tuple(about["size"])
         self._apply_options()
+        self._animation = Animation(bpy, self._scene)
         self._plain = self._format()
         self.renderer = self._renderer(local_rank)
         self.description = f"Blender {self.version}, {inspect.TITLES[inspect.engine_of(about, job)]}, {self.renderer}"
@@ -105,8 +102,7 @@ class BlenderScene(Scene):
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as Blender's animation would; Blender encodes all images except 8-bit png."""
-        self._go_to(frame)
-        content = self._render(output.width, output.height)
+        content = self._render(frame, output)
         errors = _take_errors()
         if content is None:
             return Rendered(errors)
@@ -124,6 +120,10 @@ class BlenderScene(Scene):
             return []
         self._unrun.add(unrun)
         return [f"a script of the file does not run ({unrun}); --allow-scripts runs it with your permissions"]
+
+    def finish(self) -> None:
+        """Let the handlers of the file know that the animation is complete."""
+        self._animation.complete()
 
     def _apply_options(self) -> None:
         job, scene = self._job, self._scene
@@ -184,7 +184,6 @@ class BlenderScene(Scene):
             settings.tiff_codec = TIFF_CODECS[job.compression]
         plain = requested == FORMATS["png"] and settings.color_depth == "8"
         settings.compression = 0 if plain else round(100 * job.compression_level / DEEPEST_ZLIB)
-        self._scene.render.use_file_extension = False
         return plain
 
     def _renderer(self, local_rank: int) -> str:
@@ -198,10 +197,7 @@ class BlenderScene(Scene):
             )
         if cycles:
             return self._device(local_rank)
-        import gpu
-
-        self._render(PROBE_SIDE, PROBE_SIDE)  # opens the OpenGL context
-        return str(gpu.platform.renderer_get())
+        return opengl_renderer(self._bpy)
 
     def _device(self, local_rank: int) -> str:
         """Choose the device of Cycles; return its name. Blender would silently use the CPU if a GPU is missing."""
@@ -227,30 +223,38 @@ class BlenderScene(Scene):
         cycles.device = "CPU"
         return "CPU"
 
-    def _go_to(self, frame: int) -> None:
-        """Go to a frame; if physics are not baked, through all frames before it."""
+    def _render(self, frame: int, output: Output) -> bytes | None:
+        """Render a frame; return the file, or None if Blender reported an error."""
         if self._next is not None:
-            for before in range(self._next, frame):
-                self._scene.frame_set(before)
-            self._next = max(frame + 1, self._next)
+            self._play(frame)
+        render, asked = self._scene.render, (output.width, output.height)
+        # Line widths, for example, depend on the percentage, so the resolution of the file stays as it is.
+        sides = self._resolution if asked == self._size else (*asked, 100)
+        render.resolution_x, render.resolution_y, render.resolution_percentage = sides
+        try:
+            return self._animation.render(frame, self._note_gaps)
+        except RuntimeError as error:
+            _errors.append(str(error))
+            return None
+
+    def _play(self, frame: int) -> None:
+        """Go to a frame through all frames before it, since physics are not baked."""
+        assert self._next is not None
+        for before in range(self._next, frame):
+            self._scene.frame_set(before)
+        self._next = max(frame + 1, self._next)
         self._scene.frame_set(frame)
 
-    def _render(self, width: int, height: int) -> bytes | None:
-        """Render the current frame to memory; return the file, or None if Blender reported an error."""
-        render = self._scene.render
-        if not self._region:
-            render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
-        os.ftruncate(self._memory, 0)
-        render.filepath = f"/proc/self/fd/{self._memory}"
-        try:
-            self._bpy.ops.render.render(write_still=True, scene=self._scene.name)
-        except RuntimeError as error:
-            _errors.append(one_line(str(error).strip().removeprefix("Error: ")))
-            return None
-        content = os.pread(self._memory, os.fstat(self._memory).st_size, 0)
-        if not content:
-            _errors.append("Blender wrote no image")
-        return content or None
+    def _note_gaps(self, scene: BPY, graph: BPY) -> None:
+        """Report the files that the frame needs, as Blender has just computed it, and that are missing."""
+        reader = sequences.Reader(self._bpy, scene, graph)
+        for gap in numbered_files.gaps(reader.sequences(), [scene.frame_current], numbered_files.Existing()):
+            _errors.append(f"{gap.what}: missing or empty: {gap.first}")
+
+
+def resolution_of(render: BPY) -> tuple[int, int, int]:
+    """Return the resolution of a scene, and the percentage of it that is rendered."""
+    return render.resolution_x, render.resolution_y, render.resolution_percentage
 
 
 def _decoded(content: bytes) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ Blender itself does not report missing files, unbaked caches, or scripts that it
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -12,13 +13,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from mpirender.engines.blender import physics, sequences
-from mpirender.engines.blender.sequences import BPY, NUMBER, TILES, Folders, Gap, absolute, strips_of, used
+from mpirender.engines.blender import numbered_files, physics, sequences
+from mpirender.engines.blender.numbered_files import NUMBER, Folders, Gap
+from mpirender.engines.blender.sequences import BPY, TILES, absolute, composited, strips_of, used, visible
 from mpirender.job import frames as framesets
 
 Facts = dict[str, Any]
 # Largest denominator of fps_base, which is stored with 24 bits: 1.001 for the rates of television.
 MAX_DENOMINATOR = 10_000
+PROBE_ENGINE = b"BLENDER_WORKBENCH"  # which every Blender has
+SCENE_BYTES = 4096  # of the beginning of a scene in memory: its engine is at about 2900
 
 
 def open_file(path: Path, *, scripts: bool) -> BPY:
@@ -40,11 +44,12 @@ def facts_of(bpy: BPY, name: str | None = None, frames: str | None = None) -> Fa
     :param frames: a frame set; None for those of the scene.
     """
     scene = bpy.data.scenes.get(name) if name else bpy.context.scene
+    engines = saved_engines(bpy)
     found = [] if scene is None else gaps(bpy, scene, framesets.parse(frames) if frames else frames_of(scene))
     return {
         "app": list(bpy.app.version), "version": bpy.app.version_string, "saved": list(bpy.data.version),
         "active": bpy.context.scene.name,
-        "scenes": {scene.name: of_scene(bpy, scene) for scene in bpy.data.scenes},
+        "scenes": {one.name: {**of_scene(bpy, one), "engine": engines[one.name]} for one in bpy.data.scenes},
         "missing": list(missing(bpy)), "gaps": [list(gap) for gap in found], "files": sorted(set(files(bpy))),
         "scripts": bpy.app.autoexec_fail_message if bpy.app.autoexec_fail else "",
     }  # fmt: skip
@@ -62,7 +67,8 @@ def of_scene(bpy: BPY, scene: BPY) -> Facts:
     return {
         "first": scene.frame_start, "last": scene.frame_end, "step": scene.frame_step, "rate": str(rate),
         "size": list(size_of(render)), "region": bool(render.use_border and render.use_crop_to_border),
-        "engine": render.engine, "camera": scene.camera.name if scene.camera else None,
+        "engine": render.engine, "others": [other.name for other in others(scene)],
+        "camera": scene.camera.name if scene.camera else None,
         "cameras": [thing.name for thing in scene.objects if thing.type == "CAMERA"],
         "markers": sum(marker.camera is not None for marker in scene.timeline_markers),
         "layers": {layer.name: bool(layer.use) for layer in scene.view_layers},
@@ -71,6 +77,36 @@ def of_scene(bpy: BPY, scene: BPY) -> Facts:
         "file_outputs": list(file_outputs(scene)), "stamp": bool(render.use_stamp and _changes_by_itself(render)),
         "unbaked": [list(one) for one in physics.unbaked(bpy, scene)],
     }  # fmt: skip
+
+
+def saved_engines(bpy: BPY) -> dict[str, str]:
+    """Return the identifier of the engine with which each scene was saved.
+
+    Blender names another one where it lacks an engine, and tells the user only. The identifier itself is in memory:
+    its place within a scene is found with the help of another scene.
+    """
+    probe = bpy.data.scenes.new("mpirender")
+    try:
+        probe.render.engine, start = PROBE_ENGINE.decode(), probe.as_pointer()
+        places = range(0, SCENE_BYTES, 4)
+        found = (
+            place for place in places if ctypes.string_at(start + place, len(PROBE_ENGINE) + 1) == PROBE_ENGINE + b"\0"
+        )
+        place = next(found, None)
+    finally:
+        bpy.data.scenes.remove(probe)
+    if place is None:  # a Blender that keeps it elsewhere
+        return {scene.name: scene.render.engine for scene in bpy.data.scenes}
+    return {scene.name: ctypes.string_at(scene.as_pointer() + place).decode() for scene in bpy.data.scenes}
+
+
+def others(scene: BPY) -> list[BPY]:
+    """Return the other scenes that are rendered for a scene: by its compositor and its strips."""
+    found, editor = set(composited(scene)), scene.sequence_editor
+    if scene.render.use_sequencer and editor is not None:
+        strips = visible(strips_of(editor), editor.channels)
+        found |= {strip.scene for strip in strips if strip.type == "SCENE" and strip.scene is not None}
+    return sorted(found - {scene}, key=lambda other: str(other.name))
 
 
 def size_of(render: BPY) -> tuple[int, int]:
@@ -196,7 +232,7 @@ def unlinked(bpy: BPY) -> Iterator[tuple[str, str]]:
 def gaps(bpy: BPY, scene: BPY, frames: Iterable[int]) -> list[Gap]:
     """Return the sequences and caches that lack files for these frames of a scene."""
     wanted = list(frames)
-    found = sequences.gaps(sequences.Reader(bpy, scene).sequences(), wanted)
+    found = numbered_files.gaps(sequences.Reader(bpy, scene).sequences(), wanted)
     return [*found, *physics.gaps(bpy, scene, wanted)]
 
 

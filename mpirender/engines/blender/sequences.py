@@ -7,80 +7,15 @@ The rules that give the number of a file are Blender's own (BKE_image_user_frame
 from __future__ import annotations
 
 import os
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from collections.abc import Callable, Iterator
+from typing import Any, Optional
+
+from mpirender.engines.blender.numbered_files import Sequence, number_of, numbered
 
 BPY = Any  # modules and data of Blender have no annotations
 Value = Optional[float]  # of a setting, None if it cannot be known before Blender computes the frame
 Settings = Callable[[str, int], Value]  # value of a setting at a frame
 TILES = ("<UDIM>", "<UVTILE>")
-NUMBER = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)  # of a file name without its extension: the last number counts
-
-
-class Sequence(NamedTuple):
-    """Numbered files: what reads them, and the path that a frame needs; None if it needs none or it is unknown."""
-
-    what: str
-    path: Callable[[int], str | None]
-
-
-class Gap(NamedTuple):
-    """Files of a sequence that are missing: what reads them, the first one, how many there are, of how many."""
-
-    what: str
-    first: str
-    missing: int
-    needed: int
-
-
-def gaps(sequences: Iterable[Sequence], frames: Iterable[int]) -> list[Gap]:
-    """Return the sequences that lack files for these frames."""
-    wanted, folders, needed = list(frames), Folders(), defaultdict[str, dict[str, None]](dict)
-    for sequence in sequences:
-        needed[sequence.what].update(dict.fromkeys(filter(None, map(sequence.path, wanted))))
-    missing = {what: [path for path in paths if path not in folders] for what, paths in needed.items()}
-    return [Gap(what, paths[0], len(paths), len(needed[what])) for what, paths in missing.items() if paths]
-
-
-class Folders:
-    """The files of folders, each of which is read once."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, dict[str, int]] = {}
-
-    def names(self, folder: str) -> dict[str, int]:
-        """Return the files of a folder with their sizes; empty if there is no such folder."""
-        if folder not in self._names:
-            try:
-                with os.scandir(folder) as entries:
-                    self._names[folder] = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
-            except OSError:
-                self._names[folder] = {}
-        return self._names[folder]
-
-    def __contains__(self, path: str) -> bool:
-        """Whether a file exists and is not empty."""
-        folder, name = os.path.split(path)
-        return self.names(folder).get(name, 0) > 0
-
-
-def numbered(path: str, number: int) -> str | None:
-    """Return a path with another number in the name of its file, with as many digits; None if it has no number."""
-    place = Path(path)
-    found = NUMBER.fullmatch(place.stem)
-    if found is None:
-        return None
-    sign, digits = "-" if number < 0 else "", len(found[2])
-    return str(place.with_name(f"{found[1]}{sign}{abs(number):0{digits}}{found[3]}{place.suffix}"))
-
-
-def number_of(path: str) -> int | None:
-    """Return the number in the name of a file."""
-    found = NUMBER.fullmatch(Path(path).stem)
-    return None if found is None else int(found[2])
 
 
 def absolute(bpy: BPY, path: str, thing: BPY) -> str:

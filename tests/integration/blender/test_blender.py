@@ -125,6 +125,16 @@ def test_a_cropped_region_in_grey_is_as_blender_crops_it(run: Run, blends: Simpl
     assert (done.returncode, "a cropped region" in done.stderr) == (2, True)
 
 
+def test_the_percentage_of_the_resolution_stays_as_it_is(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
+    """The width of the lines depends on it."""
+    own = {"render.resolution_percentage": 50}
+    reference = blends.animate(blends.file("lines"), tmp_path / "own", size=(320, 180), **own)
+    full = blends.animate(blends.file("lines"), tmp_path / "full")
+    rendered(run, blends.file("lines"), "--ranks", 2)
+    assert_same_pictures(tmp_path / "lines_renders" / SIZE, reference)
+    assert not np.array_equal(pixels(reference / "0001.png"), pixels(full / "0001.png"))
+
+
 def test_physics_that_are_not_baked_are_named_and_played_from_the_first_frame(
     run: Run, blends: SimpleNamespace, tmp_path: Path
 ) -> None:

@@ -60,3 +60,14 @@ def test_the_numbers_of_an_animated_sequence_are_known(run: Run, folder: Path) -
     """Frames 1 to 4 show images 1, 2, 4 and 4."""
     done = run("render", folder / "parts" / "keyed.blend", "--dry-run")
     assert (done.returncode, "missing" in done.stdout + done.stderr) == (0, False), done.stdout + done.stderr
+
+
+def test_a_frame_whose_file_only_blender_knows_fails_and_names_it(
+    run: Run, blends: SimpleNamespace, folder: Path, tmp_path: Path
+) -> None:
+    """A driver chooses the image: frame 2 shows image 3."""
+    done = run("render", folder / "parts" / "driven.blend", "--ranks", 2)
+    assert done.returncode == 4
+    told = f"image 'wall': missing or empty: {folder}/parts/wall_0003.png"
+    assert re.search(rf"32x16 frames 2: rank \d on \S+: {re.escape(told)}", done.stderr), done.stderr
+    assert [path.name for path in (tmp_path / "driven_renders" / "32x16").iterdir()] == ["frame_000001.png"]

@@ -99,6 +99,17 @@ def test_without_blender_the_error_says_how_to_install_it(run: Run, blends: Simp
     assert re.search(r"ok  blender +\S+, Blender 4\.5\.\d+ LTS\n +ok  cycles .*\n +ok  eevee", run("doctor").stdout)
 
 
+def test_a_scene_of_an_engine_that_is_not_installed_is_refused_by_its_name(run: Run, blends: SimpleNamespace) -> None:
+    """Blender would render it with EEVEE."""
+    done = run("render", blends.file("foreign"))
+    told = "is rendered by FOREIGN, which this Blender does not have"
+    assert (done.returncode, f"foreign.blend: scene 'Scene' {told}" in done.stderr) == (2, True), done.stderr
+    done = run("render", blends.file("foreign"), "--scene", "Edit", "--size", "32x18")
+    assert f"scene 'Edit' shows scene 'Scene', which {told}" in done.stderr
+    done = run("render", blends.file("foreign"), "--blender-engine", "workbench", "--dry-run")
+    assert done.returncode == 0, done.stderr
+
+
 def facts(blends: SimpleNamespace, name: str, tmp_path: Path) -> dict[str, object]:
     answer = tmp_path / "answer.json"
     look = [sys.executable, "-m", "mpirender.engines.blender.query", str(answer), str(blends.file(name))]
@@ -122,7 +133,7 @@ def test_other_surprising_settings_are_reported(blends: SimpleNamespace, tmp_pat
     for change, told in (
         ({"first": -2, "last": 1}, "begins at frame -2, but images count from 0"),
         ({"last": 0}, "has no frames: its end (0) is before its start (1)"),
-        ({"engine": "LUXCORE"}, "uses the engine LUXCORE, which is not part of Blender"),
+        ({"engine": "LUXCORE"}, "is rendered by LUXCORE, which this Blender does not have"),
         ({"eyes": True}, "renders a separate image for each eye"),
         ({"layers": {"A": False}}, "renders none of its view layers"),
         ({"size": [20000, 2]}, "the size 20000x2 is not possible"),
