@@ -119,6 +119,18 @@ class Rendered(NamedTuple):
     picture: NDArray[np.uint8] | None = None  # None if the engine wrote the file itself
     memory: int = 0  # peak so far, in bytes: of the rank with its renderer, or of any rank of the group
     measured: Numbers | None = None  # the measurements that the job asks for, if any
+    beside: Sequence[str] = ()  # paths of the other files that the engine wrote for this image, in folder_beside(path)
+
+
+def folder_beside(path: Path) -> Path:
+    """Return the folder in which an engine writes other files with an image that it writes to ``path``."""
+    return path.with_name(f"{path.name}.files")
+
+
+def files_beside(path: Path) -> list[str]:
+    """Return the files in that folder, by their paths in it."""
+    folder = folder_beside(path)
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
 
 
 Ranges = dict[str, tuple[float, float]]  # minimum and maximum, by array name

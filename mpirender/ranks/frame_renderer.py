@@ -18,7 +18,7 @@ from mpirender.engines.base import Numbers, Scene
 from mpirender.errors import NoSpace, out_of_space
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.ranks.image_writer import Facts, ImageWriter
+from mpirender.ranks.image_writer import Facts, ImageWriter, discard
 from mpirender.ranks.renderer import POLL_SECONDS, Duties, RendererLost
 from mpirender.ranks.renderer_process import SLOTS, EngineError
 from mpirender.run_folder import events
@@ -122,12 +122,12 @@ class FrameRenderer:
         part = place.with_name(f".part-{os.getpid()}-{place.name}")
         try:
             rendered = self.scene.render(pending.image.frame, output, part)
-            pending.errors, picture, pending.memory, pending.measured = rendered
+            pending.errors, picture, pending.memory, pending.measured, beside = rendered
             pending.rendering = time.perf_counter() - pending.started
             if any("out of disk space" in text for text in pending.errors):  # a message of VTK's writers
                 raise NoSpace(self.job.output)
             if not pending.errors or self.job.on_error != "fail":
-                pending.written = self._writer.put(picture, part, place)
+                pending.written = self._writer.put(picture, part, place, beside)
                 pending.seconds = time.perf_counter() - pending.started
                 self._pending.append(pending)
                 return  # the writer puts the file in its place
@@ -138,7 +138,7 @@ class FrameRenderer:
             self._fail(pending, f"the renderer {lost.reason}", blameless=lost.blameless)
         except Exception as error:  # the other frames can still be rendered
             self._fail_with(pending, error)
-        part.unlink(missing_ok=True)
+        discard(part)
 
     def _collect(self, patience: float | None, upto: int | None = None) -> None:
         """Record the images whose files are complete, and wait for the others.
@@ -175,6 +175,7 @@ class FrameRenderer:
                 tuple(output.shows), seconds, pending.rendering or seconds, facts["written"],
                 memory=max(host.peak(), pending.memory), renderer=self.scene.description,
                 attempt=pending.attempt, complaints=tuple(pending.errors), measured=dict(pending.measured or {}),
+                beside=facts["beside"],
             )
         )  # fmt: skip
 

@@ -79,16 +79,19 @@ def changed_files(comm: Comm, job: RenderJob, outcomes: Mapping[Image, ImageOutc
 
 
 def why_changed(job: RenderJob, image: Image, outcome: Done) -> str:
-    """Return what is wrong with the file of an image, empty if it is the one that was recorded."""
+    """Return what is wrong with the files of an image, empty if they are those that were recorded."""
     wrote, place = f"rank {outcome.rank} on {outcome.host} wrote", job.place(image)
-    try:
-        found = place.stat().st_size
-    except OSError as error:
-        return f"{wrote} it but it is gone ({error.strerror})"
-    if found != outcome.bytes:
-        return f"{wrote} {outcome.bytes} bytes but {found} are there"
-    if job.movie == "none" and not journal.whole(place, outcome.bytes, outcome.digest):
-        return f"{wrote} it but its content is another"
+    own = events.OtherFile("", outcome.bytes, outcome.digest)
+    for file in (own, *outcome.beside):
+        path, what = (place.parent / file.path, f"{file.path}: ") if file.path else (place, "")
+        try:
+            found = path.stat().st_size
+        except OSError as error:
+            return f"{what}{wrote} it but it is gone ({error.strerror})"
+        if found != file.bytes:
+            return f"{what}{wrote} {file.bytes} bytes but {found} are there"
+        if job.movie == "none" and not journal.whole(path, file.bytes, file.digest):
+            return f"{what}{wrote} it but its content is another"
     return ""
 
 

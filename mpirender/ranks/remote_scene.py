@@ -159,7 +159,7 @@ class RemoteScene(Scene):
         renderer = self._renderer.renderer
         self._held = self._held if self._images > 1 else renderer.memory()
         pixels = None if picture.shape is None else self._pixels(picture.shape)
-        return Rendered(picture.errors, pixels, renderer.peak + host.peak(), picture.measured)
+        return Rendered(picture.errors, pixels, renderer.peak + host.peak(), picture.measured, picture.beside)
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames to survey."""

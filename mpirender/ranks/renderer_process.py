@@ -50,6 +50,7 @@ class Picture(NamedTuple):
     errors: list[str]
     shape: tuple[int, ...] | None
     measured: Numbers | None
+    beside: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -184,4 +185,4 @@ class SceneProcess:
             shape = rendered.picture.shape
             target = np.frombuffer(self._slots, np.uint8, rendered.picture.size, slot * size).reshape(shape)
             np.copyto(target, rendered.picture)
-        return Picture(rendered.errors, shape, rendered.measured), self._scene.take_warnings()
+        return Picture(rendered.errors, shape, rendered.measured, rendered.beside), self._scene.take_warnings()

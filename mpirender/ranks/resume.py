@@ -74,7 +74,7 @@ def completed(
         found = [(image, last.get(image)) for image in images]
         recorded = [(image, one) for image, one in found if isinstance(one, Done) and (kept or not one.complaints)]
     part = comm.scatter([recorded[rank :: comm.size] for rank in range(comm.size)], root=0)
-    whole = {image: done for image, done in part if journal.whole(job.place(image), done.bytes, done.digest)}
+    whole = {image: done for image, done in part if journal.intact(job.place(image), done)}
     return {image: done for checked in comm.allgather(whole) for image, done in checked.items()}
 
 

@@ -36,6 +36,14 @@ class Process(NamedTuple):
     pid: int
 
 
+class OtherFile(NamedTuple):
+    """A file that the engine wrote with an image: its path from the folder of the image, its bytes and digest."""
+
+    path: Annotated[str, lambda path: ".." not in path.split("/") and not path.startswith("/")]
+    bytes: int
+    digest: str
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that happened; the journal that records it adds when and where."""
@@ -135,6 +143,7 @@ class Done(Event):
     attempt: int = 1  # 2 for an image that failed on another rank before
     complaints: tuple[str, ...] = ()  # errors that the engine reported, kept with ``--on-error warn``
     measured: dict[str, Optional[float]] = field(default_factory=dict)  # noqa: UP045
+    beside: tuple[OtherFile, ...] = ()  # written with it
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from pathlib import Path
 
 from mpirender.errors import MpirenderError, NoSpace, UsageError, out_of_space
@@ -47,4 +48,4 @@ def tidy(job: RenderJob) -> None:
     for folder in (job.output, job.folder, *(job.output / output.name for output in job.outputs)):
         for part in folder.glob(".part-*"):
             with contextlib.suppress(OSError):
-                part.unlink()
+                shutil.rmtree(part) if part.is_dir() else part.unlink()

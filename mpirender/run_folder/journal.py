@@ -21,7 +21,7 @@ from pathlib import Path
 from mpirender.job.outputs import Image, Output
 from mpirender.run_folder import events
 from mpirender.run_folder.event_fields import Unsound
-from mpirender.run_folder.events import SUPERVISOR, Event, ImageOutcome, Some
+from mpirender.run_folder.events import SUPERVISOR, Done, Event, ImageOutcome, Some
 from mpirender.system import files
 
 OF_SUPERVISOR = "run.jsonl"
@@ -131,6 +131,12 @@ def whole(path: Path, size: int, digest: str) -> bool:
         return path.stat().st_size == size and files.digest(path.read_bytes()) == digest
     except OSError:
         return False
+
+
+def intact(place: Path, done: Done) -> bool:
+    """Say whether an image, and the files that were written with it, are those that were recorded."""
+    others = (whole(place.parent / other.path, other.bytes, other.digest) for other in done.beside)
+    return whole(place, done.bytes, done.digest) and all(others)
 
 
 class Tail:

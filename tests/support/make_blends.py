@@ -187,6 +187,32 @@ def scripted() -> None:
         save(name)
 
 
+def passes() -> None:
+    """A compositor that writes passes: as separate files, in a group, and as layers of one file."""
+    scene = begin("CYCLES", frames=(1, 4))
+    scene.cycles.samples, scene.use_nodes, scene.view_layers[0].use_pass_z = 1, True, True
+    tree = scene.node_tree
+    tree.nodes.clear()
+    layers, shown = tree.nodes.new("CompositorNodeRLayers"), tree.nodes.new("CompositorNodeComposite")
+    tree.links.new(layers.outputs["Image"], shown.inputs[0])
+    group = bpy.data.node_groups.new("written", "CompositorNodeTree")
+    group.interface.new_socket("Depth", in_out="INPUT", socket_type="NodeSocketFloat")
+    inside = group.nodes.new("CompositorNodeOutputFile")
+    inside.base_path = "//passes/data"
+    inside.file_slots.clear()
+    inside.file_slots.new("depth")
+    inside.format.file_format = "OPEN_EXR"
+    group.links.new(group.nodes.new("NodeGroupInput").outputs[0], inside.inputs[0])
+    instance = tree.nodes.new("CompositorNodeGroup")
+    instance.node_tree = group
+    tree.links.new(layers.outputs["Depth"], instance.inputs[0])
+    for path, kind in (("//passes/", "PNG"), ("//passes/all_", "OPEN_EXR_MULTILAYER")):
+        node = tree.nodes.new("CompositorNodeOutputFile")
+        node.format.file_format, node.base_path = kind, path
+        tree.links.new(layers.outputs["Image"], node.inputs[0])
+    save("passes")
+
+
 def hooks() -> None:
     """A file whose handlers write down what they see; the path of the image must exist when it is written."""
     begin(frames=(1, 4))
@@ -234,7 +260,7 @@ def eyeless() -> None:
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     library()
-    for make in (shot, quick, long, deep, grey, falling, lost, scripted, hooks, lines, foreign, eyeless):
+    for make in (shot, quick, long, deep, grey, falling, lost, scripted, passes, hooks, lines, foreign, eyeless):
         make()
 
 

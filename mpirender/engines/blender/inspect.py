@@ -16,6 +16,7 @@ Facts = Mapping[str, Any]
 # Blender's identifiers of its engines; that of EEVEE depends on the version.
 ENGINES = {"cycles": ("CYCLES",), "eevee": ("BLENDER_EEVEE_NEXT", "BLENDER_EEVEE"), "workbench": ("BLENDER_WORKBENCH",)}
 TITLES = {"cycles": "Cycles", "eevee": "EEVEE", "workbench": "Workbench"}
+DEEP = ("OPEN_EXR", "OPEN_EXR_MULTILAYER", "HDR", "DPX", "CINEON")  # formats with more than the colors of a display
 MAX_MISSING = 10  # lines about missing files
 
 
@@ -136,8 +137,13 @@ def _warnings(facts: Facts, scene: Facts, job: RenderJob) -> Iterator[str]:
             f"{named}: not baked, so frames depend on earlier frames, and each rank must also compute the frames "
             "before its own; bake and save the file to avoid this"
         )
-    if scene["file_outputs"]:
-        yield f"{listed(scene['file_outputs'])} in the compositor writes files that mpirender does not manage"
+    if scene["format"] in DEEP:
+        yield (
+            f"the scene is set to {scene['format']} images, but mpirender writes {job.image_format} with the colors of "
+            "the display; File Output nodes of the compositor keep their format, depth and passes"
+        )
+    if scene["sound"] and job.movie != "none":
+        yield "the scene has sound, but the movie will be silent; export it from Blender (Render Audio) and add it"
     if scene["stamp"]:
         yield "images show when or where they were rendered (Metadata), so the same frame differs in every run"
     requested = framesets.parse(job.frames) if job.frames is not None else ()

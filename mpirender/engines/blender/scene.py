@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from mpirender.engines.base import Rendered, Scene
+from mpirender.engines.base import Rendered, Scene, files_beside, folder_beside
 from mpirender.engines.blender import inspect, numbered_files, query, scene_facts, sequences
 from mpirender.engines.blender.animation import Animation, opengl_renderer
+from mpirender.engines.blender.file_outputs import FileOutputs
 from mpirender.engines.blender.sequences import BPY
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.outputs import Output
@@ -95,6 +96,8 @@ class BlenderScene(Scene):
         self._resolution, self._size = resolution_of(render), tuple(about["size"])
         self._apply_options()
         self._animation = Animation(bpy, self._scene)
+        self._outputs = FileOutputs(self._scene)
+        self._writes_beside = bool(self._outputs) or job.allow_scripts
         self._plain = self._format()
         self.renderer = self._renderer(local_rank)
         self.description = f"Blender {self.version}, {inspect.TITLES[inspect.engine_of(about, job)]}, {self.renderer}"
@@ -102,7 +105,11 @@ class BlenderScene(Scene):
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as Blender's animation would; Blender encodes all images except 8-bit png."""
-        content = self._render(frame, output)
+        beside = folder_beside(path)
+        if self._writes_beside:
+            beside.mkdir(exist_ok=True)
+            self._outputs.write_to(beside)
+        content = self._render(frame, output, beside if self._writes_beside else None)
         errors = _take_errors()
         if content is None:
             return Rendered(errors)
@@ -111,7 +118,7 @@ class BlenderScene(Scene):
             raise ValueError(f"Blender rendered {picture.shape[1]}x{picture.shape[0]} pixels instead of {output}")
         if not self._plain:
             path.write_bytes(content)
-        return Rendered(errors, picture if self._plain else None)
+        return Rendered(errors, picture if self._plain else None, beside=files_beside(path))
 
     def take_warnings(self) -> list[str]:
         """Return the warnings since the last call, each text once."""
@@ -223,8 +230,11 @@ class BlenderScene(Scene):
         cycles.device = "CPU"
         return "CPU"
 
-    def _render(self, frame: int, output: Output) -> bytes | None:
-        """Render a frame; return the file, or None if Blender reported an error."""
+    def _render(self, frame: int, output: Output, folder: Path | None) -> bytes | None:
+        """Render a frame; return the file, or None if Blender reported an error.
+
+        :param folder: where handlers may write other files.
+        """
         if self._next is not None:
             self._play(frame)
         render, asked = self._scene.render, (output.width, output.height)
@@ -232,7 +242,7 @@ class BlenderScene(Scene):
         sides = self._resolution if asked == self._size else (*asked, 100)
         render.resolution_x, render.resolution_y, render.resolution_percentage = sides
         try:
-            return self._animation.render(frame, self._note_gaps)
+            return self._animation.render(frame, self._note_gaps, folder)
         except RuntimeError as error:
             _errors.append(str(error))
             return None

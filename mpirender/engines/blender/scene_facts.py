@@ -13,9 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from mpirender.engines.blender import numbered_files, physics, sequences
+from mpirender.engines.blender import file_outputs, numbered_files, physics, sequences
 from mpirender.engines.blender.numbered_files import NUMBER, Folders, Gap
-from mpirender.engines.blender.sequences import BPY, TILES, absolute, composited, strips_of, used, visible
+from mpirender.engines.blender.sequences import BPY, TILES, absolute, strips_of, used
 from mpirender.job import frames as framesets
 
 Facts = dict[str, Any]
@@ -67,16 +67,26 @@ def of_scene(bpy: BPY, scene: BPY) -> Facts:
     return {
         "first": scene.frame_start, "last": scene.frame_end, "step": scene.frame_step, "rate": str(rate),
         "size": list(size_of(render)), "region": bool(render.use_border and render.use_crop_to_border),
-        "engine": render.engine, "others": [other.name for other in others(scene)],
+        "engine": render.engine, "others": [other.name for other in file_outputs.others(scene)],
         "camera": scene.camera.name if scene.camera else None,
         "cameras": [thing.name for thing in scene.objects if thing.type == "CAMERA"],
         "markers": sum(marker.camera is not None for marker in scene.timeline_markers),
         "layers": {layer.name: bool(layer.use) for layer in scene.view_layers},
         "strips": bool(render.use_sequencer and scene.sequence_editor and len(strips_of(scene.sequence_editor))),
         "eyes": bool(render.use_multiview and _differs_in_size(render.image_settings)),
-        "file_outputs": list(file_outputs(scene)), "stamp": bool(render.use_stamp and _changes_by_itself(render)),
+        "file_outputs": [node.name for node in file_outputs.nodes(scene)],
+        "stamp": bool(render.use_stamp and _changes_by_itself(render)),
+        "format": render.image_settings.file_format, "sound": has_sound(scene),
         "unbaked": [list(one) for one in physics.unbaked(bpy, scene)],
     }  # fmt: skip
+
+
+def has_sound(scene: BPY) -> bool:
+    """Return whether Blender's own movie of a scene would have sound."""
+    editor = scene.sequence_editor
+    strips = sequences.visible(strips_of(editor), editor.channels) if editor is not None else ()
+    speakers = (thing.data for thing in scene.objects if thing.type == "SPEAKER")
+    return any(strip.type == "SOUND" for strip in strips) or any(one.sound and not one.muted for one in speakers)
 
 
 def saved_engines(bpy: BPY) -> dict[str, str]:
@@ -98,15 +108,6 @@ def saved_engines(bpy: BPY) -> dict[str, str]:
     if place is None:  # a Blender that keeps it elsewhere
         return {scene.name: scene.render.engine for scene in bpy.data.scenes}
     return {scene.name: ctypes.string_at(scene.as_pointer() + place).decode() for scene in bpy.data.scenes}
-
-
-def others(scene: BPY) -> list[BPY]:
-    """Return the other scenes that are rendered for a scene: by its compositor and its strips."""
-    found, editor = set(composited(scene)), scene.sequence_editor
-    if scene.render.use_sequencer and editor is not None:
-        strips = visible(strips_of(editor), editor.channels)
-        found |= {strip.scene for strip in strips if strip.type == "SCENE" and strip.scene is not None}
-    return sorted(found - {scene}, key=lambda other: str(other.name))
 
 
 def size_of(render: BPY) -> tuple[int, int]:
@@ -133,13 +134,6 @@ def _differs_in_size(settings: BPY) -> bool:
 
 def _changes_by_itself(render: BPY) -> bool:
     return any(getattr(render, f"use_stamp_{what}") for what in ("date", "render_time", "memory", "hostname"))
-
-
-def file_outputs(scene: BPY) -> Iterator[str]:
-    """Yield the names of compositor nodes that write files."""
-    tree = getattr(scene, "compositing_node_group", None) or getattr(scene, "node_tree", None)  # the first from 5.0 on
-    if scene.render.use_compositing and getattr(scene, "use_nodes", True) and tree is not None:
-        yield from (node.name for node in tree.nodes if node.type == "OUTPUT_FILE" and not node.mute)
 
 
 def files(bpy: BPY) -> Iterator[str]:

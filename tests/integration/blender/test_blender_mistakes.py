@@ -126,7 +126,8 @@ def test_other_surprising_settings_are_reported(blends: SimpleNamespace, tmp_pat
     assert "but rendered by the older 4.5" in inspection_of(newer, job).warnings[0]
     for change, told in (
         ({"stamp": True}, "images show when or where they were rendered"),
-        ({"file_outputs": ["File Output"]}, "File Output in the compositor writes files"),
+        ({"format": "OPEN_EXR"}, "the scene is set to OPEN_EXR images, but mpirender writes png"),
+        ({"sound": True}, "the scene has sound, but the movie will be silent"),
     ):
         changed = {**found, "scenes": {"Scene": {**scene, **change}}}
         assert told in inspection_of(changed, job).warnings[0]
