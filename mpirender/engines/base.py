@@ -106,6 +106,14 @@ def is_software(renderer: str) -> bool:
     return SOFTWARE.search(renderer) is not None
 
 
+class FileState(NamedTuple):
+    """A file as it was when it was read; one that changed meanwhile, or did not exist, has the time 0."""
+
+    path: str
+    bytes: int
+    modified: int  # time of the last change, in microseconds since the epoch
+
+
 Numbers = dict[str, Optional[float]]  # measured values by name; None where there are no data
 
 
@@ -120,6 +128,7 @@ class Rendered(NamedTuple):
     memory: int = 0  # peak so far, in bytes: of the rank with its renderer, or of any rank of the group
     measured: Numbers | None = None  # the measurements that the job asks for, if any
     beside: Sequence[str] = ()  # paths of the other files that the engine wrote for this image, in folder_beside(path)
+    inputs: Sequence[FileState] = ()  # files on which the picture depends, if the scene observes them
 
 
 def folder_beside(path: Path) -> Path:
@@ -155,7 +164,9 @@ class Scene(Protocol):
     description: str  # program, version, backend and renderer, for the journal
     renderer: str  # OpenGL renderer string, read back from the window
     version: str  # of the program
-    files: Sequence[Path] = ()  # files that the scene reads, besides those returned by the engine's prepare()
+    files: Sequence[Path] = ()  # files besides the data on which all frames depend: plugins
+    data: Sequence[Path] = ()  # data files that are known only after opening
+    observes: bool = False  # whether each rendered image comes with the data files on which it depends
     warnings: Sequence[str] = ()  # warnings that are known only after opening
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:

@@ -6,7 +6,8 @@ each frame. ``picture`` names an image file in the same folder that is shown in 
 problems: ``fail`` reports an error, ``flaky`` does so only at the first attempt, ``hang`` never ends, and ``kill`` ends
 the process, by a signal or exit code given by ``how`` (``SIGKILL``, ``SIGSEGV``, ``3``). ``{"kill_load": {"1": [2]}}``
 ends it when rank 1 of the node opens the scene for the second time. ``grow`` is how many MiB each image leaks,
-and ``say`` a text that each image prints.
+and ``say`` a text that each image prints. ``data`` names a file for each frame: the image depends on it and shows the
+number that it contains instead of that of the frame.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines.base import Check, DataFile, Inspection, Rendered, Scene
+from mpirender.engines.base import Check, DataFile, FileState, Inspection, Rendered, Scene
 
 # A part of the engine's interface.
 from mpirender.engines.windowless import BACKENDS, backend_devices, environment, mpiexec, split_into_groups, warm_up  # noqa: F401
@@ -135,6 +136,8 @@ class PatternScene(Scene):
         self.failing, self.flaky, self.killing, self.hanging = (set(settings.get(kind, ())) for kind in kinds)
         self.settings, self.leaked = settings, list[bytes]()
         self.folder, self.transparent = job.folder, job.transparent_background
+        self.files_of_frames = [job.scene.parent / name for name in settings.get("data", ())]
+        self.observes = bool(self.files_of_frames)
         self.picture: NDArray[np.uint8] | None = None
         if "picture" in settings:
             import imageio.v3 as iio
@@ -150,18 +153,27 @@ class PatternScene(Scene):
         self.leaked.append(b"x" * (self.settings.get("grow", 0) << 20))
         time.sleep(HANG_SECONDS if frame in self.hanging else self.seconds[frame])
         picture = self.picture
+        number, inputs = self._read(frame)
         if picture is None:
-            picture = draw(frame, len(self.frames), output, transparent=self.transparent)
+            picture = draw(number, len(self.frames), output, transparent=self.transparent)
         elif picture.shape[:2] != (output.height, output.width):
             raise ValueError(f"the picture of the pattern is {picture.shape[1]}x{picture.shape[0]}, not {output}")
         fails = frame in self.failing or (frame in self.flaky and self._is_first_attempt(frame))
         errors = [f"the pattern is set to fail at frame {frame}"] if fails else []
         if path.suffix == ".png":
-            return Rendered(errors, picture)
+            return Rendered(errors, picture, inputs=inputs)
         import imageio.v3 as iio
 
         iio.imwrite(path, picture, plugin="pillow")  # other plugins ignore a full disk
-        return Rendered(errors)
+        return Rendered(errors, inputs=inputs)
+
+    def _read(self, frame: int) -> tuple[int, list[FileState]]:
+        """Return the number that the image of a frame shows, and the files from which it is."""
+        if not self.files_of_frames:
+            return frame, []
+        path = self.files_of_frames[frame]
+        state = path.stat()
+        return int(path.read_text()), [FileState(str(path), state.st_size, state.st_mtime_ns // 1000)]
 
     def _is_first_attempt(self, frame: int) -> bool:
         tried = self.folder / f"flaky-{frame}"

@@ -10,14 +10,15 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
-from mpirender.engines.base import Numbers, Scene
+from mpirender.engines.base import FileState, Numbers, Scene
 from mpirender.errors import NoSpace, out_of_space
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
+from mpirender.ranks.data_record import DataRecord
 from mpirender.ranks.image_writer import Facts, ImageWriter, discard
 from mpirender.ranks.renderer import POLL_SECONDS, Duties, RendererLost
 from mpirender.ranks.renderer_process import SLOTS, EngineError
@@ -41,6 +42,7 @@ class PendingImage:
     rendering: float = 0.0  # seconds that the engine took
     memory: int = 0  # peak of this rank with its renderer, or of any rank of its group, in bytes
     measured: Numbers | None = None  # the measurements, None if the job asks for none
+    inputs: Sequence[FileState] = ()  # the data files on which it depends
     seconds: float = 0.0  # time until this rank could continue with the next image
     turn: int = 0  # number of renders of this rank up to this one
     written: Future[Facts] | None = None
@@ -50,9 +52,17 @@ class FrameRenderer:
     """Renders images of an open scene and records each as done or failed."""
 
     def __init__(
-        self, log: Journal, scene: Scene, job: RenderJob, fingerprint: str, *, suspects: Collection[Image] = ()
-    ) -> None:  # fmt: skip
+        self,
+        log: Journal,
+        scene: Scene,
+        job: RenderJob,
+        fingerprint: str,
+        *,
+        suspects: Collection[Image] = (),
+        data: DataRecord | None = None,
+    ) -> None:
         """Prepare to render; all earlier images are recorded before each of ``suspects``, which may kill this rank."""
+        self.data = data or DataRecord(log)
         self.log, self.scene, self.job, self.suspects = log, scene, job, suspects
         self.duties: Duties = lambda: POLL_SECONDS  # called while this rank waits
         self.leave: Callable[[], object] = lambda: None  # called when it cannot render any more
@@ -122,7 +132,7 @@ class FrameRenderer:
         part = place.with_name(f".part-{os.getpid()}-{place.name}")
         try:
             rendered = self.scene.render(pending.image.frame, output, part)
-            pending.errors, picture, pending.memory, pending.measured, beside = rendered
+            pending.errors, picture, pending.memory, pending.measured, beside, pending.inputs = rendered
             pending.rendering = time.perf_counter() - pending.started
             if any("out of disk space" in text for text in pending.errors):  # a message of VTK's writers
                 raise NoSpace(self.job.output)
@@ -176,6 +186,7 @@ class FrameRenderer:
                 memory=max(host.peak(), pending.memory), renderer=self.scene.description,
                 attempt=pending.attempt, complaints=tuple(pending.errors), measured=dict(pending.measured or {}),
                 beside=facts["beside"],
+                inputs=self.data.refer(pending.inputs),
             )
         )  # fmt: skip
 

@@ -93,6 +93,7 @@ class GroupScene:
         self.frames, self.open_ended, self.errors = scene.frames, scene.open_ended, scene.errors
         self.description, self.renderer, self.version = scene.description, scene.renderer, scene.version
         self.files: Sequence[Path] = scene.files
+        self.data, self.observes = scene.data, scene.observes
         self.warnings: Sequence[str] = scene.warnings
 
     def ready(self) -> str:

@@ -39,6 +39,7 @@ from mpirender.ranks import (
     resume,
     retries,
 )  # fmt: skip
+from mpirender.ranks.data_record import DataRecord
 from mpirender.ranks.frame_renderer import FrameRenderer
 from mpirender.ranks.groups import GroupRenderer
 from mpirender.ranks.layout import RankLayout
@@ -54,6 +55,7 @@ from mpirender.system import host, signals
 from mpirender.system.comm import Comm, same_node
 
 SceneSource = Union[SceneRenderer, GroupRenderer]
+Files = list[tuple[str, int, int]]  # name, bytes and modification time (ns) of each
 
 
 def main() -> None:
@@ -96,7 +98,6 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         stop = stack.enter_context(signals.on_signals(lambda name: log.write(events.Stop(name)), at_once=True))
         followers = groups.followers(layout.group, layout.world)
         log.write(events.Start(plan.run, plan.launch, comm.size, os.getpid(), layout.world.rank, age(), followers))
-        stack.enter_context(log.beating())
         stack.enter_context(recorded(log, job))
 
         def go_on() -> bool:
@@ -112,23 +113,24 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         log.write(opened(scene, device, followers))
         gpu_assignment.check(device, scene.renderer, job.programs)
         check_errors(log, job, scene)
-        renderers = sorted(set(layout.world.allgather(scene.description)))
+        renderers, always, data = common(layout, scene, data)
         images = comm.bcast(resume.requested(job, scene) if comm.rank == 0 else None, root=0)
         journals = Tail(job.folder, from_start=True)
         past = journals.read() if comm.rank == 0 else []
-        data += comm.bcast(files_of(scene.files) if comm.rank == 0 else None, root=0)
-        parts = resume.identity(job, content, data, "; ".join(renderers))
-        parts["survey"] = color_range_survey.survey(comm, log, scene, images, past=past, key=parts, go_on=go_on)
+        record = DataRecord(log, past)
+        parts = resume.identity(job, content, always, "; ".join(renderers))
+        parts["survey"] = color_range_survey.survey(comm, log, scene, images, past=past, key=[parts, data], go_on=go_on)
         fingerprint = resume.fingerprint(parts)
-        done = resume.completed(comm, job, images, past, fingerprint)
+        other_data = resume.of_other_data(comm, past, images, fingerprint, record)
+        done = resume.completed(comm, job, images, past, fingerprint, other_data=other_data)
         if comm.rank == 0:
-            outdated = resume.outdated(job, past, images, fingerprint, parts) if plan.launch == 1 else ""
-            notes = filter(None, [outdated, resume.different_renderers(renderers)])
-            warnings = [*notes, *source.inspection_warnings(content, scene.version), *scene.warnings]
+            outdated = [resume.outdated(job, past, images, fingerprint, parts), resume.changed(other_data)]
+            notes = [*(outdated if plan.launch == 1 else ()), resume.different_renderers(renderers)]
+            notes += [*source.inspection_warnings(content, scene.version), *scene.warnings]
             work = work_of(job, images, done, fingerprint, parts)
-            log.write(replace(work, warnings=tuple(warnings), skipped=journals.skipped))
+            log.write(replace(work, warnings=tuple(filter(None, notes)), skipped=journals.skipped))
         left = [image for image in images if image not in done and image not in plan.set_aside]
-        frames = FrameRenderer(log, scene, job, fingerprint, suspects=plan.suspects)
+        frames = FrameRenderer(log, scene, job, fingerprint, suspects=plan.suspects, data=record)
         outcomes = render_all(layout, job.schedule, left, frames, source, go_on=go_on)
         scene.finish()
         source.close()
@@ -185,8 +187,26 @@ def follow(layout: RankLayout, job: RenderJob) -> None:
     with backends.chosen(layout.world, engine, job.programs) as device:
         scene = engine.open_scene(content, job, layout.group, same_node(layout.world).rank)
         gpu_assignment.check(device, scene.renderer, job.programs)
-        layout.world.allgather(scene.description)
+        agreed(layout.world, scene)
         groups.follow(scene, layout.group)
+
+
+def agreed(world: Comm, scene: Scene) -> tuple[list[str], bool]:
+    """Return the descriptions of the renderers of all ranks, and whether all observe what their images depend on."""
+    descriptions, observe = zip(*world.allgather((scene.description, scene.observes)))
+    return sorted(set(descriptions)), all(observe)
+
+
+def common(layout: RankLayout, scene: Scene, data: Files) -> tuple[list[str], Files, Files]:
+    """Return the renderers of all ranks, the files on which all images depend, and all data files.
+
+    :param data: the data files that are known without opening the scene.
+    """
+    comm = layout.comm
+    renderers, observe = agreed(layout.world, scene)
+    found = (files_of(scene.files), [*data, *files_of(scene.data)]) if comm.rank == 0 else None
+    always, every = comm.bcast(found, root=0)
+    return renderers, always if observe else [*always, *every], every
 
 
 def opened(scene: Scene, device: BackendDevice | None, followers: Sequence[events.Process]) -> events.Opened:
@@ -205,9 +225,10 @@ def opened(scene: Scene, device: BackendDevice | None, followers: Sequence[event
 
 @contextlib.contextmanager
 def recorded(log: Journal, job: RenderJob) -> Iterator[None]:
-    """Record an error that ends this rank, from which the supervisor makes its own."""
+    """Record that this rank is alive, and an error that ends it, from which the supervisor makes its own."""
     try:
-        yield
+        with log.beating():
+            yield
     except (MpirenderError, OSError) as error:
         known = NoSpace(job.output) if out_of_space(error) else error
         if isinstance(known, MpirenderError):
@@ -254,7 +275,7 @@ def age() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
-def broadcast_scene(world: Comm, source: SceneSource | None) -> tuple[bytes, list[tuple[str, int, int]]]:
+def broadcast_scene(world: Comm, source: SceneSource | None) -> tuple[bytes, Files]:
     """Read the scene on rank 0; return on every rank the scene as it is loaded, and the files that it reads."""
     read = None
     if world.rank == 0 and source is not None:
@@ -265,9 +286,14 @@ def broadcast_scene(world: Comm, source: SceneSource | None) -> tuple[bytes, lis
     return content, data
 
 
-def files_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """Return name, size in bytes and modification time in ns of files."""
-    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+def files_of(paths: Sequence[Path]) -> Files:
+    """Return name, size in bytes and modification time in ns of files; a file that is gone has none."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            state = path.stat()
+            found.append((str(path), state.st_size, state.st_mtime_ns))
+    return found
 
 
 def check_errors(log: Journal, job: RenderJob, scene: Scene) -> None:

@@ -125,6 +125,7 @@ class RemoteScene(Scene):
         self.frames, self.open_ended, self.errors = opened.frames, opened.open_ended, opened.errors
         self.description, self.renderer, self.version = opened.description, opened.renderer, opened.version
         self.files: Sequence[Path] = opened.files
+        self.data, self.observes = opened.data, opened.observes
         self.warnings: Sequence[str] = opened.warnings
 
     def ready(self) -> str:
@@ -159,7 +160,8 @@ class RemoteScene(Scene):
         renderer = self._renderer.renderer
         self._held = self._held if self._images > 1 else renderer.memory()
         pixels = None if picture.shape is None else self._pixels(picture.shape)
-        return Rendered(picture.errors, pixels, renderer.peak + host.peak(), picture.measured, picture.beside)
+        memory = renderer.peak + host.peak()
+        return Rendered(picture.errors, pixels, memory, picture.measured, picture.beside, picture.inputs)
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames to survey."""
@@ -188,11 +190,13 @@ class RemoteScene(Scene):
 
     def _check_description(self) -> None:
         """Raise RendererFailed if the scene renders with something else than before: images would differ."""
-        found = self._renderer.results[self._order].description
-        if found != self.description:
+        opened: OpenedScene = self._renderer.results[self._order]
+        if opened.description != self.description:
             raise RendererFailed(
-                f"it renders with {found} since its renderer was replaced, not with {self.description}"
+                f"it renders with {opened.description} since its renderer was replaced, not with {self.description}"
             )
+        if opened.observes != self.observes:
+            raise RendererFailed("it cannot observe which data files it reads since its renderer was replaced")
 
     def _renewal(self) -> str:
         """Return why the renderer is to be replaced between two images, empty for no reason."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from mpirender import engines
-from mpirender.engines.base import Engine, Numbers, Ranges, Scene
+from mpirender.engines.base import Engine, FileState, Numbers, Ranges, Scene
 from mpirender.errors import MpirenderError
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
@@ -51,6 +51,7 @@ class Picture(NamedTuple):
     shape: tuple[int, ...] | None
     measured: Numbers | None
     beside: Sequence[str]
+    inputs: Sequence[FileState]
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class OpenedScene:
     renderer: str
     version: str
     files: Sequence[Path]
+    data: Sequence[Path]
+    observes: bool
     warnings: Sequence[str]
 
 
@@ -150,7 +153,7 @@ class SceneProcess:
         self._scene = scene = self._engine.open_scene(content, self._job, None, local_rank)
         return OpenedScene(
             scene.frames, scene.open_ended, scene.errors, scene.description, scene.renderer, scene.version,
-            list(scene.files), list(scene.warnings),
+            list(scene.files), list(scene.data), scene.observes, list(scene.warnings),
         )  # fmt: skip
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
@@ -185,4 +188,5 @@ class SceneProcess:
             shape = rendered.picture.shape
             target = np.frombuffer(self._slots, np.uint8, rendered.picture.size, slot * size).reshape(shape)
             np.copyto(target, rendered.picture)
-        return Picture(rendered.errors, shape, rendered.measured, rendered.beside), self._scene.take_warnings()
+        picture = Picture(rendered.errors, shape, rendered.measured, rendered.beside, rendered.inputs)
+        return picture, self._scene.take_warnings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +12,8 @@ from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
+from mpirender.ranks import data_record
+from mpirender.ranks.data_record import DataRecord, States
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.events import Done, Event, ImageOutcome
 from mpirender.system import files
@@ -59,23 +61,57 @@ def requested(job: RenderJob, scene: Scene) -> list[Image]:
     return [Image(frame, output.name) for outputs in variants for frame in frames for output in outputs]
 
 
+def of_other_data(
+    comm: Comm, past: Sequence[Event], images: Sequence[Image], fingerprint: str, record: DataRecord
+) -> dict[Image, States]:
+    """Return, on rank 0, the images of this fingerprint that depend on changed data files, with these files.
+
+    Only rank 0 needs ``past``, the events of the journals, and the record made of them. If the record of an image is
+    damaged, it has no files.
+    """
+    wanted = set(images)
+    dones = (one for one in past if isinstance(one, Done) and one.fingerprint == fingerprint and one.image in wanted)
+    states = {one.image: record.states(one) for one in dones}
+    changed = data_record.changed_anywhere(comm, (state for each in states.values() for state in each or ()))
+    return {
+        image: tuple(state for state in each or () if state in changed)
+        for image, each in states.items() if each is None or not changed.isdisjoint(each)
+    }  # fmt: skip
+
+
 def completed(
-    comm: Comm, job: RenderJob, images: Sequence[Image], past: Sequence[Event], fingerprint: str
+    comm: Comm,
+    job: RenderJob,
+    images: Sequence[Image],
+    past: Sequence[Event],
+    fingerprint: str,
+    *,
+    other_data: Collection[Image] = (),
 ) -> dict[Image, ImageOutcome]:
     """Return the images that an earlier run completed and that are still intact; each rank checks a part of them.
 
     Images that were kept despite an error count only if this job keeps such images. Only rank 0 needs ``past``, the
-    events of the journals.
+    events of the journals, and ``other_data``, the images whose data files have changed.
     """
     recorded: list[tuple[Image, Done]] = []
     if comm.rank == 0:
         last = journal.newest(past, fingerprint, job.outputs)
         kept = job.on_error == "warn"
-        found = [(image, last.get(image)) for image in images]
+        found = [(image, last.get(image)) for image in images if image not in other_data]
         recorded = [(image, one) for image, one in found if isinstance(one, Done) and (kept or not one.complaints)]
     part = comm.scatter([recorded[rank :: comm.size] for rank in range(comm.size)], root=0)
     whole = {image: done for image, done in part if journal.intact(job.place(image), done)}
     return {image: done for checked in comm.allgather(whole) for image, done in checked.items()}
+
+
+def changed(other_data: Mapping[Image, States]) -> str:
+    """Return how many images were made from data files that have changed, and which files; empty for none."""
+    if not other_data:
+        return ""
+    files = data_record.named(state for states in other_data.values() for state in states)
+    which = f"data that changed since: {files}" if files else "data whose records are damaged"
+    count = f"{len(other_data)} images here are" if len(other_data) > 1 else "1 image here is"
+    return f"{count} made from {which}; rendered again"
 
 
 def outdated(

@@ -21,11 +21,29 @@ MOST_RANKS = 1_000_000
 END_OF_TIME = 253_402_300_799  # the last second of the year 9999
 FRAME_SET = re.compile(r"(?:\d{1,7}(?:-\d{1,7}(?:x[1-9]\d{0,6})?)?(?:,(?!$)|$))+")
 
+NUMBERS = re.compile(r"\d{1,9}(?:-\d{1,9})?(?:,\d{1,9}(?:-\d{1,9})?)*")
+
 Time = Annotated[float, between(0, END_OF_TIME)]  # seconds since the epoch
 Seconds = Annotated[float, between(-1, END_OF_TIME)]  # a clock may be set back a little
 Rank = Annotated[int, between(0, MOST_RANKS)]
 Ranks = Annotated[int, between(1, MOST_RANKS)]
 FrameSet = Annotated[str, FRAME_SET.match]
+Numbers = Annotated[str, NUMBERS.fullmatch]  # 0-4,7
+
+
+class File(NamedTuple):
+    """A file as it was when it was read."""
+
+    path: str
+    bytes: int
+    modified: int  # time of its last change, in microseconds; 0: it changed meanwhile, or did not exist
+
+
+class Inputs(NamedTuple):
+    """The files on which an image depends: their numbers in a series of :class:`Files`."""
+
+    series: str
+    numbers: Numbers
 
 
 class Process(NamedTuple):
@@ -144,6 +162,16 @@ class Done(Event):
     complaints: tuple[str, ...] = ()  # errors that the engine reported, kept with ``--on-error warn``
     measured: dict[str, Optional[float]] = field(default_factory=dict)  # noqa: UP045
     beside: tuple[OtherFile, ...] = ()  # written with it
+    inputs: Optional[Inputs] = None  # noqa: UP045 - the data files on which it depends, if the engine observes them
+
+
+@dataclass(frozen=True)
+class Files(Event):
+    """Data files that images of this rank depend on: numbers ``first`` and following of a series."""
+
+    series: str
+    first: int
+    files: tuple[File, ...]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The machine: signals, child processes, files, limits, variables, Slurm, X servers, containers; also in pvbatch."""
 
 __all__ = [
-    "apptainer", "channel", "child_process", "comm", "files", "fork_server", "host", "signals", "site", "slurm", "text",
-    "xvfb",
+    "apptainer", "channel", "child_process", "comm", "files", "fork_server", "host", "inotify", "signals", "site",
+    "slurm", "text", "xvfb",
 ]  # fmt: skip

@@ -22,6 +22,8 @@ EVENTS = [
     sample_events.done(
         0, 5, shows=("View", None), complaints=("no such file",), measured={"p max": None, "p min": -2.0}
     ),
+    sample_events.done(0, 5, inputs=events.Inputs("a1", "0-2,7")),
+    sample_events.at(events.Files("a1", 7, (events.File("/data/p.vtu", 12, 1_800_000_000_000_000),)), 1),
     sample_events.fail(1, 6, attempt=2, set_aside=True),
     sample_events.fail(1, 6, attempt=3, blameless=True),
     sample_events.at(events.Reload("died (signal SIGSEGV)", Image(3, "HD"), ("no array p",)), 1),
@@ -54,6 +56,7 @@ def record(**fields: object) -> dict[str, object]:
     ("field", "value"),
     [
         ("event", "launched"),
+        ("inputs", ["a1", "0-9x2"]),
         ("event", 7),
         ("event", ["done"]),
         ("time", "12:00"),

@@ -29,11 +29,13 @@ from mpirender.system import apptainer, child_process, site
 from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
+    from mpirender.engines.paraview.frame_inputs import Inputs
     from mpirender.engines.paraview.save_animation_order import Target
 
 VERSION_SECONDS = 60.0
 BACKENDS = tuple(backends.WINDOWS)
 SCENES = "ParaView states"
+NAMES_FILES = b'name="files"'  # the domain of properties that name files
 _early_log: list[ErrorLog] = []  # at most one
 _controllers: list[PVObject] = []  # VTK refers to them without owning them
 INSTALL = (
@@ -197,6 +199,7 @@ def _opened(scene: bytes, job: RenderJob, group: Comm | None = None) -> ParaView
         from mpirender.engines.paraview import plugins
 
         plugins.load(job)
+    inputs = _watched(scene, job) if group is None else (None, "")
     if is_script(job):
         from mpirender.engines.paraview import script_runner
 
@@ -224,9 +227,29 @@ def _opened(scene: bytes, job: RenderJob, group: Comm | None = None) -> ParaView
         opened.files = plugins.files(job)
     opened.warnings = [*opened.warnings, *open_warnings.warnings(opened.views, simple.GetAnimationScene())]
     if inspection is not None:
-        opened.files = [*opened.files, *(Path(file.path) for file in inspection.data_files if file.found)]
+        opened.data = [Path(file.path) for file in inspection.data_files if file.found]
         opened.warnings = [*inspection.warnings, *opened.warnings]
+    _observe(opened, scene, simple.GetAnimationScene().TimeKeeper, *inputs)
     return opened
+
+
+def _watched(scene: bytes, job: RenderJob) -> tuple[Inputs | None, str]:
+    """Begin to watch the data files of a scene before it is loaded; return why this is not possible, if so."""
+    if not is_script(job) and NAMES_FILES not in scene:
+        return None, ""
+    from mpirender.engines.paraview import data_watch
+
+    return data_watch.start(scene, job)
+
+
+def _observe(opened: ParaViewScene, scene: bytes, keeper: PVObject, inputs: Inputs | None, problem: str) -> None:
+    """Let an open scene observe which data files its frames depend on, if it reads any."""
+    if NAMES_FILES in scene:
+        from mpirender.engines.paraview import data_watch
+
+        opened.data_watch, beside, more = data_watch.observe(inputs, problem, State.parse(scene, "state"), keeper)
+        opened.observes = opened.data_watch is not None
+        opened.data, opened.warnings = [*opened.data, *beside], [*opened.warnings, *more]
 
 
 def _load(scene: bytes, name: str, log: ErrorLog) -> None:

@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Union
 
@@ -23,6 +23,12 @@ FAMILY = re.compile(
     r"(.*\.(?:e|ex2|exo|exoII|g|gen|n|nem)[^/]*)\.(\d+)\.(\d+)", re.IGNORECASE
 )  # Exodus: name, count, number
 MAX_PARTS = 100_000
+# Formats that read nothing else, or only files that :mod:`index_formats` finds.
+UNDERSTOOD = re.compile(
+    r"\.(vt[iprsu]|pvt[iprsu]|vtk|vtm|vtmb|vtpc|vtpd|pvd|csv|tsv|txt|stl|ply|png|jpe?g|tiff?|bmp|hdr|series|"
+    r"p3d|case|xmf|xdmf|foam|e|exo|ex2|g|ex-timeseries|nek5000|mhd)(\.\d+\.\d+)?$",
+    re.IGNORECASE,
+)
 
 
 def all_files(paths: Sequence[str]) -> Steps:
@@ -82,6 +88,13 @@ def _names(folder: str) -> list[str]:
         return [path.name for path in Path(folder or ".").iterdir()]
     except (OSError, ValueError):
         return []
+
+
+def beside(paths: Iterable[str]) -> list[str]:
+    """Return the other files in the folders of files of formats that may read files of which only ParaView knows."""
+    folders = dict.fromkeys(os.path.dirname(path) for path in paths if not UNDERSTOOD.search(path))  # noqa: PTH120
+    found = (str(Path(folder) / name) for folder in folders for name in _names(folder))
+    return [path for path in islice(found, MAX_FILES) if os.path.isfile(path)]  # noqa: PTH113
 
 
 def missing(paths: Iterable[str]) -> list[str]:

@@ -28,6 +28,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.system.comm import Comm
 
 if TYPE_CHECKING:
+    from mpirender.engines.paraview.data_watch import DataWatch
     from mpirender.engines.paraview.measure import Meter
 
 # Errors of animation tracks: ParaView reports them again at every frame, and they do not affect the data.
@@ -78,6 +79,7 @@ class ParaViewScene(Scene):
         backend, self.renderer = backends.opened_window(views)
         self.description = f"ParaView {self.version}, {backend}, {self.renderer}"
         self._ranges: Ranges = {}
+        self.data_watch: DataWatch | None = None
         self.open_again: Callable[[], ParaViewScene] | None = None
         if self._playback.ticks:
             _check_tracks(self._order.scene, animation, job)
@@ -92,6 +94,9 @@ class ParaViewScene(Scene):
         elif suspect:
             self._carry_out([order.Restart()])
         self._suspect = True  # until this frame has ended without an exception and without errors
+        watch, scene = self.data_watch, self._order.scene
+        if watch:
+            watch.begin(lags=scene.lags, all_times=scene.accumulates or scene.ticks)
         self._screenshots.prepare(output)
         errors_before = self._set_variant(output.overrides) + self._carry_out(self._order.before(frame, output))
         picture = self._screenshots.capture(frame, output, path)
@@ -99,7 +104,7 @@ class ParaViewScene(Scene):
         measured = None if self._meter is None else self._meter.read((frame, output.overrides))
         errors = self._data.with_files(self._log.take() + errors_before) + self._data.problems()
         self._suspect = _affect_data(errors)
-        return Rendered(errors, picture, measured=measured)
+        return Rendered(errors, picture, measured=measured, inputs=watch.files() if watch else ())
 
     @property
     def views(self) -> Sequence[PVObject]:

@@ -1,0 +1,96 @@
+"""Find out which data files each frame depends on, and render again the frames whose files have changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from engine_scripts import comparison_script
+from processes import Run
+from records import records
+from repository import SUPPORT
+
+pytestmark = pytest.mark.slow
+
+FRAMES = """
+import os
+from pathlib import Path
+from mpirender.engines.paraview import engine
+from mpirender.job.render_job import RenderJob
+
+for name in sys.argv[2:]:
+    simple.ResetSession()
+    job = RenderJob(scene=f"{sys.argv[1]}/{name}.pvsm", sizes=("160x90",))
+    opened = engine.open_scene(engine.prepare(job.scene.read_bytes(), job)[0], job)
+    assert opened.observes and not opened.errors, opened.errors
+    for frame in (0, 2, 1, 2):
+        inputs = opened.render(frame, job.outputs[0], Path("x.png")).inputs
+        assert all(state.modified for state in inputs), inputs
+        print(name, frame, *sorted(os.path.relpath(state.path, sys.argv[1]) for state in inputs), flush=True)
+"""
+MESH = [f"foam/constant/polyMesh/{name}" for name in ("boundary", "faces", "neighbour", "owner", "points")]
+
+
+def step(name: str, number: int) -> list[str]:
+    """Return the files of a timestep."""
+    if name == "vtm":
+        pieces = sorted(f"vtm/x{number}/x{number}_{piece}" for piece in ("0_0.vti", "1_0.vtp"))
+        return [f"vtm/x{number}.vtm", *pieces]
+    return {
+        "pvd": [f"pvd/data/{number}.vtp", "pvd/run.pvd"],
+        "case": [f"case/geo.{number}", f"case/p.{number}", "case/run.case"],
+        "foam": [f"foam/{number}/p", *MESH],
+    }[name]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, pvbatch: Run) -> Path:
+    """Make the data, an hour ago."""
+    folder = tmp_path_factory.mktemp("indexed")
+    pvbatch(SUPPORT / "make_indexed_data.py", folder)
+    for path in folder.rglob("*"):
+        os.utime(path, (path.stat().st_mtime - 3600,) * 2)
+    return folder
+
+
+def test_a_frame_depends_on_the_files_of_its_own_time(pvbatch: Run, folder: Path, tmp_path: Path) -> None:
+    names = ("pvd", "vtm", "case", "foam", "axes", "between")
+    said = pvbatch(comparison_script(tmp_path, FRAMES), folder, *names).stdout.splitlines()
+    found = {name: [line.split()[1:] for line in said if line.startswith(f"{name} ")] for name in names}
+    for name in ("pvd", "vtm", "case", "foam"):
+        assert found[name] == [[f"{number}", *step(name, number)] for number in (0, 2, 1, 2)], name
+    # Axes are drawn around the data of the frame before. What was shown before that counts as well.
+    assert set(found["axes"][2]) == {"1", *_pvd(0, 1, 2)}
+    # At the time of frame 1 of 7, half a timestep, two timesteps are needed; the filter may have kept others.
+    assert set(found["between"][2]) >= {"1", *_pvd(0, 1)}
+
+
+def _pvd(*numbers: int) -> list[str]:
+    return [*(f"pvd/data/{number}.vtp" for number in numbers), "pvd/run.pvd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "again"),
+    [("foam", "foam/2/p", [2]), ("case", "case/run.case", [0, 1, 2, 3])],
+)  # fmt: skip
+def test_only_the_frames_of_changed_files_are_rendered_again(
+    run: Run, folder: Path, tmp_path: Path, name: str, changed: str, again: list[int]
+) -> None:
+    def render() -> subprocess.CompletedProcess[str]:
+        return run("render", folder / f"{name}.pvsm", "--size", "160x90", "--ranks", 2, "--movie", "none")
+
+    first = render()
+    assert "4 rendered" in first.stdout, first.stdout + first.stderr
+    path = folder / changed
+    os.utime(path, (path.stat().st_mtime + 60,) * 2)
+    second = render()
+    assert f"made from data that changed since: {path}; rendered again" in second.stdout
+    done = records(tmp_path / f"{name}_renders", "done")
+    assert sorted(event.image.frame for event in done[4:]) == again
+    moved = path.rename(path.with_name("moved"))
+    missing = run("inspect", folder / f"{name}.pvsm")
+    moved.rename(path)
+    assert name == "foam" or ("MISTAKE" in missing.stdout and path.name in missing.stdout)
