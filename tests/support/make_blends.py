@@ -16,10 +16,14 @@ def {name}(scene, *_):
 bpy.app.handlers.frame_change_post.append({name})
 """
 
+COUNTER = """
+calls = []
+bpy.app.driver_namespace["count"] = lambda: calls.append(1) or len(calls) / 8
+"""
 HOOKS = """
 import bpy, os
 def note(what):
-    with open(os.environ["HOOKS"], "a") as log:
+    with open(f"{os.environ['HOOKS']}-{os.getpid()}", "a") as log:
         print(what, file=log)
 def see(event):
     def handler(scene, graph=None):
@@ -181,9 +185,15 @@ def scripted() -> None:
     for name, does in (
         ("kills", "import os; scene.frame_current == 3 and os.kill(os.getpid(), 9)"),
         ("moves", "bpy.data.objects['Sphere'].location.z += 3"),
+        ("adds", "bpy.data.objects['Plane'].location.z += 0.3"),
+        ("clock", "import time; bpy.data.objects['Plane'].location.z = time.time() % 3"),
+        ("counts", "bpy.data.objects['Plane'].location.z += 0"),
     ):
         begin(frames=(1, 4))
         script(name, does)
+        if name == "counts":  # each time that Blender evaluates the driver
+            bpy.data.texts[0].write(COUNTER)
+            bpy.data.objects["Plane"].driver_add("location", 2).driver.expression = "count()"
         save(name)
 
 

@@ -12,7 +12,7 @@ import contextlib
 import os
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mpirender.engines.blender.sequences import BPY
@@ -61,6 +61,14 @@ class Animation:
         if not content:
             raise RuntimeError("Blender wrote no image")
         return content
+
+    def render_all(self, frames: Sequence[int], folder: Path) -> bytes:
+        """Render frames by one run of the operator into a folder; return the file of the last one."""
+        scene = self._scene
+        scene.frame_start, scene.frame_end = frames[0], frames[-1]
+        scene.render.filepath = str(folder / PICTURE)
+        self._bpy.ops.render.render(animation=True, scene=scene.name)
+        return Path(scene.render.frame_path(frame=frames[-1])).read_bytes()
 
     def complete(self) -> None:
         """Let the handlers know that the animation is complete; call this after the last frame."""

@@ -18,10 +18,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpirender.engines import probe_cache
-from mpirender.engines.base import Check, Inspection
+from mpirender.engines.base import Check, Inspection, Scene
 from mpirender.engines.blender.inspect import inspection_of
 
 # A part of the engine's interface.
@@ -31,9 +31,6 @@ from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.system import apptainer, child_process, site
 from mpirender.system.comm import Comm
-
-if TYPE_CHECKING:
-    from mpirender.engines.blender.scene import BlenderScene
 
 SCENES = "Blender files"
 INSTALL = (
@@ -93,7 +90,7 @@ def _facts(programs: Programs, *, afresh: bool = False) -> dict[str, Any]:
     return facts
 
 
-def _query(program: Sequence[str], *words: str) -> dict[str, Any]:
+def _query(program: Sequence[str], *words: str, timeout: float = QUERY_SECONDS) -> dict[str, Any]:
     """Run a query with these arguments in a Blender process, by the command for its Python; return the answer.
 
     An error that Blender reports, and a crash, are UsageErrors; ToolMissing means that it does not start.
@@ -102,7 +99,7 @@ def _query(program: Sequence[str], *words: str) -> dict[str, Any]:
         place = Path(folder) / "answer.json"
         question, environ = [*program, *MODULE, str(place), *words], child_process.environment()
         try:
-            done = child_process.run(question, environment=environ, timeout=QUERY_SECONDS, isolated=True, attempts=2)
+            done = child_process.run(question, environment=environ, timeout=timeout, isolated=True, attempts=2)
         except OSError as error:
             raise ToolMissing(f"{program[0]} cannot be run ({one_line(str(error))}); {INSTALL}") from None
         answer = json.loads(place.read_text()) if place.exists() else {}
@@ -168,11 +165,16 @@ def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
 
     The ranks open the original file, since its relative paths start from its folder.
     """
+    from mpirender.engines.blender import order_trial
+
     _check_magic(scene, job)
     inspection = _inspect_in_rank(job)
     if inspection.mistakes:
         raise UsageError(inspection.mistakes)
-    content = {"digest": hashlib.blake2b(scene).hexdigest()}
+    content = {
+        "digest": hashlib.blake2b(scene).hexdigest(),
+        "order": order_trial.order_of(job, functools.partial(_query, command(job.programs))),
+    }
     return json.dumps(content).encode(), [Path(file.path) for file in inspection.data_files if file.found]
 
 
@@ -182,14 +184,14 @@ def warm_up() -> None:
         importlib.import_module("bpy")
 
 
-def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> BlenderScene:
+def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> Scene:
     """Open the file in this rank, after checking that it is the file that rank 0 read."""
-    from mpirender.engines.blender.scene import BlenderScene, open_scene_file
+    from mpirender.engines.blender import order_trial
 
     if _digest(job.scene) != json.loads(scene)["digest"]:
         problem = "it has changed since the run began, or differs on this node; start the run again"
         raise UsageError(f"{job.scene.name}: {problem}")
-    return BlenderScene(open_scene_file(job), job, local_rank)
+    return order_trial.open_scene(json.loads(scene)["order"], job, local_rank)
 
 
 def _digest(path: Path) -> str:

@@ -42,6 +42,7 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
     tolerated = job.on_error == "warn"
     missing = tuple(_missing(facts, tolerated=tolerated))
     width, height = scene["size"]
+    scripts = ("scripts",) if facts["scripted"] and job.allow_scripts else ()  # perhaps
     return Inspection(
         engine="blender",
         written_by=f"Blender {saved}",
@@ -53,7 +54,7 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
         frame_rate=scene["rate"],
         size=(width, height),
         data_files=(*files, *missing_files),
-        order_dependent=tuple(what for what, _ in scene["unbaked"]),
+        order_dependent=(*(what for what, _ in scene["unbaked"]), *scripts),
         properties=tuple(_properties(facts, name, scene, job)),
         warnings=(*_warnings(facts, scene, job), *(missing if tolerated else ())),
         mistakes=(*_mistakes(facts, name, job, frames), *(() if tolerated else missing)),
@@ -144,6 +145,14 @@ def _warnings(facts: Facts, scene: Facts, job: RenderJob) -> Iterator[str]:
         )
     if scene["sound"] and job.movie != "none":
         yield "the scene has sound, but the movie will be silent; export it from Blender (Render Audio) and add it"
+    if scene["time_limit"]:
+        yield (
+            f"Cycles stops each frame after {scene['time_limit']:g} s (Time Limit), so the same frame differs from one "
+            "run to the next; limit the samples instead"
+        )
+    if facts["random"] and job.allow_scripts:
+        named = listed(facts["random"])
+        yield f"drivers use random numbers or the clock ({named}), so the same frame differs in every run"
     if scene["stamp"]:
         yield "images show when or where they were rendered (Metadata), so the same frame differs in every run"
     requested = framesets.parse(job.frames) if job.frames is not None else ()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from mpirender.engines.base import Rendered, Scene, files_beside, folder_beside
-from mpirender.engines.blender import inspect, numbered_files, query, scene_facts, sequences
+from mpirender.engines.blender import inspect, numbered_files, scene_facts, sequences
 from mpirender.engines.blender.animation import Animation, opengl_renderer
+from mpirender.engines.blender.devices import EGL, KINDS, devices, has_egl
 from mpirender.engines.blender.file_outputs import FileOutputs
 from mpirender.engines.blender.sequences import BPY
 from mpirender.errors import ToolMissing, UsageError, one_line
@@ -27,19 +30,20 @@ if TYPE_CHECKING:
 FORMATS = {"png": "PNG", "jpg": "JPEG", "tiff": "TIFF"}
 TIFF_CODECS = {"None": "NONE", "PackBits": "PACKBITS", "Deflate": "DEFLATE"}
 DEEPEST_ZLIB = 9
+SMALL_SIDE = 160  # pixels of the longer side
 SKETCHES = ("GPENCIL", "GREASEPENCIL")  # drawn by OpenGL with every engine
 _open: dict[tuple[Path, bool], BPY] = {}  # the file that this process has open
 _errors: list[str] = []  # reported since the last call of _take_errors
 
 
-def open_scene_file(job: RenderJob) -> BPY:
-    """Return the module bpy with the file of a job open; open it if it is not.
+def open_scene_file(job: RenderJob, *, afresh: bool = False) -> BPY:
+    """Return the module bpy with the file of a job open; open it if it is not, or ``afresh``.
 
     :raises UsageError: Blender cannot open it.
     :raises ToolMissing: bpy cannot be imported.
     """
     key = (job.scene, job.allow_scripts)
-    if key not in _open:
+    if key not in _open or afresh:
         _open.clear()
         sys.excepthook = _note_error  # called for errors in scripts, handlers and drivers of the file
         try:
@@ -94,6 +98,7 @@ class BlenderScene(Scene):
         self._next = min([about["first"], *starts]) if starts else None
         render = self._scene.render
         self._resolution, self._size = resolution_of(render), tuple(about["size"])
+        self._region = about["region"]
         self._apply_options()
         self._animation = Animation(bpy, self._scene)
         self._outputs = FileOutputs(self._scene)
@@ -113,12 +118,37 @@ class BlenderScene(Scene):
         errors = _take_errors()
         if content is None:
             return Rendered(errors)
-        picture = _decoded(content)
+        picture = decoded(content)
         if picture.shape[:2] != (output.height, output.width):
             raise ValueError(f"Blender rendered {picture.shape[1]}x{picture.shape[0]} pixels instead of {output}")
         if not self._plain:
             path.write_bytes(content)
         return Rendered(errors, picture if self._plain else None, beside=files_beside(path))
+
+    def small(self, output: Output) -> Output:
+        """Return an output of a small size, for frames that are rendered for the sake of their order."""
+        width, height = self._size if self._region else (output.width, output.height)
+        scale = 1.0 if self._region else min(SMALL_SIDE / max(width, height), 1.0)
+        return dataclasses.replace(output, width=max(round(width * scale), 1), height=max(round(height * scale), 1))
+
+    def hurry(self) -> None:
+        """Take one sample from now on."""
+        if self._scene.render.engine != inspect.ENGINES["workbench"][0]:
+            self._choose_samples(1)
+
+    def animate(self, frames: Sequence[int], output: Output, path: Path) -> Rendered:
+        """Render frames as Blender itself does, all at once; return the last one."""
+        folder = folder_beside(path)
+        folder.mkdir()
+        self._outputs.write_to(folder)
+        self._set_size(output)
+        content = self._animation.render_all(frames, folder)
+        return Rendered(_take_errors(), decoded(content))
+
+    def play(self, frame: int, output: Output) -> None:
+        """Render a frame at small size, so that handlers see it, and drop it."""
+        with tempfile.TemporaryDirectory(prefix="played-", dir=self._bpy.app.tempdir) as folder:
+            self.render(frame, self.small(output), Path(folder) / "picture")
 
     def take_warnings(self) -> list[str]:
         """Return the warnings since the last call, each text once."""
@@ -197,9 +227,9 @@ class BlenderScene(Scene):
         """Choose the device; return its name."""
         cycles = self._scene.render.engine == inspect.ENGINES["cycles"][0]
         by_opengl = not cycles or any(thing.type in SKETCHES for thing in self._scene.objects)
-        if by_opengl and not query.has_egl():  # Blender would end the process
+        if by_opengl and not has_egl():  # Blender would end the process
             raise ToolMissing(
-                f"{query.EGL}, which this scene needs, is not found on {socket.gethostname()}; "
+                f"{EGL}, which this scene needs, is not found on {socket.gethostname()}; "
                 "Debian, Ubuntu: apt-get install libegl1 libgl1-mesa-dri"
             )
         if cycles:
@@ -210,9 +240,9 @@ class BlenderScene(Scene):
         """Choose the device of Cycles; return its name. Blender would silently use the CPU if a GPU is missing."""
         requested, cycles, host = self._job.device, self._scene.cycles, socket.gethostname()
         wanted = requested not in (None, "cpu") or (requested is None and cycles.device == "GPU")
-        kinds = query.KINDS if requested in (None, "gpu") else (str(requested).upper(),)
+        kinds = KINDS if requested in (None, "gpu") else (str(requested).upper(),)
         for kind in kinds if wanted else ():
-            if gpus := list(query.devices(self._bpy, kind)):
+            if gpus := list(devices(self._bpy, kind)):
                 chosen = gpus[local_rank % len(gpus)]
                 preferences = self._bpy.context.preferences.addons["cycles"].preferences
                 for device in preferences.devices:
@@ -237,15 +267,18 @@ class BlenderScene(Scene):
         """
         if self._next is not None:
             self._play(frame)
-        render, asked = self._scene.render, (output.width, output.height)
-        # Line widths, for example, depend on the percentage, so the resolution of the file stays as it is.
-        sides = self._resolution if asked == self._size else (*asked, 100)
-        render.resolution_x, render.resolution_y, render.resolution_percentage = sides
+        self._set_size(output)
         try:
             return self._animation.render(frame, self._note_gaps, folder)
         except RuntimeError as error:
             _errors.append(str(error))
             return None
+
+    def _set_size(self, output: Output) -> None:
+        render, asked = self._scene.render, (output.width, output.height)
+        # Line widths, for example, depend on the percentage, so the resolution of the file stays as it is.
+        sides = self._resolution if asked == self._size else (*asked, 100)
+        render.resolution_x, render.resolution_y, render.resolution_percentage = sides
 
     def _play(self, frame: int) -> None:
         """Go to a frame through all frames before it, since physics are not baked."""
@@ -267,7 +300,7 @@ def resolution_of(render: BPY) -> tuple[int, int, int]:
     return render.resolution_x, render.resolution_y, render.resolution_percentage
 
 
-def _decoded(content: bytes) -> NDArray[np.uint8]:
+def decoded(content: bytes) -> NDArray[np.uint8]:
     """Return the pixels of an image, shape (height, width, channels)."""
     import imageio.v3 as iio
 

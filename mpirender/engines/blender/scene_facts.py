@@ -21,6 +21,8 @@ from mpirender.job import frames as framesets
 Facts = dict[str, Any]
 # Largest denominator of fps_base, which is stored with 24 bits: 1.001 for the rates of television.
 MAX_DENOMINATOR = 10_000
+RANDOM = re.compile(r"\b(random|uniform|randint|gauss|choice|time|now)\w*\(")  # in a driver
+_factory_handlers: dict[str, list[object]] = {}  # those of Blender itself, by event
 PROBE_ENGINE = b"BLENDER_WORKBENCH"  # which every Blender has
 SCENE_BYTES = 4096  # of the beginning of a scene in memory: its engine is at about 2900
 
@@ -33,8 +35,18 @@ def open_file(path: Path, *, scripts: bool) -> BPY:
     import bpy
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
+    _remove_handlers(bpy)
     bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False, use_scripts=scripts)
     return bpy
+
+
+def _remove_handlers(bpy: BPY) -> None:
+    """Remove the persistent handlers of a file that was open before, which Blender keeps."""
+    lists = {name: getattr(bpy.app.handlers, name) for name in dir(bpy.app.handlers)}
+    for name, handlers in lists.items():
+        if isinstance(handlers, list):
+            own = _factory_handlers.setdefault(name, list(handlers))
+            handlers[:] = [handler for handler in handlers if handler in own]
 
 
 def facts_of(bpy: BPY, name: str | None = None, frames: str | None = None) -> Facts:
@@ -46,7 +58,10 @@ def facts_of(bpy: BPY, name: str | None = None, frames: str | None = None) -> Fa
     scene = bpy.data.scenes.get(name) if name else bpy.context.scene
     engines = saved_engines(bpy)
     found = [] if scene is None else gaps(bpy, scene, framesets.parse(frames) if frames else frames_of(scene))
+    python = python_drivers(bpy)
     return {
+        "scripted": any(text.use_module for text in bpy.data.texts) or bool(python),
+        "random": sorted({what for what, expression in python if RANDOM.search(expression)}),
         "app": list(bpy.app.version), "version": bpy.app.version_string, "saved": list(bpy.data.version),
         "active": bpy.context.scene.name,
         "scenes": {one.name: {**of_scene(bpy, one), "engine": engines[one.name]} for one in bpy.data.scenes},
@@ -77,6 +92,7 @@ def of_scene(bpy: BPY, scene: BPY) -> Facts:
         "file_outputs": [node.name for node in file_outputs.nodes(scene)],
         "stamp": bool(render.use_stamp and _changes_by_itself(render)),
         "format": render.image_settings.file_format, "sound": has_sound(scene),
+        "time_limit": getattr(getattr(scene, "cycles", None), "time_limit", 0.0) if render.engine == "CYCLES" else 0.0,
         "unbaked": [list(one) for one in physics.unbaked(bpy, scene)],
     }  # fmt: skip
 
@@ -108,6 +124,18 @@ def saved_engines(bpy: BPY) -> dict[str, str]:
     if place is None:  # a Blender that keeps it elsewhere
         return {scene.name: scene.render.engine for scene in bpy.data.scenes}
     return {scene.name: ctypes.string_at(scene.as_pointer() + place).decode() for scene in bpy.data.scenes}
+
+
+def python_drivers(bpy: BPY) -> list[tuple[str, str]]:
+    """Return the drivers that only Python can evaluate: what they drive, and their expressions."""
+    found = []
+    for kind in bpy.data.bl_rna.properties:
+        for thing in getattr(bpy.data, kind.identifier) if kind.type == "COLLECTION" else ():
+            animation = getattr(thing, "animation_data", None)
+            for curve in animation.drivers if animation else ():
+                if curve.driver.type == "SCRIPTED" and not curve.driver.is_simple_expression:
+                    found.append((f"{curve.data_path} of {thing.name}", str(curve.driver.expression)))
+    return found
 
 
 def size_of(render: BPY) -> tuple[int, int]:

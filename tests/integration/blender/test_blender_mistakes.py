@@ -127,10 +127,13 @@ def test_other_surprising_settings_are_reported(blends: SimpleNamespace, tmp_pat
     for change, told in (
         ({"stamp": True}, "images show when or where they were rendered"),
         ({"format": "OPEN_EXR"}, "the scene is set to OPEN_EXR images, but mpirender writes png"),
+        ({"time_limit": 2.5}, "Cycles stops each frame after 2.5 s (Time Limit), so the same frame differs"),
         ({"sound": True}, "the scene has sound, but the movie will be silent"),
     ):
         changed = {**found, "scenes": {"Scene": {**scene, **change}}}
         assert told in inspection_of(changed, job).warnings[0]
+    drivers = inspection_of({**found, "random": ["location of A"]}, RenderJob(blends.file("quick"), allow_scripts=True))
+    assert "drivers use random numbers or the clock (location of A)" in drivers.warnings[0]
     for change, told in (
         ({"first": -2, "last": 1}, "begins at frame -2, but images count from 0"),
         ({"last": 0}, "has no frames: its end (0) is before its start (1)"),
