@@ -10,7 +10,8 @@ from mpirender.errors import FramesChanged, FramesMissing, MpirenderError, Stopp
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import FOLDER, RenderJob
-from mpirender.ranks import movies
+from mpirender.ranks import data_record, movies
+from mpirender.ranks.data_record import DataRecord
 from mpirender.ranks.mpi import wait_for_all
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.events import Done, ImageOutcome
@@ -28,21 +29,23 @@ def finish(
     images: Sequence[Image],
     outcomes: Mapping[Image, ImageOutcome],
     *,
+    data: DataRecord | None = None,
     stopped: str = "",
 ) -> None:
     """Gather the images of all ranks; if they are complete, make the movies, one per output.
 
     :param outcomes: of the images of this rank; on rank 0 also of those that earlier runs completed.
+    :param data: the record of the data files on which the images depend.
     :param stopped: the signal that asked this rank to stop, empty for none.
     :raises FramesMissing: on rank 0, with each missing frame, rank, host and reason.
-    :raises FramesChanged: on rank 0, if files were changed or deleted and no other frame is missing.
+    :raises FramesChanged: on rank 0, if images or data were changed or deleted and no other frame is missing.
     :raises Stopped: on rank 0, if images are missing because a rank was asked to stop.
     :raises EncodeFailed: on rank 0, with each movie that was not made.
     """
     wait_for_all(comm)
     gathered = comm.gather((outcomes, stopped), root=0)
     found = latest(part for part, _ in gathered or ())
-    changed = changed_files(comm, job, found)
+    changed = {**changed_data(comm, outcomes, data), **changed_files(comm, job, found)}
     missing, digests = describe_missing(job, images, found, changed) if comm.rank == 0 else [], {}
     if comm.rank == 0:
         write_manifest(job, images, found, missing)
@@ -63,6 +66,17 @@ def latest(parts: Iterable[Mapping[Image, ImageOutcome]]) -> dict[Image, ImageOu
             if image not in outcomes or outcome.attempt > outcomes[image].attempt:
                 outcomes[image] = outcome
     return outcomes
+
+
+def changed_data(comm: Comm, outcomes: Mapping[Image, ImageOutcome], record: DataRecord | None) -> dict[Image, str]:
+    """Return, on rank 0, which images depend on data that have changed since, and which; each rank checks its own."""
+    done = {image: outcome for image, outcome in outcomes.items() if isinstance(outcome, Done)}
+    states = {image: record.states(outcome) or () for image, outcome in done.items()} if record else {}
+    changed = data_record.changed(state for each in states.values() for state in each)
+    found = {image: [state for state in each if state in changed] for image, each in states.items()}
+    mine = {image: f"{data_record.named(each)} changed meanwhile" for image, each in found.items() if each}
+    wait_for_all(comm)
+    return {image: reason for part in comm.gather(mine, root=0) or () for image, reason in part.items()}
 
 
 def changed_files(comm: Comm, job: RenderJob, outcomes: Mapping[Image, ImageOutcome]) -> dict[Image, str]:

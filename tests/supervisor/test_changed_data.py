@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from images import pixels
 from processes import Pattern, Run
 from records import done_frames, records
-from runs import SMALL
+from runs import SMALL, started
 
 OLD = time.time() - 1000
 COUNT = 4
@@ -67,3 +68,40 @@ def test_a_folder_that_was_copied_with_its_times_is_complete(run: Run, scene: Pa
     shutil.move(tmp_path / "d1", tmp_path / "away")
     shutil.copy2(tmp_path / "away", tmp_path / "d1")
     assert "0 rendered, 4 kept from before" in run("render", scene, *SMALL).stdout
+
+
+def test_frames_of_data_that_change_meanwhile_are_rendered_again(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    for number in (0, 1, 3):
+        write(tmp_path / f"d{number}", number)
+    scene = pattern(SCENE % 0.7)
+    with started(scene, "--size", "160x90", "--ranks", 1, frames=2) as process:
+        for number in (0, 1, 3):
+            write(tmp_path / f"d{number}", number + 5)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    output = tmp_path / "test_renders"
+    assert f"{tmp_path}/d0 changed meanwhile" in records(output, "death")[0].reason
+    assert done_frames(output).count(0) == 2
+    found = [pixels(frame(tmp_path, number)) for number in range(COUNT)]
+    assert run("render", scene, "--size", "160x90", "--ranks", 1, "--output", "fresh").returncode == 0
+    for number, picture in enumerate(found):
+        assert (picture == pixels(tmp_path / "fresh" / "160x90" / f"frame_{number:06d}.png")).all()
+
+
+def test_data_that_keep_changing_make_no_movie(run: Run, scene: Path, tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def keep_writing() -> None:
+        while not ended.wait(0.05):
+            (tmp_path / "d3").write_text("3")
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    try:
+        done = run("render", scene, *SMALL)
+    finally:
+        ended.set()
+        writer.join()
+    assert done.returncode == 4
+    assert f"frames 3: {tmp_path}/d3 changed meanwhile" in done.stderr, done.stderr
+    assert not list((tmp_path / "test_renders").glob("*.mp4"))
