@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import socket
 import sys
 import time
@@ -54,6 +55,7 @@ from mpirender.run_folder.restart_plan import RestartPlan
 from mpirender.system import host, signals
 from mpirender.system.comm import Comm, same_node
 
+PATHS = re.compile(r"/[^\s'\":,()]+")
 SceneSource = Union[SceneRenderer, GroupRenderer]
 Files = list[tuple[str, int, int]]  # name, bytes and modification time (ns) of each
 
@@ -301,7 +303,8 @@ def check_errors(log: Journal, job: RenderJob, scene: Scene) -> None:
     for error in scene.errors:
         log.write(events.Complaint(error))
     if scene.errors and job.on_error == "fail":
-        fix = "fix the scene, or render it nevertheless with --on-error warn"
+        of_data = any(name != str(job.scene) and Path(name).exists() for name in PATHS.findall(scene.errors[0]))
+        fix = f"{'restore the data' if of_data else 'fix the scene'}, or render it nevertheless with --on-error warn"
         raise UsageError(f"{job.scene.name}: error while loading: {scene.errors[0]} ({fix})")
 
 

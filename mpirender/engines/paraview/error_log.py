@@ -49,7 +49,7 @@ class ErrorLog:
 
         self._group = group
         self._errors: list[str] = []
-        self._warnings: list[str] = []
+        self.warnings: list[str] = []
         self._seen: set[str] = set()
         self._printed = PrintedFiles()
         self.ignored: set[str] = set()  # texts that are no errors in this scene
@@ -57,12 +57,12 @@ class ErrorLog:
         @calldata_type(VTK_STRING)  # type: ignore[untyped-decorator]
         def observe(_window: object, event: str, text: str) -> None:
             harmless = event == "WarningEvent" and not INCOMPLETE.search(text)
-            (self._warn if harmless else self._report)(_shorten(text))
+            (self.warn if harmless else self._report)(_shorten(text))
 
         vtkOutputWindow.GetInstance().AddObserver("ErrorEvent", observe)
         vtkOutputWindow.GetInstance().AddObserver("WarningEvent", observe)
         self._observer: Callable[[object, str, str], None] = observe
-        sys.stderr = self._stderr = Stderr(self._report, self._warn)
+        sys.stderr = self._stderr = Stderr(self._report, self.warn)
         sys.excepthook = self._uncaught
 
     @property
@@ -89,7 +89,7 @@ class ErrorLog:
 
     def take_warnings(self) -> list[str]:
         """Return the warnings since the last call, each text once per process."""
-        return self._take(self._warnings)
+        return self._take(self.warnings)
 
     def anywhere(self, condition: bool) -> bool:
         """Return whether a condition holds in any of the ranks."""
@@ -104,14 +104,15 @@ class ErrorLog:
 
     def _report(self, text: str) -> None:
         if HARMLESS.search(text):
-            self._warn(text)
+            self.warn(text)
         else:
             self._errors.append(text)
 
-    def _warn(self, text: str) -> None:
-        if text not in self._seen and len(self._seen) < MAX_WARNINGS:
+    def warn(self, text: str) -> None:
+        """Record a warning, unless it was recorded before."""
+        if text and text not in self._seen and len(self._seen) < MAX_WARNINGS:
             self._seen.add(text)
-            self._warnings.append(text)
+            self.warnings.append(text)
 
     def _uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Record an uncaught exception of a script in the state.

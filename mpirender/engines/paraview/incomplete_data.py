@@ -2,7 +2,9 @@
 
 - A file of VTK's XML formats that is cut short: uncompressed appended data beyond its end stay uninitialized memory. A
   complete file ends with the tag ``</VTKFile>``. So is a binary STL file with fewer triangles than it says.
-- An array that colors an object and is missing in a frame: ParaView draws the object in one color.
+- A table (.csv) whose last line has fewer fields than the first, and no end.
+- An array that colors an object and is missing in a frame: ParaView draws the object in one color. It is missing if the
+  object had it when the scene was opened or in an earlier frame, or if its reader was to read it when it was saved.
 
 The files are those that the readers of the scene are at, and those to which index files refer.
 """
@@ -15,12 +17,15 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from mpirender.engines.paraview import color_range
 from mpirender.engines.paraview.proxies import PVObject, registered
+from mpirender.system.text import plural
 
 XML_FORMATS = re.compile(r"\.(p?vt[iprsu]|vtm|vtmb|vtpd|vtpc|vthb|vth|htg|phtg|pvd)$", re.IGNORECASE)
 END, END_BYTES = b"</VTKFile>", 256
+LONGEST_LINE = 1 << 16  # bytes of a table
 STL_HEADER, STL_TRIANGLE = 84, 50  # bytes in a binary file; the header ends with the number of triangles
 REFERENCES = ("Source", "file")  # attributes with which an index file refers to other files
 # A message about data by one of these classes does not name the file, if it contains no path.
@@ -35,7 +40,7 @@ class IncompleteData:
 
         :param keeper: the time keeper of the scene.
         """
-        self._views, self._keeper = views, keeper
+        self.views, self._keeper = views, keeper
         self._whole: set[str] = set()  # files that were complete
         self._names = {proxy.SMProxy.GetGlobalID(): name for name, proxy in registered("sources")}
         self._colored = {self._key(item) for item in self._items() if _has_array(item)}
@@ -48,8 +53,19 @@ class IncompleteData:
         """Return errors of readers together with the files that they may be about."""
         return [self._with_file(text) for text in errors]
 
+    def described(self, representation: PVObject, problem: str = "") -> str:
+        """Return the name of the object that a representation shows, what is wrong, and the files that it is read from.
+
+        The object itself is named if it has a name.
+        """
+        source = representation.Input.SMProxy
+        readers = {proxy.GetGlobalID() for proxy in _upstream(source)}
+        files = dict.fromkeys(path for proxy, _, path in self._readers() if proxy.GetGlobalID() in readers)
+        where = f" ({', '.join(files)})" if len(files) == 1 else ""
+        return f"{self._names.get(source.GetGlobalID(), 'an object')}{problem and ' '}{problem}{where}"
+
     def _items(self) -> list[color_range.Colored]:
-        return list(color_range.colored(self._views))
+        return list(color_range.colored(self.views))
 
     def _key(self, item: color_range.Colored) -> tuple[int, int, str]:
         return item.representation.SMProxy.GetGlobalID(), item.association, item.array
@@ -58,11 +74,9 @@ class IncompleteData:
         for item in self._items():
             if _has_array(item):
                 self._colored.add(self._key(item))
-            elif self._key(item) in self._colored and _has_data(item):
-                source = self._names.get(item.representation.Input.SMProxy.GetGlobalID(), "an object")
-                files = [path for _, path in self._current()]
-                where = f" ({', '.join(files)})" if len(files) == 1 else ""
-                yield f"{source} has no array {item.array!r} in this frame, so its colors are wrong{where}"
+            elif _has_data(item) and (self._key(item) in self._colored or item.array in _selected(item.representation)):
+                problem = f"has no array {item.array!r} in this frame, so its colors are wrong"
+                yield self.described(item.representation, problem)
 
     def _cut_files(self) -> Iterator[str]:
         for _, path in self._current():
@@ -75,6 +89,10 @@ class IncompleteData:
 
     def _current(self) -> Iterator[tuple[str, str]]:
         """Yield the class of each reader, and the file that it is at."""
+        return ((kind, path) for _, kind, path in self._readers())
+
+    def _readers(self) -> Iterator[tuple[PVObject, str, str]]:
+        """Yield each reader with its class and the file that it is at."""
         for _, proxy in registered("sources"):
             algorithm = proxy.SMProxy.GetClientSideObject()
             inner = algorithm.GetReader() if hasattr(algorithm, "GetReader") else None
@@ -87,7 +105,7 @@ class IncompleteData:
                 with contextlib.suppress(TypeError):  # a method that needs an index
                     path = algorithm.GetFileName()
             if path:
-                yield (inner or algorithm).GetClassName(), str(path)
+                yield proxy.SMProxy, (inner or algorithm).GetClassName(), str(path)
 
     def _with_references(self, path: str) -> Iterator[str]:
         """Yield a file, and the files to which it refers if it is an index; of a .pvd, those of the current time."""
@@ -103,6 +121,31 @@ class IncompleteData:
         current = list(self._current())
         files = [path for kind, path in current if kind == match[1]] or [path for _, path in current]
         return f"{text} (while reading {' or '.join(dict.fromkeys(files))})" if files else text
+
+
+def _upstream(proxy: PVObject) -> Iterator[PVObject]:
+    """Yield a source, and those on which it depends."""
+    left, seen = [proxy], set[int]()
+    while left:
+        one = left.pop()
+        if one.GetGlobalID() not in seen:
+            seen.add(one.GetGlobalID())
+            yield one
+            left += [one.GetProducerProxy(number) for number in range(one.GetNumberOfProducers())]
+
+
+def _selected(representation: PVObject) -> set[str]:
+    """Return the names of the arrays that the readers of an object are to read: they existed when it was saved."""
+    names: set[str] = set()
+    for proxy in _upstream(representation.Input.SMProxy):
+        properties = proxy.NewPropertyIterator()
+        while not properties.IsAtEnd():
+            found = properties.GetProperty()
+            if found.FindDomain("vtkSMArraySelectionDomain") is not None:
+                values = [found.GetElement(number) for number in range(found.GetNumberOfElements())]
+                names |= {name for name, on in zip(values[::2], values[1::2]) if on != "0"}
+            properties.Next()
+    return names
 
 
 def _has_array(item: color_range.Colored) -> bool:
@@ -128,7 +171,20 @@ def _cut(path: str) -> str:
             expected = STL_HEADER + STL_TRIANGLE * int.from_bytes(head[-4:], "little")
             if not head.startswith(b"solid") and size < expected:
                 return f"it has {size} bytes instead of {expected}"
+        if path.lower().endswith((".csv", ".tsv")):
+            return _cut_table(file)
     return ""
+
+
+def _cut_table(file: BinaryIO) -> str:
+    """Return why a table is incomplete: its last line is shorter than its first one, and has no end."""
+    file.seek(0)
+    first = file.readline(LONGEST_LINE)
+    file.seek(max(file.seek(0, os.SEEK_END) - LONGEST_LINE, 0))
+    last = file.read().split(b"\n")[-1].rstrip(b"\r")
+    delimiter = max(b",", b";", b"\t", key=first.count)
+    missing = first.count(delimiter) - last.count(delimiter)
+    return f"its last line lacks {plural(missing, 'field')}" if last and missing > 0 and b'"' not in last else ""
 
 
 def _references(path: str, time: float) -> list[str]:

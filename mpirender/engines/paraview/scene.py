@@ -19,6 +19,7 @@ from mpirender.engines.paraview import (
     state_xml,
 )
 from mpirender.engines.paraview import save_animation_order as order
+from mpirender.engines.paraview.empty_frames import EmptyFrames
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.engines.paraview.screenshot import Screenshots, Views, set_size
@@ -71,6 +72,7 @@ class ParaViewScene(Scene):
         self._order = order.SaveAnimationOrder(_traits(views_of, animation, self._playback, job))
         self._data = incomplete_data.IncompleteData(views, animation.TimeKeeper)
         self.errors = self._data.with_files(self.errors)
+        self._empty = EmptyFrames(self._data)
         self._meter: Meter | None = None
         if str(animation.PlayMode).strip("'") == state_xml.REAL_TIME:
             raise UsageError(f"{job.scene.name} {state_xml.NO_REAL_TIME}")
@@ -87,7 +89,28 @@ class ParaViewScene(Scene):
             self._try_order()
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
-        """Render a frame as SaveAnimation would; ParaView itself writes images other than png."""
+        """Render a frame as SaveAnimation would, and once more if it shows nothing but the background, unlike others.
+
+        ParaView itself writes images other than png.
+        """
+        rendered = self._render(frame, output, path)
+        if not self._log.alone:  # each rank of a group knows its part of the data only
+            return rendered
+        views = self._screenshots.views_of(output)
+        reason = self._empty.reason(views, rendered.picture)
+        if not reason or rendered.errors:
+            return rendered
+        repeated = self._empty.worth_repeating and not (self._order.scene.accumulates or self._playback.ticks)
+        if repeated:
+            self._suspect = True  # read and compute all data anew
+            rendered = self._render(frame, output, path)
+            reason = self._empty.reason(views, rendered.picture)
+        if reason and not rendered.errors:
+            self._log.warn(self._empty.warning(frame, reason, repeated=repeated))
+        return rendered
+
+    def _render(self, frame: int, output: Output, path: Path) -> Rendered:
+        """Render a frame once."""
         suspect = self._log.anywhere(self._suspect) or bool(self._log.take())
         if not self._order.can_play(frame) or (self._playback.ticks and (suspect or self._changes(output))):
             self._open_again()

@@ -39,6 +39,10 @@ class Screenshots:
         }  # fmt: skip
         self._image: PVObject = None  # owns the memory of the last pixels
 
+    def views_of(self, output: Output) -> Sequence[PVObject]:
+        """Return the views in the image of an output."""
+        return self._views_of[output.view, output.layout]
+
     def prepare(self, output: Output) -> None:
         """Release the last image, and give the views the size of a tile of the next one, as SaveAnimation does."""
         self._image = None

@@ -18,7 +18,10 @@ from mpirender.engines.paraview import engine
 from mpirender.job.render_job import RenderJob
 from vtkmodules.vtkImagingCore import vtkRTAnalyticSource
 from vtkmodules.vtkIOLegacy import vtkStructuredPointsWriter
-from vtkmodules.vtkIOXML import vtkXMLImageDataWriter
+from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+from vtkmodules.vtkFiltersSources import vtkSphereSource
+from vtkmodules.vtkIOXML import vtkXMLImageDataWriter, vtkXMLPolyDataWriter
 
 def write(path, array="RTData"):
     source = vtkRTAnalyticSource()
@@ -41,7 +44,7 @@ def index(folder):
     Path(f"{folder}/run.pvd").write_text(text)
     return simple.PVDReader(FileName=f"{folder}/run.pvd")
 
-def tried(name, suffix, make, damage):
+def tried(name, suffix, make, damage, write=write, array="RTData"):
     simple.ResetSession()
     folder = f"{FOLDER}/{name}"
     os.makedirs(folder)
@@ -49,43 +52,92 @@ def tried(name, suffix, make, damage):
     for path in paths:
         write(path)
     view, reader = simple.CreateView("RenderView"), make(folder, paths)
-    view.ViewSize = [160, 90]
+    view.ViewSize, view.OrientationAxesVisibility = [160, 90], 0
+    view.UseColorPaletteForBackground, view.BackgroundColorMode = 0, "Gradient"
     shown = simple.Show(reader, view)
     shown.Representation = "Slice" if suffix == ".vti" and make is not index else "Surface"
-    simple.ColorBy(shown, ("POINTS", "RTData"))
+    if array:
+        simple.ColorBy(shown, ("POINTS", array))
     scene = simple.GetAnimationScene()
     scene.UpdateAnimationUsingDataTimeSteps()
     scene.PlayMode = "Snap To TimeSteps"
     simple.SaveState(f"{folder}/scene.pvsm")
     simple.ResetSession()
-    damage(paths[1])
+    damage(paths)
     job = RenderJob(scene=f"{folder}/scene.pvsm", sizes=("160x90",))
     opened = engine.open_scene(job.scene.read_bytes(), job)
     assert opened.errors == []
     for frame in (0, 1, 2, 1):
-        print(f"{name} {frame}:", opened.render(frame, job.outputs[0], Path("x.png")).errors, flush=True)
+        errors = opened.render(frame, job.outputs[0], Path("x.png")).errors
+        print(f"{name} {frame}:", errors + opened.take_warnings(), flush=True)
 
-def cut(path):
-    os.truncate(path, os.path.getsize(path) // 2)
+def cut(paths):
+    os.truncate(paths[1], os.path.getsize(paths[1]) // 2)
 
-tried("xml", ".vti", lambda folder, paths: simple.XMLImageDataReader(FileName=paths), cut)
+def image(folder, paths):
+    return simple.XMLImageDataReader(FileName=paths)
+
+tried("xml", ".vti", image, cut)
 tried("legacy", ".vtk", lambda folder, paths: simple.LegacyVTKReader(FileNames=paths), cut)
 tried("pvd", ".vti", lambda folder, paths: index(folder), cut)
-tried("grey", ".vti", lambda folder, paths: simple.XMLImageDataReader(FileName=paths), lambda p: write(p, "other"))
+tried("grey", ".vti", image, lambda paths: write(paths[1], "other"))
+tried("first", ".vti", image, lambda paths: write(paths[0], "other"))
+
+def table(path):
+    Path(path).write_text("x,y,z\\n" + "".join(f"{number},{number % 5},0\\n" for number in range(50)))
+
+def points(folder, paths):
+    return simple.TableToPoints(Input=simple.CSVReader(FileName=paths), XColumn="x", YColumn="y", ZColumn="z")
+
+tried("table", ".csv", points, lambda paths: os.truncate(paths[1], os.path.getsize(paths[1]) - 5), table, array=None)
+
+def surface(path, radius=1, x=0):
+    sphere = vtkSphereSource()
+    sphere.SetCenter(x, 0, 0)
+    sphere.SetRadius(radius)
+    writer = vtkXMLPolyDataWriter()
+    writer.SetFileName(path)
+    writer.SetInputConnection(sphere.GetOutputPort())
+    if not radius:
+        empty = vtkPolyData()
+        empty.SetPoints(vtkPoints())
+        writer.SetInputDataObject(empty)
+    writer.Write()
+
+def polygons(folder, paths):
+    return simple.XMLPolyDataReader(FileName=paths)
+
+tried("empty", ".vtp", polygons, lambda paths: surface(paths[1], 0), surface, array=None)
+tried("away", ".vtp", polygons, lambda paths: surface(paths[1], x=99), surface, array=None)
+tried("whole", ".vtp", polygons, lambda paths: None, surface, array=None)
 """
 
 
 def test_a_frame_of_incomplete_data_fails_and_names_the_file(pvbatch: Run, tmp_path: Path) -> None:
     said = pvbatch(comparison_script(tmp_path, BODY)).stdout.splitlines()
     cut = "is incomplete: it does not end with </VTKFile>"
+    grey = "XMLImageDataReader1 has no array 'RTData' in this frame, so its colors are wrong"
+    nothing = "frame 1 shows nothing but the background, also when rendered once more"
     expected = {
         "xml": f"{tmp_path}/xml/step_1.vti {cut}",
         "legacy": f"Error reading binary data! (while reading {tmp_path}/legacy/step_1.vtk)",
         "pvd": f"{tmp_path}/pvd/step_1.vti {cut}",
-        "grey": "has no array 'RTData' in this frame, so its colors are wrong",
+        "grey": f"{grey} ({tmp_path}/grey/step_1.vti)",
+        "table": f"{tmp_path}/table/step_1.csv is incomplete: its last line lacks 2 fields",
     }
     for name, error in expected.items():
         first, second, third, again = (line for line in said if line.startswith(name))
         assert error in second, said
         assert error in again, said
         assert (first, third) == (f"{name} 0: []", f"{name} 2: []"), said
+    first, *others = (line for line in said if line.startswith("first"))
+    assert f"{grey} ({tmp_path}/first/step_0.vti)" in first, said
+    assert all(line.endswith(": []") for line in others), said
+    warnings = {
+        "empty": f"{nothing}: XMLPolyDataReader1 ({tmp_path}/empty/step_1.vtp) has no data at this time",
+        "away": f"{nothing}: its data are not empty, so check the camera",
+    }
+    for name, warning in warnings.items():
+        lines = [line for line in said if line.startswith(name)]
+        assert lines == [f"{name} 0: []", f"{name} 1: {[warning]}", f"{name} 2: []", f"{name} 1: []"], said
+    assert [line for line in said if line.startswith("whole") and not line.endswith(": []")] == [], said

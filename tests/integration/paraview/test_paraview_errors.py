@@ -32,7 +32,8 @@ def test_an_error_of_paraview_while_loading_stops_before_anything_is_rendered(
     done = run(*command)
     assert done.returncode == 2
     assert "error while loading" in done.stderr
-    assert "--on-error warn" in done.stderr
+    assert f"{folder}/data/shape_0.vtp" in done.stderr
+    assert "(restore the data, or render it nevertheless with --on-error warn)" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
