@@ -168,6 +168,8 @@ class Scene(Protocol):
     data: Sequence[Path] = ()  # data files that are known only after opening
     observes: bool = False  # whether each rendered image comes with the data files on which it depends
     warnings: Sequence[str] = ()  # warnings that are known only after opening
+    # The value of each property, if every rank builds the scene itself (a script): all must build the same.
+    contents: Mapping[str, str] = {}
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame of an output: return the pixels if path is a png, else write the file."""

@@ -95,6 +95,7 @@ class GroupScene:
         self.files: Sequence[Path] = scene.files
         self.data, self.observes = scene.data, scene.observes
         self.warnings: Sequence[str] = scene.warnings
+        self.contents = scene.contents
 
     def ready(self) -> str:
         """Return nothing: the ranks themselves render."""

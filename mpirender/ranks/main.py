@@ -39,6 +39,7 @@ from mpirender.ranks import (
     renderer_process,
     resume,
     retries,
+    same_scene,
 )  # fmt: skip
 from mpirender.ranks.data_record import DataRecord
 from mpirender.ranks.frame_renderer import FrameRenderer
@@ -114,7 +115,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         scene = source.open_scene(content, same_node(layout.world))
         log.write(opened(scene, device, followers))
         gpu_assignment.check(device, scene.renderer, job.programs)
-        check_errors(log, job, scene)
+        check_scene(comm, log, job, scene)
         renderers, always, data = common(layout, scene, data)
         images = comm.bcast(resume.requested(job, scene) if comm.rank == 0 else None, root=0)
         journals = Tail(job.folder, from_start=True)
@@ -298,14 +299,18 @@ def files_of(paths: Sequence[Path]) -> Files:
     return found
 
 
-def check_errors(log: Journal, job: RenderJob, scene: Scene) -> None:
-    """Refuse a scene with errors of loading, unless the job keeps such frames: every frame would fail, hours later."""
+def check_scene(comm: Comm, log: Journal, job: RenderJob, scene: Scene) -> None:
+    """Refuse a scene with errors of loading, unless the job keeps such frames, or one that differs from other ranks'.
+
+    Every frame would fail, hours later.
+    """
     for error in scene.errors:
         log.write(events.Complaint(error))
     if scene.errors and job.on_error == "fail":
         of_data = any(name != str(job.scene) and Path(name).exists() for name in PATHS.findall(scene.errors[0]))
         fix = f"{'restore the data' if of_data else 'fix the scene'}, or render it nevertheless with --on-error warn"
         raise UsageError(f"{job.scene.name}: error while loading: {scene.errors[0]} ({fix})")
+    scene.warnings = [*scene.warnings, *same_scene.check(comm, job, scene.contents)]
 
 
 def work_of(

@@ -6,7 +6,7 @@ import contextlib
 import mmap
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from mpirender.engines.base import Ranges, Rendered, Scene
 from mpirender.errors import RendererFailed
 from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import RenderJob
+from mpirender.ranks import same_scene
 from mpirender.ranks.reloading import Order, ReloadingRenderer
 from mpirender.ranks.renderer import Duties, Renderer, RendererLost
 from mpirender.ranks.renderer_process import SLOTS, OpenedScene, SceneProcess
@@ -127,6 +128,7 @@ class RemoteScene(Scene):
         self.files: Sequence[Path] = opened.files
         self.data, self.observes = opened.data, opened.observes
         self.warnings: Sequence[str] = opened.warnings
+        self.contents: Mapping[str, str] = opened.contents
 
     def ready(self) -> str:
         """Open the scene in another renderer if this one is lost or is to be renewed; see :meth:`Scene.ready`."""
@@ -197,6 +199,8 @@ class RemoteScene(Scene):
             )
         if opened.observes != self.observes:
             raise RendererFailed("it cannot observe which data files it reads since its renderer was replaced")
+        if names := same_scene.beside_files(self.contents, opened.contents):
+            raise RendererFailed(f"its script builds another scene since its renderer was replaced: {names[0]} differs")
 
     def _renewal(self) -> str:
         """Return why the renderer is to be replaced between two images, empty for no reason."""

@@ -68,6 +68,7 @@ class OpenedScene:
     data: Sequence[Path]
     observes: bool
     warnings: Sequence[str]
+    contents: Mapping[str, str]
 
 
 def serve(channel: Channel, target: object) -> None:
@@ -153,7 +154,7 @@ class SceneProcess:
         self._scene = scene = self._engine.open_scene(content, self._job, None, local_rank)
         return OpenedScene(
             scene.frames, scene.open_ended, scene.errors, scene.description, scene.renderer, scene.version,
-            list(scene.files), list(scene.data), scene.observes, list(scene.warnings),
+            list(scene.files), list(scene.data), scene.observes, list(scene.warnings), dict(scene.contents),
         )  # fmt: skip
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:

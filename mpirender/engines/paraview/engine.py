@@ -229,6 +229,7 @@ def _opened(scene: bytes, job: RenderJob, group: Comm | None = None) -> ParaView
     if inspection is not None:
         opened.data = [Path(file.path) for file in inspection.data_files if file.found]
         opened.warnings = [*inspection.warnings, *opened.warnings]
+        opened.contents = script_runner.contents(State.parse(scene, job.scene.name))
     _observe(opened, scene, simple.GetAnimationScene().TimeKeeper, *inputs)
     return opened
 

@@ -16,6 +16,7 @@ from mpirender.engines.paraview import script_pictures, script_source
 from mpirender.engines.paraview.inspect import inspect_state
 from mpirender.engines.paraview.proxies import PVObject
 from mpirender.engines.paraview.script_source import RENDER, SKIPPED
+from mpirender.engines.paraview.state_xml import State
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
 
@@ -127,6 +128,20 @@ def saved_state(job: RenderJob) -> tuple[bytes, Inspection]:
     if inspection.mistakes:
         raise UsageError(inspection.mistakes)
     return state, inspection
+
+
+def contents(state: State) -> dict[str, str]:
+    """Return the value of each property of a state, or the names of the objects to which it refers.
+
+    Those of sources and filters come first: values of others may follow from them.
+    """
+    found: dict[str, list[str]] = {}
+    for proxy in sorted(state.proxies, key=lambda one: one.group not in ("sources", "filters")):
+        for name in proxy.properties:
+            objects = [state.by_id[one].name for one in proxy.values(name, "Proxy") if one in state.by_id]
+            text = ", ".join([*proxy.values(name), *objects])
+            found.setdefault(f"{proxy.name}.{name}", []).append(text)
+    return {name: "; ".join(texts) for name, texts in found.items()}
 
 
 def _register_tracks(animation: PVObject, manager: PVObject) -> None:
