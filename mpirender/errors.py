@@ -52,6 +52,10 @@ class UsageError(MpirenderError, exit_code=2):
         return "\n".join(self.mistakes)
 
 
+class OutOfOrder(MpirenderError):
+    """A frame depends on earlier frames and cannot follow those that this process has rendered."""
+
+
 class ToolMissing(MpirenderError, exit_code=3):
     """A program or library that the run needs is missing, or does not fit the others."""
 

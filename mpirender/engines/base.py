@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol
 
+from mpirender.errors import UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
@@ -142,6 +143,7 @@ def files_beside(path: Path) -> list[str]:
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
 
 
+PREVIOUS, ALL_BEFORE = "previous", "all"  # what a frame may need of the frames before it
 Ranges = dict[str, tuple[float, float]]  # minimum and maximum, by array name
 
 
@@ -170,13 +172,32 @@ class Scene(Protocol):
     warnings: Sequence[str] = ()  # warnings that are known only after opening
     # The value of each property, if every rank builds the scene itself (a script): all must build the same.
     contents: Mapping[str, str] = {}
+    in_order: bool = False  # whether it is known to compute whatever a frame needs of the frames before
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
-        """Render a frame of an output: return the pixels if path is a png, else write the file."""
+        """Render a frame of an output: return the pixels if path is a png, else write the file.
+
+        :raises OutOfOrder: the scene must be opened in another process for this frame.
+        """
 
     def ready(self) -> str:
         """Make sure that an image can be rendered; called before each. Return why none can, empty if it can."""
         return ""
+
+    def probe(self, frame: int) -> str:
+        """Render a frame in a small size, only to compare it; return a digest of its pixels, empty if there is none."""
+        return ""
+
+    def keep_order(self, needs: str) -> Sequence[str]:
+        """Render the frame before each frame first, or compute all; return the names of objects that may be the reason.
+
+        It is called when frames were found to depend on the frames before.
+
+        :param needs: :data:`PREVIOUS`, or :data:`ALL_BEFORE` if no frame has been rendered since the scene was opened.
+
+        :raises UsageError: that is not possible with this job.
+        """
+        raise UsageError(f"frames depend on earlier frames, and {self.description} cannot compute these first")
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames whose array ranges must be known before any frame is rendered; usually none."""

@@ -7,25 +7,29 @@ problems: ``fail`` reports an error, ``flaky`` does so only at the first attempt
 the process, by a signal or exit code given by ``how`` (``SIGKILL``, ``SIGSEGV``, ``3``). ``{"kill_load": {"1": [2]}}``
 ends it when rank 1 of the node opens the scene for the second time. ``grow`` is how many MiB each image leaks,
 and ``say`` a text that each image prints. ``data`` names a file for each frame: the image depends on it and shows the
-number that it contains instead of that of the frame.
+number that it contains instead of that of the frame. With ``"remembers": "order"`` the number shown is that of the
+images drawn before, with ``"chance"`` a random number.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import random
 import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpirender.engines.base import Check, DataFile, FileState, Inspection, Rendered, Scene
+from mpirender.engines.base import ALL_BEFORE, Check, DataFile, FileState, Inspection, Rendered, Scene
 
 # A part of the engine's interface.
 from mpirender.engines.windowless import BACKENDS, backend_devices, environment, mpiexec, split_into_groups, warm_up  # noqa: F401
-from mpirender.errors import UsageError
+from mpirender.errors import OutOfOrder, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Output
 from mpirender.job.programs import Programs
@@ -135,6 +139,7 @@ class PatternScene(Scene):
         kinds = ("fail", "flaky", "kill", "hang")
         self.failing, self.flaky, self.killing, self.hanging = (set(settings.get(kind, ())) for kind in kinds)
         self.settings, self.leaked = settings, list[bytes]()
+        self._keeps_order, self._drawn, self._output = False, 0, job.outputs[0]  # images drawn
         self.folder, self.transparent = job.folder, job.transparent_background
         self.files_of_frames = [job.scene.parent / name for name in settings.get("data", ())]
         self.observes = bool(self.files_of_frames)
@@ -170,10 +175,34 @@ class PatternScene(Scene):
     def _read(self, frame: int) -> tuple[int, list[FileState]]:
         """Return the number that the image of a frame shows, and the files from which it is."""
         if not self.files_of_frames:
-            return frame, []
+            return self._number(frame), []
         path = self.files_of_frames[frame]
         state = path.stat()
         return int(path.read_text()), [FileState(str(path), state.st_size, state.st_mtime_ns // 1000)]
+
+    def probe(self, frame: int) -> str:
+        """Draw a small image of a scene that may remember others."""
+        if "remembers" not in self.settings:
+            return ""
+        picture = self.render(frame, replace(self._output, width=80, height=50), Path("probe.png")).picture
+        return "" if picture is None else hashlib.blake2b(picture.tobytes()).hexdigest()
+
+    def keep_order(self, needs: str) -> Sequence[str]:
+        """Draw, as it were, the images before each one."""
+        self._keeps_order = needs == ALL_BEFORE
+        return ["the pattern"]
+
+    def _number(self, frame: int) -> int:
+        """Return the number that the image of a frame shows."""
+        remembers = self.settings.get("remembers")
+        if remembers == "chance":
+            return random.randrange(1000)
+        if remembers != "order":
+            return frame
+        if self._keeps_order and frame < self._drawn - 1:
+            raise OutOfOrder(f"frame {frame} cannot follow frame {self._drawn - 1}")
+        self._drawn = frame + 1 if self._keeps_order else self._drawn + 1
+        return self._drawn - 1
 
     def _is_first_attempt(self, frame: int) -> bool:
         tried = self.folder / f"flaky-{frame}"

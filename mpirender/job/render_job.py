@@ -138,8 +138,9 @@ class RenderJob:
     schedule: str = option(
         AUTO, "How frames are distributed to ranks.", pixels=False, metavar="HOW", choices=options.SCHEDULES)
     allow_order_dependence: bool = option(
-        False, "Render even if images depend on the frames rendered before: if a script in the scene gives different "
-        "results each time it runs, or a view is a comparative chart.", pixels=True, engines=PARAVIEW)
+        False, "Render even if images depend on the frames rendered before, and make no trial to find out: if a script "
+        "in the scene gives different results each time it runs, or a view is a comparative chart.", pixels=True,
+        engines=PARAVIEW)
     on_error: str = option(  # recorded of each image
         "fail", "What to do with a frame during which ParaView or Blender reports an error.", pixels=False,
         metavar="WHAT", choices=options.ON_ERROR)

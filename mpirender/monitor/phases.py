@@ -13,8 +13,9 @@ CHECKING_RESULTS = "checking existing frames"
 # What a rank does, in the order in which it does it; a run is where the last of its ranks is.
 OF_RANK = {
     "start": "starting", "backend": "choosing a backend", "load": "loading the scene", "opened": CHECKING_RESULTS,
-    "survey": "finding the ranges of color maps", "reload": "loading the scene again", "render": WAITING,
-    "gather": WAITING, "encode": "making the movie", "end": "ended",
+    "trial": "testing whether frames depend on earlier ones", "survey": "finding the ranges of color maps",
+    "reload": "loading the scene again", "render": WAITING, "gather": WAITING, "encode": "making the movie",
+    "end": "ended",
 }  # fmt: skip
 OF_RUN = {
     **OF_RANK, "start": STARTING, "reload": RENDERING, "render": RENDERING, "gather": "checking frames",

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mpirender import engines
-from mpirender.engines.base import Ranges, Rendered, Scene, merge_ranges
+from mpirender.engines.base import PREVIOUS, Ranges, Rendered, Scene, merge_ranges
+from mpirender.errors import UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.ranks.dynamic_schedule import receive
@@ -75,7 +76,7 @@ class GroupRenderer:
     def open_scene(self, content: bytes, node: Comm) -> GroupScene:
         """Open the scene together with the followers; ``node``: the ranks on this node."""
         scene = self._engine.open_scene(content, self._job, self._group, node.rank)
-        self._scene = GroupScene(scene, self._group)
+        self._scene = GroupScene(scene, self._group, self._job)
         return self._scene
 
     def close(self) -> None:
@@ -87,8 +88,8 @@ class GroupRenderer:
 class GroupScene:
     """The scene of a group, as its leader uses it: a scene like any other."""
 
-    def __init__(self, scene: Scene, group: Comm) -> None:
-        self._scene, self._group = scene, group
+    def __init__(self, scene: Scene, group: Comm, job: RenderJob) -> None:
+        self._scene, self._group, self._job = scene, group, job
         self._answers: list[Answer] = []
         self.frames, self.open_ended, self.errors = scene.frames, scene.open_ended, scene.errors
         self.description, self.renderer, self.version = scene.description, scene.renderer, scene.version
@@ -96,6 +97,7 @@ class GroupScene:
         self.data, self.observes = scene.data, scene.observes
         self.warnings: Sequence[str] = scene.warnings
         self.contents = scene.contents
+        self.in_order = scene.in_order
 
     def ready(self) -> str:
         """Return nothing: the ranks themselves render."""
@@ -108,6 +110,19 @@ class GroupScene:
             None if rendered.picture is None else rendered.picture.copy()
         )  # it is written while others are rendered
         return rendered._replace(picture=picture, memory=max(answer.memory for answer in self._answers))
+
+    def probe(self, frame: int) -> str:
+        """Render a frame in a small size together."""
+        return str(self._call("probe", frame))
+
+    def keep_order(self, needs: str) -> Sequence[str]:
+        """Prepare the scene on all ranks, or refuse it: a group cannot open it anew, as going back would require."""
+        if needs == PREVIOUS:
+            return list(self._call("keep_order", needs))
+        raise UsageError(
+            f"{self._job.scene.name}: frames depend on earlier frames; render it with --ranks-per-frame 1, or "
+            "nevertheless with --allow-order-dependence"
+        )
 
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the answer of the leader's own scene, which is that of all."""

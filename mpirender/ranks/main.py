@@ -36,6 +36,7 @@ from mpirender.ranks import (
     gpu_assignment,
     groups,
     mpi,
+    order_trial,
     renderer_process,
     resume,
     retries,
@@ -122,19 +123,20 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         past = journals.read() if comm.rank == 0 else []
         record = DataRecord(log, past)
         parts = resume.identity(job, content, always, "; ".join(renderers))
+        order = order_trial.keep_order(comm, log, scene, job, data, alike=len(renderers) == 1, past=past, parts=parts)
         parts["survey"] = color_range_survey.survey(comm, log, scene, images, past=past, key=[parts, data], go_on=go_on)
         fingerprint = resume.fingerprint(parts)
         other_data = resume.of_other_data(comm, past, images, fingerprint, record)
         done = resume.completed(comm, job, images, past, fingerprint, other_data=other_data)
         if comm.rank == 0:
             outdated = [resume.outdated(job, past, images, fingerprint, parts), resume.changed(other_data)]
-            notes = [*(outdated if plan.launch == 1 else ()), resume.different_renderers(renderers)]
+            notes = [*order, *(outdated if plan.launch == 1 else ()), resume.different_renderers(renderers)]
             notes += [*source.inspection_warnings(content, scene.version), *scene.warnings]
             work = work_of(job, images, done, fingerprint, parts)
             log.write(replace(work, warnings=tuple(filter(None, notes)), skipped=journals.skipped))
         left = [image for image in images if image not in done and image not in plan.set_aside]
         frames = FrameRenderer(log, scene, job, fingerprint, suspects=plan.suspects, data=record)
-        outcomes = render_all(layout, job.schedule, left, frames, source, go_on=go_on)
+        outcomes = render_all(layout, order_trial.schedule(job, parts), left, frames, source, go_on=go_on)
         scene.finish()
         source.close()
         if comm.rank == 0:

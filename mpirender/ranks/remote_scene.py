@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpirender.engines.base import Ranges, Rendered, Scene
-from mpirender.errors import RendererFailed
+from mpirender.engines.base import ALL_BEFORE, Ranges, Rendered, Scene
+from mpirender.errors import OutOfOrder, RendererFailed
 from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import RenderJob
 from mpirender.ranks import same_scene
@@ -129,6 +129,10 @@ class RemoteScene(Scene):
         self.data, self.observes = opened.data, opened.observes
         self.warnings: Sequence[str] = opened.warnings
         self.contents: Mapping[str, str] = opened.contents
+        self.in_order = opened.in_order
+        self._keeps_order = False
+        self._names: Sequence[str] = ()  # of objects that may be the reason
+        self._used = False  # whether frames were computed since this renderer opened the scene
 
     def ready(self) -> str:
         """Open the scene in another renderer if this one is lost or is to be renewed; see :meth:`Scene.ready`."""
@@ -146,6 +150,7 @@ class RemoteScene(Scene):
         except RendererFailed as error:
             self._problem = str(error)
         self._images = 0
+        self._used = False
         self._log.write(events.Phase("render"))
         return self._problem
 
@@ -155,7 +160,12 @@ class RemoteScene(Scene):
         self._slot = (self._slot + 1) % SLOTS
         started = time.monotonic()
         order = ("render", frame, output, path, self._slot, self._slot_bytes)
-        picture, warnings = self._renderer.attempt(Image(frame, output.name), *order, limit=limit)
+        self._used = True
+        try:
+            picture, warnings = self._renderer.attempt(Image(frame, output.name), *order, limit=limit)
+        except OutOfOrder as error:
+            self._start_afresh(error.message)
+            picture, warnings = self._renderer.attempt(Image(frame, output.name), *order, limit=None)
         self._slowest = max(self._slowest, time.monotonic() - started)
         self._warnings += warnings
         self._images += 1
@@ -165,6 +175,25 @@ class RemoteScene(Scene):
         memory = renderer.peak + host.peak()
         return Rendered(picture.errors, pixels, memory, picture.measured, picture.beside, picture.inputs)
 
+    def probe(self, frame: int) -> str:
+        """Render a frame in a small size; return a digest of its pixels, empty if this renderer cannot render it."""
+        self._renderer.make_ready()
+        self._used = True
+        limit = time_limit(self._job.frame_timeout, self._slowest)
+        try:
+            return str(self._renderer.attempt("trial", "probe", frame, limit=limit))
+        except (RendererLost, OutOfOrder):
+            return ""
+
+    def keep_order(self, needs: str) -> Sequence[str]:
+        """Compute earlier frames as well, all of them in a renderer that has not rendered any."""
+        if self._used and needs == ALL_BEFORE:
+            self._start_afresh("a renderer that has rendered nothing is needed")
+        if not self._keeps_order:
+            self._names = self._renderer.make_ready("keep_order", needs)
+        self._keeps_order = needs == ALL_BEFORE
+        return self._names
+
     def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
         """Return the frames to survey."""
         wanted: Sequence[int] = self._renderer.ask("frames_to_survey", frames)
@@ -172,11 +201,14 @@ class RemoteScene(Scene):
 
     def survey(self, frame: int, *, first: bool) -> Ranges:
         """Survey a frame."""
+        self._used = True
         found: Ranges = self._renderer.ask("survey", frame, first)
         return found
 
     def set_color_ranges(self, found: Ranges) -> None:
         """Set the color maps, in this renderer and in those that follow."""
+        if self._used and self._keeps_order:
+            self._start_afresh("the frames that were computed for the ranges of color maps come before the first frame")
         self._renderer.make_ready("set_color_ranges", found)
 
     def take_warnings(self) -> list[str]:
@@ -189,6 +221,13 @@ class RemoteScene(Scene):
         if self._renderer.is_ready and self._images:
             with contextlib.suppress(RendererLost):
                 self._renderer.attempt(None, "finish", limit=time_limit(self._job.frame_timeout, self._slowest))
+
+    def _start_afresh(self, reason: str) -> None:
+        """Open the scene in another renderer, because of what this one has rendered."""
+        self._log.write(events.Reload(reason, planned=True))
+        self._renderer.replace()
+        self._renderer.make_ready()
+        self._images, self._used = 0, False
 
     def _check_description(self) -> None:
         """Raise RendererFailed if the scene renders with something else than before: images would differ."""

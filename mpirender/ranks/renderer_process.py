@@ -69,6 +69,7 @@ class OpenedScene:
     observes: bool
     warnings: Sequence[str]
     contents: Mapping[str, str]
+    in_order: bool
 
 
 def serve(channel: Channel, target: object) -> None:
@@ -155,10 +156,19 @@ class SceneProcess:
         return OpenedScene(
             scene.frames, scene.open_ended, scene.errors, scene.description, scene.renderer, scene.version,
             list(scene.files), list(scene.data), scene.observes, list(scene.warnings), dict(scene.contents),
+            scene.in_order,
         )  # fmt: skip
 
-    def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+    def probe(self, frame: int) -> str:
         """See :class:`mpirender.engines.base.Scene`, here and below."""
+        return self._scene.probe(frame)
+
+    def keep_order(self, needs: str) -> Sequence[str]:
+        """Compute earlier frames as well."""
+        return self._scene.keep_order(needs)
+
+    def frames_to_survey(self, frames: Sequence[int]) -> Sequence[int]:
+        """Return the frames to survey."""
         return self._scene.frames_to_survey(frames)
 
     def survey(self, frame: int, first: bool) -> Ranges:

@@ -25,6 +25,7 @@ PARTS = {
     "data": "data files",
     "options": "options",
     "survey": "ranges of color maps",
+    "order": "dependence on earlier frames",
     "renderer": "program or renderer",
 }
 

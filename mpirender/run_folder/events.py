@@ -116,7 +116,7 @@ class Plan(Event):
 
 @dataclass(frozen=True)
 class Phase(Event):
-    """A rank begins with a phase: backend, load, survey, render, reload, gather, encode or end."""
+    """A rank begins with a phase: backend, load, trial, survey, render, reload, gather, encode or end."""
 
     phase: str
 
@@ -209,6 +209,14 @@ class Survey(Event):
 
     of: str
     ranges: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class OrderTrial(Event):
+    """Frames were rendered on trial, to find out whether frames depend on earlier ones; ``of`` identifies the scene."""
+
+    of: str
+    needs: str  # of the frames before a frame: nothing, previous or all
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ SaveAnimation renders the frames one after the other, and some pixels depend on 
 - Some filters (particle tracers) and color maps accumulate results over all earlier frames.
 - Python tracks may do anything at each tick, such as turning the camera by some degrees. SaveAnimation goes to the
   first frame, and then ticks once for each frame. A rank does the same; to go back it must open the scene anew.
+- Anything else may remember earlier frames: scripts, and filters that draw random numbers when their data change. Where
+  a trial has found this (:meth:`SaveAnimationOrder.keep`), a rank plays the frames before, and computes them as well.
 
 This module knows nothing of ParaView: :class:`SaveAnimationOrder` returns steps, and the scene carries them out.
 """
@@ -120,7 +122,8 @@ class SceneTraits:
     stereo: bool = False  # whether images depend on the eye rendered last
     begins_twice: bool = False  # whether the render of SaveAnimation before frame 0 changes frame 0
     accumulates: bool = False  # whether a filter or color map depends on all earlier frames
-    ticks: bool = False  # whether a Python track changes the scene at each tick
+    ticks: bool = False  # whether frames are played one after the other, as a Python track needs it
+    computes: bool = False  # whether the data of frames that are played but not rendered are computed
 
     def shown_before(self, frame: int) -> float:
         """Return the time of the data on display before a frame in SaveAnimation, or :data:`LOADED`."""
@@ -139,6 +142,7 @@ class History:
     shown: Mapping[Hashable, float] = field(default_factory=dict)  # scene time of the data on display, by view
     captured: Mapping[Hashable, Image] = field(default_factory=dict)  # last image of a view, if not rendered since
     ticked: int | None = None  # number of frames that were played; None before the first
+    latest: int = -1  # the latest frame that was captured
 
     def after(self, steps: Iterable[Step], scene: SceneTraits) -> History:
         """Return the history after some more steps."""
@@ -146,7 +150,7 @@ class History:
 
     def _after(self, step: Step, scene: SceneTraits) -> History:
         if isinstance(step, Restart):
-            return History(computed=None)
+            return History(computed=None, latest=self.latest)
         if isinstance(step, (GoToFirst, Tick)):
             return dataclasses.replace(self, ticked=step.frame + 1 if isinstance(step, Tick) else 0)
         if isinstance(step, (ResetColorMaps, Compute)):
@@ -159,7 +163,8 @@ class History:
             views_now = scene.views_of(step.output)
             shown = {**self.shown, **dict.fromkeys(views_now, scene.times[step.frame])}
             captured = {**self.captured, **dict.fromkeys(views_now, _image(step.frame, step.output))}
-            return dataclasses.replace(self, shown=shown, captured=captured)
+            latest = max(self.latest, step.frame)
+            return dataclasses.replace(self, shown=shown, captured=captured, latest=latest)
         return self
 
     def is_latest(self, views: Iterable[Hashable], frame: int, output: Output) -> bool:
@@ -182,6 +187,10 @@ class SaveAnimationOrder:
         """Record a step that was carried out."""
         self.history = self.history.after([step], self.scene)
 
+    def keep(self) -> None:
+        """Play the frames before each frame from now on, and compute their data; none may have been rendered."""
+        self.scene = dataclasses.replace(self.scene, ticks=True, computes=True, accumulates=False)
+
     def before(self, frame: int, output: Output) -> list[Step]:
         """Return the steps that bring the scene to a frame of an output, ready to be captured."""
         if self.scene.ticks:
@@ -203,14 +212,20 @@ class SaveAnimationOrder:
         ticked = self.history.ticked or 0
         return not self.scene.ticks or frame >= ticked or (frame == ticked - 1 and not self.scene.lags)
 
+    def goes_back(self, frame: int) -> bool:
+        """Return whether a later frame was captured than this one in stereo, where labels keep their places."""
+        return self.scene.stereo and self.history.latest > frame
+
     def play(self, frame: int, output: Output) -> list[Step]:
         """Return the steps that play the animation up to a frame of an output; none if the scene shows it."""
         ticked = self.history.ticked
         steps: list[Step] = [] if ticked is not None else [GoToFirst()]
         for number in range(ticked or 0, frame + 1):
             steps += [*([MarkOutdated(output)] if self.scene.lags and number else []), Tick(number)]
-            if self.scene.lags and number == frame - 1:
+            if (self.scene.lags or self.scene.computes) and number == frame - 1:
                 steps.append(Capture(number, output))
+            elif self.scene.computes and number < frame:
+                steps.append(Compute(number))
         return [*steps, TakeErrors()] if steps else []
 
     def replay(self, frame: int) -> list[Step]:

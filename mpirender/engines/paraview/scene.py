@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpirender.engines.base import Ranges, Rendered, Scene, merge_ranges
-from mpirender.engines.paraview import (
-    backends,
-    color_range,
-    incomplete_data,
-    order_trial,
-    playback,
-    state_warnings,
-    state_xml,
-)
+from mpirender.engines.base import PREVIOUS, Ranges, Rendered, Scene, merge_ranges
+from mpirender.engines.paraview import backends, color_range, incomplete_data, playback, state_warnings, state_xml
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.empty_frames import EmptyFrames
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject, registered
 from mpirender.engines.paraview.screenshot import Screenshots, Views, set_size
-from mpirender.errors import UsageError
+from mpirender.errors import OutOfOrder, UsageError
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.system.comm import Comm
@@ -34,6 +27,10 @@ if TYPE_CHECKING:
 
 # Errors of animation tracks: ParaView reports them again at every frame, and they do not affect the data.
 TRACK_ERRORS = re.compile(r"vtkPV\w*(Cue|KeyFrame)\w*: ")
+
+# Sources and filters that may remember earlier frames: scripts, and those that draw random numbers.
+MAY_REMEMBER = re.compile(r"Program|Python|Random|Brownian|Mask|PointSource|Probe|Stream|Temporal|Particle")
+PROBE_SIDE = 320  # longest side of the picture of a probe, in pixels
 
 # Draws its cross hairs around the data of the previous render.
 ORTHOGRAPHIC = "OrthographicSliceView"
@@ -85,8 +82,8 @@ class ParaViewScene(Scene):
         self.open_again: Callable[[], ParaViewScene] | None = None
         if self._playback.ticks:
             _check_tracks(self._order.scene, animation, job)
-        if static_frames is None and not job.allow_order_dependence and not self._playback.ticks:
-            self._try_order()
+        self._static, self._lags = static_frames is not None, self._order.scene.lags
+        self.in_order = self._order.scene.ticks or self._order.scene.accumulates
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as SaveAnimation would, and once more if it shows nothing but the background, unlike others.
@@ -112,6 +109,8 @@ class ParaViewScene(Scene):
     def _render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame once."""
         suspect = self._log.anywhere(self._suspect) or bool(self._log.take())
+        if self._needs_fresh_process(frame, suspect=suspect):
+            raise OutOfOrder(f"frame {frame} cannot follow the frames that were rendered before it")
         if not self._order.can_play(frame) or (self._playback.ticks and (suspect or self._changes(output))):
             self._open_again()
         elif suspect:
@@ -129,10 +128,59 @@ class ParaViewScene(Scene):
         self._suspect = _affect_data(errors)
         return Rendered(errors, picture, measured=measured, inputs=watch.files() if watch else ())
 
+    def _needs_fresh_process(self, frame: int, *, suspect: bool) -> bool:
+        if self._order.scene.computes:
+            return not self._order.can_play(frame) or (suspect and self._order.history.ticked is not None)
+        return self._log.alone and self._order.goes_back(frame)
+
+    def probe(self, frame: int) -> str:
+        """Render a frame of the first output in a small size, and both eyes if it has two; return a digest."""
+        digest = hashlib.blake2b(digest_size=16)
+        for output in self._probed:
+            rendered = self.render(frame, output, Path("probe.png"))
+            if rendered.errors or rendered.picture is None:
+                return ""
+            digest.update(rendered.picture.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def _probed(self) -> list[Output]:
+        """The outputs that a probe renders, in stereo in their full size: labels keep the places of another size."""
+        first = self._job.outputs[0]
+        size = first.width, first.height
+        if not self._order.scene.stereo:
+            scale = max(*size, PROBE_SIDE) / PROBE_SIDE
+            return [replace(first, width=round(size[0] / scale) or 1, height=round(size[1] / scale) or 1)]
+        same = (first.view, first.layout, first.overrides, size)
+        outputs = self._job.outputs
+        return [one for one in outputs if (one.view, one.layout, one.overrides, (one.width, one.height)) == same]
+
+    def keep_order(self, needs: str) -> list[str]:
+        """Prepare for frames that depend on earlier ones; see :meth:`mpirender.engines.base.Scene.keep_order`."""
+        names = [name for name, source in registered("sources") if MAY_REMEMBER.search(source.SMProxy.GetXMLName())]
+        if needs == PREVIOUS:
+            self._order.scene = replace(self._order.scene, lags=True)
+            return names
+        mistakes = _order_mistakes(self._job, static=self._static, targets=len(self._order.scene.views))
+        if mistakes:
+            because = f" (because of {', '.join(names)}, it seems)" if names else ""
+            raise UsageError(
+                [f"{self._job.scene.name}: frames depend on earlier frames{because}; {fix}" for fix in mistakes]
+            )
+        self._playback.ticks = True
+        self._order.scene = replace(self._order.scene, lags=self._lags)
+        self._order.keep()
+        return names
+
     @property
     def views(self) -> Sequence[PVObject]:
         """The views that are rendered, alone or in layouts."""
         return self._playback.views
+
+    @property
+    def _replays(self) -> bool:
+        """Whether the data of earlier frames are computed."""
+        return self._order.scene.accumulates or self._order.scene.computes
 
     def _changes(self, output: Output) -> bool:
         """Return whether another variant of the sweep must be shown than the one that was played."""
@@ -201,25 +249,6 @@ class ParaViewScene(Scene):
         """Return ParaView's warnings since the last call, each text once per process."""
         return self._log.take_warnings()
 
-    def _try_order(self) -> None:
-        """Find out whether the results of scripts depend on earlier frames."""
-        scripts, scene = order_trial.scripts(), self._order.scene
-        if not scripts or len(self.frames) < 2:
-            return
-        frame, results = min(order_trial.TESTED_FRAME, len(self.frames) - 1), []
-        for in_order in (True, False, True):
-            self._carry_out([order.Restart()])
-            self._carry_out([*(self._order.replay(frame) if in_order else ()), order.Compute(frame)])
-            results.append({name: order_trial.digest(script) for name, script in scripts.items()})
-        depends = order_trial.depends(results, self._log.anywhere, name=self._job.scene.name, frame=frame)
-        if depends and not scene.accumulates:
-            self._order.scene = replace(scene, accumulates=True)
-            cost = "each rank must also compute the frames before its own; --schedule contiguous does so once per rank"
-            self.warnings = [f"{', '.join(scripts)} depends on earlier frames (found by a test), so {cost}"]
-        self._log.take()  # these errors are reported again when frames are rendered
-        self._carry_out(self._order.as_loaded(restart=True))
-        self._suspect = bool(self._log.take())
-
     def _set_variant(self, overrides: tuple[str, ...]) -> list[str]:
         """Change the scene into a variant of the sweep, rendered once as after loading; return its errors."""
         if overrides == self._playback.overrides:
@@ -243,7 +272,7 @@ class ParaViewScene(Scene):
                 self._playback.carry_out(step)
             if self._meter and isinstance(step, order.Restart):
                 self._meter.restart()
-            elif self._meter and self._order.scene.accumulates and isinstance(step, (order.Render, order.Compute)):
+            elif self._meter and self._replays and isinstance(step, (order.Render, order.Compute)):
                 self._meter.update()  # of sources that are not shown
             self._order.record(step)
         return errors
@@ -276,6 +305,18 @@ def _check_tracks(scene: order.SceneTraits, animation: PVObject, job: RenderJob)
             f"{job.scene.name}: a Python track renders at each tick, which changes the axes around the data; remove "
             "Render from its script (each frame is rendered after the tick), or use --allow-order-dependence"
         )
+
+
+def _order_mistakes(job: RenderJob, *, static: bool, targets: int) -> list[str]:
+    """Return what does not give ParaView's images if each frame depends on those before, with the fix."""
+    allow = "or render it nevertheless with --allow-order-dependence"
+    wrong = {
+        "render it without --stereo-mode": job.stereo_mode not in order.MONO,
+        "render it without --vary": len(job.variants) > 1,
+        "render one view or layout at a time": targets > 1,
+        "render it without --camera": static,
+    }
+    return [f"{fix}, {allow}" for fix, applies in wrong.items() if applies]
 
 
 def _draws_bounds(view: PVObject) -> bool:

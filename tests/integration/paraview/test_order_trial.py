@@ -1,4 +1,4 @@
-"""Scripts that keep state between frames: detect them by a test, then replay earlier frames or refuse the scene."""
+"""Scenes that remember earlier frames: find them by a trial, and compute these frames first or refuse the scene."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from processes import Run
 from repository import SUPPORT
 
 pytestmark = pytest.mark.slow
+WORDS = ("--size", SIZE, "--movie", "none")
 
 # Replaces the script of a scene.
 MAKER = """
@@ -54,28 +55,45 @@ def scripted(scenes: SimpleNamespace, pvbatch: Run, tmp_path: Path) -> Callable[
     return make
 
 
-@pytest.mark.parametrize("how", ["nothing", "in self"])
-def test_frames_are_those_of_the_animation_whatever_a_script_keeps_in_its_filter(
+@pytest.mark.parametrize("how", ["nothing", "in self", "outside"])
+def test_frames_are_those_of_the_animation_whatever_a_script_keeps(
     run: Run, scripted: Callable[[str], Path], pvbatch: Run, tmp_path: Path, how: str
 ) -> None:
     state = scripted(how)
     pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE)
-    words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
-    done = run("render", state, *words)
+    done = run("render", state, *WORDS, "--ranks", 2, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert ("Shape depends on earlier frames (found by a test)" in done.stdout) == (how == "in self")
+    found = "frames depend on earlier frames (found by a test), it seems because of Shape"
+    assert (found in done.stdout) == (how != "nothing")
     assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
 
 
-@pytest.mark.parametrize("how", ["outside", "chance"])
-def test_a_script_that_no_order_makes_right_is_refused_unless_allowed(
-    run: Run, scripted: Callable[[str], Path], tmp_path: Path, how: str
+@pytest.mark.parametrize(("source", "ranks"), [("MaskPoints", 2), ("RandomVectors", 3), ("Seeds", 3), ("Probe", 1)])
+def test_frames_are_those_of_the_animation_where_filters_draw_random_numbers(
+    run: Run, pvbatch: Run, tmp_path: Path, source: str, ranks: int
 ) -> None:
-    words = ("--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
-    done = run("render", scripted(how), *words)
+    state = tmp_path / "random.pvsm"
+    pvbatch(SUPPORT / "make_random_scenes.py", state, source)
+    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE)
+    words = ("render", state, *WORDS, "--output", tmp_path / "out")
+    done = run(*words, "--ranks", ranks)
+    assert done.returncode == 0, done.stderr
+    assert "frames depend on earlier frames (found by a test), it seems because of" in done.stdout
+    assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
+    if source == "MaskPoints":  # a frame that is rendered later must be that of the animation as well
+        (tmp_path / "out" / SIZE / "frame_000004.png").unlink()
+        assert run(*words, "--ranks", 1).returncode == 0
+        assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
+
+
+def test_a_script_that_no_order_makes_right_is_refused_unless_allowed(
+    run: Run, scripted: Callable[[str], Path], tmp_path: Path
+) -> None:
+    words = ("render", scripted("chance"), *WORDS, "--output", tmp_path / "out")
+    done = run(*words, "--ranks", 2)
     assert done.returncode == 2
-    assert "Shape is not reproducible: it gave different results for frame 2" in done.stderr
+    assert "shape.pvsm: its frames are not reproducible, it seems because of Shape" in done.stderr
     assert not list((tmp_path / "out").rglob("*.png"))
-    allowed = run("render", tmp_path / "shape.pvsm", *words, "--ranks", 1, "--allow-order-dependence")
+    allowed = run(*words, "--ranks", 1, "--allow-order-dependence")
     assert allowed.returncode == 0, allowed.stderr
     assert "8 rendered" in allowed.stdout

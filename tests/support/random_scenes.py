@@ -1,0 +1,106 @@
+"""Render random scenes with two ranks, and compare each with ParaView's own SaveAnimation.
+
+    python tests/support/random_scenes.py --scenes 200 --seed 1
+
+Each scene ends as ``equal`` (all pictures are those of SaveAnimation), ``in order`` (equal, after the trial found that
+frames depend on earlier frames), ``refused`` (exit code 2, before any picture), ``failed`` (frames with errors, exit
+code 4), or ``wrong``: exit code 0 with other pictures, which must not be. Scenes that SaveAnimation itself cannot
+render are counted as ``impossible``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from images import pixels
+from mpirender.system import xvfb
+from repository import SUPPORT
+
+SIZE = "240x180"
+SECONDS = 240  # for each program
+
+
+class Result(NamedTuple):
+    """What became of a scene."""
+
+    seed: int
+    outcome: str
+    parts: str  # of the scene
+    detail: str = ""  # the message, or the frames that differ
+
+
+def results(folder: Path, seeds: range, display: dict[str, str], ranks: int = 2) -> Iterator[Result]:
+    """Make a scene for each seed, render it both ways, and yield the result of each."""
+    environment = {**os.environ, **display}
+    for seed in seeds:
+        state, reference, output = folder / f"{seed}.pvsm", folder / f"{seed}-reference", folder / f"{seed}-out"
+        made = _run(["pvbatch", "--no-mpi", SUPPORT / "make_random_scene.py", state, seed], environment)
+        parts = (re.findall(r"^scene: (.*)$", made.stdout, re.MULTILINE) or ["?"])[0]
+        if not state.exists():
+            yield Result(seed, "impossible", parts, f"not made: exit code {made.returncode}")
+            continue
+        _run(["pvbatch", "--no-mpi", SUPPORT / "save_animation.py", state, reference, SIZE], environment)
+        words = ["render", state, "--size", SIZE, "--ranks", ranks, "--movie", "none", "--output", output]
+        done = _run([sys.executable, "-m", "mpirender", *words], dict(os.environ))
+        yield Result(seed, *_judged(done, output / SIZE, reference, parts))
+
+
+def _judged(done: subprocess.CompletedProcess[str], found: Path, reference: Path, parts: str) -> tuple[str, str, str]:
+    """Return the outcome, the parts of the scene, and the message or the frames that differ."""
+    expected = sorted(reference.glob("*.png"))
+    if done.returncode == 124 or done.returncode not in (0, 2, 4):
+        return "wrong", parts, f"exit code {done.returncode}: {done.stderr.strip()[-300:]}"
+    if done.returncode:
+        return "refused" if done.returncode == 2 else "failed", parts, done.stderr.strip()[:300]
+    if not expected:
+        return "impossible", parts, "SaveAnimation wrote no frames"
+    images = sorted(found.glob("*.png"))
+    different = [one.name for one, other in zip(images, expected) if not np.array_equal(pixels(one), pixels(other))]
+    if different or len(images) != len(expected):
+        return "wrong", parts, f"{len(images)} frames of {len(expected)}, different: {', '.join(different)}"
+    return "in order" if "(found by a test)" in done.stdout else "equal", parts, ""
+
+
+def _run(command: list[object], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a program; one that takes too long has the exit code 124."""
+    words = list(map(str, command))
+    try:
+        return subprocess.run(
+            words, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(words, 124, "", "")
+
+
+def main() -> None:
+    """Print the result of each scene, and how many there were of each kind; fail if one is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=200, help="number of scenes")
+    parser.add_argument("--seed", type=int, default=1, help="of the first scene; the others have the next numbers")
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="folder for the scenes and pictures, by default a temporary one")
+    asked = parser.parse_args()
+    counts = Counter[str]()
+    with tempfile.TemporaryDirectory() as temporary, xvfb.server() as display:
+        folder = asked.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for result in results(folder, range(asked.seed, asked.seed + asked.scenes), display, asked.ranks):
+            counts[result.outcome] += 1
+            print(f"{result.seed}: {result.outcome}: {result.parts}", result.detail, sep="\n    ", flush=True)
+    print(", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()))
+    sys.exit(bool(counts["wrong"]))
+
+
+if __name__ == "__main__":
+    main()
