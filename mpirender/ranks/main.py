@@ -115,8 +115,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         log.write(events.Phase("load"))
         scene = source.open_scene(content, same_node(layout.world))
         log.write(opened(scene, device, followers))
-        gpu_assignment.check(device, scene.renderer, job.programs)
-        check_scene(comm, log, job, scene)
+        check_opened(comm, log, job, scene, device)
         renderers, always, data = common(layout, scene, data)
         images = comm.bcast(resume.requested(job, scene) if comm.rank == 0 else None, root=0)
         journals = Tail(job.folder, from_start=True)
@@ -301,11 +300,12 @@ def files_of(paths: Sequence[Path]) -> Files:
     return found
 
 
-def check_scene(comm: Comm, log: Journal, job: RenderJob, scene: Scene) -> None:
-    """Refuse a scene with errors of loading, unless the job keeps such frames, or one that differs from other ranks'.
+def check_opened(comm: Comm, log: Journal, job: RenderJob, scene: Scene, device: BackendDevice | None) -> None:
+    """Refuse a renderer on another device than asked for, or a scene that differs from that of other ranks.
 
-    Every frame would fail, hours later.
+    A scene with errors of loading is refused, too, unless the job keeps such frames: each would fail, hours later.
     """
+    gpu_assignment.check(device, scene.renderer, job.programs)
     for error in scene.errors:
         log.write(events.Complaint(error))
     if scene.errors and job.on_error == "fail":

@@ -145,7 +145,7 @@ def test_after_a_restart_earlier_frames_are_computed_again_without_another_resta
 def test_a_restart_forgets_what_is_on_display() -> None:
     history = History().after([Capture(1, HD)], SCENE)
     assert (history.shown, history.is_latest(["view"], 1, HD)) == ({"view": 1.0}, True)
-    assert history.after([Restart()], SCENE) == History(computed=None)
+    assert history.after([Restart()], SCENE) == History(computed=None, latest=1)
 
 
 def test_in_a_lagging_scene_that_accumulates_the_previous_frame_is_rendered_after_the_replay() -> None:
@@ -205,3 +205,17 @@ def test_what_save_animation_renders_before_frame_0_may_change_it(
     mode: str, times: tuple[float, float], *, twice: bool
 ) -> None:
     assert begins_twice(RenderJob("x.pvsm", stereo_mode=mode), times) == twice
+
+
+def test_a_kept_order_plays_and_computes_all_frames_before() -> None:
+    order = SaveAnimationOrder(SCENE)
+    order.keep()
+    assert render(order, 2) == [GoToFirst(), Tick(0), Compute(0), Tick(1), Capture(1, HD), Tick(2), TakeErrors()]
+    assert (order.can_play(2), order.can_play(1), render(order, 2)) == (True, False, [])
+
+
+def test_stereo_cannot_go_back_even_if_nothing_is_on_display_any_more() -> None:
+    order = SaveAnimationOrder(dataclasses.replace(SCENE, stereo=True))
+    order.record(Capture(2, HD))
+    order.record(Render())
+    assert (order.goes_back(1), order.goes_back(2), order.goes_back(3)) == (True, False, False)

@@ -1,0 +1,20 @@
+"""Random scenes: two ranks render ParaView's own frames, or the scene is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from random_scenes import results
+
+pytestmark = pytest.mark.slow
+
+
+def test_no_random_scene_comes_out_wrong(x_server: dict[str, str], tmp_path: Path) -> None:
+    """The command ``python tests/support/random_scenes.py`` does the same with many more."""
+    found = list(results(tmp_path, range(1, 11), x_server))
+    assert [result for result in found if result.outcome == "wrong"] == []
+    counts = Counter(result.outcome for result in found)
+    assert counts["equal"] + counts["in order"] >= 6, counts
