@@ -173,6 +173,7 @@ class Scene(Protocol):
     # The value of each property, if every rank builds the scene itself (a script): all must build the same.
     contents: Mapping[str, str] = {}
     in_order: bool = False  # whether it is known to compute whatever a frame needs of the frames before
+    temporary: Path | None = None  # a folder that the program leaves behind when its process is killed
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame of an output: return the pixels if path is a png, else write the file.

@@ -98,6 +98,7 @@ class GroupScene:
         self.warnings: Sequence[str] = scene.warnings
         self.contents = scene.contents
         self.in_order = scene.in_order
+        self.temporary: Path | None = None  # engines whose ranks render together leave nothing behind
 
     def ready(self) -> str:
         """Return nothing: the ranks themselves render."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ class SceneRenderer:
         self._memory = os.memfd_create("mpirender pictures")
         self._process = Renderer(SceneProcess, [self._memory])
         self._is_open = True
+        self._scene: RemoteScene | None = None
         self._job: RenderJob
         self._log: Journal
         self._renderer: ReloadingRenderer
@@ -86,15 +88,18 @@ class SceneRenderer:
         :param node: the ranks on this node.
         """
         order = ("open", content, self._process.environment, node.rank)
-        return RemoteScene(
+        self._scene = RemoteScene(
             self._renderer, order, self._job, self._log, memory=self._memory, share=host.memory() / node.size
         )
+        return self._scene
 
     def close(self) -> None:
         """End the renderer."""
         if self._is_open:
             self._is_open = False
             self._process.close()
+            if self._scene is not None:
+                self._scene.tidy()
 
 
 class RemoteScene(Scene):
@@ -133,6 +138,7 @@ class RemoteScene(Scene):
         self._keeps_order = False
         self._names: Sequence[str] = ()  # of objects that may be the reason
         self._used = False  # whether frames were computed since this renderer opened the scene
+        self._temporary = opened.temporary
 
     def ready(self) -> str:
         """Open the scene in another renderer if this one is lost or is to be renewed; see :meth:`Scene.ready`."""
@@ -144,8 +150,10 @@ class RemoteScene(Scene):
             self.finish()
             self._log.write(events.Reload(renewal, planned=True))
             self._renderer.replace()
+        self.tidy()
         try:
             self._renderer.make_ready()
+            self._temporary = self._renderer.results[self._order].temporary
             self._check_description()
         except RendererFailed as error:
             self._problem = str(error)
@@ -215,6 +223,11 @@ class RemoteScene(Scene):
         """Return the warnings since the last call."""
         warnings, self._warnings = self._warnings, []
         return warnings
+
+    def tidy(self) -> None:
+        """Remove the temporary files that the last renderer has left behind; call this when it has ended."""
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def finish(self) -> None:
         """Let the engine complete its animation, unless this renderer has rendered nothing, or is lost."""

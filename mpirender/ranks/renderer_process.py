@@ -70,6 +70,7 @@ class OpenedScene:
     warnings: Sequence[str]
     contents: Mapping[str, str]
     in_order: bool
+    temporary: Path | None
 
 
 def serve(channel: Channel, target: object) -> None:
@@ -156,7 +157,7 @@ class SceneProcess:
         return OpenedScene(
             scene.frames, scene.open_ended, scene.errors, scene.description, scene.renderer, scene.version,
             list(scene.files), list(scene.data), scene.observes, list(scene.warnings), dict(scene.contents),
-            scene.in_order,
+            scene.in_order, scene.temporary,
         )  # fmt: skip
 
     def probe(self, frame: int) -> str:

@@ -97,7 +97,7 @@ def _query(program: Sequence[str], *words: str, timeout: float = QUERY_SECONDS) 
     """
     with tempfile.TemporaryDirectory(prefix="mpirender-") as folder:
         place = Path(folder) / "answer.json"
-        question, environ = [*program, *MODULE, str(place), *words], child_process.environment()
+        question, environ = [*program, *MODULE, str(place), *words], child_process.environment(TMPDIR=folder)
         try:
             done = child_process.run(question, environment=environ, timeout=timeout, isolated=True, attempts=2)
         except OSError as error:

@@ -140,6 +140,7 @@ class OrderedScene(Scene):
         self._begin()
         opened = self._scene
         self.frames, self.version, self.renderer = opened.frames, opened.version, opened.renderer
+        self.temporary = opened.temporary
         self.description, self.errors, self.warnings = opened.description, opened.errors, [*opened.warnings, KEPT]
 
     def _begin(self, *, afresh: bool = False) -> None:

@@ -107,6 +107,8 @@ class BlenderScene(Scene):
         self.renderer = self._renderer(local_rank)
         self.description = f"Blender {self.version}, {inspect.TITLES[inspect.engine_of(about, job)]}, {self.renderer}"
         self.errors = _take_errors()
+        own = Path(bpy.app.tempdir)  # the folder for all programs if Blender could not make its own
+        self.temporary = own if own.name.startswith("blender_") else None
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as Blender's animation would; Blender encodes all images except 8-bit png."""

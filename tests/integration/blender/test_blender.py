@@ -214,11 +214,16 @@ def test_a_file_whose_script_fails_when_it_is_opened_is_refused(run: Run, blends
 
 
 def test_a_frame_that_kills_its_renderer_fails_alone(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
-    done = run("render", blends.file("kills"), "--allow-scripts", "--ranks", 2)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    done = run("render", blends.file("kills"), "--allow-scripts", "--ranks", 2, env=environment)
     assert done.returncode == 4
     assert re.search(rf"{SIZE} frames 3: rank \d on \S+: the renderer died .* \(tried ", done.stderr)
     records = journal.read(tmp_path / "kills_renders" / ".mpirender")
     assert sorted(record.image.frame for record in records if isinstance(record, events.Done)) == [1, 2, 4]
+    left = [path.name for path in temporary.iterdir() if path.name.startswith("blender_")]
+    assert left == [], "the folders of killed renderers are removed"
 
 
 def test_a_full_disk_is_reported_and_no_image_is_incomplete(run: Run, blends: SimpleNamespace, tmp_path: Path) -> None:
