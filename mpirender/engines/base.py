@@ -172,7 +172,7 @@ class Scene(Protocol):
     warnings: Sequence[str] = ()  # warnings that are known only after opening
     # The value of each property, if every rank builds the scene itself (a script): all must build the same.
     contents: Mapping[str, str] = {}
-    in_order: bool = False  # whether it is known to compute whatever a frame needs of the frames before
+    in_order: bool = True  # whether it is known to compute whatever a frame needs of the frames before
     temporary: Path | None = None  # a folder that the program leaves behind when its process is killed
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:

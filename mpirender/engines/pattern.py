@@ -139,6 +139,7 @@ class PatternScene(Scene):
         kinds = ("fail", "flaky", "kill", "hang")
         self.failing, self.flaky, self.killing, self.hanging = (set(settings.get(kind, ())) for kind in kinds)
         self.settings, self.leaked = settings, list[bytes]()
+        self.in_order = "remembers" not in settings
         self._keeps_order, self._drawn, self._output = False, 0, job.outputs[0]  # images drawn
         self.folder, self.transparent = job.folder, job.transparent_background
         self.files_of_frames = [job.scene.parent / name for name in settings.get("data", ())]
@@ -181,9 +182,7 @@ class PatternScene(Scene):
         return int(path.read_text()), [FileState(str(path), state.st_size, state.st_mtime_ns // 1000)]
 
     def probe(self, frame: int) -> str:
-        """Draw a small image of a scene that may remember others."""
-        if "remembers" not in self.settings:
-            return ""
+        """Draw a small image."""
         picture = self.render(frame, replace(self._output, width=80, height=50), Path("probe.png")).picture
         return "" if picture is None else hashlib.blake2b(picture.tobytes()).hexdigest()
 
