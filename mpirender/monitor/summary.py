@@ -31,7 +31,7 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
         ("time", where_time_went(result)),
         ("frames", _some(frames)),
         ("movie", _some([f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies])),
-        ("restarts", _times(result.restarts, "because ranks died")),
+        ("restarts", _times(result.restarts, "because ranks died or data changed")),
         ("reloads", _times(result.losses, "because renderers were lost")),
         ("warning", [text for text, number in ((kept_faulty, result.complained), (damaged, result.skipped)) if number]),
         ("measured", [str(table_path(job))] if sheet is not None and job.measure else []),

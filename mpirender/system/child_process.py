@@ -181,13 +181,16 @@ def ending(code: int) -> str:
     return f"exit code {code}"
 
 
-def end_with_parent(number: int = signal.SIGTERM) -> None:
+def end_with_parent(number: int = signal.SIGTERM, parent: int | None = None) -> None:
     """Ask the kernel to send this process a signal when its parent dies, even by kill -9; for ``preexec_fn``.
 
-    The parent is the thread that started the child, so a child process must be started from a thread that outlives it.
-    The kernel does not do this for setuid programs.
+    If the process id of the parent is given, and it has died already, end now. The parent is the thread that started
+    the child, so a child process must be started from a thread that outlives it. The kernel does not do this for setuid
+    programs.
     """
     _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), number)
 
 
 def adopt_orphans() -> None:

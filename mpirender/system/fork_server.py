@@ -104,7 +104,7 @@ def receive_number(server: socket.socket) -> int:
 
 def _serve(requests: socket.socket, main: Main, output: int, kept: Sequence[int], again: Sequence[str]) -> NoReturn:
     """Fork a child for each request and report its process id and its end; the main function of the server."""
-    code = 1
+    code, own = 1, os.getpid()
     try:
         end_with_parent(signal.SIGKILL)
         adopt_orphans()
@@ -115,7 +115,7 @@ def _serve(requests: socket.socket, main: Main, output: int, kept: Sequence[int]
             pid = os.fork()
             if not pid:
                 requests.close()
-                _become(channel, main, kept, again)
+                _become(channel, main, kept, again, own)
             os.close(channel)
             requests.send(NUMBER.pack(pid))
             status = os.waitpid(pid, 0)[1]
@@ -127,11 +127,11 @@ def _serve(requests: socket.socket, main: Main, output: int, kept: Sequence[int]
         os._exit(code)
 
 
-def _become(channel: int, main: Main, kept: Sequence[int], again: Sequence[str]) -> NoReturn:
+def _become(channel: int, main: Main, kept: Sequence[int], again: Sequence[str], server: int) -> NoReturn:
     """Run the main function of a child, or the command."""
     code = 1
     try:
-        end_with_parent(signal.SIGKILL)
+        end_with_parent(signal.SIGKILL, server)
         if again:
             for number in (channel, *kept):
                 os.set_inheritable(number, True)
