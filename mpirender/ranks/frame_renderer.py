@@ -101,14 +101,15 @@ class FrameRenderer:
         self.fit = not problem
         if image in self.suspects:
             self._collect(None)
-        self.log.write(events.Take(image))
         pending = PendingImage(image, attempt, time.perf_counter(), [])
+        if not problem:
+            self._turn = pending.turn = self._turn + 1
+            self._collect(None, upto=self._turn - SLOTS)  # that picture's memory is used now
+        self.log.write(events.Take(image))
         if problem:
             self._fail(pending, problem, blameless=True)
             self.leave()
             return  # its remaining images fail at once, and other ranks try them
-        self._turn = pending.turn = self._turn + 1
-        self._collect(None, upto=self._turn - SLOTS)  # that picture's memory is used now
         self._render(pending)
         for text in self.scene.take_warnings():
             self.log.write(events.Warning(text))
