@@ -90,10 +90,14 @@ def test_files_that_cannot_be_read_fail_their_frames_by_name_and_no_others(
     folder = tmp_path / "data"
     shutil.copytree(series, folder)
     (folder / "s2.h5").unlink()
+    missing = render(run, scene_in(folder), tmp_path / "out", "--ranks", 2)
+    assert missing.returncode == 2
+    assert "does not exist: s2.h5" in missing.stderr
+    (folder / "s2.h5").write_text("no data")
     with (folder / "s3.h5").open("r+b") as cut:
         cut.truncate(4000)
     done = render(run, scene_in(folder), tmp_path / "out", "--ranks", 2)
-    assert done.returncode == 4
+    assert done.returncode == 4, done.stderr
     for step in (2, 3):
         assert re.search(rf"{SIZE} frames {step}: rank \d on \S+: .*\(s{step}\.h5\)", done.stderr), done.stderr
     assert sorted(record.image.frame for record in records(tmp_path / "out", "done")) == [0, 1, 4]
