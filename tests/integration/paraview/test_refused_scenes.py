@@ -42,13 +42,14 @@ def test_data_that_moved_is_found_with_data_dir_and_with_file(
 
 
 def test_a_changed_data_file_makes_its_frames_stale(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+    """The axes of the frame after it are drawn around its data."""
     folder = tmp_path / "copy"
     shutil.copytree(scenes.folder / "data", folder / "data")
     command = ("render", scenes.state("series"), "--data-dir", folder, "--size", SIZE, "--movie", "none", "--ranks", 1)
     assert "6 rendered" in run(*command).stdout
     assert "0 rendered, 6 kept" in run(*command).stdout
     os.utime(folder / "data" / "shape_3.vtp", ns=(1, 1))
-    assert "6 rendered," in run(*command).stdout
+    assert "2 rendered, 4 kept" in run(*command).stdout
 
 
 @pytest.mark.parametrize(

@@ -58,4 +58,4 @@ def test_changed_data_of_a_script_are_noticed(run: Run, script, scenes: SimpleNa
     command = ("render", path, "--size", SIZE, "--frames", 1, "--ranks", 1, "--output", tmp_path / "out")
     assert run(*command).returncode == 0
     shutil.copy(scenes.folder / "data" / "shape_5.vtp", data)
-    assert "1 image here is made with other data files; rendered again" in run(*command).stdout
+    assert f"1 image here is made from data that changed since: {data}; rendered again" in run(*command).stdout
