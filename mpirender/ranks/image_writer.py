@@ -55,8 +55,11 @@ class ImageWriter:
                 png.write(part, picture, self._level, map if self._strips is None else self._strips.map)
             others = [self._move(folder_beside(part) / name, place.parent / name, name) for name in beside]
             facts = files.put_in_place(part, place)
-        finally:
+        except BaseException:
             discard(part)
+            raise
+        if beside:
+            shutil.rmtree(folder_beside(part), ignore_errors=True)
         return {**facts, "written": time.perf_counter() - started, "beside": tuple(others)}
 
     @staticmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -125,7 +126,10 @@ class BlenderScene(Scene):
             raise ValueError(f"Blender rendered {picture.shape[1]}x{picture.shape[0]} pixels instead of {output}")
         if not self._plain:
             path.write_bytes(content)
-        return Rendered(errors, picture if self._plain else None, beside=files_beside(path))
+        written = files_beside(path)
+        if self._writes_beside and not written:
+            shutil.rmtree(beside, ignore_errors=True)
+        return Rendered(errors, picture if self._plain else None, beside=written)
 
     def small(self, output: Output) -> Output:
         """Return an output of a small size, for frames that are rendered for the sake of their order."""
