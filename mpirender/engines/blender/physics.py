@@ -1,4 +1,4 @@
-"""Physics and simulations of a scene: which are not baked, and the files of those that are. Runs inside Blender."""
+"""Finds the physics and simulations of a scene that are not baked, and the files of the baked ones, inside Blender."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def on_disk(cache: BPY) -> bool:
 
 
 def point_cache_folder(bpy: BPY, owner: BPY, cache: BPY) -> str:
-    """Return the folder of a cache on disk: that of the library if its owner is linked and the cache says so."""
+    """Return the folder of a cache on disk: that of the library if its owner is linked and it uses that."""
     if cache.use_external:
         return absolute(bpy, cache.filepath, owner)
     linked = owner.library if cache.use_library_path else None

@@ -45,7 +45,7 @@ class Reader:
     _by_step: dict[Step, dict[str, None]] = field(default_factory=dict)
 
     def learn(self, read: Container[str]) -> list[str]:
-        """Find the files behind those that were read; return those that are new."""
+        """Find the files to which those that were read refer; return the ones that were not known."""
         if len(self.paths) == 1:
             found = {} if self.owned else all_files(self.paths)
         else:
@@ -103,7 +103,7 @@ class Inputs:
         :raises OSError: the system cannot do it.
         """
         self._watch = FolderWatch()
-        self._folders: dict[str, bool] = {}  # those that are watched, and whether since before loading
+        self._folders: dict[str, bool] = {}  # each watched folder: whether it was watched before the scene was loaded
         self._links: dict[str, list[str]] = {}  # symbolic links by the files to which they lead
         self._entries = 0
         self._states: dict[str, FileState] = {}  # of the files that were read, as they were then

@@ -139,7 +139,9 @@ class ParaViewScene(Scene):
         output = self._job.outputs[0]
         scale = max(output.width, output.height, PROBE_SIDE) / PROBE_SIDE
         small = replace(output, width=round(output.width / scale) or 1, height=round(output.height / scale) or 1)
-        rendered = self.render(frame, small, Path("probe.png"))
+        rendered = self._render(
+            frame, small, Path("probe.png")
+        )  # an empty picture is named when it is rendered for good
         if rendered.errors or rendered.picture is None:
             return ""
         return hashlib.blake2b(rendered.picture.tobytes(), digest_size=16).hexdigest()
