@@ -31,18 +31,22 @@ def sphere(path: Path) -> None:
     simple.SaveScreenshot(str(path), view, ImageResolution=SIZE)
 
 
+def write(folder: str, found: dict[str, object]) -> None:
+    """Write client.json, whole from its first moment on: the test reads it as soon as it exists."""
+    part = Path(folder, "client.json.part")
+    part.write_text(json.dumps(found))
+    part.rename(Path(folder, "client.json"))
+
+
 def main() -> None:
     host, port, folder, *wait_for = sys.argv[1:]
     connection = simple.ReverseConnect(port) if host == "reverse" else simple.Connect(host, int(port))
     if connection is None:
-        Path(folder, "client.json").write_text(json.dumps({"connected": False}))
+        write(folder, {"connected": False})
         return
     sphere(Path(folder, "remote.png"))
     timeout = servermanager.ActiveConnection.Session.GetServerInformation().GetTimeout()
-    found = {"connected": True, "ranks": connection.GetNumberOfDataPartitions(), "timeout": timeout}
-    part = Path(folder, "client.json.part")
-    part.write_text(json.dumps(found))
-    part.rename(Path(folder, "client.json"))
+    write(folder, {"connected": True, "ranks": connection.GetNumberOfDataPartitions(), "timeout": timeout})
     while wait_for and not Path(wait_for[0]).exists():
         time.sleep(0.1)
     simple.Disconnect()

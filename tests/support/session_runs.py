@@ -23,6 +23,11 @@ CLIENT = SUPPORT / "session_client.py"
 READY_SECONDS = 120
 
 
+def whole_events(text: str) -> list[dict[str, Any]]:
+    """Return the events of a text whose last line may still be in the middle of being written."""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
 class Serving:
     """A running ``mpirender serve --json``."""
 
@@ -36,7 +41,7 @@ class Serving:
 
     def events(self) -> list[dict[str, Any]]:
         """Return the events printed so far."""
-        return [json.loads(line) for line in self._out.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return whole_events(self._out.read_text())
 
     def event(self, what: str, number: int = 1, seconds: float = READY_SECONDS) -> dict[str, Any]:
         """Wait for an event (the second one of its kind for number 2), and return it."""

@@ -12,7 +12,7 @@ import pytest
 
 from repository import SUPPORT
 from second_root import MPIRENDER, WITH_OSMESA, Root
-from session_runs import assert_the_pictures_are_the_same, client, seen, serving
+from session_runs import assert_the_pictures_are_the_same, client, seen, serving, whole_events
 from waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ WINDOWS = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow"}
 def events(home: Path) -> list[dict[str, Any]]:
     """Return the events of the session whose files are in this home folder."""
     journals = (home / ".mpirender" / "sessions").glob("*.jsonl")
-    return [json.loads(line) for journal in journals for line in journal.read_text().splitlines()]
+    return [event for journal in journals for event in whole_events(journal.read_text())]
 
 
 def client_of_6(root: Root, facts: Mapping[str, Any], folder: Path, backend: str) -> None:

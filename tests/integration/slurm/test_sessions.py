@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from repository import SUPPORT
-from session_runs import assert_the_pictures_are_the_same
+from session_runs import assert_the_pictures_are_the_same, whole_events
 from slurm_cluster import Cluster
 from slurm_jobs import PROGRAM
 from waiting import wait_for
@@ -44,7 +44,7 @@ def serve(cluster: Cluster, environment: dict[str, str], tmp_path: Path) -> Comm
 
 def events_of(tmp_path: Path, number: str) -> list[dict[str, Any]]:
     journal = tmp_path / ".mpirender" / "sessions" / f"{number}.jsonl"
-    return [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+    return whole_events(journal.read_text()) if journal.exists() else []
 
 
 def started(done: Done) -> tuple[str, dict[str, Any]]:
