@@ -79,7 +79,7 @@ class Option:
         try:
             return self.read(given), []
         except ValueError as error:
-            return given, [f"{self.flag} {error}"]
+            return given, [f"{self.flag} {error}" if self.group else str(error)]
 
 
 def option(default: Value, help: str, *, choices: Iterable[str] = (), **declared: Any) -> Value:  # noqa: ANN401

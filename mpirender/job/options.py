@@ -59,6 +59,13 @@ def absolute_path(given: str | Path) -> Path | None:
     return Path(given).absolute() if given else None
 
 
+def scene_path(given: str | Path) -> Path:
+    """Return the absolute path of a scene file."""
+    if not given:
+        raise ValueError("the name of the scene file is empty")
+    return Path(given).absolute()
+
+
 def path_or_name(given: str) -> str:
     """Return an absolute path if the text contains a folder or names a file, else the text."""
     return str(Path(given).expanduser().absolute()) if os.sep in given or Path(given).is_file() else given

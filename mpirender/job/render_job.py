@@ -39,7 +39,7 @@ class RenderJob:
     # fmt: off
     scene: Path = field(metadata={"option": Option(  # its content is part of the fingerprint
         "ParaView state (.pvsm), Python script (.py, executed with your permissions) or Blender file (.blend).",
-        pixels=False, read=options.absolute_path)})
+        pixels=False, read=options.scene_path)})
     output: Path = option(Path(), "Folder for images and movies.", group="Output", pixels=False, metavar="FOLDER",
         short="-o", without="SCENE_renders", read=options.absolute_path)
     sizes: tuple[Size, ...] = option(  # recorded of each image, like frames, views, layouts and vary
