@@ -19,6 +19,7 @@ from mpirender.cli import options as declared
 from mpirender.cli.job_from_options import checked_job_of, job_of, make_study
 from mpirender.cli.options import OF_SBATCH, with_options
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
+from mpirender.system.text import printable
 
 if TYPE_CHECKING:
     from mpirender.job.render_job import RenderJob
@@ -121,7 +122,7 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(inspection), "read_by": read_by}, indent=2))
     else:
-        click.echo("\n".join(inspection_lines(inspection, read_by)))
+        click.echo(printable("\n".join(inspection_lines(inspection, read_by))))
     if inspection.mistakes:
         sys.exit(UsageError.exit_code)
 
@@ -194,7 +195,7 @@ def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
     busy = contextlib.nullcontext if quiet else reencode.on_stream(sys.stdout)
     made = reencode.reencode(reencode.EncodeRequest(Path(output), **options), busy)
     if not quiet:
-        click.echo(reencode.summary(made))
+        click.echo(printable(reencode.summary(made)))
 
 
 def carry_out(
@@ -208,7 +209,7 @@ def carry_out(
     dry_run, quiet, verbose = (options.pop(name) for name in ("dry_run", "quiet", "verbose"))
     job, inspection = checked_job_of(options, mistakes)
     if dry_run:
-        click.echo("\n".join(dry_run_lines(job, inspection)))
+        click.echo(printable("\n".join(dry_run_lines(job, inspection))))
         return
     plan = plan_of(job, inspection, click.echo) if verbose else None
     if plan is not None:
@@ -221,7 +222,7 @@ def carry_out(
     except OSError as error:  # the frames and movies are complete
         click.echo(f"warning: the contact sheet could not be written: {error.strerror or error}", err=True)
     if not quiet:
-        click.echo(summary.summary(job, result, sheet))
+        click.echo(printable(summary.summary(job, result, sheet)))
 
 
 def progress(*, quiet: bool) -> contextlib.AbstractContextManager[Callable[[Sequence[Event]], None]]:
@@ -242,5 +243,5 @@ def main() -> None:
         sys.exit(UsageError.exit_code)
     except MpirenderError as error:
         for line in error.message.splitlines():
-            click.echo(f"mpirender: error: {line}", err=True)
+            click.echo(f"mpirender: error: {printable(line)}", err=True)
         sys.exit(error.exit_code)

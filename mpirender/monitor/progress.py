@@ -16,7 +16,7 @@ from mpirender.monitor.phases import RENDERING, STARTING, phase_of
 from mpirender.run_folder import events
 from mpirender.run_folder.events import Event, Launch
 from mpirender.run_folder.run_state import RunState, progress, rate
-from mpirender.system.text import duration, ordinal, rank_or_group, ranks_or_groups
+from mpirender.system.text import duration, ordinal, printable, rank_or_group, ranks_or_groups
 
 FIRST_LINE_SECONDS = 5.0
 RAREST_LINE_SECONDS = 300.0
@@ -161,9 +161,9 @@ class Bar:
         tally.add(new)
         self._leave_margin()
         for line in tally.news[self._printed :]:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
         self._printed = len(tally.news)
-        text = ", ".join(tally.text().split(", ")[: 2 if console.width < NARROW else None])
+        text = printable(", ".join(tally.text().split(", ")[: 2 if console.width < NARROW else None]))
         self.progress.update(self._task, total=tally.total or None, completed=tally.dealt_with, description=text)
 
 
@@ -189,5 +189,5 @@ class Lines:
             self._next = elapsed + min(max(elapsed / 2, FIRST_LINE_SECONDS), RAREST_LINE_SECONDS)
             done = f"{tally.dealt_with}/{tally.total} {tally.unit_of_work}, " if tally.total else ""
             lines.append(f"{duration(elapsed):>9}  {done}{tally.text()}")
-        self._stream.writelines(f"{line}\n" for line in lines)
+        self._stream.writelines(f"{printable(line)}\n" for line in lines)
         self._stream.flush()

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Sequence
 
 MOST_LISTED = 24  # names in a message
+# Characters by which a text could control a terminal, or hide what it says: control characters, those that change the
+# direction of writing, other line breaks, and halves of surrogate pairs, which cannot be written at all.
+UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return a text that may come from a file as it is safe to print: line breaks stay, ``\\x1b`` stands for escape."""
+    return UNPRINTABLE.sub(lambda found: " " if found[0] == "\t" else ascii(found[0])[1:-1], text)
 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:

@@ -30,6 +30,10 @@ def test_help_is_there_and_says_what_the_defaults_are(run: Run, arguments: tuple
             assert word in done.stdout
 
 
+def test_a_name_with_an_escape_sequence_is_written_out(run: Run) -> None:
+    assert run("inspect", "\x1b[31m.pattern").stderr.endswith(r"\x1b[31m.pattern: no such file" + "\n")
+
+
 def test_help_imports_neither_mpi4py_nor_paraview_nor_anything_slow(run: Run) -> None:
     script = (
         "import sys; from mpirender.cli.commands import cli; cli.main(['render', '--help'], standalone_mode=False); "

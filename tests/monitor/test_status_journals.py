@@ -6,8 +6,9 @@ import json
 import re
 
 from journal_writer import Scribe
+from mpirender.monitor.status import text
 from mpirender.monitor.status.follow import Follower
-from mpirender.run_folder import lock
+from mpirender.run_folder import events, lock
 from processes import Run
 
 
@@ -85,3 +86,10 @@ def test_a_run_that_has_written_nothing_yet_is_starting_whatever_ran_before(scri
         assert (seen.state, seen.phase, seen.total) == ("running", "starting the ranks", None)
         assert "older trouble" not in scribe.text()
     assert scribe.look().state == "failed"
+
+
+def test_escape_sequences_in_a_journal_do_not_reach_the_terminal(run: Run, alive: Scribe) -> None:
+    alive.rendering()
+    alive.write(0, events.Warning("\x1b]0;owned\x07 \x9b2J"), 5)
+    assert run("status", alive.output).stdout.count(r"warning  \x1b]0;owned\x07 \x9b2J") == 1
+    assert not re.search(r"[\x1b\x07\x9b]", "\n".join(text.fitting(alive.look(), 80, 24)))

@@ -11,7 +11,7 @@ from mpirender.job import frames as framesets
 from mpirender.monitor.phases import RENDERING, WAITING
 from mpirender.monitor.status.view import RankStatus, Status
 from mpirender.supervisor.disk_estimate import amount
-from mpirender.system.text import damaged_lines, duration, rank_or_group
+from mpirender.system.text import damaged_lines, duration, printable, rank_or_group
 
 RANKS_SHOWN = 32
 LINES_OF_A_KIND = 10
@@ -25,14 +25,14 @@ DIED = "it was killed or its machine went away; run the same command again"
 
 def lines(seen: Status) -> list[str]:
     """Write the whole status, nothing cut off; of very many ranks those that need attention."""
-    return [*_head(seen), *_rank_lines(seen, RANKS_SHOWN)]
+    return [*map(printable, _head(seen)), *map(printable, _rank_lines(seen, RANKS_SHOWN))]
 
 
 def fitting(seen: Status, width: int, height: int) -> list[str]:
     """Write it for a terminal of so many characters: long lines are wrapped, ranks shown as far as they fit."""
-    head = _folded(_head(seen), width)
+    head = _folded([printable(line) for line in _head(seen)], width)
     room = height - len(head) - 4  # the titles, two lines about the other ranks, and the cursor
-    return head + _rank_lines(seen, max(min(room, RANKS_SHOWN), 1), width)
+    return head + [printable(line) for line in _rank_lines(seen, max(min(room, RANKS_SHOWN), 1), width)]
 
 
 def _folded(texts: Sequence[str], width: int) -> list[str]:
