@@ -16,9 +16,10 @@ import cloup
 
 from mpirender import __version__
 from mpirender.cli import options as declared
+from mpirender.cli import standard_streams
 from mpirender.cli.job_from_options import checked_job_of, job_of, make_study
 from mpirender.cli.options import OF_SBATCH, with_options
-from mpirender.errors import MpirenderError, ToolMissing, UsageError
+from mpirender.errors import Interrupted, MpirenderError, ToolMissing, UsageError
 from mpirender.system.text import printable
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ EXIT_CODES = (
     "Exit codes: 0 done, 2 usage or configuration error, 3 a tool is missing, 4 frames are missing, 5 encoding failed, "
     "6 launch failed, 75 stopped early by a signal (run the command again), 130 interrupted."
 )
+RUNNING = ("render", "study", "submit", "encode", "serve")  # the commands that do more than print
 
 
 @cloup.group(context_settings=SETTINGS, epilog=EXIT_CODES)
@@ -177,7 +179,7 @@ def status(output: str, watch: bool, as_json: bool) -> None:
 
     follower = follow.Follower(Path(output))
     if watch:
-        follow.watch(follower, sys.stdout, json_lines=as_json)
+        follow.watch(follower, sys.stdout, json_lines=as_json, unread=standard_streams.unread)
     else:
         click.echo((follow.as_json if as_json else follow.as_text)(follower.look()), nl=False)
 
@@ -233,15 +235,29 @@ def progress(*, quiet: bool) -> contextlib.AbstractContextManager[Callable[[Sequ
 
 
 def main() -> None:
-    """Run the command line; turn an error into its message and its exit code."""
+    """Run the command line, and end with its exit code, which does not depend on who reads the output of a run."""
+    output = standard_streams.install()
+    code = exit_code()
+    output.flush()
+    if output.problem:
+        click.echo(f"mpirender: warning: standard output cannot be written ({output.problem})", err=True)
+        code = code or (0 if sys.argv[1:2] and sys.argv[1] in RUNNING else UsageError.exit_code)
+    sys.exit(code)
+
+
+def exit_code() -> int:
+    """Run the command line; print the message of an error, and return its exit code."""
     try:
         cli.main(standalone_mode=False)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     except click.exceptions.Abort:
-        sys.exit(130)
+        return Interrupted.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(UsageError.exit_code)
+        return UsageError.exit_code
     except MpirenderError as error:
         for line in error.message.splitlines():
             click.echo(f"mpirender: error: {printable(line)}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
+    return 0

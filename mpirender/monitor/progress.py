@@ -6,12 +6,13 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
 from mpirender.monitor import rank_table
+from mpirender.monitor.background_stream import BackgroundStream
 from mpirender.monitor.phases import RENDERING, STARTING, phase_of
 from mpirender.run_folder import events
 from mpirender.run_folder.events import Event, Launch
@@ -129,12 +130,14 @@ def headline(launch: Launch) -> str:
 @contextlib.contextmanager
 def shown(stream: TextIO, tally: Tally) -> Iterator[Callable[[Sequence[Any]], None]]:
     """Show a tally on a stream during the block; yield the function that counts new events in."""
-    if stream.isatty():
-        bar = Bar(stream, tally)
-        with bar.progress:
-            yield bar
-    else:
-        yield Lines(stream, tally)
+    with BackgroundStream(stream) as stalling_nobody:
+        background = cast(TextIO, stalling_nobody)
+        if stream.isatty():
+            bar = Bar(background, tally)
+            with bar.progress:
+                yield bar
+        else:
+            yield Lines(background, tally)
 
 
 class Bar:

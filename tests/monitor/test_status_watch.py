@@ -116,3 +116,12 @@ def test_ctrl_c_leaves_the_watched_run_alone_and_ends_quietly(alive: Scribe) -> 
     assert "Traceback" not in screen
     assert screen.count("0 of 10 done") == 1
     assert alive.look().state == "running"
+
+
+def test_watching_ends_when_nothing_can_be_shown_any_more(alive: Scribe) -> None:
+    alive.rendering()
+    command = [sys.executable, "-m", "mpirender", "status", str(alive.output), "--watch"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 2
+    assert b"standard output cannot be written" in done.stderr

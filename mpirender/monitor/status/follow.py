@@ -74,33 +74,39 @@ def as_json(seen: Status) -> str:
     return json.dumps(dataclasses.asdict(seen)) + "\n"
 
 
-def watch(follower: Follower, stream: TextIO, *, json_lines: bool = False) -> None:
-    """Show a run until it has ended: in place on a terminal, elsewhere as a block whenever it changes."""
+def watch(
+    follower: Follower, stream: TextIO, *, json_lines: bool = False, unread: Callable[[], bool] = lambda: False
+) -> None:
+    """Show a run until it has ended: in place on a terminal, elsewhere as a block whenever it changes.
+
+    :param unread: says whether nobody reads the stream any more, which ends the watching, too.
+    """
+    seen = looks(follower, unread)
     if json_lines:
-        on_news(follower, stream, as_json)
+        on_news(seen, stream, as_json)
     elif stream.isatty():
-        on_terminal(follower, stream)
+        on_terminal(seen, stream)
     else:
-        on_news(follower, stream, as_text, between="\n")
+        on_news(seen, stream, as_text, between="\n")
 
 
-def looks(follower: Follower) -> Iterator[Status]:
+def looks(follower: Follower, unread: Callable[[], bool]) -> Iterator[Status]:
     """Yield the status every two seconds, at last that of the ended run."""
     while True:
         seen = follower.look()
         yield seen
-        if seen.state in ENDED:
+        if seen.state in ENDED or unread():
             return
         time.sleep(WATCH_SECONDS)
 
 
-def on_terminal(follower: Follower, stream: TextIO) -> None:
+def on_terminal(looks: Iterator[Status], stream: TextIO) -> None:
     """Show a run in place until it has ended, and leave the last status on the screen."""
     console = Console(file=stream)
     seen = None
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            for seen in looks(follower):
+            for seen in looks:
                 shown = text.fitting(seen, console.width, console.height)
                 live.update(Text("\n".join(shown), no_wrap=True, overflow="crop"), refresh=True)
     finally:
@@ -109,10 +115,10 @@ def on_terminal(follower: Follower, stream: TextIO) -> None:
             stream.flush()
 
 
-def on_news(follower: Follower, stream: TextIO, write: Callable[[Status], str], between: str = "") -> None:
+def on_news(looks: Iterator[Status], stream: TextIO, write: Callable[[Status], str], between: str = "") -> None:
     """Write the status whenever it changes, until the run has ended, with a text between two of them."""
     before = None
-    for seen in looks(follower):
+    for seen in looks:
         if seen.news() != before:
             stream.write(between * (before is not None) + write(seen))
             stream.flush()
