@@ -12,7 +12,7 @@ from pathlib import Path
 from mpirender.engines.base import Inspection
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.render_job import RenderJob
-from mpirender.run_folder import lock
+from mpirender.run_folder import folder, lock
 from mpirender.supervisor import preflight
 from mpirender.system import files, site, slurm
 
@@ -32,7 +32,7 @@ def submit(job: RenderJob, script: str) -> str:
         raise ToolMissing("sbatch is not found; submit on a login node of the cluster, or use mpirender render")
     place = job.output / NAME
     try:
-        job.folder.mkdir(parents=True, exist_ok=True)
+        folder.make(job)
         if (owner := lock.living_owner(job.folder)) is not None:
             raise UsageError(lock.busy(job.folder, owner))
         files.write_text(place, script)

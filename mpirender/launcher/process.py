@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mpirender.errors import LaunchFailed
-from mpirender.system import child_process
+from mpirender.system import child_process, files
 
 END_SECONDS = 10.0  # for mpiexec to end the ranks on other nodes, too
 NOW_SECONDS = 3.0  # the same where the time of the ranks is over
@@ -91,7 +91,7 @@ class Launch:
             stack.enter_context(stream)
             log = None
             with contextlib.suppress(OSError):
-                log = stack.enter_context(self._log.open("ab", buffering=0))
+                log = stack.enter_context(open(self._log, "ab", buffering=0, opener=files.no_follow))
             for line in stream:
                 text = line.decode(errors="replace").rstrip("\n")
                 self._lines.append(text)

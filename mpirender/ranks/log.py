@@ -24,7 +24,7 @@ def redirect_output(log: Path) -> None:
     """Append everything this process prints from now on, C++ included, to a log."""
     sys.stdout.flush()
     sys.stderr.flush()
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)

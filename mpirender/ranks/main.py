@@ -54,7 +54,7 @@ from mpirender.run_folder import events
 from mpirender.run_folder.events import ImageOutcome, Plan
 from mpirender.run_folder.journal import Journal, Tail
 from mpirender.run_folder.restart_plan import RestartPlan
-from mpirender.system import host, signals
+from mpirender.system import files, host, signals
 from mpirender.system.comm import Comm, same_node
 
 PATHS = re.compile(r"/[^\s'\":,()]+")
@@ -69,16 +69,16 @@ def main() -> None:
     if sys.argv[1:2] == [RENDERER]:
         memory, channel = map(int, sys.argv[2:])
         renderer_process.run(channel, SceneProcess(memory))
-    if len(sys.argv) not in (2, 3, 4) or sys.argv[1].startswith("-"):
+    if len(sys.argv) not in (2, 5) or sys.argv[1].startswith("-"):
         sys.exit("usage: mpiexec -n RANKS pvbatch --no-mpi -m mpirender.ranks OUTPUT/.mpirender/job.json")
     renderer = SceneRenderer()  # it must not inherit anything of MPI
-    job_file, (run_id, engine) = Path(sys.argv[1]), (*sys.argv[2:], "", "")[:2]
+    job_file, (run_id, digest, engine) = Path(sys.argv[1]), sys.argv[2:] or ("", "", "")
     if engine:
         renderer.warm_up(engine)  # while MPI starts
     world = mpi.start_mpi()
     try:
         mpi.check_world(world)
-        job = world.bcast(read_job(job_file) if world.rank == 0 else None, root=0)
+        job = world.bcast(read_job(job_file, digest) if world.rank == 0 else None, root=0)
         layout = RankLayout.of(world, job.ranks_per_frame)
         with log_of_rank(job.folder, layout.name):
             if layout.group is not None:
@@ -260,10 +260,17 @@ def restart_plan(
     return comm.bcast(plan, root=0), heartbeat
 
 
-def read_job(job_file: Path) -> RenderJob:
-    """Read the job file; a UsageError says that it cannot be read, or that another version of mpirender wrote it."""
+def read_job(job_file: Path, digest: str = "") -> RenderJob:
+    """Read the job file; a UsageError says that it cannot be read, or that another version of mpirender wrote it.
+
+    :param digest: of the file that the supervisor wrote, empty for any: whoever can write into the folder could
+        exchange the file, and so let this user run another scene.
+    """
     try:
-        return RenderJob.from_json(job_file.read_text())
+        content = job_file.read_bytes()
+        if digest and files.digest(content) != digest:
+            raise UsageError(f"{job_file}: exchanged since this run wrote it; use a folder that only you can write to")
+        return RenderJob.from_json(content.decode())
     except OSError as error:
         raise UsageError(f"{job_file}: {error.strerror}; mpirender render writes this file") from None
     except (TypeError, KeyError, ValueError) as error:
@@ -283,8 +290,8 @@ def broadcast_scene(world: Comm, source: SceneSource | None) -> tuple[bytes, Fil
     """Read the scene on rank 0; return on every rank the scene as it is loaded, and the files that it reads."""
     read = None
     if world.rank == 0 and source is not None:
-        content, files = source.prepare()
-        read = content, files_of(files)
+        content, found = source.prepare()
+        read = content, files_of(found)
     mpi.wait_for_all(world)  # MPI's own waiting would take the core on which a renderer imports its modules
     content, data = world.bcast(read, root=0)
     return content, data

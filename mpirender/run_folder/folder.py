@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pwd
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from mpirender.errors import MpirenderError, NoSpace, UsageError, out_of_space
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import lock
 from mpirender.system import files
+
+FOLDER_MODE = 0o755  # with a umask of 002, members of the group could otherwise write into the folder of a run
 
 
 def write_down(job: RenderJob) -> None:
@@ -18,11 +23,57 @@ def write_down(job: RenderJob) -> None:
     :raises UsageError: it cannot be written, or another run uses it.
     """
     try:
-        job.folder.mkdir(parents=True, exist_ok=True)
+        make(job)
         with lock.held(job.folder, lock.DRY_RUN):
             write_job(job)
     except OSError as error:
         raise unwritable(job, error) from None
+
+
+def make(job: RenderJob) -> None:
+    """Make the folder of the run, in which only this user may write.
+
+    :raises UsageError: it is there, but someone else could have put something into it.
+    """
+    job.folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+    if problems := list(untrusted(job)):
+        raise UsageError(problems)
+
+
+def untrusted(job: RenderJob) -> Iterator[str]:
+    """Yield why the output folder is not used as it is: another user could lead mpirender to harm this one.
+
+    Symbolic links in the folder of the run would let mpirender write elsewhere. Links in the output folder are the
+    user's own.
+    """
+    if job.folder.is_symlink():
+        yield f"--output {job.output}: {job.folder} is a symbolic link, which mpirender does not follow; remove it"
+        return
+    for place in (job.output, job.folder):
+        with contextlib.suppress(OSError):
+            owner = place.stat().st_uid
+            if owner != os.geteuid() and not job.trust_output:
+                yield (
+                    f"--output {job.output}: {place} belongs to {user_name(owner)}, who could exchange its files "
+                    "during the run; choose another folder, or use it nevertheless with --trust-output"
+                )
+                return
+    with contextlib.suppress(OSError):
+        links = [entry.path for entry in os.scandir(job.folder) if entry.is_symlink()]
+        yield from (f"{link}: a symbolic link, which mpirender does not follow; remove it" for link in links[:1])
+
+
+def user_name(number: int) -> str:
+    """Return the name of a user for a message."""
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"another user (uid {number})"
+
+
+def job_digest(job: RenderJob) -> str:
+    """Return the digest of the file with the job, by which the ranks see whether they read what was written."""
+    return files.digest(job.to_json().encode())
 
 
 def write_job(job: RenderJob) -> None:

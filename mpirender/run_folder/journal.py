@@ -35,7 +35,8 @@ class Journal:
     def __init__(self, folder: Path, rank: int | None, host: str) -> None:
         self._rank, self._host = SUPERVISOR if rank is None else rank, host
         # Unbuffered and append-only: each record is one write, so a kill can cut short at most the last line.
-        self._file = (folder / (OF_SUPERVISOR if rank is None else f"rank-{rank:04d}.jsonl")).open("ab", buffering=0)
+        path = folder / (OF_SUPERVISOR if rank is None else f"rank-{rank:04d}.jsonl")
+        self._file = open(path, "ab", buffering=0, opener=files.no_follow)  # noqa: SIM115 - closed by __exit__
         self._written_at = time.monotonic()
 
     def __enter__(self) -> Journal:

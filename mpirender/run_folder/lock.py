@@ -90,7 +90,7 @@ class Lock:
         with contextlib.suppress(OSError):  # the file system may be unavailable for a moment
             if owner is None:
                 self._create()
-            os.utime(self.path)
+            os.utime(self.path, follow_symlinks=False)
 
     def release(self) -> None:
         """Remove the lock, unless another run has taken it over."""

@@ -21,6 +21,7 @@ from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.placement import LARGEST
 from mpirender.ranks.mpi import WORLD_SIZES
+from mpirender.run_folder import folder
 from mpirender.system import apptainer, slurm
 
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
@@ -40,7 +41,7 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
         mistakes += [*inspection.mistakes, *useless_options(job)]
     except UsageError as error:
         mistakes += error.mistakes
-    mistakes += filter(None, [output_problem(job.output)])
+    mistakes += filter(None, [output_problem(job.output), *folder.untrusted(job)])
     missing: list[str] = []
     if tools:
         mistakes += filter(None, [launcher_problem(job.launcher, os.environ), apptainer.problem(job.container)])

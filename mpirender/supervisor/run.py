@@ -74,7 +74,7 @@ def render(
             job = preflight.resolved(job, inspection)
             preflight.check(job, inspection)
             allocation = slurm.allocation()
-            job.folder.mkdir(parents=True, exist_ok=True)
+            folder.make(job)
             held = stack.enter_context(lock.held(job.folder, run_id, when_locked(allocation, stop, watch)))
             folder.write_job(job)
             sweep(command_line.rank_words(job))  # ranks of an earlier run that was killed
@@ -268,8 +268,8 @@ class Run:
     def _start(self) -> Launch:
         words, log = command_line.rank_words(self.job), self.job.folder / LAUNCH_LOG
         # Renderers warm up with the engine's name; ranks of groups render themselves.
-        engine = [engines.name_for(self.job.scene)] if self.job.ranks_per_frame == 1 else []
-        command = self.plan.command(*words, self.recovery.run_id, *engine)
+        engine = engines.name_for(self.job.scene) if self.job.ranks_per_frame == 1 else ""
+        command = self.plan.command(*words, self.recovery.run_id, folder.job_digest(self.job), engine)
         return Launch(command, self.plan.environment, rank_words=words, log=log)
 
     def _ask_to_stop(self, launch: Launch, signal: str) -> float:

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 
+def no_follow(name: str, flags: int) -> int:
+    """Open a file, for ``open(opener=…)``, but no symbolic link: someone else may have put that in its place."""
+    return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+
 def digest(content: bytes) -> str:
     """Return the digest that identifies the content of a file."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
@@ -36,7 +41,9 @@ def replacing(path: Path, tag: object = "") -> Iterator[Path]:
 def write_text(path: Path, text: str, tag: object = "") -> None:
     """Write a text file atomically; see :func:`replacing`."""
     with replacing(path, tag) as part:
-        part.write_text(text)
+        part.unlink(missing_ok=True)
+        with open(part, "x", opener=no_follow) as file:
+            file.write(text)
 
 
 def put_in_place(part: Path, path: Path) -> dict[str, Any]:
