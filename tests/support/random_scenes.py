@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ from mpirender.system import xvfb
 from repository import SUPPORT
 
 SIZE = "240x180"
-SECONDS = 240  # for each program
+SECONDS = 120  # for each program
 
 
 class Result(NamedTuple):
@@ -40,7 +41,7 @@ class Result(NamedTuple):
     detail: str = ""  # the message, or the frames that differ
 
 
-def results(folder: Path, seeds: range, display: dict[str, str], ranks: int = 2) -> Iterator[Result]:
+def results(folder: Path, seeds: Iterable[int], display: dict[str, str], ranks: int = 2) -> Iterator[Result]:
     """Make a scene for each seed, render it both ways, and yield the result of each."""
     environment = {**os.environ, **display}
     for seed in seeds:
@@ -73,14 +74,19 @@ def _judged(done: subprocess.CompletedProcess[str], found: Path, reference: Path
 
 
 def _run(command: list[object], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a program; one that takes too long has the exit code 124."""
+    """Run a program; one that takes too long is killed with its children, and has the exit code 124."""
     words = list(map(str, command))
+    process = subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+        start_new_session=True,
+    )  # fmt: skip
     try:
-        return subprocess.run(
-            words, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
-        )
+        out, told = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
         return subprocess.CompletedProcess(words, 124, "", "")
+    return subprocess.CompletedProcess(words, process.returncode, out, told)
 
 
 def main() -> None:

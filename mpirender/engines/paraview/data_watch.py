@@ -13,7 +13,7 @@ from mpirender.engines.base import FileState
 from mpirender.engines.paraview import index_files
 from mpirender.engines.paraview.data_files import file_properties
 from mpirender.engines.paraview.frame_inputs import Inputs, Reader
-from mpirender.engines.paraview.proxies import PVObject, registered
+from mpirender.engines.paraview.proxies import PVObject, sources
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
@@ -74,9 +74,9 @@ class DataWatch:
         :param saved: the files of the properties of all objects.
         """
         self._inputs, self._all_times = inputs, False
-        objects = (proxy.SMProxy.GetClientSideObject() for _, proxy in registered("sources"))
+        objects = (proxy.GetClientSideObject() for _, proxy in sources())
         self._is_temporal = any(TEMPORAL.search(one.GetClassName()) for one in objects if one is not None)
-        found = [(proxy, _paths(proxy)) for _, proxy in registered("sources")]
+        found = [(proxy, _paths(proxy)) for _, proxy in sources()]
         inputs.watch([paths for _, paths in found if paths], late=True)  # except what is watched already
         self._readers = [_ObservedReader(proxy, keeper, paths) for proxy, paths in found if paths]
         own = {path for _, paths in found for path in paths}
@@ -137,14 +137,14 @@ class _ObservedReader:
 
     def _renew(self) -> bool:
         """Observe the reader's new object if ParaView has made one; return whether it has."""
-        if self._proxy.SMProxy.GetClientSideObject() is self._algorithm:
+        if self._proxy.GetClientSideObject() is self._algorithm:
             return False
         self._observe()
         return True
 
     def _observe(self) -> None:
         self._last: tuple[float, str] | None = None
-        self._algorithm = self._proxy.SMProxy.GetClientSideObject()
+        self._algorithm = self._proxy.GetClientSideObject()
         self._note()
         self._algorithm.AddObserver("EndEvent", self._executed)
 
@@ -161,14 +161,16 @@ class _ObservedReader:
             self._last, self.reader.any_time = None, True
             return
         at = os.path.abspath(getattr(self._algorithm, "GetCurrentFileName", str)() or "")  # noqa: PTH100
-        if len(self.reader.paths) > 1 and (
-            at not in self.reader.paths or getattr(self._proxy, "ReadAsImageStack", False)
-        ):
+        if len(self.reader.paths) > 1 and (at not in self.reader.paths or self._reads_a_stack()):
             self._other_times = True
         self._other_times = self._other_times or time != float(self._keeper.Time)
         self._last, self.reader.any_time = (time, at), self.reader.any_time or self._other_times
         self.reader.times.add(time)
         self.reader.at.add(at)
+
+    def _reads_a_stack(self) -> bool:
+        stacks = self._proxy.GetProperty("ReadAsImageStack")
+        return stacks is not None and bool(stacks.GetElement(0))
 
 
 def _information(algorithm: PVObject, name: str) -> PVObject:
@@ -181,7 +183,7 @@ def _information(algorithm: PVObject, name: str) -> PVObject:
 
 def _paths(proxy: PVObject) -> list[str]:
     """Return the files of the properties of a proxy that name files."""
-    each, found = proxy.SMProxy.NewPropertyIterator(), list[str]()
+    each, found = proxy.NewPropertyIterator(), list[str]()
     each.UnRegister(None)
     each.Begin()
     while not each.IsAtEnd():

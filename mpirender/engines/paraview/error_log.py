@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mpirender.engines.paraview.printed_files import PrintedFiles
-from mpirender.engines.paraview.proxies import registered
+from mpirender.engines.paraview.proxies import sources
 from mpirender.system.comm import Comm
 
 # Errors that cannot change a pixel are treated as warnings: an extractor that this ParaView lacks (a state of 6.1 with
@@ -189,7 +189,7 @@ def _exception(kind: type[BaseException], error: BaseException, trace: Traceback
 
 def _filters_in(trace: TracebackType | None) -> Iterator[str]:
     """Yield the names of the filters whose scripts appear in a traceback."""
-    filters = {name: proxy.SMProxy.GetClientSideObject() for name, proxy in registered("sources")}
+    filters = {name: proxy.GetClientSideObject() for name, proxy in sources()}
     for frame, _ in traceback.walk_tb(trace):
         candidates = [frame.f_locals.get("self"), frame.f_locals.get("vself")]
         yield from (name for name, algorithm in filters.items() if any(algorithm is it for it in candidates if it))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mpirender.engines.paraview import color_range
-from mpirender.engines.paraview.proxies import PVObject, registered
+from mpirender.engines.paraview.proxies import PVObject, sources
 from mpirender.system.text import plural
 
 XML_FORMATS = re.compile(r"\.(p?vt[iprsu]|vtm|vtmb|vtpd|vtpc|vthb|vth|htg|phtg|pvd)$", re.IGNORECASE)
@@ -42,7 +42,7 @@ class IncompleteData:
         """
         self.views, self._keeper = views, keeper
         self._whole: set[str] = set()  # files that were complete
-        self._names = {proxy.SMProxy.GetGlobalID(): name for name, proxy in registered("sources")}
+        self._names = {proxy.GetGlobalID(): name for name, proxy in sources()}
         self._colored = {self._key(item) for item in self._items() if _has_array(item)}
 
     def problems(self) -> list[str]:
@@ -93,8 +93,8 @@ class IncompleteData:
 
     def _readers(self) -> Iterator[tuple[PVObject, str, str]]:
         """Yield each reader with its class and the file that it is at."""
-        for _, proxy in registered("sources"):
-            algorithm = proxy.SMProxy.GetClientSideObject()
+        for _, proxy in sources():
+            algorithm = proxy.GetClientSideObject()
             inner = algorithm.GetReader() if hasattr(algorithm, "GetReader") else None
             path = getattr(algorithm, "GetCurrentFileName", lambda: None)()
             if (
@@ -105,7 +105,7 @@ class IncompleteData:
                 with contextlib.suppress(TypeError):  # a method that needs an index
                     path = algorithm.GetFileName()
             if path:
-                yield proxy.SMProxy, (inner or algorithm).GetClassName(), str(path)
+                yield proxy, (inner or algorithm).GetClassName(), str(path)
 
     def _with_references(self, path: str) -> Iterator[str]:
         """Yield a file, and the files to which it refers if it is an index; of a .pvd, those of the current time."""

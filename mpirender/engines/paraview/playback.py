@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpirender.engines.paraview import color_range, state_xml
 from mpirender.engines.paraview import save_animation_order as order
-from mpirender.engines.paraview.proxies import CAMERA, PVObject, registered
+from mpirender.engines.paraview.proxies import CAMERA, PVObject, registered, sources
 from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ def restart() -> None:
     Reload Files does, for filters as well, and notifies representations and views. (If the first file of a series is
     bad, this process can render none of the series from now on: a reader opens that file first.)
     """
-    for _, source in registered("sources"):
-        source.SMProxy.RecreateVTKObjects()
+    for _, source in sources():
+        source.RecreateVTKObjects()
     for _, shown in registered("representations"):
         representation = shown.SMProxy.GetClientSideObject()
         if hasattr(representation, "MarkModified"):  # not the widgets

@@ -38,6 +38,26 @@ def registered(group: str) -> list[tuple[str, PVObject]]:
     return [(name, proxy) for (name, _), proxy in servermanager.ProxyManager().GetProxiesInGroup(group).items()]
 
 
+def sources() -> list[tuple[str, PVObject]]:
+    """Return the names of the sources and filters of the open scene, and the server manager's proxies of them.
+
+    Use these until the scene is to be changed. A Python proxy around one sends ParaView the properties that a state has
+    set and that ParaView has not applied itself, such as the Source of a Glyph: its picture would be another than that
+    of SaveAnimation.
+    """
+    from paraview import servermanager
+
+    found: dict[int, tuple[str, PVObject]] = {}
+    each = servermanager.vtkSMProxyIterator()
+    each.SetSessionProxyManager(servermanager.ProxyManager().SMProxyManager)
+    each.SetModeToOneGroup()
+    each.Begin("sources")
+    while not each.IsAtEnd():
+        found.setdefault(each.GetProxy().GetGlobalID(), (str(each.GetKey()), each.GetProxy()))
+        each.Next()
+    return list(found.values())
+
+
 def by_name(*groups: str) -> dict[str, PVObject]:
     """Return the proxies of registration groups by name; of several with the same name, the first."""
     found: dict[str, PVObject] = {}

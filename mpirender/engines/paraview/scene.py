@@ -14,7 +14,7 @@ from mpirender.engines.paraview import backends, color_range, incomplete_data, p
 from mpirender.engines.paraview import save_animation_order as order
 from mpirender.engines.paraview.empty_frames import EmptyFrames
 from mpirender.engines.paraview.error_log import ErrorLog
-from mpirender.engines.paraview.proxies import PVObject, registered
+from mpirender.engines.paraview.proxies import PVObject, sources
 from mpirender.engines.paraview.screenshot import Screenshots, Views, set_size
 from mpirender.errors import OutOfOrder, UsageError
 from mpirender.job.outputs import Output
@@ -148,7 +148,7 @@ class ParaViewScene(Scene):
 
     def keep_order(self, needs: str) -> list[str]:
         """Prepare for frames that depend on earlier ones; see :meth:`mpirender.engines.base.Scene.keep_order`."""
-        names = [name for name, source in registered("sources") if MAY_REMEMBER.search(source.SMProxy.GetXMLName())]
+        names = [name for name, source in sources() if MAY_REMEMBER.search(source.GetXMLName())]
         if needs == PREVIOUS:
             self._order.scene = replace(self._order.scene, lags=True)
             return names
@@ -273,7 +273,7 @@ def _traits(views_of: Views, animation: PVObject, played: playback.Playback, job
     stereo = job.stereo_mode not in order.MONO
     moving = any(cue.Enabled and cue.SMProxy.GetXMLName() not in state_warnings.STILL_DATA for cue in animation.Cues)
     changes = stereo or moving or bool(animation.TimeKeeper.TimestepValues)
-    filters = {source.SMProxy.GetXMLName() for _, source in registered("sources")}
+    filters = {source.GetXMLName() for _, source in sources()}
     return order.SceneTraits(
         times=played.times,
         loaded_time=played.loaded_time,
