@@ -48,7 +48,7 @@ def dry_run_lines(job: RenderJob, inspection: Inspection) -> list[str]:
     return [
         *(f"warning: {warning}" for warning in inspection.warnings),
         f"{count} on {ranks_or_groups(placement.groups, placement.group)}",
-        *filter(None, [run.leftover(placement)]),
+        *run.not_started(placement),
         *(_distribution(job, frames, placement) if frames else []),
         "",
         shown(job, plan),

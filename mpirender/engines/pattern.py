@@ -86,6 +86,7 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     settings = _settings(scene, job.scene.name)
     count, seconds = settings.get("frames", 24), settings.get("seconds", 0.0)
     mistakes = []
+    count = min(count, framesets.MOST + 1)
     if count < 1:
         mistakes.append(f"{job.scene.name}: the scene has no frames")
     elif isinstance(seconds, list) and len(seconds) != count:

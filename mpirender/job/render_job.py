@@ -134,6 +134,8 @@ class RenderJob:
 
     ranks: int | None = option(None, "Number of MPI ranks.", group="Execution", pixels=False, short="-n", least=1,
         most=1_000_000, without="one for each core you may use")
+    oversubscribe: bool = option(False, "Start all --ranks, also more than there are images to render, or than the "
+        "memory of this machine holds.", pixels=False)
     ranks_per_frame: int = option(
         1, "Number of ranks that load and render each frame together, for data that does not fit into the memory of "
         "one rank. Ranks that do not fill a group are not started.", pixels=True, least=1, engines=PARAVIEW)
@@ -288,6 +290,7 @@ def _contradictions(job: RenderJob) -> Iterator[str]:
         yield f"--launcher none starts one rank, but {wanted} needs more; use --launcher mpiexec"
     elif job.ranks is not None and 1 <= job.ranks < job.ranks_per_frame:
         yield f"--ranks {job.ranks} is less than --ranks-per-frame {job.ranks_per_frame}; use at least as many ranks"
+    yield from filter(None, [sweep.too_many(list(map(sweep.parse, job.vary)))])
     yield from job.programs.mistakes()
     if job.transparent_background and job.image_format == "jpg":
         yield "--transparent-background needs --image-format png or tiff; jpg has no transparency"

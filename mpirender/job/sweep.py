@@ -11,6 +11,7 @@ from typing import NamedTuple
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 STEPS = re.compile(rf"({NUMBER}):({NUMBER})(?::({NUMBER}))?")
 MOST = 10_000  # values of a property; more are probably a typing error
+MOST_VARIANTS = 100_000
 
 
 class Axis(NamedTuple):
@@ -48,7 +49,10 @@ def parse(text: str) -> Axis:
 def _stepped(text: str, match: re.Match[str]) -> list[str]:
     """Return the values from a start to a stop, both included."""
     start, stop, step = (float(part) for part in (match[1], match[2], match[3] or "1"))
-    count = math.floor((stop - start) / step + 1e-9) + 1 if step else 0
+    ratio = (stop - start) / step if step else -1.0
+    if not all(map(math.isfinite, (start, stop, step, ratio))):
+        raise ValueError(f"{text!r}: the numbers are too large")
+    count = math.floor(ratio + 1e-9) + 1
     if count < 1:
         raise ValueError(f"{text!r}: no step of {step:g} leads from {start:g} to {stop:g}")
     if count > MOST:
@@ -67,6 +71,14 @@ def _split(text: str) -> list[str]:
             depth += (piece in "[({") - (piece in "])}")
             parts[-1] += piece
     return [part.strip() for part in parts]
+
+
+def too_many(axes: Sequence[Axis]) -> str:
+    """Return the mistake that the values have more combinations than a study may have; empty if not."""
+    counts = [len(axis.values) for axis in axes]
+    if (total := math.prod(counts)) <= MOST_VARIANTS:
+        return ""
+    return f"--vary: {' × '.join(map(str, counts))} values make {total} variants, more than {MOST_VARIANTS}"
 
 
 def all_of(axes: Sequence[Axis]) -> tuple[Variant, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ MPI_SETTINGS = {
     "HWLOC_COMPONENTS": "-gl",
 }
 
+# Variables by which users, sites, and processes that MPI started control MPI.
+OF_LAUNCHERS = re.compile(r"(OMPI_MCA|PRTE_MCA|PMIX|PMI|HYDRA|I_MPI)_")
+
 # On one machine messages go through shared memory; searching for fast networks takes Open MPI a quarter of a second.
 ONE_MACHINE_SETTINGS = {"OMPI_MCA_pml": "ob1"}
 
@@ -46,6 +50,11 @@ def environment_of(placement: Placement) -> dict[str, str]:
     remote_shell = any(map(shutil.which, ("ssh", "rsh")))
     root, in_slurm = os.geteuid() == 0, bool(placement.nodes)
     return variables(placement.threads, os.environ, root=root, remote_shell=remote_shell, in_slurm=in_slurm)
+
+
+def mpi_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the names of the variables that are set here and control MPI and its launchers."""
+    return sorted(name for name in environ if OF_LAUNCHERS.match(name))
 
 
 def variables(

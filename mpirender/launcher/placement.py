@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from mpirender.errors import UsageError
 from mpirender.job.render_job import RenderJob
+from mpirender.system import host
 from mpirender.system.slurm import Allocation
 from mpirender.system.text import plural
 
 LARGEST = 1_000_000  # ranks
+LEAST_MEMORY = 64 * 1024**2  # of a rank and its renderer, in bytes
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,19 @@ class RankRequest:
     ranks: int | None = None  # number of ranks; None for as many as the cores allow, but not more than ``most`` groups
     group: int = 1  # ranks that render each frame together
     most: int = LARGEST  # images to render
+    oversubscribe: bool = False  # whether to start more ranks than are of use, or than memory holds
 
     @classmethod
     def of(cls, job: RenderJob, images: int = LARGEST) -> RankRequest:
         """Return the request of a job with so many images."""
-        return cls(job.launcher, job.ranks, job.ranks_per_frame, images)
+        return cls(job.launcher, job.ranks, job.ranks_per_frame, images, job.oversubscribe)
+
+    @property
+    def useful(self) -> int | None:
+        """The number of ranks asked for, without those that would have nothing to render."""
+        if self.ranks is None or self.oversubscribe:
+            return self.ranks
+        return min(self.ranks, max(self.most, 1) * self.group)
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ class Placement:
     named: bool = False  # whether to name the nodes, because the launcher would place the ranks differently
     group: int = 1  # ranks that render each frame together
     spare: int = 0  # ranks that would fit but make no whole group
+    idle: int = 0  # ranks that were asked for but would have nothing to render
 
     @property
     def groups(self) -> int:
@@ -75,12 +86,18 @@ def cores() -> int:
 def on_this_host(request: RankRequest) -> Placement:
     """Place the requested ranks on this machine, by default one per core."""
     group, alone = request.group, request.launcher == "none"
-    ranks = request.ranks or (1 if alone else max(min(cores(), request.most * group), group))
+    ranks = request.useful or (1 if alone else max(min(cores(), request.most * group), group))
+    if not request.oversubscribe and ranks * LEAST_MEMORY > (memory := host.memory()):
+        raise UsageError(
+            f"{ranks} ranks do not fit into the {memory / 1e9:.0f} GB of memory here, of which each takes at least "
+            f"{LEAST_MEMORY / 1e6:.0f} MB; give at most --ranks {memory // LEAST_MEMORY}, or --oversubscribe"
+        )
+    idle = (request.ranks or 0) - ranks
     spare = ranks % group
     ranks -= spare
     launcher = Launcher("none") if alone else Launcher()
     threads = max(cores() // ranks, 1)
-    return Placement(ranks, threads, launcher, group=group, spare=spare)
+    return Placement(ranks, threads, launcher, group=group, spare=spare, idle=max(idle, 0))
 
 
 def in_allocation(request: RankRequest, allocation: Allocation) -> Placement:
@@ -91,14 +108,15 @@ def in_allocation(request: RankRequest, allocation: Allocation) -> Placement:
             f"--ranks-per-frame {group}: this Slurm job has room for {plural(room, 'rank')}; "
             "request more (--nodes, --ntasks-per-node), or give --ranks to run several ranks per core"
         )
-    ranks = request.ranks or max(min(room, request.most * group), 1)
+    ranks = request.useful or max(min(room, request.most * group), 1)
+    idle = max((request.ranks or 0) - ranks, 0)
     spare = ranks % group
     ranks -= spare
     whole = ranks == room
     nodes = dict(allocation.nodes) if whole else spread(ranks, allocation.nodes)
     named = not (whole and allocation.placed)
     threads = max(min(allocation.threads * allocation.nodes[node] // count for node, count in nodes.items()), 1)
-    return Placement(ranks, threads, nodes=nodes, named=named, group=group, spare=spare)
+    return Placement(ranks, threads, nodes=nodes, named=named, group=group, spare=spare, idle=idle)
 
 
 def without(nodes: Mapping[str, int], spare: int) -> dict[str, int]:

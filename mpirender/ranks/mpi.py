@@ -7,11 +7,13 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from typing import NoReturn
 
 from mpirender import errors
 from mpirender.ranks.log import log_error, write_line
 from mpirender.system.comm import Comm
+from mpirender.system.text import whole_number
 
 HELLO = "--hello"  # instead of a job: the program only prints the hosts
 HOSTS = "mpirender: hosts of the ranks: "  # what the line with the hosts begins with
@@ -40,12 +42,17 @@ def print_hosts() -> NoReturn:
     finalize(world, 0)
 
 
+def started_processes(environ: Mapping[str, str] = os.environ) -> int:
+    """Return how many processes mpiexec started together with this one, as far as its variables say so."""
+    return max(whole_number(environ.get(name, "")) or 1 for name in WORLD_SIZES)
+
+
 def check_world(world: Comm) -> None:
     """Raise ToolMissing if MPI does not connect the ranks: several were started, but each is rank 0 of 1."""
     from mpi4py import MPI
 
     library = MPI.Get_library_version()
-    started = max(int(os.environ.get(name, "1")) for name in WORLD_SIZES)
+    started = started_processes()
     if world.size == 1 and started > 1:
         raise errors.ToolMissing(
             f"mpiexec started {started} ranks but each believes it is alone: mpi4py here uses another MPI "

@@ -11,6 +11,7 @@ from mpirender.errors import FramesChanged, FramesMissing, LaunchFailed, one_lin
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import exit_diagnosis
+from mpirender.launcher.environment import mpi_variables
 from mpirender.launcher.process import LAUNCH_LOG
 from mpirender.ranks.log import last_log_lines
 from mpirender.run_folder.events import Death
@@ -77,7 +78,8 @@ class CrashRecovery:
         see = f"see {self.job.folder}/rank-*.log and {log}"
         if verdict is GiveUp.NOT_STARTED:
             reason = self.reason if end.late else ending(end.code)
-            raise LaunchFailed(f"{end.not_started(reason)}; the log is {log}")
+            odd = "; these variables change how MPI starts: " + ", ".join(set_) if (set_ := mpi_variables()) else ""
+            raise LaunchFailed(f"{end.not_started(reason)}{odd}; the log is {log}")
         if verdict is GiveUp.FRUITLESS:
             memory = f"; {OUT_OF_MEMORY}" if "SIGKILL" in self.reason else ""
             raise FramesMissing(f"the ranks died repeatedly without an image done: {self.reason}{memory}; {see}")

@@ -20,10 +20,11 @@ from mpirender.job.programs import Programs
 from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.placement import LARGEST
-from mpirender.ranks.mpi import WORLD_SIZES
+from mpirender.ranks.mpi import started_processes
 from mpirender.run_folder import folder
 from mpirender.system import apptainer, slurm
 
+MOST_IMAGES = 2_000_000  # each rank knows all of them
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
 
 
@@ -39,6 +40,7 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
     try:
         inspection = inspection or inspect(job)
         mistakes += [*inspection.mistakes, *useless_options(job)]
+        mistakes += filter(None, [] if mistakes else [too_many_images(job, inspection)])
     except UsageError as error:
         mistakes += error.mistakes
     mistakes += filter(None, [output_problem(job.output), *folder.untrusted(job)])
@@ -89,6 +91,13 @@ def images_of(job: RenderJob, inspection: Inspection) -> int:
     return LARGEST if not frames and not inspection.frames_known else len(frames) * len(job.outputs)
 
 
+def too_many_images(job: RenderJob, inspection: Inspection) -> str:
+    """Return the mistake that a job has more images than one run can have, empty if not."""
+    if (images := images_of(job, inspection)) <= MOST_IMAGES:
+        return ""
+    return f"{images} images are more than {MOST_IMAGES}; render them in several runs, each with an --output of its own"
+
+
 def frames_of(job: RenderJob, inspection: Inspection) -> Sequence[int]:
     """Return the frames asked for; none if they are known only after the scene is opened."""
     return framesets.parse(job.frames) if job.frames else inspection.frames
@@ -108,12 +117,16 @@ def inspect(job: RenderJob, read_by: str = "") -> Inspection:
         raise UsageError(f"{scene}: is a folder; name the scene file in it") from None
     except OSError as error:
         raise UsageError(f"{scene}: cannot be read ({error.strerror})") from None
-    return engines.for_scene(scene).inspect(content, job, read_by)
+    inspection = engines.for_scene(scene).inspect(content, job, read_by)
+    if len(inspection.times) > framesets.MOST:
+        many = f"{scene.name}: more than {framesets.MOST} frames; give the scene fewer, or render parts of it"
+        return dataclasses.replace(inspection, times=(), mistakes=(many,))
+    return inspection
 
 
 def launcher_problem(launcher: str, environ: Mapping[str, str]) -> str:
     """Return why the ranks cannot be started from here, empty if they can."""
-    started = max(slurm.tasks_of_step(environ), *(int(environ.get(name, "1")) for name in WORLD_SIZES))
+    started = max(slurm.tasks_of_step(environ), started_processes(environ))
     if started > 1:
         return f"srun or mpiexec started mpirender {started} times; start it once, it starts the ranks itself"
     if launcher == "srun" and not slurm.job_number(environ):

@@ -43,7 +43,7 @@ from mpirender.supervisor.retry_policy import LaunchEnd
 from mpirender.system import signals, slurm
 from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation
-from mpirender.system.text import ranks_or_groups
+from mpirender.system.text import plural, ranks_or_groups
 
 POLL_SECONDS = 0.05
 POLL_SECONDS_PER_RANK = 0.005  # reading thousands of journals must not become a load on a shared file system
@@ -108,12 +108,17 @@ def when_locked(allocation: Allocation | None, stop: StopRequest, watch: Watch) 
     return wait
 
 
-def leftover(placement: Placement) -> str:
-    """Return a note about ranks that would fit but make no whole group, empty for none."""
-    if not placement.spare:
-        return ""
-    left = "1 more is" if placement.spare == 1 else f"{placement.spare} more are"
-    return f"{placement.ranks} ranks make {ranks_or_groups(placement.groups, placement.group)}; {left} not started"
+def not_started(placement: Placement) -> list[str]:
+    """Return notes about ranks that would have nothing to render, and about those that make no whole group."""
+    notes = []
+    if placement.idle:
+        asked, few = placement.ranks + placement.spare + placement.idle, plural(placement.ranks, "rank")
+        notes.append(f"{few} instead of {asked}: there are no images for more (--oversubscribe starts them all)")
+    if placement.spare:
+        left = "1 more is" if placement.spare == 1 else f"{placement.spare} more are"
+        groups = ranks_or_groups(placement.groups, placement.group)
+        notes.append(f"{placement.ranks} ranks make {groups}; {left} not started")
+    return notes
 
 
 def reported_error(ranks: RunningRanks, end: LaunchEnd) -> MpirenderError | None:
@@ -142,8 +147,8 @@ class Run:
         try:
             self.plan = plan or self._make_plan(inspection, stop)
             self.recovery.policy.launcher_works = bool(self.plan.placement.nodes)  # it has passed a probe
-            if rest := leftover(self.plan.placement):
-                self._note(rest)
+            for line in not_started(self.plan.placement):
+                self._note(line)
             while not self._launch(stop, held):
                 pass
         except TakenOver:  # the journal belongs to the other run now

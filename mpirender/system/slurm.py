@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mpirender.errors import LaunchFailed
+from mpirender.errors import LaunchFailed, UsageError
 from mpirender.system import child_process
+from mpirender.system.text import whole_number
 
 ANSWER_SECONDS = 60.0  # for Slurm's own commands on a busy controller, and for nodes to answer
 
 # The srun with which mpiexec reaches other nodes would otherwise wait for the end of a step that lost a node.
 SETTINGS = {"SLURM_OVERLAP": "1"}
+COUNTS = re.compile(r"\d{1,9}(\(x\d{1,9}\))?(,\d{1,9}(\(x\d{1,9}\))?)*", re.ASCII)
 GPU_LISTS = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")  # the GPUs of a job step or of a job, as numbers on the node
 
 
@@ -39,13 +41,13 @@ def job_number(environ: Mapping[str, str] = os.environ) -> str:
 
 def tasks_of_step(environ: Mapping[str, str] = os.environ) -> int:
     """Return how many processes srun started together with this one, 1 outside a job step."""
-    return int(environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    return whole_number(environ.get("SLURM_STEP_NUM_TASKS", "")) or 1
 
 
 def memory_limit(environ: Mapping[str, str] = os.environ) -> int | None:
     """Return the memory of this node that the job may use, in bytes; None if there is no limit."""
-    megabytes = environ.get("SLURM_MEM_PER_NODE", "")
-    return int(megabytes) * 1024**2 if megabytes.isdigit() else None
+    megabytes = whole_number(environ.get("SLURM_MEM_PER_NODE", ""))
+    return None if megabytes is None else megabytes * 1024**2
 
 
 def has_gpus(environ: Mapping[str, str] = os.environ) -> bool:
@@ -59,26 +61,45 @@ def allocation(environ: Mapping[str, str] = os.environ) -> Allocation | None:
     If the job has no number of tasks, a rank gets ``--cpus-per-task`` cores, or one, and the nodes are filled.
 
     :raises LaunchFailed: the names of the nodes cannot be found.
+    :raises UsageError: a variable is missing, or is not what Slurm writes.
     """
     if not job_number(environ) or "SLURM_JOB_NODELIST" not in environ:
         return None
     node_list = environ["SLURM_JOB_NODELIST"]
     names = hostnames(node_list)
-    cores = per_node(environ["SLURM_JOB_CPUS_PER_NODE"])
-    threads = int(environ.get("SLURM_CPUS_PER_TASK", "1"))
+    cores = per_node(environ, "SLURM_JOB_CPUS_PER_NODE", len(names))
+    threads = number(environ, "SLURM_CPUS_PER_TASK", 1) or 1
     placed = "SLURM_NTASKS" in environ
-    tasks = per_node(environ["SLURM_TASKS_PER_NODE"]) if placed else [max(count // threads, 1) for count in cores]
+    tasks = [max(count // threads, 1) for count in cores]
+    if placed:
+        tasks = per_node(environ, "SLURM_TASKS_PER_NODE", len(names))
     if "SLURM_CPUS_PER_TASK" not in environ:
         threads = min(max(count // ranks, 1) for count, ranks in zip(cores, tasks))
-    run = 1 + int(environ.get("SLURM_RESTART_COUNT", "0"))
+    run = 1 + number(environ, "SLURM_RESTART_COUNT", 0)
     cluster, nodes = environ.get("SLURM_CLUSTER_NAME", ""), dict(zip(names, tasks))
     return Allocation(job_number(environ), cluster, run, node_list, nodes, threads, placed)
 
 
-def per_node(text: str) -> list[int]:
-    """Parse Slurm's list of counts per node: ``8(x2),4`` is 8, 8, 4."""
+def number(environ: Mapping[str, str], name: str, default: int) -> int:
+    """Return the number in a variable."""
+    if (value := whole_number(environ.get(name, str(default)))) is None:
+        raise odd(name, environ[name], "a number")
+    return value
+
+
+def per_node(environ: Mapping[str, str], name: str, nodes: int) -> list[int]:
+    """Return Slurm's list of counts per node, for at most so many nodes: ``8(x2),4`` is 8, 8, 4."""
+    text = environ.get(name, "")
+    if not COUNTS.fullmatch(text):
+        raise odd(name, text, "a list of counts such as 8(x2),4")
     found = re.findall(r"(\d+)(?:\(x(\d+)\))?", text)
-    return [int(count) for count, times in found for _ in range(int(times or 1))]
+    return [int(each) for each, times in found for _ in range(min(int(times or 1), nodes))][:nodes]
+
+
+def odd(name: str, value: str, wanted: str) -> UsageError:
+    """Return the error about a variable that is not as Slurm sets it."""
+    is_ = f"is {value!r}, not" if value else "is not set; Slurm sets it to"
+    return UsageError(f"{name} {is_} {wanted}; start mpirender in the Slurm job itself, or unset SLURM_JOB_ID")
 
 
 def hostnames(node_list: str) -> list[str]:

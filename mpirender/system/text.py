@@ -36,6 +36,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def whole_number(text: str) -> int | None:
+    """Return the number in a text of digits, such as an environment variable; None for any other text."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
 def rank_or_group(ranks_per_frame: int) -> str:
     """Return the noun for what renders a frame: a rank, or a group of ranks."""
     return "rank" if ranks_per_frame == 1 else "group"

@@ -20,6 +20,13 @@ def test_an_invalid_camera_is_reported(text: str, scene: str) -> None:
     assert f"--camera {text!r} is not valid; give orbit, or orbit:N for a turn of N frames" in seen.mistakes
 
 
+@pytest.mark.parametrize("count", ["999999999", "9" * 5000])
+def test_a_turn_in_a_billion_frames_is_refused(count: str) -> None:
+    job = RenderJob("orbit.pvsm", camera=f"orbit:{count}")
+    seen = engines.for_scene(job.scene).inspect(state(), job)
+    assert f"--camera {f'orbit:{count}'[:40]}: a turn has at most 1000000 frames" in seen.mistakes
+
+
 def test_a_pattern_has_no_camera(run: Run, pattern) -> None:
     done = run("render", pattern(), "--camera", "orbit")
     assert (done.returncode, "--camera does not apply to test patterns" in done.stderr) == (2, True)

@@ -78,6 +78,23 @@ def test_an_image_of_a_study_is_tried_alone_with_its_values_set() -> None:
     assert "--vary" not in words
 
 
+@pytest.mark.parametrize(
+    ("vary", "message"),
+    [
+        (
+            ("A.B=1:1000",) * 1 + ("A.C=1:1000", "A.D=1:1000"),
+            "1000 × 1000 × 1000 values make 1000000000 variants, more",
+        ),
+        (("A.B=0:1e308:1e-300",), "the numbers are too large"),
+        (("A.B=0:1e999",), "the numbers are too large"),
+    ],
+)
+def test_too_many_values_are_refused_at_once(vary: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        RenderJob("x.pvsm", vary=vary)
+    assert message in caught.value.message
+
+
 def test_without_values_or_with_two_ways_to_say_which_frame_it_is_refused(run: Run, pattern) -> None:
     done = run("study", pattern(), "--at", 1, "--frames", "0-2")
     assert done.returncode == 2

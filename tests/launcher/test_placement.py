@@ -11,6 +11,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.environment import variables
 from mpirender.launcher.placement import LARGEST, Launcher, Placement, RankRequest, in_allocation, on_this_host, spread
+from mpirender.supervisor.run import not_started
 from mpirender.system import host, slurm
 from mpirender.system.slurm import Allocation
 
@@ -47,6 +48,14 @@ def test_ranks_share_the_cores_of_the_machine(
 )
 def test_ranks_are_shared_among_nodes_by_their_room(ranks: int, room: dict[str, int], shares: dict[str, int]) -> None:
     assert spread(ranks, room) == shares
+
+
+def test_more_ranks_than_the_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "memory", lambda: 4 * 1024**3)
+    assert on_this_host(request(tmp_path, ranks=64)).ranks == 64
+    with pytest.raises(UsageError, match="65 ranks do not fit into the 4 GB of memory here"):
+        on_this_host(request(tmp_path, ranks=65))
+    assert on_this_host(request(tmp_path, ranks=65, oversubscribe=True)).ranks == 65
 
 
 def allocation(**options: object) -> Allocation:
@@ -129,15 +138,37 @@ def test_a_job_on_one_node_is_known_without_slurms_commands(monkeypatch: pytest.
 
 @pytest.mark.parametrize(("text", "counts"), [("8", [8]), ("8(x2),4", [8, 8, 4]), ("1(x3)", [1, 1, 1])])
 def test_counts_per_node_are_read_as_slurm_writes_them(text: str, counts: list[int]) -> None:
-    assert slurm.per_node(text) == counts
+    assert slurm.per_node({"X": text}, "X", 3) == counts
 
 
-def test_ranks_that_were_not_asked_for_are_not_more_than_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (
+            {},
+            "SLURM_JOB_CPUS_PER_NODE is not set; Slurm sets it to a list of counts such as 8(x2),4; start mpirender in",
+        ),
+        ({"SLURM_JOB_CPUS_PER_NODE": "many"}, "SLURM_JOB_CPUS_PER_NODE is 'many', not a list of counts"),
+        ({"SLURM_JOB_CPUS_PER_NODE": "2(x999999999)", "SLURM_NTASKS": "2"}, "SLURM_TASKS_PER_NODE is not set"),
+        ({"SLURM_JOB_CPUS_PER_NODE": "2", "SLURM_CPUS_PER_TASK": "²"}, "SLURM_CPUS_PER_TASK is '²', not a number"),
+        ({"SLURM_JOB_CPUS_PER_NODE": "2", "SLURM_RESTART_COUNT": "-1"}, "SLURM_RESTART_COUNT is '-1', not a number"),
+    ],
+)
+def test_a_variable_that_is_not_as_slurm_sets_it_is_named(odd: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        slurm.allocation({"SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "n7", **odd})
+    assert caught.value.message.startswith(message)
+
+
+def test_ranks_are_not_more_than_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpirender.launcher.placement.cores", lambda: 8)
     assert [on_this_host(request(tmp_path, images=most)).ranks for most in (20, 3, 0)] == [8, 3, 1]
     assert on_this_host(request(tmp_path, images=2)).threads == 4
-    assert on_this_host(request(tmp_path, ranks=5, images=3)).ranks == 5
+    capped = on_this_host(request(tmp_path, ranks=7, images=3, ranks_per_frame=2))
+    assert (capped.ranks, not_started(capped)) == (
+        6, ["6 ranks instead of 7: there are no images for more (--oversubscribe starts them all)"]
+    )  # fmt: skip
+    assert on_this_host(request(tmp_path, ranks=5, images=3, oversubscribe=True)).ranks == 5
+    assert in_allocation(request(tmp_path, ranks=9, images=3), allocation()).idle == 6
     few = in_allocation(request(tmp_path, images=3), allocation())
     assert (few.ranks, few.nodes, few.threads) == (3, {"n1": 2, "n2": 1}, 4)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from mpirender.engines.paraview import state_warnings
 from mpirender.engines.paraview.proxies import PVObject
 from mpirender.engines.paraview.state_xml import State
+from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
 
 STATIC_FRAMES = 100  # 4 s at 25 frames a second
@@ -22,6 +23,8 @@ def mistakes(job: RenderJob) -> Iterator[str]:
     """Yield what is wrong with ``--camera``."""
     if job.camera is not None and not re.fullmatch(r"orbit(:[1-9]\d*)?", job.camera):
         yield f"--camera {job.camera!r} is not valid; give orbit, or orbit:N for a turn of N frames"
+    elif job.camera is not None and int(job.camera.partition(":")[2][:20] or 1) > framesets.MOST:
+        yield f"--camera {job.camera[:40]}: a turn has at most {framesets.MOST} frames"
 
 
 def static_frames(state: State, job: RenderJob) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -12,6 +13,7 @@ from functools import cached_property
 
 from mpirender.engines.base import Layout
 from mpirender.errors import UsageError
+from mpirender.job import frames as framesets
 
 REAL_TIME = "Real Time"
 PYTHON_TRACK = "PythonAnimationCue"
@@ -206,13 +208,19 @@ def parse_xml(content: bytes, name: str) -> ET.Element:
 
 
 def sequence_times(start: float, end: float, count: int) -> tuple[float, ...]:
-    """Return the scene time of every frame in Sequence mode (vtkSequenceAnimationPlayer)."""
-    return tuple(start + frame * (end - start) / max(count - 1, 1) for frame in range(count))
+    """Return the scene time of every frame in Sequence mode (vtkSequenceAnimationPlayer).
+
+    Of more frames than a run may have, only one more than that is returned.
+    """
+    frames = range(min(count, framesets.MOST + 1))
+    return tuple(start + frame * (end - start) / max(count - 1, 1) for frame in frames)
 
 
 def snapped_times(steps: Iterable[float], repeated: int, end: float) -> tuple[float, ...]:
     """Return the scene time of every frame in Snap To TimeSteps mode (vtkTimestepsAnimationPlayer).
 
     Each timestep is shown ``repeated`` times, but timesteps from the end time on only once: there the animation ends.
+    Of more frames than a run may have, only one more than that is returned.
     """
-    return tuple(time for time in sorted(set(steps)) for _ in range(max(repeated, 1) if time < end else 1))
+    times = (time for time in sorted(set(steps)) for _ in range(max(repeated, 1) if time < end else 1))
+    return tuple(itertools.islice(times, framesets.MOST + 1))
