@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpirender.engines.base import Inspection
-from mpirender.errors import ToolMissing, UsageError
+from mpirender.errors import LaunchFailed, ToolMissing, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import folder, lock
 from mpirender.supervisor import preflight
@@ -18,6 +18,8 @@ from mpirender.system import files, site, slurm
 
 NAME = "mpi_render.slurm"
 PACKAGE = Path(__file__).resolve().parents[1]
+ELSEWHERE = "submit on a login node of the cluster, or use mpirender render here"
+NO_CLUSTER = "Could not establish a configuration source"  # what sbatch says without slurm.conf
 LOG = "mpirender-%j.log"
 
 
@@ -29,7 +31,7 @@ def submit(job: RenderJob, script: str) -> str:
     :raises LaunchFailed: Slurm refused the job, with its message.
     """
     if shutil.which("sbatch") is None:
-        raise ToolMissing("sbatch is not found; submit on a login node of the cluster, or use mpirender render")
+        raise ToolMissing(f"sbatch is not found; {ELSEWHERE}")
     place = job.output / NAME
     try:
         folder.make(job)
@@ -38,7 +40,12 @@ def submit(job: RenderJob, script: str) -> str:
         files.write_text(place, script)
     except OSError as error:
         raise UsageError(f"{place}: cannot be written ({error.strerror or error})") from None
-    return slurm.run("sbatch", "--parsable", str(place)).split(";")[0].strip()
+    try:
+        return slurm.run("sbatch", "--parsable", str(place)).split(";")[0].strip()
+    except LaunchFailed as error:
+        if NO_CLUSTER in str(error):
+            raise LaunchFailed(f"this machine belongs to no Slurm cluster; {ELSEWHERE}") from None
+        raise
 
 
 def script_for(job: RenderJob, options: Sequence[str], template: Path) -> str:

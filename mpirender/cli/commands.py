@@ -15,8 +15,8 @@ import click
 import cloup
 
 from mpirender import __version__
+from mpirender.cli import mistyped, standard_streams
 from mpirender.cli import options as declared
-from mpirender.cli import standard_streams
 from mpirender.cli.job_from_options import checked_job_of, job_of, make_study
 from mpirender.cli.options import OF_SBATCH, with_options
 from mpirender.errors import Interrupted, MpirenderError, ToolMissing, UsageError
@@ -38,7 +38,7 @@ EXIT_CODES = (
 RUNNING = ("render", "study", "submit", "encode", "serve")  # the commands that do more than print
 
 
-@cloup.group(context_settings=SETTINGS, epilog=EXIT_CODES)
+@cloup.group(cls=mistyped.Commands, context_settings=SETTINGS, epilog=EXIT_CODES)
 @cloup.version_option(__version__, prog_name="mpirender", message="%(prog)s %(version)s")
 def cli() -> None:
     """Render the animation of a ParaView or Blender scene to a movie, with one MPI program."""
@@ -253,11 +253,18 @@ def exit_code() -> int:
         return end.code if isinstance(end.code, int) else 0
     except click.exceptions.Abort:
         return Interrupted.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return UsageError.exit_code
+    except click.ClickException as error:
+        return report(mistyped.line(error), UsageError.exit_code)
     except MpirenderError as error:
-        for line in error.message.splitlines():
-            click.echo(f"mpirender: error: {printable(line)}", err=True)
-        return error.exit_code
+        return report(error.message, error.exit_code)
     return 0
+
+
+def report(message: str, code: int) -> int:
+    """Print an error, and return its exit code."""
+    for line in message.splitlines():
+        click.echo(f"mpirender: error: {printable(line)}", err=True)
+    return code

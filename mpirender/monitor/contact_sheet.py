@@ -16,6 +16,7 @@ from mpirender.launcher.placement import cores
 from mpirender.supervisor.result import RenderResult
 from mpirender.system import files
 
+NAME = "contact_sheet.png"
 PICTURES = 12  # of a run
 COLUMNS = 4
 THUMBNAIL = 480  # pixels across
@@ -55,7 +56,7 @@ class ContactSheet:
 
         :raises OSError: it cannot be written.
         """
-        path = folder / "contact_sheet.png"
+        path = folder / NAME
         with files.replacing(path) as part:
             self._sheet.save(part, "png", compress_level=1)
         return path

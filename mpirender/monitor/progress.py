@@ -10,6 +10,7 @@ from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Column
 
 from mpirender.monitor import rank_table
 from mpirender.monitor.background_stream import BackgroundStream
@@ -22,7 +23,7 @@ from mpirender.system.text import duration, ordinal, printable, rank_or_group, r
 FIRST_LINE_SECONDS = 5.0
 RAREST_LINE_SECONDS = 300.0
 ECHO = 6  # columns
-NARROW = 70  # columns, below which only rate and end are shown
+LEAST_BAR = 1  # columns
 
 
 class Tally:
@@ -146,8 +147,10 @@ class Bar:
     def __init__(self, stream: TextIO, tally: Tally) -> None:
         self._stream, self._tally = stream, tally
         self.progress = Progress(
-            TaskProgressColumn(), BarColumn(bar_width=None), MofNCompleteColumn(),
-            TextColumn("{task.description}", markup=False), console=Console(file=stream), transient=True,
+            TaskProgressColumn(table_column=Column(no_wrap=True)), BarColumn(bar_width=None),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            console=Console(file=stream), transient=True,
         )  # fmt: skip
         self._task = self.progress.add_task(STARTING, total=None)
         self._printed = 0
@@ -166,8 +169,20 @@ class Bar:
         for line in tally.news[self._printed :]:
             console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
         self._printed = len(tally.news)
-        text = printable(", ".join(tally.text().split(", ")[: 2 if console.width < NARROW else None]))
+        taken = len(f"100% {LEAST_BAR * '-'} {tally.dealt_with}/{tally.total or '?'} ")
+        text = fitting(printable(tally.text()), max(console.width - taken, 1))
         self.progress.update(self._task, total=tally.total or None, completed=tally.dealt_with, description=text)
+
+
+def fitting(text: str, room: int) -> str:
+    """Return as many parts of a text as fit, the remaining time before all others."""
+    parts, kept = text.split(", "), list[str]()
+    for part in sorted(parts, key=lambda part: not part.endswith(" left")):
+        if len(", ".join([*kept, part])) <= room:
+            kept.append(part)
+    if not kept:
+        return f"{parts[0][: room - 1]}…"
+    return ", ".join(part for part in parts if part in kept)
 
 
 class Lines:

@@ -21,7 +21,7 @@ from mpirender.job.outputs import Output
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.movie import encode, image_stream, verify
 from mpirender.reencode.inventory import FrameInventory, inventory_of, newest_plan
-from mpirender.run_folder import exclusive, folder, journal
+from mpirender.run_folder import exclusive, folder, journal, lock
 from mpirender.supervisor.disk_estimate import amount
 from mpirender.system.text import plural
 
@@ -84,6 +84,12 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
     """
     rendered = read_job(request.output.absolute())
     job, codec = understand(request, rendered)
+    owner = lock.living_owner(job.folder)
+    if owner is not None and owner.run not in (lock.ENCODE, lock.DRY_RUN):
+        raise UsageError(
+            f"{request.output}: a run still renders these frames (pid {owner.pid} on {owner.host}); encode when it has "
+            f"ended: mpirender status {shlex.quote(str(request.output))} --watch"
+        )
     try:
         with exclusive.exclusive_access(job.folder) as check:
             with busy("checking the frames"):

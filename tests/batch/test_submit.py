@@ -124,3 +124,18 @@ def test_the_script_comes_along_with_the_package(tmp_path: Path) -> None:
     (line,) = re.findall(r'^"launch/mpi_render.slurm" = "(.*)"$', text, re.MULTILINE)
     assert line == f"mpirender/{submit.NAME}"
     assert shlex.split(submit.template().read_text().splitlines()[-1])[-1] == "$@"
+
+
+def test_without_a_cluster_it_says_what_to_do_instead(
+    run: Run, pattern: Pattern, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text('#!/bin/sh\necho "sbatch: fatal: Could not establish a configuration source" >&2; exit 1\n')
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sbatch.parent}:{os.environ['PATH']}")
+    done = run("submit", pattern())
+    advice = "submit on a login node of the cluster, or use mpirender render here"
+    assert (done.returncode, done.stderr) == (
+        6, f"mpirender: error: this machine belongs to no Slurm cluster; {advice}\n"
+    )  # fmt: skip

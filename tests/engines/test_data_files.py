@@ -104,7 +104,9 @@ def test_a_pattern_replaces_a_series_in_the_order_of_its_numbers(job, tmp_path):
     files = {"data.vtu": f"{tmp_path}/big_*.vtu"}
     found, _, wrong = relocated(state(reader("/gone/a0.vtu", "/gone/a1.vtu")), job(files=files))
     assert [Path(path).name for path in found] == ["big_1.vtu", "big_2.vtu", "big_9.vtu", "big_10.vtu"] and not wrong
-    assert "the reader reads one; name one" in relocated(state(reader("/gone/a.vtu")), job(files=files))[2][0]
+    assert not relocated(state(reader("/gone/a.vtu")), job(files=files))[2], "a series may be saved with one file"
+    single = state(reader("/gone/a.pvd")).replace(b"XMLUnstructuredGridReader", b"PVDReader")
+    assert "the reader reads one; name one" in relocated(single, job(files=files))[2][0]
 
 
 def test_wrong_choices_of_files_are_reported_together(job, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mpirender.job.outputs import Image
-from mpirender.monitor.progress import Lines, RunTally
+from mpirender.monitor.progress import Lines, RunTally, fitting
 from mpirender.run_folder import events
 from mpirender.system.text import duration
 from sample_events import at, done, fail, plan, start, take
@@ -63,3 +63,15 @@ def test_progress_names_renderers_that_were_lost_but_not_those_that_were_renewed
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")])
 def test_durations_are_written_with_a_readable_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("room", "text"),
+    [
+        (99, "5.55 images/s, 12 min 30 s left, slowest rank 3: 0.20 s/image, 1 failed"),
+        (45, "5.55 images/s, 12 min 30 s left, 1 failed"), (30, "12 min 30 s left, 1 failed"),
+        (16, "12 min 30 s left"), (7, "5.55 i…"),
+    ],
+)  # fmt: skip
+def test_a_narrow_terminal_shows_the_time_left_before_all_else(room: int, text: str) -> None:
+    assert fitting("5.55 images/s, 12 min 30 s left, slowest rank 3: 0.20 s/image, 1 failed", room) == text

@@ -206,6 +206,7 @@ def test_the_status_of_real_runs_is_right(run: Run, pattern: Callable[..., Path]
     shown = run("status", output)
     assert shown.returncode == 0
     assert re.match(r"  finished  test.pattern, .* ago, after \d+ s\n    images  6 of 6 done, 0 left\n", shown.stdout)
+    assert f"     movie  {output / 'test_160x90.mp4'}\n" in shown.stdout
     assert "  renderer  test pattern, drawn by numpy\n" in shown.stdout
     killing = pattern('{"frames": 7, "kill": [2], "how": "SIGSEGV"}')
     assert run("render", killing, "--size", "80x50", "--ranks", 2).returncode == 4

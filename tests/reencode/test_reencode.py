@@ -298,7 +298,7 @@ def test_it_refuses_while_a_run_is_active(run: Run, output: Path) -> None:
     with lock.held(output / ".mpirender", "a run"):
         done = run("encode", output)
     assert done.returncode == 2
-    assert f"another run writes here: pid {os.getpid()} on" in done.stderr
+    assert f"a run still renders these frames (pid {os.getpid()} on" in done.stderr
     assert run("encode", output).returncode == 0
 
 

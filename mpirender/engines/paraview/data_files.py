@@ -27,6 +27,19 @@ from mpirender.system.text import did_you_mean
 MAX_NAMED = 3  # missing files of a series in a message
 Paths = dict[tuple[str, str], list[str]]  # of data files, by the key of the property
 _exists = os.path.exists  # unlike Path.exists, it accepts names that no file can have
+# Readers of ParaView 5.11 whose files may be a series (properties with repeat_command), also if it has only one.
+SERIES_READERS = frozenset((
+    "AMReXGridReader", "AMReXParticlesReader", "AVSucdSeriesReader", "CGNSSeriesReader", "CSVReader", "EnzoReader",
+    "ExodusIIReader", "FLUENTReader", "FlashReader", "HDFReader", "HyperTreeGridReader", "IOSSReader", "ImageReader",
+    "JPEGSeriesReader", "LegacyVTKFileReader", "MRCSeriesReader", "MetaImageReader", "PLYReader", "PNGSeriesReader",
+    "ParticleReader", "TIFFSeriesReader", "TecplotReader", "VelodyneAMRReader", "XMLHierarchicalBoxDataReader",
+    "XMLImageDataReader", "XMLMultiBlockDataReader", "XMLPHyperTreeGridReader", "XMLPImageDataReader",
+    "XMLPPolyDataReader", "XMLPRectilinearGridReader", "XMLPStructuredGridReader", "XMLPTableReader",
+    "XMLPUnstructuredGridReader", "XMLPartitionedDataSetCollectionReader", "XMLPartitionedDataSetReader",
+    "XMLPolyDataReader", "XMLRectilinearGridReader", "XMLStructuredGridReader", "XMLTableReader",
+    "XMLUniformGridAMRReader", "XMLUnstructuredGridReader", "Xdmf3ReaderS", "Xdmf3ReaderT", "XdmfReader",
+    "netCDFReader", "stlreader",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,7 @@ class FileProperty:
     name: str
     saved: tuple[str, ...]
     many: bool  # whether it is a series of files
+    may_be_many: bool = False  # whether the reader takes a series
 
 
 def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...], list[str]]:
@@ -75,7 +89,9 @@ def file_properties(state: State) -> Iterator[FileProperty]:
         for name in [*listed, *(("FilePrefix",) if listed and "FilePrefix" not in listed else ())]:
             saved = tuple(proxy.values(name))
             if any(saved):
-                yield FileProperty((proxy.id, name), proxy.name, name, saved, len(saved) > 1)
+                many = len(saved) > 1
+                series = many or proxy.type in SERIES_READERS
+                yield FileProperty((proxy.id, name), proxy.name, name, saved, many, series)
 
 
 def _from_options(properties: Sequence[FileProperty], job: RenderJob, mistakes: list[str]) -> Paths:
@@ -93,7 +109,7 @@ def _from_options(properties: Sequence[FileProperty], job: RenderJob, mistakes: 
         for prop in {prop.key[0]: prop for prop in reversed(named)}.values():  # several readers may share a name
             if not paths:
                 mistakes.append(f"--file {reader}={path}: no file matches")
-            elif len(paths) > 1 and not prop.many:
+            elif len(paths) > 1 and not prop.may_be_many:
                 mistakes.append(f"--file {reader}={path}: {len(paths)} files match, but the reader reads one; name one")
             chosen[prop.key] = paths or [path]
     return chosen

@@ -109,7 +109,7 @@ def _replaced_series(state: State, job: RenderJob, files: tuple[DataFile, ...]) 
     replaced = {reader for reader, _ in job.files}
     now = Counter((file.reader, file.property) for file in files)
     for prop in file_properties(state):
-        if prop.reader in replaced and prop.many and now[prop.reader, prop.name] == 1:
+        if prop.reader in replaced and len(prop.saved) > 1 and now[prop.reader, prop.name] == 1:
             yield (
                 f"--file replaces the {len(prop.saved)} files of {prop.reader!r} by a single file, so its data are the "
                 "same in all frames; give a pattern for a series ('FOLDER/NAME_*.SUFFIX')"

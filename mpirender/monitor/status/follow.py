@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mpirender.errors import MpirenderError, UsageError
 from mpirender.job.render_job import FOLDER, RenderJob
+from mpirender.monitor import contact_sheet
 from mpirender.monitor.status import text
 from mpirender.monitor.status.view import ENDED, Status, status_of
 from mpirender.run_folder import lock
@@ -52,16 +53,28 @@ class Follower:
                 self._history.apply(event)
         except OSError as error:
             raise UsageError(f"{self.output}: cannot be read ({error.strerror or error})") from None
-        scene, skipped = _scene(folder), self._tail.skipped
-        return status_of(self._history, owner, output=self.output, scene=scene, now=time.time(), skipped=skipped)
+        job, skipped = _job(folder), self._tail.skipped
+        scene = "" if job is None else job.scene.name
+        seen = status_of(self._history, owner, output=self.output, scene=scene, now=time.time(), skipped=skipped)
+        return _with_results(seen, job) if job is not None and seen.state == "finished" else seen
 
 
-def _scene(folder: Path) -> str:
-    """Return the name of the scene, empty if the job cannot be read."""
+def _job(folder: Path) -> RenderJob | None:
+    """Return the job of a folder, which may have been moved, None if it cannot be read."""
     try:
-        return RenderJob.from_json((folder / "job.json").read_text()).scene.name
+        job = RenderJob.from_json((folder / "job.json").read_text())
     except (OSError, ValueError, TypeError, KeyError, MpirenderError):  # e.g. written by another version
-        return ""
+        return None
+    return dataclasses.replace(job, output=folder.parent)
+
+
+def _with_results(seen: Status, job: RenderJob) -> Status:
+    """Add the movies and the contact sheet, as far as they are there."""
+    movies = [] if job.movie == "none" else [job.movie_path(output) for output in job.outputs]
+    sheet = job.output / contact_sheet.NAME
+    return dataclasses.replace(
+        seen, movies=tuple(str(path) for path in movies if path.exists()), contact_sheet=str(sheet) * sheet.exists()
+    )
 
 
 def as_text(seen: Status) -> str:

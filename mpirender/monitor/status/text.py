@@ -62,6 +62,8 @@ def _head(seen: Status) -> list[str]:
     rows += [("failed", line) for line in _few(failed_lines, "reasons")]
     damaged = [damaged_lines(seen.skipped_lines)] if seen.skipped_lines else []
     rows += [("warning", line) for line in (*damaged, *_few(seen.warnings, "warnings"))]
+    rows += [("movie", movie) for movie in _few(seen.movies, "movies")]
+    rows += [("sheet", seen.contact_sheet)] if seen.contact_sheet else []
     rows += [("renderer", line) for line in _renderers(seen.ranks, rank_or_group(seen.ranks_per_frame))]
     return [f"{label:>{LABEL}}  {text}" for label, text in rows]
 

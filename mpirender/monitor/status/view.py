@@ -77,6 +77,8 @@ class Status:
     losses: tuple[str, ...] = ()  # of renderers: which, and why
     set_aside: tuple[str, ...] = ()  # images that are not tried any more, since they killed their rank
     warnings: tuple[str, ...] = ()
+    movies: tuple[str, ...] = ()  # paths of the movies of a finished run, and of its contact sheet
+    contact_sheet: str = ""
     skipped_lines: int = 0  # damaged lines in the journals
     ranks: tuple[RankStatus, ...] = ()
 
