@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ CLOSE_NOWRITE, OVERFLOW, IS_FOLDER = 0x10, 0x4000, 0x40000000  # IN_CLOSE_NOWRIT
 EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name
 READ_BYTES = 1 << 16
 OWN_FILES = "/proc/self/fd"
+LIMITS = {errno.EMFILE: "fs.inotify.max_user_instances or of open files", errno.ENOSPC: "fs.inotify.max_user_watches"}
 
 
 class FolderWatch:
@@ -84,4 +86,6 @@ class FolderWatch:
 
 def _error() -> OSError:
     number = ctypes.get_errno()
+    if number in LIMITS:
+        return OSError(f"the limit {LIMITS[number]} of this user is reached")
     return OSError(number, os.strerror(number))

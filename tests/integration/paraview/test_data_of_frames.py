@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from engine_scripts import comparison_script
-from processes import Run
+from processes import Run, need
 from records import records
 from repository import SUPPORT
 
@@ -94,3 +95,23 @@ def test_only_the_frames_of_changed_files_are_rendered_again(
     missing = run("inspect", folder / f"{name}.pvsm")
     moved.rename(path)
     assert name == "foam" or ("MISTAKE" in missing.stdout and path.name in missing.stdout)
+
+
+def test_where_files_cannot_be_observed_any_change_renders_all_frames_again_and_a_warning_says_so(
+    folder: Path, tmp_path: Path
+) -> None:
+    words = ["render", folder / "pvd.pvsm", "--size", "160x90", "--ranks", 1, "--movie", "none"]
+    command = " ".join(map(str, (sys.executable, "-m", "mpirender", *words, "--output", tmp_path / "out")))
+    without = f"echo 0 >/proc/sys/user/max_inotify_instances && exec {command}"  # in this user namespace
+
+    def render() -> str:
+        unshare = [need("unshare"), "--user", "--map-root-user", "sh", "-c", without]
+        done = subprocess.run(unshare, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    why = "the limit fs.inotify.max_user_instances or of open files of this user is reached"
+    assert f"warning: this machine cannot observe which data files each frame reads ({why}), so a change" in render()
+    path = folder / "pvd" / "data" / "2.vtp"
+    os.utime(path, (path.stat().st_mtime + 60,) * 2)
+    assert "4 images here are made with other data files; rendered again" in render()
