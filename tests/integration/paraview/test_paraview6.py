@@ -58,3 +58,15 @@ def test_ranks_share_frames(run61: Run, scenes61: SimpleNamespace, second_root: 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "groups 0-1 of 2 ranks on" in done.stdout
     assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
+
+
+def test_frames_are_those_of_the_animation_where_a_filter_draws_random_numbers(
+    run61: Run, pvbatch61: Run, tmp_path: Path
+) -> None:
+    state = tmp_path / "random.pvsm"
+    pvbatch61(SUPPORT / "make_random_scenes.py", state, "MaskPoints")
+    pvbatch61(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE)
+    done = run61("render", state, "--size", SIZE, "--movie", "none", "--ranks", 2, "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "frames depend on earlier frames (found by a test)" in done.stdout
+    assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
