@@ -53,6 +53,11 @@ class Launch:
         self.end(END_SECONDS)
 
     @property
+    def pid(self) -> int:
+        """The process id of the launcher."""
+        return self._process.pid
+
+    @property
     def code(self) -> int | None:
         """The exit code of the launcher, negative for a signal; None while it runs."""
         return self._process.poll()
@@ -101,13 +106,17 @@ class Launch:
                         log.write(line)
 
 
-def sweep(rank_words: Sequence[str]) -> None:
+def sweep(rank_words: Sequence[str], folder: Path | None = None) -> None:
     """Kill the ranks on this machine with these consecutive words on their command line, also those of an earlier run.
 
     Their X server and ffmpeg end with them.
+
+    :param folder: the ranks must see the same folder at this path; in a container it may be another one.
     """
     words = b"\0".join([*map(os.fsencode, rank_words), b""])
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if words in (process / "cmdline").read_bytes():
+            if words in (process / "cmdline").read_bytes() and (
+                folder is None or folder.samefile(f"{process}/root{folder}")
+            ):
                 os.kill(int(process.name), signal.SIGKILL)

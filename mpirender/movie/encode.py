@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 from mpirender.errors import EncodeFailed, NoSpace, out_of_space
 from mpirender.job.options import CODECS
 from mpirender.movie import ffmpeg_args
-from mpirender.movie.ffmpeg import encoders, ffmpeg, run
+from mpirender.movie.ffmpeg import FfmpegDied, encoders, ffmpeg, run
 from mpirender.movie.ffmpeg_args import Encoding
-from mpirender.movie.image_stream import ImageChanged, ImageDamaged, stream
+from mpirender.movie.image_stream import ImageChanged, ImageDamaged, ImageStream
 from mpirender.movie.verify import MovieInfo, decode, described, differences
 from mpirender.system import files
 
@@ -127,7 +127,7 @@ def write(
             (folder / ffmpeg_args.PALETTE).symlink_to(palette)
         elif task.codec == "gif":
             write_palette(ready, images, name, digests, folder)
-        run(ffmpeg_args.encode_command(ready), name, folder, stream(images, task.rate, digests))
+        run(ffmpeg_args.encode_command(ready), name, folder, ImageStream(images, task.rate, digests))
         info = decode(task.program, task.part, name, task.threads, task.codec)
     wrong = differences(
         info, first, frames=len(images), rate=task.rate, codec=task.codec, transparent=task.transparent
@@ -139,7 +139,7 @@ def write(
 
 def write_palette(task: Encoding, images: Sequence[Path], name: str, digests: Digests, folder: Path) -> None:
     """Compute one palette for all images, in ffmpeg's working folder."""
-    run(ffmpeg_args.palette_command(task), name, folder, stream(images, task.rate, digests))
+    run(ffmpeg_args.palette_command(task), name, folder, ImageStream(images, task.rate, digests))
 
 
 @contextlib.contextmanager
@@ -153,7 +153,7 @@ def prepared(task: Encoding, images: Sequence[Path], digests: Digests) -> Iterat
         task = ffmpeg_args.with_encoder(replace(task, size=(first.width, first.height)), encoders(task.program))
         try:
             yield task, first, Path(temporary)
-        except ImageChanged:
+        except (ImageChanged, FfmpegDied):
             raise
         except EncodeFailed:
             _check_images(task, images, digests, first)
@@ -167,8 +167,8 @@ def _decode_image(task: Encoding, image: Path, digests: Digests) -> MovieInfo:
     """Decode one image."""
     command = ffmpeg_args.read_images_command(replace(task, threads=1))
     try:
-        return described(run(command, image.name, images=stream([image], task.rate, digests)), image, image.name)
-    except ImageChanged:
+        return described(run(command, image.name, images=ImageStream([image], task.rate, digests)), image, image.name)
+    except (ImageChanged, FfmpegDied):
         raise
     except EncodeFailed as error:
         reason = str(error).split(": ")[-1]

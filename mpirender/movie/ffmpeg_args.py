@@ -107,10 +107,7 @@ def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
         return replace(task, encoder=names[task.suffix not in COPIED])
     usable = [name for name in names if name in available or not available]
     if not usable:
-        raise ToolMissing(
-            f"{task.program} has no encoder for {task.codec} ({' or '.join(names)}); use the ffmpeg that comes with "
-            f"imageio-ffmpeg ({PIP_LINE}), or another codec"
-        )
+        raise ToolMissing(no_encoder(task.program, task.codec))
     for name in usable:
         limits = ENCODERS.get(name, Encoder())
         smaller = min(expected_sides(task.codec, *task.size))
@@ -119,6 +116,14 @@ def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
     wanted = f"{task.size[0]}x{task.size[1]} pixels at {float(task.rate):g} frames per second"
     found = " and ".join(usable)
     raise EncodeFailed(f"{task.codec} is not possible for {wanted} with this ffmpeg's {found}; use another codec")
+
+
+def no_encoder(program: str, codec: str) -> str:
+    """Return the message that an ffmpeg has no encoder for a codec."""
+    return (
+        f"{program} has no encoder for {codec} ({' or '.join(RECIPES[codec].encoders)}); use the ffmpeg that comes "
+        f"with imageio-ffmpeg ({PIP_LINE}), or another codec"
+    )
 
 
 def expected_sides(codec: str, width: int, height: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,18 +28,26 @@ class ImageChanged(ImageDamaged):
     """The file of an image is not the one that was recorded."""
 
 
-def stream(images: Sequence[Path], rate: Fraction, digests: Mapping[Path, str]) -> Iterator[bytes]:
-    """Read the images one after the other, and yield the stream for ffmpeg.
+@dataclass(frozen=True)
+class ImageStream:
+    """Images as a stream for ffmpeg; it reads them one after the other, each time that it is iterated.
 
-    :param digests: those of the files as they were recorded; an image without one is not checked.
-    :raises ImageChanged: a file is gone, or not the one that was recorded.
+    An image without a digest, as it was recorded, is not checked. Iterating raises ImageChanged if a file is gone, or
+    not the one that was recorded.
     """
-    yield _header(CODECS[DECODERS[images[0].suffix.lower()]], rate)
-    for image in images:
-        content = _read(image, digests)
-        yield b"00dc" + struct.pack("<I", len(content))
-        yield content
-        yield b"\0" * (len(content) % 2)
+
+    images: Sequence[Path]
+    rate: Fraction
+    digests: Mapping[Path, str]
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the stream in parts."""
+        yield _header(CODECS[DECODERS[self.images[0].suffix.lower()]], self.rate)
+        for image in self.images:
+            content = _read(image, self.digests)
+            yield b"00dc" + struct.pack("<I", len(content))
+            yield content
+            yield b"\0" * (len(content) % 2)
 
 
 def _read(image: Path, digests: Mapping[Path, str]) -> bytes:

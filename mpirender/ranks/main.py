@@ -26,8 +26,10 @@ from mpirender import engines
 from mpirender.engines.base import BackendDevice, Scene
 from mpirender.errors import MpirenderError, NoSpace, UsageError, one_line, out_of_space
 from mpirender.job import frames as framesets
+from mpirender.job.options import CODECS
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
+from mpirender.movie import ffmpeg
 from mpirender.ranks import (
     backends,
     color_range_survey,
@@ -41,6 +43,7 @@ from mpirender.ranks import (
     resume,
     retries,
     same_scene,
+    watch,
 )  # fmt: skip
 from mpirender.ranks.data_record import DataRecord
 from mpirender.ranks.frame_renderer import FrameRenderer
@@ -80,7 +83,7 @@ def main() -> None:
         mpi.check_world(world)
         job = world.bcast(read_job(job_file, digest) if world.rank == 0 else None, root=0)
         layout = RankLayout.of(world, job.ranks_per_frame)
-        with log_of_rank(job.folder, layout.name):
+        with log_of_rank(job.folder, layout.name), watch.watching(world, job.folder, run_id):
             if layout.group is not None:
                 renderer.close()
                 engines.for_scene(job.scene).split_into_groups(layout.part, layout.group.rank)
@@ -310,8 +313,11 @@ def files_of(paths: Sequence[Path]) -> Files:
 def check_opened(comm: Comm, log: Journal, job: RenderJob, scene: Scene, device: BackendDevice | None) -> None:
     """Refuse a renderer on another device than asked for, or a scene that differs from that of other ranks.
 
-    A scene with errors of loading is refused, too, unless the job keeps such frames: each would fail, hours later.
+    A scene with errors of loading is refused, too, unless the job keeps such frames: each would fail, hours later. So
+    is an ffmpeg without the encoder: that of the ranks may be another than the supervisor's.
     """
+    if comm.rank == 0 and job.movie != "none":
+        ffmpeg.check(CODECS[job.movie][0])
     gpu_assignment.check(device, scene.renderer, job.programs)
     for error in scene.errors:
         log.write(events.Complaint(error))

@@ -7,7 +7,7 @@ from typing import Any
 
 from mpirender.errors import RendererFailed
 from mpirender.ranks.renderer import Renderer, RendererLost
-from mpirender.ranks.stall import FIRST_SECONDS
+from mpirender.system.stall import FIRST_SECONDS
 from mpirender.system.text import plural
 
 # Renderers lost in a row, after which a rank gives up: while they were made ready, and at work that may be the cause.

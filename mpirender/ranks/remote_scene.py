@@ -19,11 +19,11 @@ from mpirender.ranks import same_scene
 from mpirender.ranks.reloading import Order, ReloadingRenderer
 from mpirender.ranks.renderer import Duties, Renderer, RendererLost
 from mpirender.ranks.renderer_process import SLOTS, OpenedScene, SceneProcess
-from mpirender.ranks.stall import time_limit
 from mpirender.run_folder import events
 from mpirender.run_folder.journal import Journal
 from mpirender.system import host
 from mpirender.system.comm import Comm
+from mpirender.system.stall import time_limit
 from mpirender.system.text import plural
 
 if TYPE_CHECKING:

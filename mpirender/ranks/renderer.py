@@ -15,10 +15,10 @@ from typing import Any
 from mpirender import engines
 from mpirender.ranks.log import last_log_lines
 from mpirender.ranks.renderer_process import serve
-from mpirender.ranks.stall import Problem, StallWatch
 from mpirender.system import host
 from mpirender.system.child_process import ending
 from mpirender.system.fork_server import Child, ForkServer
+from mpirender.system.stall import Problem, StallWatch
 
 POLL_SECONDS = 1.0  # at most, between two looks at a renderer that works
 RENDERER = "--renderer"  # instead of a job: the program is a renderer that could not be forked

@@ -82,15 +82,23 @@ class Lock:
         if time.monotonic() - self._beaten < BEAT_SECONDS:
             return
         self._beaten = time.monotonic()
+        owner = self.check()
+        with contextlib.suppress(OSError):  # the file system may be unavailable for a moment
+            if owner is None:
+                self._create()
+            os.utime(self.path, follow_symlinks=False)
+
+    def check(self) -> Owner | None:
+        """Return the owner of the lock, None if it names none.
+
+        :raises TakenOver: another run has taken the lock over, since this one did not refresh it for too long.
+        """
         owner = read(self.path.parent)
         if owner is not None and owner != self.me:
             other = f"another run has taken over (pid {owner.pid} on {owner.host})"
             silent = f"this run did not respond for {DEAD_SECONDS:.0f} s"
             raise TakenOver(f"{silent}, so {other} and continues with the remaining images")
-        with contextlib.suppress(OSError):  # the file system may be unavailable for a moment
-            if owner is None:
-                self._create()
-            os.utime(self.path, follow_symlinks=False)
+        return owner
 
     def release(self) -> None:
         """Remove the lock, unless another run has taken it over."""

@@ -20,6 +20,7 @@ from mpirender.run_folder.run_state import LaunchState
 from mpirender.supervisor.in_flight import SILENT_SECONDS, RunningRanks
 from mpirender.supervisor.retry_policy import GiveUp, LaunchEnd, RetryPolicy
 from mpirender.system.child_process import ending
+from mpirender.system.stopped_processes import STOPPED
 from mpirender.system.text import plural, rank_or_group
 
 OUT_OF_MEMORY = "if memory ran out (see dmesg), give fewer --ranks, or let several share frames (--ranks-per-frame)"
@@ -117,8 +118,10 @@ class CrashRecovery:
         """Return the rank that died first, None if unknown, and the reason for people."""
         if reason := end.launcher_fault():
             return None, reason
-        if end.hung:
-            rank: int | None
+        rank: int | None
+        if suspended := ranks.ranks_of(end.suspended):
+            rank, how = suspended[0], f"was {STOPPED}"
+        elif end.hung:
             rank, image = next(iter(end.hung.items()))
             silent = f"was silent for {SILENT_SECONDS / 60:.0f} minutes and was ended"
             how = silent if image is None else f"took too long for {image} and was ended (--frame-timeout)"
@@ -133,7 +136,7 @@ class CrashRecovery:
 
     def _blame(self, ranks: RunningRanks, end: LaunchEnd, rank: int | None) -> list[Image]:
         """Return the images that may have ended a rank; only ranks of groups render themselves."""
-        if self.job.ranks_per_frame == 1 or end.launcher_fault():
+        if self.job.ranks_per_frame == 1 or end.launcher_fault() or ranks.ranks_of(end.suspended):
             return []
         if end.hung:
             return [image for image in end.hung.values() if image is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from mpirender.job.outputs import Image
 from mpirender.run_folder.events import Error
@@ -47,6 +48,10 @@ class RunningRanks:
         """Whether the ranks have completed their work."""
         return 0 in self.sessions and self.sessions[0].phase == "end"
 
+    def finished_for(self, seconds: float) -> bool:
+        """Return whether the ranks have completed their work more than so many seconds ago."""
+        return self.finished and time.monotonic() - self.sessions[0].heard_at > seconds
+
     @property
     def errors(self) -> list[Error]:
         """The errors that ranks recorded."""
@@ -89,3 +94,14 @@ class RunningRanks:
         """Return the rank that has this process id, None if there is none or more than one (on several hosts)."""
         ranks = [rank for rank, found in self.pids.items() if pid in found]
         return ranks[0] if len(ranks) == 1 else None
+
+    def ranks_of(self, pids: Iterable[int]) -> list[int]:
+        """Return the ranks that have these process ids."""
+        return [rank for pid in pids if (rank := self.rank_of(pid)) is not None]
+
+    def forget(self, seconds: float) -> None:
+        """Leave out this time, in which this process was suspended and could not read the records of the ranks."""
+        for session in self.sessions.values():
+            session.heard_at += seconds
+            session.taken_at += seconds
+            session.stopped_at += seconds

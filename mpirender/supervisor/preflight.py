@@ -14,12 +14,13 @@ from mpirender import engines
 from mpirender.engines.base import Engine, Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 from mpirender.job import frames as framesets
-from mpirender.job.options import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE
+from mpirender.job.options import ALL, AUTO, CODECS, DEFAULT_RATE, DEFAULT_SIZE
 from mpirender.job.outputs import Size
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.placement import LARGEST
+from mpirender.movie import ffmpeg
 from mpirender.ranks.mpi import started_processes
 from mpirender.run_folder import folder
 from mpirender.system import apptainer, slurm
@@ -47,7 +48,8 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
     missing: list[str] = []
     if tools:
         mistakes += filter(None, [launcher_problem(job.launcher, os.environ), apptainer.problem(job.container)])
-        missing = missing_tools(engines.for_scene(job.scene), job.programs, job.launcher) if inspection else []
+        if inspection:
+            missing = missing_tools(engines.for_scene(job.scene), job.programs, job.launcher, movie=job.movie)
     if mistakes:
         raise UsageError([*mistakes, *missing])
     if missing:
@@ -134,14 +136,17 @@ def launcher_problem(launcher: str, environ: Mapping[str, str]) -> str:
     return ""
 
 
-def missing_tools(engine: Engine, programs: Programs, launcher: str) -> list[str]:
+def missing_tools(engine: Engine, programs: Programs, launcher: str, *, movie: str = "none") -> list[str]:
     """Return messages about the programs that a launch needs and that are missing; in an allocation srun suffices."""
     missing: list[str] = []
     needed = launcher == "mpiexec" or (launcher == "auto" and not slurm.job_number()) or programs.mpiexec
-    looks: list[Callable[[Programs], object]] = [partial(command_line.mpiexec, engine)] if needed else []
-    for look in [*looks, engine.verify]:
+    looks: list[Callable[[], object]] = [partial(command_line.mpiexec, engine, programs)] if needed else []
+    looks.append(partial(engine.verify, programs))
+    if movie != "none" and not programs.container:  # a container has an ffmpeg of its own, which rank 0 checks
+        looks.append(partial(ffmpeg.check, CODECS[movie][0]))
+    for look in looks:
         try:
-            look(programs)
+            look()
         except MpirenderError as error:
             missing.append(str(error))
     return missing

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from mpirender.job.outputs import Image
 from mpirender.ranks.retries import MAX_BLAMELESS_ATTEMPTS
 from mpirender.system.child_process import ending
+from mpirender.system.stopped_processes import STOPPED
 
 MAX_DEATHS_PER_IMAGE = 2  # then the image, or the job of a pool, is set aside
 MAX_FRUITLESS_LAUNCHES = 3  # in a row, without an item done or blamed: then the items are not the cause
@@ -33,6 +34,8 @@ class LaunchEnd:
     late: bool = False  # whether it was ended because no rank came up for too long
     stopped: bool = False  # whether it was ended because the grace period after a signal was over
     lost: tuple[str, ...] = ()  # nodes that no longer respond
+    suspended: tuple[int, ...] = ()  # processes that were ended because a signal had stopped them
+    launcher_suspended: bool = False  # whether the launcher is one of them
     launcher: str = "mpiexec"  # name of the launcher
 
     @property
@@ -47,6 +50,8 @@ class LaunchEnd:
             return f"nodes {names} no longer respond" if len(self.lost) > 1 else f"node {names} no longer responds"
         if self.late:
             return f"no rank was up after {START_SECONDS / 60:.0f} minutes; {self.who} was ended"
+        if self.launcher_suspended:
+            return f"{self.who} was {STOPPED}"
         if self.code < 0 and self.launcher != "none" and not self.hung:
             return f"{self.launcher} was ended by {ending(self.code)}"
         return ""

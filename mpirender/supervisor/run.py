@@ -29,7 +29,6 @@ from mpirender.launcher.exit_diagnosis import printed_error
 from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.placement import Placement
 from mpirender.launcher.process import LAUNCH_LOG, Launch, sweep
-from mpirender.ranks.stall import time_limit
 from mpirender.run_folder import events, folder, lock
 from mpirender.run_folder.events import Event
 from mpirender.run_folder.journal import Journal, Tail
@@ -43,6 +42,8 @@ from mpirender.supervisor.retry_policy import LaunchEnd
 from mpirender.system import signals, slurm
 from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation
+from mpirender.system.stall import time_limit
+from mpirender.system.stopped_processes import StoppedProcesses, descendants
 from mpirender.system.text import plural, ranks_or_groups
 
 POLL_SECONDS = 0.05
@@ -50,6 +51,8 @@ POLL_SECONDS_PER_RANK = 0.005  # reading thousands of journals must not become a
 LATE_SECONDS = 6.0  # after a death the launcher sends the other ranks a signal, too: these are not asked to stop
 PAUSE_SECONDS = 10.0  # before another launch if a launcher that works did not start a rank
 WAIT_SECONDS = 1.0  # between attempts to take the lock of an earlier run
+STUCK_SECONDS = 60.0  # after the work of the ranks, until the launcher has ended
+SUSPENDED_SECONDS = 10.0  # a longer pause between two looks at the ranks does not count: the job was suspended
 KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s by default
 
 Watch = Callable[[Sequence[Event]], None]
@@ -77,7 +80,7 @@ def render(
             folder.make(job)
             held = stack.enter_context(lock.held(job.folder, run_id, when_locked(allocation, stop, watch)))
             folder.write_job(job)
-            sweep(command_line.rank_words(job))  # ranks of an earlier run that was killed
+            sweep(command_line.rank_words(job), job.folder)  # ranks of an earlier run that was killed
             folder.tidy(job)
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
             run = Run(job, allocation, CrashRecovery(job, run_id), log, watch)
@@ -184,8 +187,9 @@ class Run:
         self.log.write(self._launch_event())
         ranks = RunningRanks(self.state.launch(self.recovery.launch))
         end = self._follow(ranks, stop, held)
-        # MPICH ends with 0 even if a rank exits with 0 in the middle of its work, or if one rank has another code.
-        if end.code == 0 and ranks.finished:
+        held.check()
+        # The code of the launcher says less: MPICH ends with 0 even if a rank exits with 0 in the middle of its work.
+        if ranks.finished:
             return True
         if changed := self._raise_error(ranks, end, stop):
             self.log.write(self.recovery.record_change(changed))
@@ -243,26 +247,37 @@ class Run:
         """Start the ranks and follow them to their end; end them if they hang or the grace period is over."""
         deadline: float | None = None  # of the grace period
         hung: Mapping[int, Image | None] = {}
-        over = late = False
-        started = time.monotonic()
+        over = late = stuck = False
+        suspended: list[int] = []
+        started = looked = time.monotonic()
         pause = max(POLL_SECONDS, POLL_SECONDS_PER_RANK * self.plan.placement.ranks)
         with self._start() as launch:
-            while launch.code is None and not (hung or over or late):
+            watched = StoppedProcesses(lambda: descendants(os.getpid()))
+            while launch.code is None and not (hung or over or late or stuck):
                 held.beat()
                 self._read_journals(estimate=True)
+                now = time.monotonic()
+                if (gap := now - looked) > SUSPENDED_SECONDS:
+                    ranks.forget(gap)
+                    started += gap
+                looked = now
+                suspended += watched.end()
                 if deadline is None and (stop.requested or ranks.stopped(LATE_SECONDS)):
-                    deadline = time.monotonic() + self._ask_to_stop(launch, stop.name or ranks.signal)
-                over = (deadline is not None and time.monotonic() > deadline) or stop.interrupted > 1
-                late = not over and not ranks.pids and time.monotonic() - started > retry_policy.START_SECONDS
+                    deadline = now + self._ask_to_stop(launch, stop.name or ranks.signal)
+                over = (deadline is not None and now > deadline) or stop.interrupted > 1
+                late = not over and not ranks.pids and now - started > retry_policy.START_SECONDS
+                stuck = ranks.finished_for(STUCK_SECONDS)
                 hung = {} if over else self._hung(ranks)
                 time.sleep(pause)
-            if hung or over or late:
+            if hung or over or late or stuck:
                 launch.end()
         self._read_journals(estimate=True)
         folder.tidy(self.job)
         assert launch.code is not None  # the block has ended the launcher
-        launcher = self.plan.placement.launcher.name
-        return LaunchEnd(launch.code, tuple(launch.output), hung, late=late, stopped=over, launcher=launcher)
+        return LaunchEnd(
+            launch.code, tuple(launch.output), hung, late=late, stopped=over, suspended=tuple(suspended),
+            launcher_suspended=launch.pid in suspended, launcher=self.plan.placement.launcher.name,
+        )  # fmt: skip
 
     def _hung(self, ranks: RunningRanks) -> Mapping[int, Image | None]:
         """Return the ranks that hang: those of groups render themselves and cannot record anything meanwhile."""
@@ -275,7 +290,7 @@ class Run:
         # Renderers warm up with the engine's name; ranks of groups render themselves.
         engine = engines.name_for(self.job.scene) if self.job.ranks_per_frame == 1 else ""
         command = self.plan.command(*words, self.recovery.run_id, folder.job_digest(self.job), engine)
-        return Launch(command, self.plan.environment, rank_words=words, log=log)
+        return Launch(command, self.plan.environment, rank_words=[*words, self.recovery.run_id], log=log)
 
     def _ask_to_stop(self, launch: Launch, signal: str) -> float:
         """Ask the ranks to stop; return the seconds that images in progress get."""

@@ -2,5 +2,5 @@
 
 __all__ = [
     "apptainer", "channel", "child_process", "comm", "files", "fork_server", "host", "inotify", "signals", "site",
-    "slurm", "text", "xvfb",
+    "slurm", "stall", "stopped_processes", "text", "xvfb",
 ]  # fmt: skip

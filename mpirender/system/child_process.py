@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import re
 import resource
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from mpirender.system import signals
+from mpirender.system.stall import LOOK_SECONDS, StallWatch
 
 HOSTED = Path(__file__).resolve().parents[1] / "hosted"
 # With these variables a child process would take itself for one of the ranks.
@@ -79,31 +82,60 @@ def run_fed(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Finished:
-    """Run a command to its end, and write parts of its standard input as it reads them; its output is discarded.
+    """Run a command to its end, and write parts of its standard input as it reads them.
 
     It is killed if this process dies, or if the next part cannot be made.
 
     :param environment: all variables of the command; by default those of this process.
+    :raises TimeoutError: it was stopped by a signal, or did nothing for long, and was killed.
     :raises OSError: the command cannot be started.
     """
-    process = subprocess.Popen(
-        command, env=environment, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        preexec_fn=partial(end_with_parent, signal.SIGKILL),  # noqa: PLW1509 - it only makes system calls
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stderr is not None
-    with process.stderr, ThreadPoolExecutor(1) as pool:
-        errors = pool.submit(process.stderr.read)
-        try:
-            with contextlib.suppress(BrokenPipeError), process.stdin as given:  # its exit code says why it ended
-                for part in parts:
-                    given.write(part)
-        except BaseException:
+    ended = threading.Event()
+    with ThreadPoolExecutor(2) as pool, tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, env=environment, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE,
+            preexec_fn=partial(end_with_parent, signal.SIGKILL),  # noqa: PLW1509 - it only makes system calls
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stderr is not None
+        with process.stderr:
+            try:
+                errors = pool.submit(process.stderr.read)
+                stalled = pool.submit(_end_if_stalled, process, ended)
+                _feed(process.stdin, parts)
+                process.wait()
+            except RuntimeError:  # there is no thread left
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
+            finally:
+                process.kill()
+                process.wait()
+                ended.set()
+            if reason := stalled.result():
+                raise TimeoutError(reason)
+            output.seek(0)
+            printed = output.read().decode(errors="replace")
+            return Finished(process.returncode, printed, errors.result().decode(errors="replace"))
+
+
+def _feed(given: IO[bytes], parts: Iterable[bytes]) -> None:
+    """Write the standard input of a process, whose exit code says why if it ends before it has read all."""
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            for part in parts:
+                given.write(part)
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            given.close()
+
+
+def _end_if_stalled(process: subprocess.Popen[bytes], ended: threading.Event) -> str:
+    """Kill a process that does nothing for long; return why, empty once it has ended by itself."""
+    watch = StallWatch(process.pid, limit=None)
+    while not ended.wait(LOOK_SECONDS):
+        if process.returncode is None and (problem := watch.problem()):
             process.kill()
-            raise
-        finally:
-            process.wait()
-        return Finished(process.returncode, "", errors.result().decode(errors="replace"))
+            return problem.reason
+    return ""
 
 
 def start(

@@ -39,7 +39,7 @@ def fake_ffmpeg(tmp_path, monkeypatch, last_line, code):
     [
         ("[vost#0:0 @ 0x1] [enc @ 0x2] [error] Unknown encoder 'libx264'", 8, "ffmpeg failed: Unknown encoder"),
         ("[error] something odd", 0, "ffmpeg failed: something odd"),
-        ("", 137, "ended with code 137"),
+        ("", 1, "ended with exit code 1"),
         ("ffmpeg: error while loading shared libraries: libx264.so", 127, "code 127.*loading shared libraries"),
     ],
 )
@@ -48,6 +48,50 @@ def test_a_failure_of_ffmpeg_is_reported_in_the_words_of_ffmpeg(tmp_path, images
     with pytest.raises(EncodeFailed, match=f"m.mp4.*{told}"):
         encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
     assert not (tmp_path / "m.mp4").exists()
+
+
+def mortal_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaths: int, death: str) -> None:
+    """Put a program before the real ffmpeg that executes a Python statement in so many of its calls, and no more."""
+    real, count = ffmpeg.ffmpeg(), tmp_path / "calls"
+    program = tmp_path / "mortal-ffmpeg"
+    program.write_text(
+        f"#!{sys.executable}\nimport os, signal, sys, time\nfile = open({str(count)!r}, 'ab')\nfile.write(b'x')\n"
+        f"file.flush()\nif file.tell() <= {deaths}:\n    {death}\nos.execv({real!r}, [{real!r}, *sys.argv[1:]])\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    monkeypatch.setattr(ffmpeg, "RETRY_SECONDS", (0.01, 0.01))
+
+
+KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
+NO_THREAD = "sys.exit('[vf#0:0 @ 0x1] [error] pthread_create() failed: Resource temporarily unavailable')"
+NO_MEMORY = "print('[error] Cannot allocate memory', file=sys.stderr); sys.exit(244)"
+STOPPED = "os.kill(os.getpid(), signal.SIGSTOP)"
+
+
+@pytest.mark.parametrize("death", [KILLED, NO_THREAD, NO_MEMORY, STOPPED], ids=["kill", "EAGAIN", "ENOMEM", "stop"])
+def test_an_ffmpeg_that_dies_is_started_again(tmp_path, images, monkeypatch, death):
+    monkeypatch.setattr("mpirender.system.stall.STOPPED_SECONDS", 0.5)
+    mortal_ffmpeg(tmp_path, monkeypatch, 2, death)
+    assert encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25)).frames == len(images)
+
+
+def test_an_ffmpeg_that_dies_each_time_is_named_and_no_image(tmp_path, images, monkeypatch):
+    mortal_ffmpeg(tmp_path, monkeypatch, 99, KILLED)
+    ffmpeg.encoders.cache_clear()
+    with pytest.raises(ffmpeg.FfmpegDied, match=r"ffmpeg ended with signal SIGKILL") as caught:
+        encode.encode(images, tmp_path / "m.mp4", rate=Fraction(25))
+    assert "damaged" not in str(caught.value)
+
+
+def test_an_ffmpeg_that_does_not_run_or_lacks_the_encoder_is_found_before_rendering(tmp_path, monkeypatch):
+    mortal_ffmpeg(tmp_path, monkeypatch, 99, "print('libx264.so: cannot open', file=sys.stderr); sys.exit(127)")
+    with pytest.raises(ToolMissing, match=r"mortal-ffmpeg does not run, so no movie can be made .*libx264.so: cannot"):
+        ffmpeg.check("h264")
+    (tmp_path / "mortal-ffmpeg").write_text("#!/bin/sh\necho ' V....D gif  GIF'\n")
+    ffmpeg.check("gif")
+    with pytest.raises(ToolMissing, match="has no encoder for h264"):
+        ffmpeg.check("h264")
 
 
 @pytest.mark.parametrize(("kind", "codec"), [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs])

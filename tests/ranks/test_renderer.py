@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from mpirender.errors import NoSpace, RendererFailed, UsageError
-from mpirender.ranks import stall
 from mpirender.ranks.log import redirect_output
 from mpirender.ranks.reloading import MAX_LOSSES, MAX_LOSSES_AT_WORK, ReloadingRenderer
 from mpirender.ranks.renderer import Renderer, RendererLost
 from mpirender.ranks.renderer_process import EngineError
-from mpirender.system import host
+from mpirender.system import host, stall
 from waiting import wait_for
 
 

@@ -47,6 +47,14 @@ def test_a_silent_rank_is_named(tmp_path: Path) -> None:
     assert (found.blamed, found.reason) == ((), "rank 1 on n1 was silent for 10 minutes and was ended")
 
 
+def test_a_rank_that_was_ended_because_it_was_stopped_is_named_and_no_image_is_blamed(tmp_path: Path) -> None:
+    pid = ranks_at(4, 5).pids[1][0]
+    found = death(tmp_path, ranks_at(4, 5), LaunchEnd(137, KILLED_1, suspended=(99999, pid)))
+    assert (found.blamed, found.reason) == ((), "group 1 on n1 was stopped by a signal for 12 s, and was ended")
+    found = death(tmp_path, ranks_at(4, 5), LaunchEnd(-9, launcher_suspended=True))
+    assert (found.blamed, found.reason) == ((), "mpiexec was stopped by a signal for 12 s, and was ended")
+
+
 def test_images_that_failed_for_the_loss_of_their_renderer_come_with_the_command_to_try_them(tmp_path: Path) -> None:
     recovery = CrashRecovery(job(tmp_path, sizes=("HD",)), "run")
     lost = [

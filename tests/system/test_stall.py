@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from mpirender.ranks import stall
-from mpirender.ranks.stall import Problem, StallWatch, time_limit
+from mpirender.system import stall
+from mpirender.system.stall import Problem, StallWatch, time_limit
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""What a rank watches beside its work: the lock of its run, and processes that were stopped."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mpirender.run_folder import lock
+
+RANK = """
+import sys, time
+from pathlib import Path
+from mpi4py import MPI
+from mpirender.ranks import watch
+watch.LOOK_SECONDS = 0.1
+with watch.watching(MPI.COMM_WORLD, Path(sys.argv[1]), "mine"):
+    print("up", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("left", ["", "garbled"])
+def test_a_rank_ends_when_another_run_has_taken_its_folder_over_and_not_before(tmp_path: Path, left: str) -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with lock.held(tmp_path, "mine"), subprocess.Popen([sys.executable, "-c", RANK, str(tmp_path)], **pipes) as rank:
+        rank.stdout.readline()
+        if left:
+            (tmp_path / lock.LOCK).write_text(left)
+        with pytest.raises(subprocess.TimeoutExpired):
+            rank.wait(0.5)
+        (tmp_path / lock.LOCK).unlink()
+        with pytest.raises(subprocess.TimeoutExpired):
+            rank.wait(0.5)
+        with lock.held(tmp_path, "another"):
+            assert rank.wait(20) == 75
+        assert "another run has taken over" in rank.stderr.read()
