@@ -12,7 +12,7 @@ from pathlib import Path
 from mpirender.engines.base import Inspection
 from mpirender.errors import LaunchFailed, ToolMissing, UsageError
 from mpirender.job.render_job import RenderJob
-from mpirender.run_folder import folder, lock
+from mpirender.run_folder import folder, own_files
 from mpirender.supervisor import preflight
 from mpirender.system import files, site, slurm
 
@@ -35,9 +35,9 @@ def submit(job: RenderJob, script: str) -> str:
     place = job.output / NAME
     try:
         folder.make(job)
-        if (owner := lock.living_owner(job.folder)) is not None:
-            raise UsageError(lock.busy(job.folder, owner))
-        files.write_text(place, script)
+        with own_files.recording(job) as made:
+            own_files.refuse(job, place)
+            files.write_text(place, script, made=made)
     except OSError as error:
         raise UsageError(f"{place}: cannot be written ({error.strerror or error})") from None
     try:

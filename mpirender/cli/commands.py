@@ -221,8 +221,9 @@ def carry_out(
     sheet = None
     try:
         sheet = write_sheet(job, result)
-    except OSError as error:  # the frames and movies are complete
-        click.echo(f"warning: the contact sheet could not be written: {error.strerror or error}", err=True)
+    except (OSError, UsageError) as error:  # the frames and movies are complete
+        why = getattr(error, "strerror", None) or error
+        click.echo(printable(f"warning: the contact sheet could not be written: {why}"), err=True)
     if not quiet:
         click.echo(printable(summary.summary(job, result, sheet)))
 

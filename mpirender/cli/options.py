@@ -77,7 +77,9 @@ ENCODING = option_group(
     of_job("movie", default=None, help="Movie format: mp4, webm, gif, mkv. [default: as rendered, else mp4]"),
     option("--codec", metavar="CODEC",
            help=f"Codec. {CODEC} (images: the image files, unchanged). [default: the first one]"),
-    option("--name", metavar="SUFFIX", help="Write SCENE_SIZE_SUFFIX instead of replacing the movie."),
+    option("--name", metavar="SUFFIX", help="Write SCENE_SIZE_SUFFIX instead of replacing the movie. [default: the "
+           "codec, if it is not the first one]"),
+    of_job("overwrite", help="Replace movies that mpirender did not make."),
     of_job("sizes", metavar="NAME", help="Encode only this size. Can be repeated. [default: all sizes of the run]"),
     of_job("frames", help="Frames to show, such as 0-99. [default: all frames of the run]"),
     option("--allow-missing", metavar="HOW", help="What to do about missing or damaged frames: skip (leave them out), "

@@ -59,6 +59,7 @@ class Inspection:
     frames_known: bool = True  # before the scene is opened; if not, times is empty
     data_files: tuple[DataFile, ...] = ()
     order_dependent: tuple[str, ...] = ()  # names of the objects because of which a frame depends on earlier frames
+    beside: tuple[str, ...] = ()  # other files that come with the images: paths, or their beginnings, from their folder
     objects: tuple[tuple[str, str], ...] = ()  # name and class of each object whose properties can be set
     properties: tuple[tuple[str, str], ...] = ()  # further facts about the scene, name and value
     warnings: tuple[str, ...] = ()  # unexpected behavior to know of before rendering

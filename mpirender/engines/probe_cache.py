@@ -57,4 +57,4 @@ def store(path: Path, result: object) -> None:
     """Store a result; if the folder is not writable, the program is probed again next time."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_text(path, json.dumps(result), f"{socket.gethostname()}-{os.getpid()}-")
+        files.write_text(path, json.dumps(result), f"{socket.gethostname()}-{os.getpid()}")

@@ -64,6 +64,8 @@ class RenderJob:
         "the range of an array of a source or filter; integral(SOURCE).ARRAY is what ParaView's IntegrateVariables "
         "computes, Length, Area and Volume included. `mpirender inspect` lists the sources.",
         pixels=True, metavar="WHAT", engines=ONLY_PARAVIEW, several=True, read=options.measure)
+    overwrite: bool = option(False, "Replace files in the output folder that mpirender did not make, and frames of "
+        "another scene.", pixels=False)
     trust_output: bool = option(False, "Use an output folder that belongs to another user, who can then exchange the "
         "files in it.", pixels=False)
 

@@ -13,10 +13,10 @@ from mpirender.job import frames as framesets
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.placement import cores
+from mpirender.run_folder.own_files import CONTACT_SHEET
 from mpirender.supervisor.result import RenderResult
 from mpirender.system import files
 
-NAME = "contact_sheet.png"
 PICTURES = 12  # of a run
 COLUMNS = 4
 THUMBNAIL = 480  # pixels across
@@ -51,19 +51,19 @@ class ContactSheet:
         """Write a text; ``place`` is its upper left corner in pixels."""
         ImageDraw.Draw(self._sheet).text(place, text, fill=INK, font=ImageFont.load_default(FONT))
 
-    def save(self, folder: Path) -> Path:
-        """Write the sheet into the output folder; return its path.
+    def save(self, folder: Path, made: files.Made) -> Path:
+        """Write the sheet into the output folder; return its path. ``made`` records the file.
 
         :raises OSError: it cannot be written.
         """
-        path = folder / NAME
-        with files.replacing(path) as part:
+        path = folder / CONTACT_SHEET
+        with files.replacing(path, made=made) as part:
             self._sheet.save(part, "png", compress_level=1)
         return path
 
 
-def of_run(job: RenderJob, result: RenderResult) -> Path:
-    """Put thumbnails of frames spread evenly over the movie on one sheet; return its path."""
+def of_run(job: RenderJob, result: RenderResult, made: files.Made) -> Path:
+    """Put thumbnails of frames spread evenly over the movie on one sheet; return its path. ``made`` records it."""
     output = smallest(job)
     images = result.frames[output.name]
     count = min(len(images), PICTURES)
@@ -71,7 +71,7 @@ def of_run(job: RenderJob, result: RenderResult) -> Path:
     sheet = ContactSheet(output, chosen, min(COLUMNS, count), below=LABEL)
     for image, (x, y) in zip(chosen, sheet.corners):
         sheet.label(f"frame {framesets.number(image)}", (x, y + sheet.height + 5))
-    return sheet.save(job.output)
+    return sheet.save(job.output, made)
 
 
 def smallest(job: RenderJob) -> Output:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import RenderJob
-from mpirender.monitor import contact_sheet, summary
+from mpirender.monitor import contact_sheet
+from mpirender.run_folder import own_files
 from mpirender.supervisor.result import RenderResult
 from mpirender.system import files
 
@@ -30,11 +31,13 @@ def write_down(job: RenderJob, result: RenderResult) -> Path:
     """Write the table of measured numbers, if the job has some, and the contact sheet; return the path of the sheet.
 
     :raises OSError: they cannot be written.
+    :raises UsageError: another run has begun in the folder.
     """
-    if job.measure:
-        rows = rows_of(job, result)
-        write(summary.table_path(job), rows, (), numbers(job, rows))
-    return contact_sheet.of_run(job, result)
+    with own_files.recording(job) as made:
+        if job.measure:
+            rows = rows_of(job, result)
+            write(own_files.table_path(job), rows, (), numbers(job, rows), made)
+        return contact_sheet.of_run(job, result, made)
 
 
 def rows_of(job: RenderJob, result: RenderResult) -> list[Row]:
@@ -69,12 +72,14 @@ def about(row: Row) -> dict[str, object]:
     return {"view": output.view, "layout": output.layout, **eye, **size, "frame": row.frame}
 
 
-def write(path: Path, rows: Sequence[Row], targets: Sequence[str], numbers: Sequence[str]) -> None:
+def write(path: Path, rows: Sequence[Row], targets: Sequence[str], numbers: Sequence[str], made: files.Made) -> None:
     """Write a table as CSV, with the properties that vary (``targets``) and names of measured numbers.
+
+    :param made: records the file.
 
     :raises OSError: it cannot be written.
     """
-    with files.replacing(path) as part, part.open("w", newline="") as file:
+    with files.replacing(path, made=made) as part, part.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow([*targets, *about(rows[0]), "image", *numbers])
         for row in rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
 from mpirender.monitor import rank_table
+from mpirender.run_folder.own_files import table_path
 from mpirender.supervisor import timings
 from mpirender.supervisor.result import RenderResult
 from mpirender.system.text import damaged_lines, duration, plural, rank_or_group, ranks_or_groups
@@ -39,11 +40,6 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
     ]
     lines = ((label if not number else "", text) for label, texts in rows for number, text in enumerate(texts))
     return "\n".join(f"{label:>{LABEL_WIDTH}}  {text}" for label, text in lines)
-
-
-def table_path(job: RenderJob) -> Path:
-    """Return the path of the table of a job's images."""
-    return job.output / ("study.csv" if job.vary else "measured.csv")
 
 
 def _times(count: int, why: str) -> list[str]:

@@ -12,7 +12,8 @@ from mpirender.job.sweep import Axis
 from mpirender.monitor import contact_sheet, image_table
 from mpirender.monitor.contact_sheet import FONT, GAP, LABEL, ContactSheet
 from mpirender.monitor.image_table import Row
-from mpirender.monitor.summary import table_path
+from mpirender.run_folder import own_files
+from mpirender.run_folder.own_files import table_path
 from mpirender.supervisor.result import RenderResult
 from mpirender.system import files
 
@@ -24,13 +25,15 @@ def write_down(job: RenderJob, result: RenderResult) -> Path:
     """Write the table, as CSV and as JSON, and the contact sheet; return the path of the sheet.
 
     :raises OSError: they cannot be written.
+    :raises UsageError: another run has begun in the folder.
     """
     axes, rows = [sweep.parse(text) for text in job.vary], image_table.rows_of(job, result)
     numbers = image_table.numbers(job, rows)
-    image_table.write(table_path(job), rows, [axis.target for axis in axes], numbers)
     text = json.dumps([_entry(row, numbers) for row in rows], indent=1)
-    files.write_text(table_path(job).with_suffix(".json"), text)
-    return write_sheet(job, axes, rows)
+    with own_files.recording(job) as made:
+        image_table.write(table_path(job), rows, [axis.target for axis in axes], numbers, made)
+        files.write_text(table_path(job).with_suffix(".json"), text, made=made)
+        return write_sheet(job, axes, rows, made)
 
 
 def _entry(row: Row, numbers: Sequence[str]) -> dict[str, object]:
@@ -39,7 +42,7 @@ def _entry(row: Row, numbers: Sequence[str]) -> dict[str, object]:
     return {"values": row.values, **image_table.about(row), "image": row.image, **measured}
 
 
-def write_sheet(job: RenderJob, axes: Sequence[Axis], rows: Sequence[Row]) -> Path:
+def write_sheet(job: RenderJob, axes: Sequence[Axis], rows: Sequence[Row], made: files.Made) -> Path:
     """Put a thumbnail of every combination on one sheet: the last property along the top, the others down the side."""
     output = contact_sheet.smallest(job)
     alike = [row for row in rows if row.output.size == output.size]
@@ -55,7 +58,7 @@ def write_sheet(job: RenderJob, axes: Sequence[Axis], rows: Sequence[Row]) -> Pa
         sheet.label(text, (x + (sheet.width - contact_sheet.length(text)) // 2, MARGIN // 2))
     for text, (_, y) in zip(side, sheet.corners[::columns]):
         sheet.label(text, (MARGIN, y + (sheet.height - FONT) // 2))
-    return sheet.save(job.output)
+    return sheet.save(job.output, made)
 
 
 def _label(axes: Sequence[Axis], values: dict[str, str]) -> str:

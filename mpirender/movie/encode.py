@@ -33,7 +33,7 @@ UNCHECKED: Digests = {}
 
 def encode(
     images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0,
-    transparent: bool = False, digests: Digests = UNCHECKED,
+    transparent: bool = False, digests: Digests = UNCHECKED, made: files.Made = lambda part, movie: None,
 ) -> MovieInfo:  # fmt: skip
     """Encode the images, in this order, into a movie of the kind that its suffix names.
 
@@ -49,6 +49,7 @@ def encode(
     :param threads: threads of ffmpeg; 0 for all cores.
     :param transparent: keep the images' transparency; mp4 has none and shows them over black.
     :param digests: those of the images as they were recorded; a file with another one is not encoded.
+    :param made: is called before the movie takes its place.
     :raises ImageChanged: an image is not the one that was recorded.
     :raises EncodeFailed: an image is missing, truncated or unlike the first, ffmpeg failed, or the movie has errors.
     :raises NoSpace: the disk or the quota is full.
@@ -56,7 +57,7 @@ def encode(
     """
     movie = movie.absolute()
     task = request(images, movie, rate=rate, codec=codec, threads=threads, transparent=transparent)
-    with disk_errors(movie), files.replacing(movie) as part:
+    with disk_errors(movie), files.replacing(movie, made=made) as part:
         info = write(replace(task, part=part), images, movie.name, digests)
     return replace(info, path=movie)
 

@@ -53,6 +53,8 @@ class SegmentedMovie:
     codec: str
     transparent: bool = False
     digests: encode.Digests = field(default_factory=dict)  # of the images, as they were recorded
+    made: files.Made = lambda part, movie: None
+    writer: int = 0  # process id in the names of the segments, 0 for this process
 
     @property
     def needs_palette(self) -> bool:
@@ -61,11 +63,14 @@ class SegmentedMovie:
 
     def palette_path(self) -> Path:
         """Return the path of the palette of all segments."""
-        return self.movie.with_name(f".part-{self.movie.stem}.palette.png")
+        return self._part(".palette.png")
 
     def segment_path(self, number: int) -> Path:
         """Return the path of a segment."""
-        return self.movie.with_name(f".part-{self.movie.stem}.{number}{self.movie.suffix}")
+        return self._part(f".{number}{self.movie.suffix}")
+
+    def _part(self, ending: str) -> Path:
+        return files.part_path(self.movie.with_name(f"{self.movie.stem}{ending}"), self.writer)
 
     def clear(self, count: int) -> None:
         """Remove the files of this many segments, and ignore errors."""
@@ -82,7 +87,7 @@ class SegmentedMovie:
 
     def make(self) -> MovieInfo:
         """Make the movie with one encoder; see :func:`mpirender.movie.encode.encode`."""
-        return encode.encode(self.images, self.movie, **self._how, digests=self.digests)
+        return encode.encode(self.images, self.movie, **self._how, digests=self.digests, made=self.made)
 
     def make_palette(self) -> None:
         """Compute one palette for all segments, from all images or from 100 images spread over the movie.
@@ -118,7 +123,7 @@ class SegmentedMovie:
         """
         kinds = {(one.info.width, one.info.height, one.info.codec, one.info.pixel_format) for one in segments}
         _refuse(self.movie, [f"they differ: {sorted(kinds)}"] if len(kinds) > 1 else [])
-        with encode.disk_errors(self.movie), files.replacing(self.movie) as part:
+        with encode.disk_errors(self.movie), files.replacing(self.movie, made=self.made) as part:
             task = replace(self._task(self.images), part=part)
             info = self._joined(task, segments)
             with encode.prepared(task, self.images[:1], self.digests) as (_, first, _):

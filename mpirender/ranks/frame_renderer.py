@@ -7,7 +7,6 @@ its file is complete and in its place.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -25,7 +24,7 @@ from mpirender.ranks.renderer_process import SLOTS, EngineError
 from mpirender.run_folder import events
 from mpirender.run_folder.events import ImageOutcome
 from mpirender.run_folder.journal import Journal
-from mpirender.system import host
+from mpirender.system import files, host
 
 # After rendering, wait for the writer for this share of the rendering time: slow images are recorded immediately.
 PATIENCE = 0.005
@@ -130,7 +129,7 @@ class FrameRenderer:
         """Render an image and let it be written."""
         output, place = self.outputs[pending.image.output], self.job.place(pending.image)
         # The name contains the process, since a rank of an earlier launch may still run.
-        part = place.with_name(f".part-{os.getpid()}-{place.name}")
+        part = files.part_path(place)
         try:
             rendered = self.scene.render(pending.image.frame, output, part)
             pending.errors, picture, pending.memory, pending.measured, beside, pending.inputs = rendered

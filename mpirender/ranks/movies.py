@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -47,12 +49,13 @@ def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int], digest
     names = [output.name for output in job.outputs]
     segments = plan(names, len(frames), rank_order(cores), codec, transparent=transparent)
     threads = threads_of(cores, segments).get(comm.rank, len(cores[comm.rank].allowed))
-    movies = {}
+    movies, made, writer = {}, partial(log.record_made, job.output), comm.bcast(os.getpid(), root=0)
     for output in job.outputs:
         images = [job.image(output, frame) for frame in frames]
         recorded = {job.place(image): one for image, one in digests.items() if image.output == output.name}
-        target = job.movie_path(output)
-        movies[output.name] = SegmentedMovie(images, target, job.rate, threads, codec, transparent, recorded)
+        movies[output.name] = SegmentedMovie(
+            images, job.movie_path(output), job.rate, threads, codec, transparent, recorded, made, writer
+        )
     without_palette = make_palettes(comm, movies, segments)
     mine = [segment for segment in segments if segment.rank == comm.rank and segment.output not in without_palette]
     encoded = encode_segments(log, movies, mine)

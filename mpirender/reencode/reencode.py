@@ -21,8 +21,9 @@ from mpirender.job.outputs import Output
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.movie import encode, image_stream, verify
 from mpirender.reencode.inventory import FrameInventory, inventory_of, newest_plan
-from mpirender.run_folder import exclusive, folder, journal, lock
+from mpirender.run_folder import exclusive, folder, journal, lock, own_files
 from mpirender.supervisor.disk_estimate import amount
+from mpirender.system import files
 from mpirender.system.text import plural
 
 USUAL_KIND = "mp4"
@@ -42,7 +43,9 @@ class EncodeRequest:
     sizes: tuple[str, ...] = ()  # names of some of the run's sizes; empty for all
     frames: str | None = None  # a frame set; by default those of the run
     allow_missing: str | None = None  # how to treat missing frames: ``skip`` or ``hold``; None refuses them
-    name: str | None = None  # is appended to the usual name of the movies, so that the existing ones stay
+    # Is appended to the usual name of the movies, so that the existing ones stay; by default another codec than usual.
+    name: str | None = None
+    overwrite: bool = False  # whether to replace files that mpirender did not make
 
 
 @dataclass(frozen=True)
@@ -85,18 +88,22 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
     rendered = read_job(request.output.absolute())
     job, codec = understand(request, rendered)
     owner = lock.living_owner(job.folder)
-    if owner is not None and owner.run not in (lock.ENCODE, lock.DRY_RUN):
+    if owner is not None and owner.run not in lock.NO_RUNS:
         raise UsageError(
             f"{request.output}: a run still renders these frames (pid {owner.pid} on {owner.host}); encode when it has "
             f"ended: mpirender status {shlex.quote(str(request.output))} --watch"
         )
+    if request.name is None and codec != CODECS[job.movie][0]:
+        request = replace(request, name=codec)
     try:
-        with exclusive.exclusive_access(job.folder) as check:
+        with exclusive.exclusive_access(job.folder) as check, own_files.recorder(job) as record:
             with busy("checking the frames"):
                 inventories = inventories_of(request, job, rendered)
+                for inventory in inventories:
+                    own_files.refuse(job, place(job, inventory.output, request.name))
             made = []
             for inventory in inventories:
-                made.append(make(request, job, codec, inventory, busy))
+                made.append(make(request, job, codec, inventory, busy, record=record))
                 check()
             return made
     except image_stream.ImageChanged as error:
@@ -139,7 +146,7 @@ def understand(request: EncodeRequest, rendered: RenderJob) -> tuple[RenderJob, 
     mistakes += wrong_kind(kind, request.codec, job)
     if mistakes:
         raise UsageError(mistakes)
-    return replace(job, movie=kind), request.codec or CODECS[kind][0]
+    return replace(job, movie=kind, overwrite=request.overwrite), request.codec or CODECS[kind][0]
 
 
 def wrong_names(request: EncodeRequest, rendered: RenderJob) -> list[str]:
@@ -225,15 +232,19 @@ def place(job: RenderJob, output: Output, name: str | None) -> Path:
     return usual if name is None else usual.with_name(f"{usual.stem}_{name}{usual.suffix}")
 
 
-def make(request: EncodeRequest, job: RenderJob, codec: str, inventory: FrameInventory, busy: Busy) -> EncodedMovie:
-    """Make the movie of an output."""
+def make(
+    request: EncodeRequest, job: RenderJob, codec: str, inventory: FrameInventory, busy: Busy, *,
+    record: files.Made,
+) -> EncodedMovie:  # fmt: skip
+    """Make the movie of an output, and record it."""
     images = [job.image(inventory.output, frame) for frame in inventory.shown(request.allow_missing)]
     digests = {job.image(inventory.output, frame): one for frame, one in inventory.digests.items()}
     target = place(job, inventory.output, request.name)
     with busy(f"encoding {target.name}: {len(images)} frames, {float(job.rate):g} a second, {codec}"):
         info = encode.encode(
-            images, target, rate=job.rate, codec=codec, transparent=job.transparent_background, digests=digests
-        )
+            images, target, rate=job.rate, codec=codec, transparent=job.transparent_background, digests=digests,
+            made=record,
+        )  # fmt: skip
     return EncodedMovie(inventory, info, job.rate, codec, tuple(report_gaps(inventory, request.allow_missing)))
 
 

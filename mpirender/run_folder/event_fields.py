@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -82,3 +83,17 @@ SIMPLE: dict[Any, Reader] = {
     # Half a surrogate cannot be printed.
     str: _checked(_is(str), lambda value: value if value.isascii() else value.encode(errors="replace").decode()),
 }
+
+MOST_RANKS = 1_000_000
+END_OF_TIME = 253_402_300_799  # the last second of the year 9999
+FRAME_SET = re.compile(r"(?:\d{1,7}(?:-\d{1,7}(?:x[1-9]\d{0,6})?)?(?:,(?!$)|$))+")
+
+NUMBERS = re.compile(r"\d{1,9}(?:-\d{1,9})?(?:,\d{1,9}(?:-\d{1,9})?)*")
+
+Time = Annotated[float, between(0, END_OF_TIME)]  # seconds since the epoch
+Seconds = Annotated[float, between(-1, END_OF_TIME)]  # a clock may be set back a little
+Rank = Annotated[int, between(0, MOST_RANKS)]
+Ranks = Annotated[int, between(1, MOST_RANKS)]
+FrameSet = Annotated[str, FRAME_SET.match]
+Numbers = Annotated[str, NUMBERS.fullmatch]  # 0-4,7
+PathBelow = Annotated[str, lambda path: ".." not in path.split("/") and not path.startswith("/")]  # some folder

@@ -1,34 +1,20 @@
 """What happens in a run: an event for each kind of record in the journals.
 
 In a journal an event is a JSON object with its kind (``event``: the class, in lower case), its fields, ``time`` and
-``host``; in the journal of a rank also ``rank``. Where ranks render in groups, a rank of the journals is a group, its
-number that of the group, and the group's leader writes.
+``host``; in the journal of a rank also ``rank``. A group of ranks counts as one rank, for which its leader writes.
 
 Modules use the classes with the name of this module (``events.Done``); one is called like a built-in exception.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields, replace
-from typing import Annotated, Any, NamedTuple, Optional, TypeVar, Union, get_type_hints
+from typing import Any, NamedTuple, Optional, TypeVar, Union, get_type_hints
 
 from mpirender.job.outputs import Image
-from mpirender.run_folder.event_fields import Reader, Unsound, between, reader
+from mpirender.run_folder.event_fields import FrameSet, Numbers, PathBelow, Rank, Ranks, Seconds, Time, Unsound, reader
 
 SUPERVISOR = -1  # the rank of events that the supervisor records
-MOST_RANKS = 1_000_000
-END_OF_TIME = 253_402_300_799  # the last second of the year 9999
-FRAME_SET = re.compile(r"(?:\d{1,7}(?:-\d{1,7}(?:x[1-9]\d{0,6})?)?(?:,(?!$)|$))+")
-
-NUMBERS = re.compile(r"\d{1,9}(?:-\d{1,9})?(?:,\d{1,9}(?:-\d{1,9})?)*")
-
-Time = Annotated[float, between(0, END_OF_TIME)]  # seconds since the epoch
-Seconds = Annotated[float, between(-1, END_OF_TIME)]  # a clock may be set back a little
-Rank = Annotated[int, between(0, MOST_RANKS)]
-Ranks = Annotated[int, between(1, MOST_RANKS)]
-FrameSet = Annotated[str, FRAME_SET.match]
-Numbers = Annotated[str, NUMBERS.fullmatch]  # 0-4,7
 
 
 class File(NamedTuple):
@@ -57,7 +43,7 @@ class Process(NamedTuple):
 class OtherFile(NamedTuple):
     """A file that the engine wrote with an image: its path from the folder of the image, its bytes and digest."""
 
-    path: Annotated[str, lambda path: ".." not in path.split("/") and not path.startswith("/")]
+    path: PathBelow
     bytes: int
     digest: str
 
@@ -274,6 +260,22 @@ class Movie(Event):
 
 
 @dataclass(frozen=True)
+class Made(Event):
+    """A movie, contact sheet or table takes its place in the output folder, where mpirender may replace it later."""
+
+    path: PathBelow  # from the output folder
+    bytes: int
+    digest: str  # of beginning and end
+
+
+@dataclass(frozen=True)
+class Writer(Event):
+    """A process that is no rank begins to write files: the names of incomplete ones contain its process id."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
 class Launch(Event):
     """The supervisor starts the ranks."""
 
@@ -319,7 +321,7 @@ class Note(Event):
 
 ImageOutcome = Union[Done, Fail]
 KINDS = {kind.__name__.lower(): kind for kind in Event.__subclasses__() if kind is not Note}
-READERS: dict[str, dict[str, Reader]] = {}  # what reads each field that a kind of event has beside those of all
+READERS: dict[str, dict[str, Any]] = {}  # what reads each field that a kind of event has beside those of all
 for _name, _kind in KINDS.items():
     _hints = get_type_hints(_kind, include_extras=True)
     READERS[_name] = {one.name: reader(_hints[one.name]) for one in fields(_kind) if one.init}

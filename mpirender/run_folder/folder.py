@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,11 +91,3 @@ def no_run(output: Path) -> UsageError:
     """Return the error for a folder that is not that of a run."""
     hint = "give the folder that render wrote to (--output; SCENE_renders by default)"
     return UsageError(f"{output}: no run of mpirender here; {hint}")
-
-
-def tidy(job: RenderJob) -> None:
-    """Remove partial files of ranks that died."""
-    for folder in (job.output, job.folder, *(job.output / output.name for output in job.outputs)):
-        for part in folder.glob(".part-*"):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(part) if part.is_dir() else part.unlink()

@@ -57,6 +57,10 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file.name))
         return event
 
+    def record_made(self, output: Path, part: Path, place: Path) -> None:
+        """Record a movie, contact sheet or table that is complete, before it takes its place in an output folder."""
+        self.write(events.Made(str(place.relative_to(output)), *files.short_digest(part)))
+
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
         """Record during the block, from a thread, that this process is alive, whenever it records nothing else."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from mpirender.errors import TakenOver, UsageError
 
 LOCK = "lock"
-ENCODE, DRY_RUN = "encode", "dry run"  # owners of the lock that are not runs
+ENCODE, DRY_RUN, RESULTS = NO_RUNS = "encode", "dry run", "results"  # owners of the lock that are not runs
 BEAT_SECONDS = 5.0
 DEAD_SECONDS = 60.0
 

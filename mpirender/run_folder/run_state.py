@@ -163,7 +163,7 @@ class RunState:
             self._apply_rank(*self._newest[event.rank], event)
 
     def _apply_supervisor(self, event: Event) -> None:
-        if isinstance(event, events.Note):
+        if isinstance(event, (events.Note, events.Made, events.Writer)):
             return
         self.supervisor_heard = event.time
         if isinstance(event, Launch):

@@ -22,7 +22,7 @@ from mpirender.launcher import command_line
 from mpirender.launcher.placement import LARGEST
 from mpirender.movie import ffmpeg
 from mpirender.ranks.mpi import started_processes
-from mpirender.run_folder import folder
+from mpirender.run_folder import folder, own_files
 from mpirender.system import apptainer, slurm
 
 MOST_IMAGES = 2_000_000  # each rank knows all of them
@@ -42,6 +42,7 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
         inspection = inspection or inspect(job)
         mistakes += [*inspection.mistakes, *useless_options(job)]
         mistakes += filter(None, [] if mistakes else [too_many_images(job, inspection)])
+        mistakes += own_files.mistakes(job, frames_of(job, inspection), inspection.beside)
     except UsageError as error:
         mistakes += error.mistakes
     mistakes += filter(None, [output_problem(job.output), *folder.untrusted(job)])

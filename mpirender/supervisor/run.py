@@ -29,7 +29,7 @@ from mpirender.launcher.exit_diagnosis import printed_error
 from mpirender.launcher.launch_plan import LaunchPlan
 from mpirender.launcher.placement import Placement
 from mpirender.launcher.process import LAUNCH_LOG, Launch, sweep
-from mpirender.run_folder import events, folder, lock
+from mpirender.run_folder import events, folder, lock, own_files
 from mpirender.run_folder.events import Event
 from mpirender.run_folder.journal import Journal, Tail
 from mpirender.run_folder.lock import Lock
@@ -81,7 +81,7 @@ def render(
             held = stack.enter_context(lock.held(job.folder, run_id, when_locked(allocation, stop, watch)))
             folder.write_job(job)
             sweep(command_line.rank_words(job), job.folder)  # ranks of an earlier run that was killed
-            folder.tidy(job)
+            own_files.tidy(job)
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
             run = Run(job, allocation, CrashRecovery(job, run_id), log, watch)
             run.run_to_end(inspection, stop, held, plan)
@@ -272,7 +272,7 @@ class Run:
             if hung or over or late or stuck:
                 launch.end()
         self._read_journals(estimate=True)
-        folder.tidy(self.job)
+        own_files.tidy(self.job)
         assert launch.code is not None  # the block has ended the launcher
         return LaunchEnd(
             launch.code, tuple(launch.output), hung, late=late, stopped=over, suspended=tuple(suspended),

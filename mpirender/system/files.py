@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+END_BYTES = 1 << 20
 
 
 def no_follow(name: str, flags: int) -> int:
@@ -20,27 +22,47 @@ def digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def short_digest(path: Path) -> tuple[int, str]:
+    """Return size and a digest of beginning and end of a file: by which mpirender knows a movie that it made."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        ends = file.read(END_BYTES)
+        file.seek(max(size - END_BYTES, 0))
+        return size, digest(ends + file.read(END_BYTES))
+
+
+def part_path(path: Path, tag: object = "") -> Path:
+    """Return where a file is written before it takes its place: the name has the process id, or another tag."""
+    return path.with_name(f".part-{tag or os.getpid()}-{path.name}")
+
+
+Made = Callable[[Path, Path], object]  # is called with a complete file, before it takes its place, and that place
+
+
 @contextlib.contextmanager
-def replacing(path: Path, tag: object = "") -> Iterator[Path]:
+def replacing(path: Path, tag: object = "", made: Made = lambda part, path: None) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; after the block it is synced and takes the place of ``path``.
 
-    On an error the temporary file is removed, and an earlier file at ``path`` stays. ``tag`` makes the temporary name
-    unique where several processes may write the same file.
+    On an error the temporary file is removed, and an earlier file at ``path`` stays.
+
+    :param tag: makes the temporary name unique where processes of several machines may write the same file.
+    :param made: is called before the file takes its place.
     """
-    part = path.with_name(f".part-{tag}{path.name}")
+    part = part_path(path, tag)
     try:
         yield part
         with part.open("rb+") as file:  # the name must stand for the whole file even after a power cut
             os.fsync(file.fileno())
+        made(part, path)
         part.replace(path)
     finally:
         if part.is_file():
             part.unlink()
 
 
-def write_text(path: Path, text: str, tag: object = "") -> None:
+def write_text(path: Path, text: str, tag: object = "", made: Made = lambda part, path: None) -> None:
     """Write a text file atomically; see :func:`replacing`."""
-    with replacing(path, tag) as part:
+    with replacing(path, tag, made) as part:
         part.unlink(missing_ok=True)
         with open(part, "x", opener=no_follow) as file:
             file.write(text)

@@ -16,7 +16,8 @@ from mpirender.engines.paraview.overrides import Refused
 from mpirender.errors import UsageError
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.monitor import image_table, summary
+from mpirender.monitor import image_table
+from mpirender.run_folder import own_files
 from mpirender.run_folder.journal import Journal
 from mpirender.supervisor import result
 from processes import Run
@@ -83,7 +84,7 @@ def test_the_table_has_the_columns_of_all_images_in_the_order_in_which_they_were
     rows = image_table.rows_of(job, made)
     assert image_table.numbers(job, rows) == list(whole)
     assert image_table.numbers(job, rows[:1]) == list(empty)
-    image_table.write(summary.table_path(job), rows, (), list(whole))
+    image_table.write(own_files.table_path(job), rows, (), list(whole), lambda part, place: None)
     first, second = csv.DictReader((tmp_path / "measured.csv").read_text().splitlines())
     assert list(first) == ["view", "layout", "width", "height", "frame", "image", *whole]
     assert [first[name] for name in whole] == [""] * 5

@@ -136,7 +136,7 @@ def test_ffmpeg_does_not_outlive_a_process_that_is_killed(tmp_path):
     program += "encode.encode([Path(sys.argv[1])] * 20000, Path(sys.argv[2]), rate=Fraction(25))"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}  # collects files that a killed process cannot delete
     with subprocess.Popen([sys.executable, "-c", program, path, tmp_path / "m.mp4"], env=environment) as process:
-        wait_for((tmp_path / ".part-m.mp4").exists)
+        wait_for(lambda: list(tmp_path.glob(".part-*-m.mp4")))
         child = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
         assert is_running(int(child))
         process.kill()

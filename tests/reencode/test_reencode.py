@@ -18,6 +18,7 @@ import pytest
 from disks import disk
 from images import pixels
 from movies import exchanging_ffmpeg, read_back
+from mpirender.job.options import CODECS
 from mpirender.movie import ffmpeg
 from mpirender.run_folder import lock
 from processes import Run
@@ -90,7 +91,7 @@ def test_another_kind_or_codec_stands_beside_what_there_is(
 ) -> None:
     done = run("encode", output, "--movie", kind, *(["--codec", codec] if codec else []), "--size", "64X48")
     assert done.returncode == 0, done.stderr
-    made = read_back(output / f"t_{SMALL}.{kind}")
+    made = read_back(output / f"t_{SMALL}{f'_{codec}' if codec not in ('', CODECS[kind][0]) else ''}.{kind}")
     assert (made.frames, made.codec, made.frame_rate) == (FRAMES, stream, pytest.approx(25))
     assert not (output / f"t_tall.{kind}").exists() or kind == "mp4"
 
@@ -310,7 +311,7 @@ def long_encoding(output: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "mpirender", "encode", str(output), "--size", SMALL]
     command += ["--frames", "0-20000", "--allow-missing", "hold", "--codec", "av1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for((output / f".part-t_{SMALL}.mp4").exists)
+        wait_for(lambda: list(output.glob(f".part-*-t_{SMALL}_av1.mp4")))
         try:
             yield process
         finally:

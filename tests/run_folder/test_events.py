@@ -31,6 +31,8 @@ EVENTS = [
     sample_events.at(events.Beat(), 1),
     sample_events.at(events.Survey("abc", {"p": (-1.0, 2.5)})),
     sample_events.at(events.Error(4, "FramesMissing", "frame 3 is missing")),
+    sample_events.at(events.Made("orbit_HD.mp4", 17, "d"), 0),
+    sample_events.at(events.Writer(17), SUPERVISOR),
     sample_events.at(events.Segment("HD", 1, 3, 40, 2, "", 1.25)),
     sample_events.at(
         events.Launch("r1", 2, 4, 17, ((Image(3, "HD"), "set aside"),), (Image(4, "HD"),), job="12", allocation=1),

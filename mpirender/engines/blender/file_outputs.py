@@ -58,6 +58,13 @@ class FileOutputs:
         """Whether there are any."""
         return bool(self._nodes)
 
+    def beginnings(self) -> list[str]:
+        """Return where files go, below the images: their paths, without frame number and suffix, or their folder."""
+        found = []
+        for (node, _), place in zip(self._nodes, self._places):
+            found += [place] if place else [name for name in map(name_of, slots(node)) if name]
+        return list(dict.fromkeys(found))
+
     def write_to(self, folder: Path) -> None:
         """Let them write below this folder from now on."""
         for (node, attribute), place in zip(self._nodes, self._places):
@@ -67,6 +74,16 @@ class FileOutputs:
 def folder_attribute(node: BPY) -> str:
     """Return the name of the property of a node that holds its folder."""
     return "base_path" if hasattr(node, "base_path") else "directory"  # from 5.0 on
+
+
+def slots(node: BPY) -> list[BPY]:
+    """Return the slots of a node, each a file."""
+    return list(node.file_slots if hasattr(node, "file_slots") else node.file_output_items)  # from 5.0 on
+
+
+def name_of(slot: BPY) -> str:
+    """Return the path of a slot's files, without frame number."""
+    return str(getattr(slot, "path", None) or slot.name).partition("#")[0]
 
 
 def below(path: str) -> str:

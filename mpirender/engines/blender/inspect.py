@@ -53,6 +53,7 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
         open_ended=True,
         frame_rate=scene["rate"],
         size=(width, height),
+        beside=tuple(scene["beside"]),
         data_files=(*files, *missing_files),
         order_dependent=(*(what for what, _ in scene["unbaked"]), *scripts),
         properties=tuple(_properties(facts, name, scene, job)),

@@ -89,7 +89,7 @@ def of_scene(bpy: BPY, scene: BPY) -> Facts:
         "layers": {layer.name: bool(layer.use) for layer in scene.view_layers},
         "strips": bool(render.use_sequencer and scene.sequence_editor and len(strips_of(scene.sequence_editor))),
         "eyes": bool(render.use_multiview and _differs_in_size(render.image_settings)),
-        "file_outputs": [node.name for node in file_outputs.nodes(scene)],
+        "beside": file_outputs.FileOutputs(scene).beginnings(),
         "stamp": bool(render.use_stamp and _changes_by_itself(render)),
         "format": render.image_settings.file_format, "sound": has_sound(scene),
         "time_limit": getattr(getattr(scene, "cycles", None), "time_limit", 0.0) if render.engine == "CYCLES" else 0.0,

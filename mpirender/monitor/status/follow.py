@@ -15,10 +15,9 @@ from rich.text import Text
 
 from mpirender.errors import MpirenderError, UsageError
 from mpirender.job.render_job import FOLDER, RenderJob
-from mpirender.monitor import contact_sheet
 from mpirender.monitor.status import text
 from mpirender.monitor.status.view import ENDED, Status, status_of
-from mpirender.run_folder import lock
+from mpirender.run_folder import lock, own_files
 from mpirender.run_folder.folder import no_run
 from mpirender.run_folder.journal import Tail
 from mpirender.run_folder.run_state import RunHistory
@@ -45,7 +44,7 @@ class Follower:
                 raise no_run(self.output)
             # The lock first: a run that ends in between has recorded its end.
             owner = lock.living_owner(folder)
-            if owner is not None and owner.run in (lock.ENCODE, lock.DRY_RUN):
+            if owner is not None and owner.run in lock.NO_RUNS:
                 owner = None  # the status is that of the last run
             if self._tail.replaced():
                 self._history, self._tail = RunHistory(), Tail(folder, from_start=True)
@@ -71,7 +70,7 @@ def _job(folder: Path) -> RenderJob | None:
 def _with_results(seen: Status, job: RenderJob) -> Status:
     """Add the movies and the contact sheet, as far as they are there."""
     movies = [] if job.movie == "none" else [job.movie_path(output) for output in job.outputs]
-    sheet = job.output / contact_sheet.NAME
+    sheet = job.output / own_files.CONTACT_SHEET
     return dataclasses.replace(
         seen, movies=tuple(str(path) for path in movies if path.exists()), contact_sheet=str(sheet) * sheet.exists()
     )

@@ -41,6 +41,11 @@ def test_passes_are_those_of_blender_and_are_made_again_if_they_are_lost(
     file = Path(shutil.copy(blends.file("passes"), tmp_path / "passes.blend"))
     own = blends.animate(file, tmp_path / "own")
     (tmp_path / "passes").rename(tmp_path / "expected")
+    mine = tmp_path / "0" / SIZE / "passes" / "Image0002.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    refused = run("render", file, "--size", SIZE, "--output", tmp_path / "0")
+    assert (refused.returncode, f"{mine}: mpirender did not make this file" in refused.stderr) == (2, True)
     for ranks in (1, 2):
         images = tmp_path / str(ranks) / SIZE
         words = (file, "--ranks", ranks, "--movie", "none", "--output", tmp_path / str(ranks))
