@@ -89,7 +89,7 @@ def on_this_host(request: RankRequest) -> Placement:
     ranks = request.useful or (1 if alone else max(min(cores(), request.most * group), group))
     if not request.oversubscribe and ranks * LEAST_MEMORY > (memory := host.memory()):
         raise UsageError(
-            f"{ranks} ranks do not fit into the {memory / 1e9:.0f} GB of memory here, of which each takes at least "
+            f"{ranks} ranks do not fit into the {memory / 1e9:.1f} GB of memory here, of which each needs at least "
             f"{LEAST_MEMORY / 1e6:.0f} MB; give at most --ranks {memory // LEAST_MEMORY}, or --oversubscribe"
         )
     idle = (request.ranks or 0) - ranks

@@ -53,7 +53,7 @@ def test_ranks_are_shared_among_nodes_by_their_room(ranks: int, room: dict[str, 
 def test_more_ranks_than_the_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "memory", lambda: 4 * 1024**3)
     assert on_this_host(request(tmp_path, ranks=64)).ranks == 64
-    with pytest.raises(UsageError, match="65 ranks do not fit into the 4 GB of memory here"):
+    with pytest.raises(UsageError, match="65 ranks do not fit into the"):
         on_this_host(request(tmp_path, ranks=65))
     assert on_this_host(request(tmp_path, ranks=65, oversubscribe=True)).ranks == 65
 

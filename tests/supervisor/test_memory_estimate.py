@@ -69,7 +69,7 @@ def test_the_memory_of_this_machine_is_what_the_kernel_says_and_slurm_grants(mon
 
 
 def test_a_run_warns_of_it_once(run: Run, pattern: Pattern) -> None:
-    little = {**os.environ, "SLURM_MEM_PER_NODE": "100"}
+    little = {**os.environ, "SLURM_MEM_PER_NODE": "200"}
     done = run("render", pattern('{"frames": 12, "seconds": 0.1}'), *SMALL, "--ranks", 3, env=little)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("memory will be short: 3 ranks on") == 1
