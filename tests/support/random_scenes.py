@@ -1,6 +1,8 @@
-"""Render random scenes with two ranks, and compare each with ParaView's own SaveAnimation.
+"""Render random scenes, and compare each with ParaView's own SaveAnimation.
 
     python tests/support/random_scenes.py --scenes 200 --seed 1
+
+The ranks and the schedule change from scene to scene: 2, 3 or 1 ranks, interleaved, contiguous or dynamic.
 
 Each scene ends as ``equal`` (all pictures are those of SaveAnimation), ``in order`` (equal, after the trial found that
 frames depend on earlier frames), ``refused`` (exit code 2, before any picture), ``failed`` (frames with errors, exit
@@ -30,6 +32,9 @@ from repository import SUPPORT
 
 SIZE = "240x180"
 SECONDS = 120  # for each program
+TIMED_OUT = 124
+RANKS = (1, 2, 3, 2)
+SCHEDULES = ("interleaved", "contiguous", "dynamic")
 
 
 class Result(NamedTuple):
@@ -41,7 +46,7 @@ class Result(NamedTuple):
     detail: str = ""  # the message, or the frames that differ
 
 
-def results(folder: Path, seeds: Iterable[int], display: dict[str, str], ranks: int = 2) -> Iterator[Result]:
+def results(folder: Path, seeds: Iterable[int], display: dict[str, str]) -> Iterator[Result]:
     """Make a scene for each seed, render it both ways, and yield the result of each."""
     environment = {**os.environ, **display}
     for seed in seeds:
@@ -51,8 +56,13 @@ def results(folder: Path, seeds: Iterable[int], display: dict[str, str], ranks: 
         if not state.exists():
             yield Result(seed, "impossible", parts, f"not made: exit code {made.returncode}")
             continue
-        _run(["pvbatch", "--no-mpi", SUPPORT / "save_animation.py", state, reference, SIZE], environment)
-        words = ["render", state, "--size", SIZE, "--ranks", ranks, "--movie", "none", "--output", output]
+        saved = _run(["pvbatch", "--no-mpi", SUPPORT / "save_animation.py", state, reference, SIZE], environment)
+        if saved.returncode == TIMED_OUT:
+            yield Result(seed, "impossible", parts, f"SaveAnimation did not end within {SECONDS} s")
+            continue
+        ranks, schedule = RANKS[seed % len(RANKS)], SCHEDULES[seed // len(RANKS) % len(SCHEDULES)]
+        words = ["render", state, "--size", SIZE, "--ranks", ranks, "--schedule", schedule, "--movie", "none"]
+        words += ["--output", output]
         done = _run([sys.executable, "-m", "mpirender", *words], dict(os.environ))
         yield Result(seed, *_judged(done, output / SIZE, reference, parts))
 
@@ -60,7 +70,7 @@ def results(folder: Path, seeds: Iterable[int], display: dict[str, str], ranks: 
 def _judged(done: subprocess.CompletedProcess[str], found: Path, reference: Path, parts: str) -> tuple[str, str, str]:
     """Return the outcome, the parts of the scene, and the message or the frames that differ."""
     expected = sorted(reference.glob("*.png"))
-    if done.returncode == 124 or done.returncode not in (0, 2, 4):
+    if done.returncode == TIMED_OUT or done.returncode not in (0, 2, 4):
         return "wrong", parts, f"exit code {done.returncode}: {done.stderr.strip()[-300:]}"
     if done.returncode:
         return "refused" if done.returncode == 2 else "failed", parts, done.stderr.strip()[:300]
@@ -74,7 +84,7 @@ def _judged(done: subprocess.CompletedProcess[str], found: Path, reference: Path
 
 
 def _run(command: list[object], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a program; one that takes too long is killed with its children, and has the exit code 124."""
+    """Run a program; one that takes too long is killed with its children, and has the exit code TIMED_OUT."""
     words = list(map(str, command))
     process = subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
@@ -85,7 +95,7 @@ def _run(command: list[object], environment: dict[str, str]) -> subprocess.Compl
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return subprocess.CompletedProcess(words, 124, "", "")
+        return subprocess.CompletedProcess(words, TIMED_OUT, "", "")
     return subprocess.CompletedProcess(words, process.returncode, out, told)
 
 
@@ -94,14 +104,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=200, help="number of scenes")
     parser.add_argument("--seed", type=int, default=1, help="of the first scene; the others have the next numbers")
-    parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder for the scenes and pictures, by default a temporary one")
     asked = parser.parse_args()
     counts = Counter[str]()
     with tempfile.TemporaryDirectory() as temporary, xvfb.server() as display:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for result in results(folder, range(asked.seed, asked.seed + asked.scenes), display, asked.ranks):
+        for result in results(folder, range(asked.seed, asked.seed + asked.scenes), display):
             counts[result.outcome] += 1
             print(f"{result.seed}: {result.outcome}: {result.parts}", result.detail, sep="\n    ", flush=True)
     print(", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()))

@@ -1,4 +1,4 @@
-"""Random scenes: two ranks render ParaView's own frames, or the scene is refused."""
+"""Random scenes: one to three ranks render ParaView's own frames, or the scene is refused."""
 
 from __future__ import annotations
 
