@@ -13,6 +13,7 @@ render are counted as ``impossible``.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import signal
@@ -20,12 +21,13 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+import second_root
 from images import pixels
 from mpirender.system import xvfb
 from repository import SUPPORT
@@ -46,25 +48,53 @@ class Result(NamedTuple):
     detail: str = ""  # the message, or the frames that differ
 
 
-def results(folder: Path, seeds: Iterable[int], display: dict[str, str]) -> Iterator[Result]:
+class Programs(NamedTuple):
+    """How pvbatch and mpirender are called, with the words after the program's name."""
+
+    pvbatch: Callable[..., subprocess.CompletedProcess[str]]
+    mpirender: Callable[..., subprocess.CompletedProcess[str]]
+
+
+def on_this_machine(display: Mapping[str, str]) -> Programs:
+    """Return the programs of this machine; ParaView's own frames are rendered on a display."""
+    pvbatch, mpirender = ["pvbatch", "--no-mpi"], [sys.executable, "-m", "mpirender"]
+    return Programs(
+        lambda *words: _run([*pvbatch, *words], {**os.environ, **display}),
+        lambda *words: _run([*mpirender, *words], dict(os.environ)),
+    )
+
+
+def in_second_root() -> Programs:
+    """Return the programs of the second Debian, with ParaView 6.1 and OSMesa."""
+    root = second_root.made()
+
+    def runner(*program: object) -> Callable[..., subprocess.CompletedProcess[str]]:
+        def run(*words: object) -> subprocess.CompletedProcess[str]:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return root.run(*program, *words, timeout=SECONDS, **second_root.WITH_OSMESA)
+            return subprocess.CompletedProcess(words, TIMED_OUT, "", "")
+
+        return run
+
+    return Programs(runner(*second_root.PVBATCH, "--no-mpi"), runner(second_root.MPIRENDER))
+
+
+def results(folder: Path, seeds: Iterable[int], programs: Programs) -> Iterator[Result]:
     """Make a scene for each seed, render it both ways, and yield the result of each."""
-    environment = {**os.environ, **display}
     for seed in seeds:
         state, reference, output = folder / f"{seed}.pvsm", folder / f"{seed}-reference", folder / f"{seed}-out"
-        made = _run(["pvbatch", "--no-mpi", SUPPORT / "make_random_scene.py", state, seed], environment)
+        made = programs.pvbatch(SUPPORT / "make_random_scene.py", state, seed)
         parts = (re.findall(r"^scene: (.*)$", made.stdout, re.MULTILINE) or ["?"])[0]
         if not state.exists():
             yield Result(seed, "impossible", parts, f"not made: exit code {made.returncode}")
             continue
-        saved = _run(["pvbatch", "--no-mpi", SUPPORT / "save_animation.py", state, reference, SIZE], environment)
+        saved = programs.pvbatch(SUPPORT / "save_animation.py", state, reference, SIZE)
         if saved.returncode == TIMED_OUT:
             yield Result(seed, "impossible", parts, f"SaveAnimation did not end within {SECONDS} s")
             continue
         ranks, schedule = RANKS[seed % len(RANKS)], SCHEDULES[seed // len(RANKS) % len(SCHEDULES)]
-        words = ["render", state, "--size", SIZE, "--ranks", ranks, "--schedule", schedule, "--movie", "none"]
-        words += ["--output", output]
-        done = _run([sys.executable, "-m", "mpirender", *words], dict(os.environ))
-        yield Result(seed, *_judged(done, output / SIZE, reference, parts))
+        words = ("--size", SIZE, "--ranks", ranks, "--schedule", schedule, "--movie", "none", "--output", output)
+        yield Result(seed, *_judged(programs.mpirender("render", state, *words), output / SIZE, reference, parts))
 
 
 def _judged(done: subprocess.CompletedProcess[str], found: Path, reference: Path, parts: str) -> tuple[str, str, str]:
@@ -83,7 +113,7 @@ def _judged(done: subprocess.CompletedProcess[str], found: Path, reference: Path
     return "in order" if "(found by a test)" in done.stdout else "equal", parts, ""
 
 
-def _run(command: list[object], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _run(command: list[object], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a program; one that takes too long is killed with its children, and has the exit code TIMED_OUT."""
     words = list(map(str, command))
     process = subprocess.Popen(
@@ -104,13 +134,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=200, help="number of scenes")
     parser.add_argument("--seed", type=int, default=1, help="of the first scene; the others have the next numbers")
+    parser.add_argument(
+        "--second-root", action="store_true", help="with the ParaView 6.1 of tests/support/second_root.py"
+    )
     parser.add_argument("--keep", type=Path, help="folder for the scenes and pictures, by default a temporary one")
     asked = parser.parse_args()
     counts = Counter[str]()
     with tempfile.TemporaryDirectory() as temporary, xvfb.server() as display:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for result in results(folder, range(asked.seed, asked.seed + asked.scenes), display):
+        programs = in_second_root() if asked.second_root else on_this_machine(display)
+        for result in results(folder, range(asked.seed, asked.seed + asked.scenes), programs):
             counts[result.outcome] += 1
             print(f"{result.seed}: {result.outcome}: {result.parts}", result.detail, sep="\n    ", flush=True)
     print(", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()))
