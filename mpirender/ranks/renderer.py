@@ -127,7 +127,7 @@ class Renderer:
             foreign = -code in FOREIGN
             problem = Problem(f"died ({ending(code)})", blameless=foreign)
             if code == -signal.SIGKILL and host.oom_kills() > self._oom_kills:
-                problem = Problem("was killed because memory ran out")
+                problem = Problem(host.OUT_OF_MEMORY)
         return RendererLost(problem, last_log_lines(self.log) if self.log else early)
 
     def _end(self) -> list[str]:

@@ -7,9 +7,10 @@ import shlex
 from collections.abc import Sequence
 from itertools import islice
 
+from mpirender import engines
 from mpirender.errors import FramesChanged, FramesMissing, LaunchFailed, one_line
 from mpirender.job.outputs import Image
-from mpirender.job.render_job import RenderJob
+from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.launcher import exit_diagnosis
 from mpirender.launcher.environment import mpi_variables
 from mpirender.launcher.process import LAUNCH_LOG
@@ -17,13 +18,14 @@ from mpirender.ranks.log import last_log_lines
 from mpirender.run_folder.events import Death
 from mpirender.run_folder.restart_plan import RestartPlan
 from mpirender.run_folder.run_state import LaunchState
+from mpirender.supervisor.disk_estimate import amount
 from mpirender.supervisor.in_flight import SILENT_SECONDS, RunningRanks
 from mpirender.supervisor.retry_policy import GiveUp, LaunchEnd, RetryPolicy
+from mpirender.system import host, slurm
 from mpirender.system.child_process import ending
 from mpirender.system.stopped_processes import STOPPED
 from mpirender.system.text import plural, rank_or_group
 
-OUT_OF_MEMORY = "if memory ran out (see dmesg), give fewer --ranks, or let several share frames (--ranks-per-frame)"
 MAX_CHANGES = 2  # then something else keeps writing to the folder
 ADVISED = 3  # images for which there is advice
 
@@ -35,6 +37,7 @@ class CrashRecovery:
         self.job, self.run_id = job, run_id
         self.policy: RetryPolicy[Image] = RetryPolicy(job.max_restarts)  # its images are those of groups
         self.reason = ""
+        self._oom_kills = host.oom_kills()
         self._changes = 0  # launches after which files of frames were found changed
         self._log_tails: dict[Image, list[str]] = {}
 
@@ -82,7 +85,7 @@ class CrashRecovery:
             odd = "; these variables change how MPI starts: " + ", ".join(set_) if (set_ := mpi_variables()) else ""
             raise LaunchFailed(f"{end.not_started(reason)}{odd}; the log is {log}")
         if verdict is GiveUp.FRUITLESS:
-            memory = f"; {OUT_OF_MEMORY}" if "SIGKILL" in self.reason else ""
+            memory = f"; if memory ran out (see dmesg), {self._more_memory(launch)}" if "SIGKILL" in self.reason else ""
             raise FramesMissing(f"the ranks died repeatedly without an image done: {self.reason}{memory}; {see}")
         if verdict is GiveUp.TOO_MANY_RESTARTS:
             times = f"after {plural(self.policy.restarts, 'restart')} (--max-restarts {self.job.max_restarts})"
@@ -97,11 +100,28 @@ class CrashRecovery:
         tails: dict[Image, Sequence[str]] = {image: self._log_tails[image] for image in self.policy.set_aside}
         losses = (loss for session in launch.sessions.values() for loss in session.losses)
         tails.update({loss.image: loss.log for loss in losses if loss.image in launch.failed})
-        lines: list[str] = []
+        lines = [f"memory ran out: {self._more_memory(launch)}"] if self._ran_out(launch) else []
         for image in islice(tails, ADVISED):
             lines.append(f"to try {image} alone: {self.command_for(image)}")
             lines += [f"    its rank's log: {line}" for line in tails[image]]
         return lines
+
+    def _ran_out(self, launch: LaunchState) -> bool:
+        """Say whether memory has run out: the kernel says so for certain."""
+        reasons = [loss.reason for session in launch.sessions.values() for loss in session.losses]
+        return any(host.OUT_OF_MEMORY in reason for reason in (self.reason, *reasons))
+
+    def _more_memory(self, launch: LaunchState) -> str:
+        """Return how to give ranks more memory, with what they may take on each machine."""
+        sessions = launch.sessions.values()
+        most = min((one.opened.node_memory for one in sessions if one.opened and one.opened.node_memory), default=0)
+        fixes = ["submit with more --mem" if slurm.job_number() else "raise the limit or use another machine"]
+        if launch.ranks > 1:
+            fixes.append(f"give fewer --ranks than {launch.ranks * launch.ranks_per_frame}")
+        if OPTIONS["ranks_per_frame"].applies_to(engines.name_for(self.job.scene)):
+            fixes.append(f"let {launch.ranks_per_frame + 1} ranks share frames (--ranks-per-frame)")
+        limit = f"all ranks on a machine may take {amount(most)}; " if most else ""
+        return limit + ", or ".join(fixes)
 
     def command_for(self, image: Image) -> str:
         """Return the command that renders one image on one rank, or one group; in stereo it renders both eyes."""
@@ -130,6 +150,8 @@ class CrashRecovery:
             death = exit_diagnosis.Death(0) if alone else exit_diagnosis.first_death(end.output)
             rank = ranks.rank_of(death.pid) if death.pid is not None else ranks.rank_in_world(death.rank)
             how = f"died ({death.how or ending(end.code)})"
+            if "SIGKILL" in how and host.oom_kills() > self._oom_kills:
+                how = host.OUT_OF_MEMORY
         if rank is not None:
             return rank, f"{rank_or_group(self.job.ranks_per_frame)} {rank} on {ranks.hosts(rank)} {how}"
         return None, f"a rank {how}" if ranks.pids else end.before_start()

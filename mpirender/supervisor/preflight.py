@@ -23,6 +23,7 @@ from mpirender.launcher.placement import LARGEST
 from mpirender.movie import ffmpeg
 from mpirender.ranks.mpi import started_processes
 from mpirender.run_folder import folder, own_files
+from mpirender.supervisor import limits
 from mpirender.system import apptainer, slurm
 
 MOST_IMAGES = 2_000_000  # each rank knows all of them
@@ -41,15 +42,18 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
     try:
         inspection = inspection or inspect(job)
         mistakes += [*inspection.mistakes, *useless_options(job)]
-        mistakes += filter(None, [] if mistakes else [too_many_images(job, inspection)])
-        mistakes += own_files.mistakes(job, frames_of(job, inspection), inspection.beside)
+        if too_many := "" if mistakes else too_many_images(job, inspection):
+            mistakes.append(too_many)
+        else:
+            mistakes += own_files.mistakes(job, frames_of(job, inspection), inspection.beside)
     except UsageError as error:
         mistakes += error.mistakes
     mistakes += filter(None, [output_problem(job.output), *folder.untrusted(job)])
     missing: list[str] = []
     if tools:
         mistakes += filter(None, [launcher_problem(job.launcher, os.environ), apptainer.problem(job.container)])
-        if inspection:
+        mistakes += (found := list(limits.problems(job)))
+        if inspection and not found:  # otherwise tools would fail because of the limits
             missing = missing_tools(engines.for_scene(job.scene), job.programs, job.launcher, movie=job.movie)
     if mistakes:
         raise UsageError([*mistakes, *missing])

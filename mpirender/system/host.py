@@ -13,6 +13,7 @@ from pathlib import Path
 from mpirender.system import slurm
 
 KIB = 1024
+OUT_OF_MEMORY = "was killed because memory ran out"  # what messages say of a process
 OOM_SCORE = 500  # of -1000 to 1000
 OOM_COUNTS = ("memory.events", "memory.oom_control")  # of version 2 and 1 of cgroups
 THREAD_LIMITS = (
