@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import command_lines
+import process_faults
 
 from runs import running
 
@@ -33,7 +34,11 @@ class Result(NamedTuple):
     problem: str = ""
 
 
-KINDS = {"command_lines": Kind(command_lines.trial, 500)}
+KINDS = {
+    "command_lines": Kind(command_lines.trial, 500),
+    "kills": Kind(process_faults.kills, 40),  # of five kills each
+    "stops": Kind(process_faults.stops, 25),  # of four stops each
+}
 
 
 def run(kind: str, numbers: Iterable[int], seed: int, folder: Path) -> Iterator[Result]:

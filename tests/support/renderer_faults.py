@@ -26,6 +26,7 @@ from images import SIZE, assert_same_pictures
 from movies import read_back
 from mpirender.run_folder import events
 from mpirender.system import xvfb
+from process_tree import is_stopped
 from records import done_frames, records
 from renderers import renderer_of
 from repository import SUPPORT
@@ -59,10 +60,10 @@ class Tally:
     again: int = 0  # images rendered a second time
 
 
-def pattern_subject(folder: Path) -> Subject:
+def pattern_subject(folder: Path, seconds: float = 0.1) -> Subject:
     """Create a test pattern, and render it without faults."""
     scene = folder / "long.pattern"
-    scene.write_text('{"frames": 120, "seconds": 0.1}')
+    scene.write_text(f'{{"frames": 120, "seconds": {seconds}}}')
     once = [sys.executable, "-m", "mpirender", "render", scene, "--size", "160x90", "--movie", "none", "--quiet"]
     subprocess.run([*map(str, once), "--output", str(folder / "once")], check=True)
     return Subject(scene, folder / "once" / "160x90", range(120), "160x90", 1.0)
@@ -148,7 +149,7 @@ def strike(output: Path, kind: str, chance: random.Random) -> bool:
     start = chance.choice(starts)
     own = [event for event in recorded if event.rank == start.rank]
     victim = renderer_of(start.pid)
-    if victim is None or stopped(victim) or gives_up_soon(own):
+    if victim is None or is_stopped(victim) or gives_up_soon(own):
         return False
     begun = sum(isinstance(event, events.Take) for event in own)
     # An image that ends its renderer by a fault of its own gets two attempts: the second comes after all others.
@@ -163,12 +164,6 @@ def gives_up_soon(own: list[events.Event]) -> bool:
     """Return whether a rank has lost a renderer already while it loads the scene: it gives up after the third."""
     since = list(itertools.takewhile(lambda event: not isinstance(event, events.Take), reversed(own)))
     return any(isinstance(event, events.Reload) and event.image is None for event in since)
-
-
-def stopped(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "TZ"
-    return True
 
 
 def check(subject: Subject, output: Path, faults: int, tally: Tally) -> None:
