@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -35,6 +36,11 @@ OF_LAUNCHERS = re.compile(r"(OMPI_MCA|PRTE_MCA|PMIX|PMI|HYDRA|I_MPI)_")
 # On one machine messages go through shared memory; searching for fast networks takes Open MPI a quarter of a second.
 ONE_MACHINE_SETTINGS = {"OMPI_MCA_pml": "ob1"}
 
+# Without these ways to send messages Open MPI's ranks listen on no port, where other users could connect.
+NO_PORTS = {"OMPI_MCA_btl": "^tcp,ofi,usnic,openib,uct"}
+SHARED_MEMORY = Path("/dev/shm")
+SHARED_BYTES = 1 << 24  # of a rank, at most; with less Open MPI would have to use ports
+
 # Open MPI refuses to run as root without these; in a container root is the usual user.
 ROOT_SETTINGS = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
@@ -45,11 +51,24 @@ NO_REMOTE_SHELL = {"OMPI_MCA_plm_rsh_agent": "/bin/false"}
 PACKAGES_OF_RANKS = ("fileseq", "imageio_ffmpeg", "imageio", "numpy", "mpi4py", "PIL")
 
 
-def environment_of(placement: Placement) -> dict[str, str]:
-    """Return the environment variables to add for ranks that are started from this machine."""
+def environment_of(placement: Placement, *, contained: bool = False) -> dict[str, str]:
+    """Return the environment variables to add for ranks that are started from this machine.
+
+    :param contained: whether each rank runs in a container of its own, in which it may not share memory with others.
+    """
     remote_shell = any(map(shutil.which, ("ssh", "rsh")))
     root, in_slurm = os.geteuid() == 0, bool(placement.nodes)
-    return variables(placement.threads, os.environ, root=root, remote_shell=remote_shell, in_slurm=in_slurm)
+    added = variables(placement.threads, os.environ, root=root, remote_shell=remote_shell, in_slurm=in_slurm)
+    if in_slurm or contained or not has_shared_memory(placement.ranks):
+        return added
+    return {**{name: value for name, value in NO_PORTS.items() if name not in os.environ}, **added}
+
+
+def has_shared_memory(ranks: int) -> bool:
+    """Return whether so many ranks can exchange messages through shared memory: containers often have little."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(SHARED_MEMORY).free > ranks * SHARED_BYTES
+    return False
 
 
 def mpi_variables(environ: Mapping[str, str] = os.environ) -> list[str]:

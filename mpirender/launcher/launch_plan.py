@@ -35,7 +35,7 @@ class LaunchPlan:
         :param folders: folders that the ranks must see if they run in a container.
         """
         program = [*apptainer.words(programs.container, folders), *engine.command(programs)]
-        return cls(engine, tuple(program), placement, environment_of(placement))
+        return cls(engine, tuple(program), placement, environment_of(placement, contained=bool(programs.container)))
 
     def command(self, *words: str) -> list[str]:
         """Return the command line that starts the program on all ranks, with these words after it."""

@@ -14,8 +14,9 @@ import os
 import pickle
 import socket
 import sys
+import time
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
@@ -26,7 +27,7 @@ if __name__ == "__main__":
 
 from mpirender import engines
 from mpirender.errors import LaunchFailed, RendererFailed, one_line
-from mpirender.pool import pickling
+from mpirender.pool import handshake, pickling
 from mpirender.pool.function_process import FunctionProcess
 from mpirender.pool.messages import Hello, Lost, Result, Setup, Task, Unfit
 from mpirender.ranks import backends, renderer_process
@@ -37,6 +38,7 @@ from mpirender.ranks.renderer import RENDERER, Renderer, RendererLost
 from mpirender.system.site import POOL
 
 CONNECT_SECONDS = 60.0
+AGAIN_SECONDS = 0.2
 MODULE = "mpirender.pool.worker"
 
 
@@ -73,19 +75,32 @@ def connect() -> Connection:
     key, problems = bytes.fromhex(server["key"]), []
     for host, port in server["addresses"]:
         try:
-            stream = socket.create_connection((host, port), CONNECT_SECONDS)
-            stream.settimeout(None)
-            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(stream.detach())
-            answer_challenge(connection, key)
-            deliver_challenge(connection, key)
-            return connection
+            return connect_to(host, port, key)
         except (OSError, EOFError, AuthenticationError) as error:
             problems.append(f"{host}:{port}: {one_line(str(error)) or type(error).__name__}")
     raise LaunchFailed(
         f"{socket.gethostname()} cannot reach the program that started its ranks ({'; '.join(problems)}); "
         "allow connections from its nodes to that machine, or start the program on one of the nodes (sbatch)"
     )
+
+
+def connect_to(host: str, port: int, key: bytes) -> Connection:
+    """Connect to an address, also if so many others connect at the same time that the server drops some of them.
+
+    :raises OSError, EOFError, AuthenticationError: nobody is there who has the key.
+    """
+    end = time.monotonic() + CONNECT_SECONDS
+    while True:
+        with socket.create_connection((host, port), CONNECT_SECONDS) as stream:
+            try:
+                stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                handshake.prove(stream, key)
+                stream.settimeout(None)
+                return Connection(stream.detach())
+            except (OSError, EOFError):
+                if time.monotonic() > end:
+                    raise
+        time.sleep(AGAIN_SECONDS)
 
 
 def work(connection: Connection, setup: Setup, process: Renderer) -> None:

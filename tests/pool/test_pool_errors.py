@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client
 from pathlib import Path
 
 import pytest
 
 import errands
 from mpirender.errors import JobFailed, LaunchFailed, ToolMissing, UsageError
-from mpirender.pool import run_jobs, worker
-from mpirender.pool.messages import Hello
-from mpirender.pool.pickling import dumps
-from mpirender.pool.server import Server
-from mpirender.system.site import POOL
+from mpirender.pool import run_jobs
 from pools import HOST, one_way_in_haste, run, told
 
 
@@ -114,19 +107,3 @@ def test_ranks_that_are_not_connected_are_reported(tmp_path: Path) -> None:
     program.chmod(0o755)
     with pytest.raises(ToolMissing, match="mpiexec started 2 ranks but each believes it is alone"):
         run(errands.scaled, [1, 2], launcher="mpiexec", mpiexec=str(program))
-
-
-def test_a_connection_without_the_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server() as server:
-        told = json.loads(server.environment[POOL])
-        (host, port), key = told["addresses"][0], bytes.fromhex(told["key"])
-        with pytest.raises((AuthenticationError, EOFError, ConnectionError)):
-            Client((host, port), authkey=b"guessed")
-        assert server.receive(0.2) is None
-        with Client((host, port), authkey=key) as line:
-            line.send_bytes(dumps(Hello("tag", 3, "n1", 42)))
-            peer, said = server.receive(5)
-        assert said == peer.hello == Hello("tag", 3, "n1", 42)
-        monkeypatch.setenv(POOL, json.dumps({**told, "key": "00"}))
-        with pytest.raises(LaunchFailed, match=rf"cannot reach the program .*\({host}:{port}: "):
-            worker.connect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -36,3 +37,9 @@ def x_servers(mark: Path) -> list[int]:
             if f"MARK_OF_TEST={mark}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes():
                 found.append(int(pid))
     return found
+
+
+def ports(pid: int) -> list[tuple[str, str]]:
+    """Return the addresses and ports on which a process listens."""
+    listed = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout
+    return re.findall(rf"LISTEN +\d+ +\d+ +(\S+):(\d+) .*\bpid={pid},", listed)
