@@ -1,14 +1,17 @@
 """One run at a time in a folder: a lock that names its owner, and that another run takes over if the owner has died.
 
 On the owner's machine the kernel says whether its process runs. On other machines its heartbeat does: it touches the
-lock file every few seconds, and counts as dead after a minute without a touch, by the clock of the file system.
+lock file every few seconds, and counts as dead after a minute without a touch, by the clock of the file system. Since
+that clock may jump, a lock that seems to be old, or of the future, is watched before it is taken over.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
+import math
 import os
 import socket
 import tempfile
@@ -19,11 +22,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mpirender.errors import TakenOver, UsageError
+from mpirender.system import slurm
 
 LOCK = "lock"
 ENCODE, DRY_RUN, RESULTS = NO_RUNS = "encode", "dry run", "results"  # owners of the lock that are not runs
 BEAT_SECONDS = 5.0
 DEAD_SECONDS = 60.0
+WATCH_SECONDS = 12.0  # a living owner touches or repairs its lock in this time
+LEAVE_SECONDS = 6.0  # the ranks of a run that lives nevertheless notice in this time that the lock has another owner
+LARGEST_PID, END_OF_TIME = 2**22, 253_402_300_799
+FIRST_NAMESPACE = "pid:[4026531836]"  # of process ids outside of all containers (PROC_PID_INIT_INO of Linux)
+
+Pause = Callable[[float], object]
 
 
 @dataclass(frozen=True)
@@ -36,11 +46,43 @@ class Owner:
     born: int  # when the process was started, in clock ticks since boot: the kernel reuses pids
     run: str  # id of the run, or :data:`ENCODE` or :data:`DRY_RUN`
     since: float  # when it took the lock, seconds since the epoch
+    job: str = ""  # number of its Slurm job
 
     @classmethod
     def this_process(cls, run: str) -> Owner:
         """Return this process as an owner."""
-        return cls(socket.gethostname(), _space(), os.getpid(), _born(os.getpid()), run, time.time())
+        pid = os.getpid()
+        return cls(socket.gethostname(), _space(), pid, _born(pid), run, time.time(), slurm.job_number())
+
+    @property
+    def runs(self) -> bool | None:
+        """Whether the process runs; None if that cannot be seen from here."""
+        if self.space != _space():
+            return None
+        if born := _born(self.pid):
+            return born == self.born
+        try:
+            os.kill(self.pid, 0)
+        except PermissionError:  # /proc may hide the processes of other users
+            return None
+        except OSError:
+            return False
+        return False  # a zombie
+
+    @property
+    def advice(self) -> str:
+        """How to end it; its process id is named only where it is certainly that of the owner."""
+        if self.job:
+            return f"scancel {self.job}"
+        if self.space == _space():
+            return f"kill {self.pid} on {self.host}"
+        if self.space.endswith(FIRST_NAMESPACE) and self.host != socket.gethostname():
+            return f"kill {self.pid} on {self.host}"
+        return f"on {self.host}, where it was started"
+
+    def __str__(self) -> str:
+        where = "" if self.space.endswith(FIRST_NAMESPACE) or self.space == _space() else ", as its container counts"
+        return f"pid {self.pid} on {self.host}{where}"
 
 
 class Lock:
@@ -51,28 +93,43 @@ class Lock:
         self.me = Owner.this_process(run)
         self._beaten = time.monotonic()
 
-    def acquire(self) -> None:
+    def acquire(self, pause: Pause = time.sleep) -> None:
         """Take the lock, also from an owner that has died.
 
-        :raises UsageError: another run holds it; the message names its host and pid.
+        :param pause: called with seconds to wait, as long as it is not clear whether the owner has died.
+        :raises UsageError: another run holds it; the message names its owner.
         """
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            with contextlib.suppress(OSError):  # where the file system has none, _clear_away alone must do
-                fcntl.flock(folder, fcntl.LOCK_EX)  # a third run could take the place of a lock that is set aside
-            self._acquire()
-        finally:
-            os.close(folder)
-
-    def _acquire(self) -> None:
         for _ in range(3):
-            with contextlib.suppress(FileExistsError):
-                return self._create()
-            content = _content(self.path)
-            if other := living_owner(self.path.parent):
-                raise UsageError(busy(self.path.parent, other))
-            self._clear_away(content)
+            if self._take(None):
+                return
+            if (state := _state(self.path)) is None:
+                continue
+            patience = patience_with(self.path.parent)
+            if math.isinf(patience):
+                raise UsageError(busy(self.path.parent, read(self.path.parent)))
+            if self._is_unchanged(state, patience, pause) and self._take(state):
+                if patience:
+                    pause(LEAVE_SECONDS)
+                return
         raise UsageError(f"{self.path.parent}: several runs were started here at once; start one of them again")
+
+    def _take(self, state: object) -> bool:
+        """Make the lock in the place of the one with this state, of a dead owner; return whether that was possible."""
+        with _alone(self.path.parent), contextlib.suppress(FileExistsError):
+            if state is not None and _state(self.path) == state:
+                self._clear_away(_content(self.path))
+            self._create()
+            return True
+        return False
+
+    def _is_unchanged(self, state: object, seconds: float, pause: Pause) -> bool:
+        """Watch the lock; return whether nobody has touched it."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pause(min(seconds, 1.0))
+            if _state(self.path) != state:
+                return False
+        return True
 
     def beat(self) -> None:
         """Refresh the lock; call it often, it does something every few seconds only.
@@ -85,7 +142,7 @@ class Lock:
         owner = self.check()
         with contextlib.suppress(OSError):  # the file system may be unavailable for a moment
             if owner is None:
-                self._create()
+                self._restore()
             os.utime(self.path, follow_symlinks=False)
 
     def check(self) -> Owner | None:
@@ -95,7 +152,7 @@ class Lock:
         """
         owner = read(self.path.parent)
         if owner is not None and owner != self.me:
-            other = f"another run has taken over (pid {owner.pid} on {owner.host})"
+            other = f"another run has taken over ({owner})"
             silent = f"this run did not respond for {DEAD_SECONDS:.0f} s"
             raise TakenOver(f"{silent}, so {other} and continues with the remaining images")
         return owner
@@ -105,15 +162,28 @@ class Lock:
         if read(self.path.parent) == self.me:
             self.path.unlink(missing_ok=True)
 
+    def _restore(self) -> None:
+        """Write the lock again after it was deleted or damaged."""
+        if self.path.exists():
+            self._clear_away(_content(self.path))
+        with contextlib.suppress(FileExistsError):
+            self._create()
+
     def _create(self) -> None:
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        """Make the lock, which is never seen without its content; FileExistsError: there is one."""
+        part = self.path.with_name(f".part-{LOCK}-{uuid.uuid4().hex}")
         try:
-            os.write(file, json.dumps(asdict(self.me)).encode())
-        except OSError:  # a full disk
-            self.path.unlink()
+            part.write_text(json.dumps(asdict(self.me)))
+            os.link(part, self.path)
+        except FileExistsError:
             raise
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP):  # a file system without links
+                raise
+            with self.path.open("xb") as file:
+                file.write(part.read_bytes())
         finally:
-            os.close(file)
+            part.unlink(missing_ok=True)
 
     def _clear_away(self, content: bytes) -> None:
         """Remove the lock of a dead owner; a lock that another run has made meanwhile stays."""
@@ -127,15 +197,18 @@ class Lock:
 
 
 @contextlib.contextmanager
-def held(folder: Path, run: str, refused: Callable[[UsageError], None] | None = None) -> Iterator[Lock]:
+def held(
+    folder: Path, run: str, refused: Callable[[UsageError], None] | None = None, pause: Pause = time.sleep
+) -> Iterator[Lock]:  # fmt: skip
     """Hold the lock of a folder during the block.
 
+    :param pause: called with seconds to wait, as long as it is not clear whether the owner of the lock has died.
     :raises UsageError: another run holds it; ``refused`` is called with the error, and may return for another attempt.
     """
     lock = Lock(folder, run)
     while True:
         try:
-            lock.acquire()
+            lock.acquire(pause)
             break
         except UsageError as error:
             if refused is None:
@@ -148,31 +221,76 @@ def held(folder: Path, run: str, refused: Callable[[UsageError], None] | None = 
 
 
 def read(folder: Path) -> Owner | None:
-    """Return the owner that the lock names, whether it runs or not; None if no lock can be read."""
+    """Return the owner that the lock names, whether it runs or not; None if there is no lock, or it is damaged."""
     try:
-        return Owner(**json.loads(_content(folder / LOCK)))
-    except (ValueError, TypeError):
+        owner = Owner(**json.loads(_content(folder / LOCK)))
+    except (ValueError, TypeError, RecursionError):
         return None
+    texts = (owner.host, owner.space, owner.run, owner.job)
+    numbers = type(owner.pid) is type(owner.born) is int and isinstance(owner.since, (int, float))
+    sound = all(isinstance(text, str) for text in texts) and numbers
+    return owner if sound and 0 < owner.pid <= LARGEST_PID and 0 <= owner.since <= END_OF_TIME else None
+
+
+def patience_with(folder: Path) -> float:
+    """Return for how many seconds the lock must stay untouched before it is taken over.
+
+    That is 0 if its owner has died, and infinite if it lives.
+    """
+    owner = read(folder)
+    runs = owner.runs if owner is not None else None
+    if runs is not None:
+        return math.inf if runs else 0.0
+    age = _age(folder)
+    if owner is None or age > DEAD_SECONDS:
+        return WATCH_SECONDS
+    return math.inf if age >= -BEAT_SECONDS else DEAD_SECONDS
 
 
 def living_owner(folder: Path) -> Owner | None:
-    """Return the owner of the lock if it runs; its name is unknown if it has not written it yet."""
+    """Return the owner of the lock if it runs, or seems to: nobody watches the lock for this."""
     owner = read(folder)
-    if owner is not None and owner.space == _space():
-        return owner if _born(owner.pid) == owner.born else None
+    if owner is None or owner.runs is False or (owner.runs is None and _age(folder) > DEAD_SECONDS):
+        return None
+    return owner
+
+
+def busy(folder: Path, owner: Owner | None) -> str:
+    """Return the message that another run writes into the folder."""
+    if owner is None:
+        return f"{folder.parent}: another run has just started here; choose another --output, or wait for it"
+    since = time.strftime("%H:%M on %Y-%m-%d", time.localtime(owner.since))
+    return (
+        f"{folder.parent}: another run writes here: {owner}, since {since}; wait for it "
+        f"(mpirender status {folder.parent}), end it ({owner.advice}), or choose another --output"
+    )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other runs from changing the lock meanwhile: a third one could take the place of one that is set aside."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # where the file system has no locks, Lock._clear_away alone must do
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def _state(path: Path) -> object:
+    """Return what changes when the owner of a lock touches or replaces it."""
     with contextlib.suppress(OSError):
-        if _now(folder) - (folder / LOCK).stat().st_mtime <= DEAD_SECONDS:
-            return owner or Owner("an unknown host", "", 0, 0, "", time.time())
+        found = path.stat()
+        return found.st_ino, found.st_mtime_ns, _content(path)
     return None
 
 
-def busy(folder: Path, owner: Owner) -> str:
-    """Return the message that another run writes into the folder."""
-    since = time.strftime("%H:%M on %Y-%m-%d", time.localtime(owner.since))
-    return (
-        f"{folder.parent}: another run writes here: pid {owner.pid} on {owner.host}, since {since}; wait for it "
-        f"(mpirender status {folder.parent}), end it (kill {owner.pid} on {owner.host}), or choose another --output"
-    )
+def _age(folder: Path) -> float:
+    """Return the seconds since the lock was touched, by the clock of its file system; infinite if there is none."""
+    with contextlib.suppress(OSError):
+        return _now(folder) - (folder / LOCK).stat().st_mtime
+    return math.inf
 
 
 def _content(path: Path) -> bytes:

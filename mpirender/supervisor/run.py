@@ -78,7 +78,8 @@ def render(
             preflight.check(job, inspection)
             allocation = slurm.allocation()
             folder.make(job)
-            held = stack.enter_context(lock.held(job.folder, run_id, when_locked(allocation, stop, watch)))
+            waiting = LockWait(allocation, stop, watch)
+            held = stack.enter_context(lock.held(job.folder, run_id, waiting.refused, waiting.pause))
             folder.write_job(job)
             sweep(command_line.rank_words(job), job.folder)  # ranks of an earlier run that was killed
             own_files.tidy(job)
@@ -90,25 +91,33 @@ def render(
     return result_of(job, run.state, time.monotonic() - started, skipped=run.tail.skipped)
 
 
-def when_locked(allocation: Allocation | None, stop: StopRequest, watch: Watch) -> Callable[[UsageError], None]:
-    """Return what to do if another run holds the lock: raise, or wait a while if Slurm has restarted this job.
+class LockWait:
+    """Waits for the lock of an earlier run: if Slurm has restarted this job, or it is not clear whether that run lives.
 
     Slurm restarts a job on other nodes, where a dead owner of the lock is recognized only by its silence.
     """
-    deadline = time.monotonic() + (2 * lock.DEAD_SECONDS if allocation is not None and allocation.run > 1 else 0)
-    noted: list[str] = []
 
-    def wait(error: UsageError) -> None:
-        if stop.requested:
-            raise Stopped(f"stopped on {stop.name}", "run the same command again", signal=stop.name)
-        if time.monotonic() >= deadline:
+    def __init__(self, allocation: Allocation | None, stop: StopRequest, watch: Watch) -> None:
+        restarted = allocation is not None and allocation.run > 1
+        self._deadline = time.monotonic() + (2 * lock.DEAD_SECONDS if restarted else 0)
+        self._stop, self._watch, self._noted = stop, watch, False
+
+    def refused(self, error: UsageError) -> None:
+        """Raise the error that another run has the lock, or wait before another attempt."""
+        if time.monotonic() >= self._deadline:
             raise error
-        if not noted:
-            noted.append(f"waiting up to {2 * lock.DEAD_SECONDS:.0f} s for the lock of the previous run")
-            watch([events.Note(noted[0])])
-        time.sleep(WAIT_SECONDS)
+        self.pause(WAIT_SECONDS)
 
-    return wait
+    def pause(self, seconds: float) -> None:
+        """Wait; say so once, and raise Stopped on a signal."""
+        if not self._noted:
+            self._noted = True
+            self._watch([events.Note(f"waiting up to {2 * lock.DEAD_SECONDS:.0f} s for the lock of the previous run")])
+        end = time.monotonic() + seconds
+        while not self._stop.requested and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+        if self._stop.requested:
+            raise Stopped(f"stopped on {self._stop.name}", "run the same command again", signal=self._stop.name)
 
 
 def not_started(placement: Placement) -> list[str]:

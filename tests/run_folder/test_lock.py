@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import subprocess
 import sys
@@ -23,6 +24,13 @@ def folder(tmp_path: Path) -> Path:
     place = tmp_path / "out" / ".mpirender"
     place.mkdir(parents=True)
     return place
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watch a doubtful lock only for a moment."""
+    monkeypatch.setattr(lock, "WATCH_SECONDS", 0.3)
+    monkeypatch.setattr(lock, "LEAVE_SECONDS", 0.1)
 
 
 def left_by(folder: Path, *, silent: float = 0, **changed: object) -> Owner:
@@ -76,13 +84,48 @@ def test_an_owner_on_another_machine_counts_while_it_touches_the_lock(folder: Pa
         assert lock.read(folder).run == "second"
 
 
-def test_a_lock_without_a_name_is_busy_for_a_while_and_then_dead(folder: Path) -> None:
-    (folder / lock.LOCK).write_bytes(b"")
-    with pytest.raises(UsageError, match="another run writes here"):
-        Lock(folder, "second").acquire()
-    os.utime(folder / lock.LOCK, (0, 0))
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 0}', "[" * 9999, json.dumps({"pid": "1"})])
+def test_a_damaged_lock_is_dead_unless_its_owner_repairs_it(folder: Path, content: str) -> None:
+    (folder / lock.LOCK).write_text(content)
+    with lock.held(folder, "second") as held:
+        (folder / lock.LOCK).write_text(content)
+        with pytest.raises(UsageError, match="another run writes here"):
+            Lock(folder, "third").acquire(lambda seconds: beat(held))
+        assert lock.read(folder) == held.me
+
+
+def beat(held: Lock) -> None:
+    """Let the owner of a lock refresh it now."""
+    held._beaten = -math.inf
+    held.beat()
+
+
+@pytest.mark.parametrize("silent", [-3600, 3600], ids=["the clock was set back", "the clock was set ahead"])
+def test_a_clock_that_jumps_decides_nothing(folder: Path, silent: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "DEAD_SECONDS", 0.3)
+    owner = left_by(folder, space="another kernel", host="n7", silent=silent)
+    with pytest.raises(UsageError, match="on n7"):
+        Lock(folder, "second").acquire(lambda seconds: os.utime(folder / lock.LOCK))
+    assert lock.read(folder) == owner, "it was touched meanwhile, so its owner lives"
+    left_by(folder, space="another kernel", host="n7", silent=silent)
     with lock.held(folder, "second"):
-        pass
+        assert lock.read(folder).run == "second"
+
+
+@pytest.mark.parametrize(
+    ("changed", "advice"),
+    [
+        ({"job": "17", "space": "boot pid:[1]"}, r"\(scancel 17\)"),
+        ({"host": "n7", "space": f"boot {lock.FIRST_NAMESPACE}"}, r"\(kill 77 on n7\)"),
+        ({"host": "n7", "space": "boot pid:[1]"}, r"pid 77 on n7, as its container counts.*\(on n7, where it was"),
+        ({"space": f"earlier-boot {lock.FIRST_NAMESPACE}"}, rf"\(on {os.uname().nodename}, where it was started\)"),
+    ],
+    ids=["Slurm", "another machine", "container", "this machine before its restart"],
+)
+def test_the_advice_names_a_process_only_if_it_is_the_owner(folder: Path, changed: dict[str, str], advice: str) -> None:
+    left_by(folder, pid=77, **changed)
+    with pytest.raises(UsageError, match=advice):
+        Lock(folder, "second").acquire()
 
 
 def test_on_a_full_disk_no_empty_lock_is_left_that_would_keep_the_next_run_waiting(tmp_path: Path) -> None:
