@@ -46,6 +46,7 @@ def dry_run_lines(job: RenderJob, inspection: Inspection) -> list[str]:
     else:
         count = f"{len(frames)} frames at {', '.join(map(str, job.outputs))}: {images} images"
     return [
+        *filter(None, [preflight.script_note(inspection)]),
         *(f"warning: {warning}" for warning in inspection.warnings),
         f"{count} on {ranks_or_groups(placement.groups, placement.group)}",
         *run.not_started(placement),

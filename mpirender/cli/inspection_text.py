@@ -27,6 +27,7 @@ def inspection_lines(inspection: Inspection, read_by: str) -> list[str]:
         *_data_files(inspection),
         *inspection.properties,
         ("objects", ", ".join(f"{name} ({kind})" for name, kind in inspection.objects)),
+        *(("script", script if inspection.scripts_run else f"{script}; does not run") for script in inspection.scripts),
         *(("warning", warning) for warning in inspection.warnings),
         *(("advice", advice) for advice in inspection.advice),
         *(("MISTAKE", mistake) for mistake in inspection.mistakes),

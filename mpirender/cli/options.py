@@ -153,7 +153,7 @@ DRY_RUN = option("--dry-run", is_flag=True, help="Check everything, and print th
 INSPECTION = [
     group_of_job("Data files"),
     of_job("sizes", help="Estimate the cost at this size. Can be repeated. [default: HD and 4K]"),
-    *map(of_job, ("scene_name", "pvbatch", "blender")),
+    *map(of_job, ("scene_name", "no_scripts", "plugins", "pvbatch", "blender")),
 ]
 JSON = option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 WATCH = option("-w", "--watch", is_flag=True, help="Repeat every two seconds until the run ends.")

@@ -13,6 +13,7 @@ from mpirender.job.outputs import Output
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.system.comm import Comm
+from mpirender.system.text import listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +62,8 @@ class Inspection:
     order_dependent: tuple[str, ...] = ()  # names of the objects because of which a frame depends on earlier frames
     beside: tuple[str, ...] = ()  # other files that come with the images: paths, or their beginnings, from their folder
     objects: tuple[tuple[str, str], ...] = ()  # name and class of each object whose properties can be set
+    scripts: tuple[str, ...] = ()  # what runs as a program, with the permissions of the user, each in a few words
+    scripts_run: bool = True  # whether they really run with this job
     properties: tuple[tuple[str, str], ...] = ()  # further facts about the scene, name and value
     warnings: tuple[str, ...] = ()  # unexpected behavior to know of before rendering
     advice: tuple[str, ...] = ()  # ways to render faster
@@ -70,6 +73,13 @@ class Inspection:
     def frames(self) -> range:
         """The numbers of the frames."""
         return range(self.first, self.first + self.step * len(self.times), self.step)
+
+
+def refused_scripts(job: RenderJob, scripts: Sequence[str]) -> list[str]:
+    """Return the mistake that a scene has scripts, if the job does not allow any."""
+    if not (job.no_scripts and scripts):
+        return []
+    return [f"{job.scene.name}: --no-scripts refuses the scripts of this scene: {listed(scripts)}"]
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,8 @@ class RenderJob:
     on_error: str = option(  # recorded of each image
         "fail", "What to do with a frame during which ParaView or Blender reports an error.", pixels=False,
         metavar="WHAT", choices=options.ON_ERROR)
+    no_scripts: bool = option(False, "Refuse a scene in which anything would run as a program: Python scripts, and "
+        "objects of a state or a Blender file that hold Python; also plugins.", pixels=False)
     max_restarts: int = option(10, "How often the ranks are started again after one of them was lost, for "
         "example with its node. A renderer that crashes is replaced without that.", pixels=False, least=0)
     renew_renderer: int | None = option(None, "Replace the renderer of each rank after so many images, for scenes or "
@@ -293,6 +295,8 @@ def _contradictions(job: RenderJob) -> Iterator[str]:
     elif job.ranks is not None and 1 <= job.ranks < job.ranks_per_frame:
         yield f"--ranks {job.ranks} is less than --ranks-per-frame {job.ranks_per_frame}; use at least as many ranks"
     yield from filter(None, [sweep.too_many(list(map(sweep.parse, job.vary)))])
+    if job.no_scripts and job.allow_scripts:
+        yield "--no-scripts and --allow-scripts exclude each other; give one of them"
     yield from job.programs.mistakes()
     if job.transparent_background and job.image_format == "jpg":
         yield "--transparent-background needs --image-format png or tiff; jpg has no transparency"

@@ -25,6 +25,7 @@ from mpirender.ranks.mpi import started_processes
 from mpirender.run_folder import folder, own_files
 from mpirender.supervisor import limits
 from mpirender.system import apptainer, slurm
+from mpirender.system.text import listed
 
 MOST_IMAGES = 2_000_000  # each rank knows all of them
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
@@ -61,6 +62,14 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
         raise ToolMissing("\n".join(missing))
     assert inspection is not None
     return inspection
+
+
+def script_note(inspection: Inspection) -> str:
+    """Return a line about the scripts that will run, empty if none will."""
+    if not (inspection.scripts and inspection.scripts_run):
+        return ""
+    named = listed(inspection.scripts)
+    return f"warning: scripts in this scene run with your permissions: {named}; --no-scripts refuses such scenes"
 
 
 def resolved(job: RenderJob, inspection: Inspection) -> RenderJob:

@@ -158,6 +158,8 @@ class Run:
         started = time.monotonic()
         try:
             self.plan = plan or self._make_plan(inspection, stop)
+            if scripts := preflight.script_note(inspection):
+                self._note(scripts)
             self.recovery.policy.launcher_works = bool(self.plan.placement.nodes)  # it has passed a probe
             for line in not_started(self.plan.placement):
                 self._note(line)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from mpirender.engines.base import DataFile, Inspection
+from mpirender.engines.base import DataFile, Inspection, refused_scripts
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import LARGEST
 from mpirender.job.render_job import RenderJob
@@ -58,7 +58,13 @@ def inspection_of(facts: Facts, job: RenderJob) -> Inspection:
         order_dependent=(*(what for what, _ in scene["unbaked"]), *scripts),
         properties=tuple(_properties(facts, name, scene, job)),
         warnings=(*_warnings(facts, scene, job), *(missing if tolerated else ())),
-        mistakes=(*_mistakes(facts, name, job, frames), *(() if tolerated else missing)),
+        scripts=tuple(facts["programs"]),
+        scripts_run=job.allow_scripts,
+        mistakes=(
+            *_mistakes(facts, name, job, frames),
+            *refused_scripts(job, facts["programs"]),
+            *(() if tolerated else missing),
+        ),
     )
 
 

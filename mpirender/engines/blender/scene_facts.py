@@ -59,8 +59,9 @@ def facts_of(bpy: BPY, name: str | None = None, frames: str | None = None) -> Fa
     engines = saved_engines(bpy)
     found = [] if scene is None else gaps(bpy, scene, framesets.parse(frames) if frames else frames_of(scene))
     python = python_drivers(bpy)
+    found_scripts = list(scripts_of(bpy, python))
     return {
-        "scripted": any(text.use_module for text in bpy.data.texts) or bool(python),
+        "scripted": bool(found_scripts), "programs": found_scripts,
         "random": sorted({what for what, expression in python if RANDOM.search(expression)}),
         "app": list(bpy.app.version), "version": bpy.app.version_string, "saved": list(bpy.data.version),
         "active": bpy.context.scene.name,
@@ -136,6 +137,17 @@ def python_drivers(bpy: BPY) -> list[tuple[str, str]]:
                 if curve.driver.type == "SCRIPTED" and not curve.driver.is_simple_expression:
                     found.append((f"{curve.data_path} of {thing.name}", str(curve.driver.expression)))
     return found
+
+
+def scripts_of(bpy: BPY, drivers: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield what Blender runs with scripts allowed: texts, whose handlers run as well, drivers, and Freestyle's."""
+    yield from (f"text {text.name!r} (registered)" for text in bpy.data.texts if text.use_module)
+    yield from (f"driver of {what}" for what, _ in drivers)
+    for scene in bpy.data.scenes if bpy.app.build_options.freestyle else ():
+        for layer in scene.view_layers if scene.render.use_freestyle else ():
+            if layer.freestyle_settings.mode == "SCRIPT":
+                used = (module.script for module in layer.freestyle_settings.modules if module.use and module.script)
+                yield from (f"text {text.name!r} (Freestyle of view layer {layer.name!r})" for text in used)
 
 
 def size_of(render: BPY) -> tuple[int, int]:

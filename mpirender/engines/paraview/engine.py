@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpirender.engines import probe_cache
-from mpirender.engines.base import BackendDevice, Check, Inspection
+from mpirender.engines.base import BackendDevice, Check, Inspection, refused_scripts
 from mpirender.engines.paraview import backends, open_warnings, screenshot
 from mpirender.engines.paraview.error_log import ErrorLog
 from mpirender.engines.paraview.proxies import PVObject, import_simple
 from mpirender.engines.paraview.scene import ParaViewScene
-from mpirender.engines.paraview.script_source import is_script
+from mpirender.engines.paraview.script_source import SCRIPT, is_script
 from mpirender.engines.paraview.state_xml import NO_VIEW, State
 from mpirender.errors import ToolMissing, UsageError
 from mpirender.job.outputs import Output
@@ -111,12 +111,17 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     """Return the state with the current paths of its data files, and these files; a script is returned unchanged."""
+    from mpirender.engines.paraview import state_scripts
     from mpirender.engines.paraview.data_files import relocate
 
     if is_script(job):
+        if refused := refused_scripts(job, [SCRIPT]):
+            raise UsageError(refused)
         return scene, []
-    content, files, mistakes = relocate(State.parse(scene, job.scene.name), job)
-    if mistakes:
+    state = State.parse(scene, job.scene.name)
+    content, files, mistakes = relocate(state, job)
+    # The file may have changed since it was inspected.
+    if mistakes := [*mistakes, *refused_scripts(job, list(state_scripts.scripts(state, job)))]:
         raise UsageError(mistakes)
     return content, [Path(file.path) for file in files if file.found]
 

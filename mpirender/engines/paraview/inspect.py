@@ -8,8 +8,16 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 
-from mpirender.engines.base import DataFile, Inspection
-from mpirender.engines.paraview import color_range, index_files, measure, orbit_camera, overrides, state_warnings
+from mpirender.engines.base import DataFile, Inspection, refused_scripts
+from mpirender.engines.paraview import (
+    color_range,
+    index_files,
+    measure,
+    orbit_camera,
+    overrides,
+    state_scripts,
+    state_warnings,
+)
 from mpirender.engines.paraview.data_files import file_properties, relocate
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.engines.paraview.state_xml import NO_REAL_TIME, NO_VIEW, NOT_RENDERABLE, REAL_TIME, State
@@ -35,6 +43,7 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
         *_argument_mistakes(job), *file_mistakes, *overrides.mistakes(state, job), *color_range.mistakes(state, job),
         *measure.mistakes(state, job), *orbit_camera.mistakes(job), *_view_mistakes(state, job),
         *_comparative_charts(state, job),
+        *refused_scripts(job, found := tuple(state_scripts.scripts(state, job))),
         *_animation_mistakes(state, job), *state_warnings.shared_color_maps(state, job),
     ]  # fmt: skip
     return Inspection(
@@ -48,6 +57,7 @@ def inspect_state(content: bytes, job: RenderJob, read_by: str = "") -> Inspecti
         data_files=files,
         order_dependent=tuple(itertools.chain(*state_warnings.order_dependent(state, job))),
         objects=tuple(overrides.objects(state).items()),
+        scripts=found,
         warnings=(
             *state_warnings.warnings(state, job, read_by),
             *_replaced_series(state, job, files),

@@ -10,10 +10,11 @@ import re
 import warnings
 from collections.abc import Container, Iterator
 
-from mpirender.engines.base import Inspection
+from mpirender.engines.base import Inspection, refused_scripts
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
 
+SCRIPT = "the scene itself (a Python script)"
 # Calls that mpirender replaces, or that every rank would do with the same file; skipped.
 SKIPPED = (
     "SaveScreenshot", "SaveAnimation", "SaveExtracts", "SaveData", "SaveState", "WriteImage", "WriteAnimation",
@@ -34,9 +35,10 @@ def is_script(job: RenderJob) -> bool:
 def inspect_script(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     """Return which calls of a script are skipped, and its mistakes; raise UsageError if it is not Python."""
     tree = parse(scene, job.scene.name)
-    from mpirender.engines.paraview import orbit_camera, state_warnings
+    from mpirender.engines.paraview import orbit_camera, state_scripts, state_warnings
 
-    mistakes = [*orbit_camera.mistakes(job), *_ranks(tree, job.scene.name)]
+    found = (SCRIPT, *state_scripts.plugins(job))
+    mistakes = [*orbit_camera.mistakes(job), *_ranks(tree, job.scene.name), *refused_scripts(job, found)]
     if job.data_dir is not None or job.files:
         mistakes.append(
             f"{job.scene.name} is a Python script: --data-dir and --file work for states (.pvsm) only; use --set "
@@ -44,7 +46,7 @@ def inspect_script(scene: bytes, job: RenderJob, read_by: str = "") -> Inspectio
         )
     return Inspection(
         engine="paraview", written_by="a Python script (mpirender runs it)", play_mode="as the script sets it",
-        frames_known=False, mistakes=tuple(mistakes),
+        frames_known=False, mistakes=tuple(mistakes), scripts=found,
         warnings=(*_skipped(tree, job.scene.name), *state_warnings.versions(generated_by(scene), read_by)),
     )  # fmt: skip
 

@@ -193,7 +193,12 @@ def test_scripts_run_only_when_they_are_allowed_to(run: Run, blends: SimpleNames
     said = rendered(run, blends.file("moves"), "--ranks", 1)
     assert "scripts in the file do not run (Text 'moves.py'), so images may differ" in said
     assert_same_pictures(tmp_path / "moves_renders" / SIZE, still)
+    assert "script  text 'moves.py' (registered); does not run" in run("inspect", blends.file("moves")).stdout
+    refused = run("render", blends.file("counts"), "--no-scripts")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "refuses the scripts of this scene: text 'counts.py' (registered), driver of location" in refused.stderr
     said = rendered(run, blends.file("moves"), "--ranks", 2, "--allow-scripts")
+    assert "scripts in this scene run with your permissions: text 'moves.py' (registered); --no-scripts" in said
     assert "4 images here are made with other options; rendered again" in said
     assert_same_pictures(tmp_path / "moves_renders" / SIZE, moved)
     assert not np.array_equal(pixels(still / "0002.png"), pixels(moved / "0002.png"))

@@ -27,6 +27,7 @@ def test_a_state_that_paraview_saved_as_python_is_the_same_as_its_pvsm(
     words = ("--set", "AnimationScene1.PlayMode=Snap To TimeSteps", "--size", SIZE, "--movie", "none", "--ranks", 2)
     done = run("render", state, *words, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
+    assert "scripts in this scene run with your permissions: the scene itself (a Python script); --no-" in done.stdout
     assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames("series"))
 
 
