@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,11 +21,21 @@ from background import COMMANDS, Background
 from images import SIZE
 from mpirender.launcher.environment import variables
 from mpirender.movie import ffmpeg
-from mpirender.system import xvfb
+from mpirender.system import signals, xvfb
 from paraview_scripts import SCRIPT
 from processes import Run, need
 from repository import SUPPORT
 from second_root import PROGRAMS, SCENES_OF_SECOND_ROOT, WINDOWS, WITH_OSMESA, Root, made
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start receive the stop signals, of which nohup and shells in the background ignore some.
+
+    A program inherits that a signal is ignored, but not a handler. The tests themselves still ignore it.
+    """
+    for number in signals.SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
 
 
 def pytest_report_header() -> list[str]:

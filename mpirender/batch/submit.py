@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mpirender.engines.base import Inspection
 from mpirender.errors import LaunchFailed, ToolMissing, UsageError
+from mpirender.job import paths
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import folder, own_files
 from mpirender.supervisor import preflight
@@ -94,7 +95,7 @@ def template(own: str = "", name: str = NAME) -> Path:
     """Return a template: the script of the site (``own``, else ``MPIRENDER_SLURM_SCRIPT``), or that of mpirender."""
     own = own or (site.read(site.BATCH_SCRIPT) if name == NAME else "")
     places = [Path(own)] if own else [PACKAGE / name, PACKAGE.parent / "launch" / name]
-    return next((place for place in places if place.is_file()), places[-1])
+    return next((place for place in places if paths.is_file(place)), places[-1])
 
 
 def check(job: RenderJob, inspection: Inspection | None) -> None:
@@ -115,7 +116,7 @@ def check(job: RenderJob, inspection: Inspection | None) -> None:
 
 def wrong_script(script: Path, *, study: bool = False) -> list[str]:
     """Return why a batch script cannot be used."""
-    if not script.is_file():
+    if not paths.is_file(script):
         return [f"--script {script}: no such file"]
     text = script.read_text(errors="replace")
     if study and site.BATCH_COMMAND not in text:

@@ -8,6 +8,7 @@ import click
 import cloup
 
 from mpirender.errors import UsageError, one_line
+from mpirender.job import paths
 from mpirender.job.render_job import FOLDER
 from mpirender.system.text import did_you_mean
 
@@ -31,9 +32,9 @@ class Commands(cloup.Group):
 
         :raises UsageError: always.
         """
-        if (Path(bad_name) / FOLDER).is_dir():
+        if paths.is_folder(Path(bad_name) / FOLDER):
             raise UsageError(f"{bad_name}: say what to do with it: mpirender status {bad_name}, or encode")
-        if Path(bad_name).suffix.lower() in SCENES or Path(bad_name).exists():
+        if Path(bad_name).suffix.lower() in SCENES or paths.exists(bad_name):
             raise UsageError(f"{bad_name}: say what to do with it: mpirender render {bad_name}, or inspect, or submit")
         meant = did_you_mean(bad_name, valid_names)
         others = f"; there are: {', '.join(valid_names)}"

@@ -31,6 +31,7 @@ from mpirender.engines.base import ALL_BEFORE, Check, DataFile, FileState, Inspe
 from mpirender.engines.windowless import BACKENDS, backend_devices, environment, mpiexec, split_into_groups, warm_up  # noqa: F401
 from mpirender.errors import OutOfOrder, UsageError
 from mpirender.job import frames as framesets
+from mpirender.job import paths
 from mpirender.job.outputs import Output
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
@@ -66,7 +67,7 @@ def version(programs: Programs) -> str:
 def _settings(scene: bytes, name: str) -> dict[str, Any]:
     try:
         settings = json.loads(scene or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{name}: not a test pattern: {error}") from None
     if not isinstance(settings, dict) or not isinstance(settings.get("frames", 24), int):
         raise UsageError(f'{name}: not a test pattern; write {{"frames": 24, "seconds": 0.1}}')
@@ -76,7 +77,7 @@ def _settings(scene: bytes, name: str) -> dict[str, Any]:
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     """Return the scene unchanged, and its picture, if it has one."""
     shown = _settings(scene, job.scene.name).get("picture")
-    if shown and not (job.scene.parent / shown).is_file():
+    if shown and not paths.is_file(job.scene.parent / str(shown)):
         raise UsageError(f"{job.scene.name}: its picture {shown} does not exist")
     return scene, [job.scene.parent / shown] if shown else []
 
@@ -96,7 +97,7 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
         mistakes += filter(None, [framesets.out_of_range(job.frames, range(count))])
     shown = settings.get("picture")
     path = job.scene.parent / str(shown)
-    files = (DataFile("pattern", "picture", str(shown), str(path), path.is_file()),) if shown else ()
+    files = (DataFile("pattern", "picture", str(shown), str(path), paths.is_file(path)),) if shown else ()
     return Inspection(
         engine="pattern", written_by="mpirender", times=tuple(map(float, range(count))), data_files=files,
         mistakes=tuple(mistakes),

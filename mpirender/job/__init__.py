@@ -4,4 +4,4 @@
 it renders, ``programs`` with which programs.
 """
 
-__all__ = ["frames", "options", "outputs", "programs", "render_job", "sweep"]
+__all__ = ["frames", "options", "outputs", "paths", "programs", "render_job", "sweep"]

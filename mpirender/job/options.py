@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from mpirender.job import paths
 from mpirender.job.sweep import NUMBER
 
 MOVIES = {"mp4": "H.264", "webm": "VP9", "gif": "", "mkv": "lossless, for further editing", "none": ""}
@@ -68,7 +69,7 @@ def scene_path(given: str | Path) -> Path:
 
 def path_or_name(given: str) -> str:
     """Return an absolute path if the text contains a folder or names a file, else the text."""
-    return str(Path(given).expanduser().absolute()) if os.sep in given or Path(given).is_file() else given
+    return str(paths.expanded(given)) if os.sep in given or paths.is_file(given) else given
 
 
 def checked(parse: Callable[[str], object]) -> Callable[[str], str]:
@@ -97,7 +98,7 @@ def file_of_reader(given: str | tuple[str, str]) -> tuple[str, str]:
     reader, path = given.partition("=")[::2] if isinstance(given, str) else given
     if not (reader and path):
         raise ValueError(f"{reader!r}: write READER=PATH")
-    return reader, str(Path(path).expanduser().absolute())
+    return reader, str(paths.expanded(path))
 
 
 def assignment(given: str | tuple[str, Any]) -> str:

@@ -26,6 +26,7 @@ from mpirender import engines
 from mpirender.engines.base import BackendDevice, Scene
 from mpirender.errors import MpirenderError, NoSpace, UsageError, one_line, out_of_space
 from mpirender.job import frames as framesets
+from mpirender.job import paths
 from mpirender.job.options import CODECS
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
@@ -322,7 +323,7 @@ def check_opened(comm: Comm, log: Journal, job: RenderJob, scene: Scene, device:
     for error in scene.errors:
         log.write(events.Complaint(error))
     if scene.errors and job.on_error == "fail":
-        of_data = any(name != str(job.scene) and Path(name).exists() for name in PATHS.findall(scene.errors[0]))
+        of_data = any(name != str(job.scene) and paths.exists(name) for name in PATHS.findall(scene.errors[0]))
         fix = f"{'restore the data' if of_data else 'fix the scene'}, or render it nevertheless with --on-error warn"
         raise UsageError(f"{job.scene.name}: error while loading: {scene.errors[0]} ({fix})")
     scene.warnings = [*scene.warnings, *same_scene.check(comm, job, scene.contents)]

@@ -12,6 +12,7 @@ import errno
 import itertools
 import json
 import os
+import stat
 import threading
 import time
 import zlib
@@ -144,13 +145,21 @@ def intact(place: Path, done: Done) -> bool:
     return whole(place, done.bytes, done.digest) and all(others)
 
 
+def size_of(path: Path) -> int:
+    """Return the size of a journal; 0 for one that is gone, and for what is no file but has such a name."""
+    with contextlib.suppress(OSError):
+        found = path.lstat()
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return 0
+
+
 class Tail:
     """Reads what is appended to the journals of a folder, from now on or from their beginning."""
 
     def __init__(self, folder: Path, pattern: str = "*.jsonl", *, from_start: bool = False) -> None:
         self.folder, self.pattern = folder, pattern
         self.skipped = 0  # lines that were damaged
-        self._ends = {} if from_start else {path: path.stat().st_size for path in folder.glob(pattern)}
+        self._ends = {} if from_start else {path: size_of(path) for path in folder.glob(pattern)}
 
     def read(self) -> list[Event]:
         """Return the events that were recorded since the last call, in the order of their times."""
@@ -159,7 +168,7 @@ class Tail:
     def each(self) -> Iterator[Event]:
         """Yield the events that were recorded since the last call, journal by journal."""
         for path in sorted(self.folder.glob(self.pattern)):
-            if path.stat().st_size > self._ends.get(path, 0):
+            if size_of(path) > self._ends.get(path, 0):
                 yield from self._events(path)
 
     def _events(self, path: Path) -> Iterator[Event]:
@@ -177,4 +186,4 @@ class Tail:
 
     def replaced(self) -> bool:
         """Say whether a journal that was read is gone or shorter than it was: someone has cleared the folder."""
-        return any(not path.exists() or path.stat().st_size < end for path, end in self._ends.items())
+        return any(size_of(path) < end for path, end in self._ends.items())

@@ -15,6 +15,7 @@ from pathlib import Path
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image, Output
+from mpirender.job.paths import is_folder
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import events, lock
 from mpirender.run_folder.events import Event
@@ -97,7 +98,7 @@ def mistakes(job: RenderJob, frames: Collection[int], beside: Sequence[str] = ()
     :param frames: the frames to be rendered; none if they are not known yet.
     :param beside: where the engine writes other files with the images: paths, or their beginnings, from their folder.
     """
-    if job.overwrite or not job.output.is_dir():
+    if job.overwrite or not is_folder(job.output):
         return []
     if other := other_scene(job):
         with_ = "choose another --output, or replace them with --overwrite"

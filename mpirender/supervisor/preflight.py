@@ -14,6 +14,7 @@ from mpirender import engines
 from mpirender.engines.base import Engine, Inspection
 from mpirender.errors import MpirenderError, ToolMissing, UsageError
 from mpirender.job import frames as framesets
+from mpirender.job import paths
 from mpirender.job.options import ALL, AUTO, CODECS, DEFAULT_RATE, DEFAULT_SIZE
 from mpirender.job.outputs import Size
 from mpirender.job.programs import Programs
@@ -168,8 +169,8 @@ def missing_tools(engine: Engine, programs: Programs, launcher: str, *, movie: s
 
 def output_problem(output: Path) -> str:
     """Return why the output folder cannot be written to, empty if it can; leaves no file or folder behind."""
-    existing = next(folder for folder in (output, *output.parents) if folder.exists())
-    if not existing.is_dir():
+    existing = next(folder for folder in (output, *output.parents) if paths.exists(folder))
+    if not paths.is_folder(existing):
         return f"--output {output}: {existing} is a file, not a folder"
     try:
         with tempfile.TemporaryFile(dir=existing) as file:

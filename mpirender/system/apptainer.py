@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mpirender.errors import ToolMissing
+from mpirender.job import paths
 
 PROGRAMS = ("apptainer", "singularity")
 NVIDIA = Path("/dev/nvidiactl")
@@ -29,7 +30,7 @@ def words(image: str | None, folders: Iterable[Path] = ()) -> list[str]:
 
 def problem(image: str | None) -> str:
     """Return what is wrong with an image, empty if nothing is."""
-    found = image is None or Path(image).exists()
+    found = image is None or paths.exists(image)
     return (
         ""
         if found

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import command_lines
+import journals
+import names
 import process_faults
+import states
 
 from runs import running
 
@@ -36,7 +39,10 @@ class Result(NamedTuple):
 
 KINDS = {
     "command_lines": Kind(command_lines.trial, 500),
+    "journals": Kind(journals.trial, 2000),
     "kills": Kind(process_faults.kills, 40),  # of five kills each
+    "names": Kind(names.trial, 40),
+    "states": Kind(states.trial, 2000),
     "stops": Kind(process_faults.stops, 25),  # of four stops each
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -146,3 +147,15 @@ def test_an_image_of_another_view_under_the_same_name_does_not_count() -> None:
         (Output("HD", 8, 4), False),
     ):
         assert (Image(0, "HD") in journal.newest([outcome], "x", [output])) is counts
+
+
+@pytest.mark.parametrize("made", ["folder", "pipe", "/dev/zero", "rank-0001.jsonl", "gone"])
+def test_what_is_no_file_but_has_the_name_of_a_journal_is_left_alone(tmp_path: Path, made: str) -> None:
+    place = tmp_path / "rank-0001.jsonl"
+    make = {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place)}
+    make.get(made, lambda: place.symlink_to(made))()
+    note(tmp_path, events.Phase("load"))
+    tail = Tail(tmp_path, from_start=True)
+    assert [event.phase for event in tail.read()] == ["load"]
+    assert not tail.replaced()
+    assert Tail(tmp_path).read() == []

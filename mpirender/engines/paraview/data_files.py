@@ -21,6 +21,7 @@ from mpirender.engines.base import DataFile
 from mpirender.engines.paraview import index_files
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.engines.paraview.state_xml import State
+from mpirender.job.paths import exists, is_folder
 from mpirender.job.render_job import RenderJob
 from mpirender.system.text import did_you_mean
 
@@ -96,7 +97,7 @@ def file_properties(state: State) -> Iterator[FileProperty]:
 
 def _from_options(properties: Sequence[FileProperty], job: RenderJob, mistakes: list[str]) -> Paths:
     """Return the files that ``--file`` sets; append mistakes in ``--file`` and ``--data-dir`` to the list."""
-    if job.data_dir is not None and not job.data_dir.is_dir():
+    if job.data_dir is not None and not is_folder(job.data_dir):
         mistakes.append(f"--data-dir {job.data_dir}: no such folder")
     readers = sorted({prop.reader for prop in properties})
     chosen: Paths = {}
@@ -138,7 +139,7 @@ def _located(saved: str, data_dir: Path | None, *, prefix: bool = False) -> str:
         return beginning if glob.glob(f"{glob.escape(beginning)}*") else path  # noqa: PTH207 - not a whole name
     for depth in range(len(folders) + 1):
         place = data_dir.joinpath(*folders[len(folders) - depth :], name)
-        if place.exists():
+        if exists(place):
             return str(place)
     return path
 
@@ -177,7 +178,7 @@ def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, b
     if by_option:
         path = dict(job.files).get(prop.reader, "")
         return [] if glob.has_magic(path) else [f"--file {prop.reader}={path}: no such file"]
-    where = f" there or in {job.data_dir}" if job.data_dir and job.data_dir.is_dir() else ""
+    where = f" there or in {job.data_dir}" if job.data_dir and is_folder(job.data_dir) else ""
     if len(files) == 1:
         problem = f"{missing[0].saved} does not exist{where}"
     else:
@@ -236,7 +237,7 @@ def _fix(prop: FileProperty, missing: DataFile, job: RenderJob) -> str:
     """Return how to fix a missing file."""
     scene_dir = job.scene.parent
     if is_script(job):
-        if not Path(missing.saved).is_absolute() and (scene_dir / missing.saved).exists():
+        if not Path(missing.saved).is_absolute() and exists(scene_dir / missing.saved):
             return f"found next to the script: run mpirender in {scene_dir}"
         return f"correct the script, or use --set {shlex.quote(prop.reader)}.{prop.name}=PATH"
     variable = re.match(r"\$([A-Za-z0-9_-]+)", missing.saved)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mpirender.engines.paraview.state_xml import Proxy, State
 from mpirender.errors import UsageError
+from mpirender.job import paths
 from mpirender.job.render_job import RenderJob
 
 UNKNOWN = re.compile(r"No proxy that matches: group=(\S+) and proxy=(\S+) were found")
@@ -78,7 +79,7 @@ def _missing(proxies: Sequence[Proxy]) -> str:
 
 def _find(given: str) -> Path | None:
     """Return the file of a plugin that is given as a path or, if it belongs to ParaView, by name."""
-    if Path(given).is_file():
+    if paths.is_file(given):
         return Path(given)
     return next((path for path in _available() if path.stem == given), None)
 
