@@ -55,6 +55,8 @@ def requested(job: RenderJob, scene: Scene) -> list[Image]:
     """
     if not scene.frames:
         raise UsageError(f"{job.scene.name}: the scene has no frames")
+    if len(scene.frames) > framesets.MOST:  # of a script, or with --set
+        raise UsageError(f"{job.scene.name}: more than {framesets.MOST} frames; give the scene fewer")
     if job.frames is not None and not scene.open_ended and (beyond := framesets.out_of_range(job.frames, scene.frames)):
         raise UsageError(beyond)
     frames = scene.frames if job.frames is None else framesets.parse(job.frames)

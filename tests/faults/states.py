@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -19,6 +21,7 @@ import paraview_states
 from mpirender.system import xvfb
 
 RENDERS = 25  # of the trials with a pattern, every so manieth is rendered
+BLENDS = 100  # of all trials, every so manieth has a Blender file
 CPU_SECONDS, MEMORY = 10.0, 1024**3
 TEXTS = (
     "", "0", "-1", "1e9", "1e300", "-1e300", "nan", "inf", "1" * 400, "9" * 5000, "x" * 100_000, "\x1b[2J", "é", "²",
@@ -52,7 +55,10 @@ SaveState({path!r})
 
 def trial(chance: random.Random, folder: Path) -> str:
     """Inspect a state or pattern that is changed at random; render some of the patterns."""
-    if chance.random() < 0.25:
+    if blend() and chance.randrange(BLENDS) == 0:
+        scene = folder / "x.blend"
+        scene.write_bytes(with_wrong_bytes(blend(), chance))
+    elif chance.random() < 0.25:
         scene = folder / "x.pattern"
         scene.write_bytes(pattern(chance))
     else:
@@ -62,7 +68,7 @@ def trial(chance: random.Random, folder: Path) -> str:
     pvbatch.write_text("#!/bin/sh\necho paraview version 5.11.0\n")
     pvbatch.chmod(0o755)
     words = ["--pvbatch", pvbatch, *([] if chance.random() < 0.7 else chance.choice(OPTIONS))]
-    words = words[2:] if scene.suffix == ".pattern" else words
+    words = words if scene.suffix == ".pvsm" else words[2:] if scene.suffix == ".pattern" else []
     code, printed = mpirender_here(["inspect", scene.name, *words], folder, cpu_seconds=CPU_SECONDS, memory=MEMORY)
     assert code in (0, 2), printed
     assert "\x1b" not in printed, f"it prints what controls a terminal: {printed!r}"
@@ -91,6 +97,29 @@ def states() -> tuple[bytes, ...]:
             subprocess.run(command, env={**os.environ, **display}, capture_output=True, check=True, timeout=300)
             made += [saved.read_bytes()] * 2
     return tuple(made)
+
+
+@functools.cache
+def blend() -> bytes:
+    """Return a Blender file, empty without bpy."""
+    if importlib.util.find_spec("bpy") is None:
+        return b""
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder, "x.blend")
+        save = f"import bpy; bpy.ops.wm.save_as_mainfile(filepath={str(saved)!r}, compress=False)"
+        subprocess.run([sys.executable, "-c", save], capture_output=True, check=True, timeout=300)
+        return saved.read_bytes()
+
+
+def with_wrong_bytes(content: bytes, chance: random.Random) -> bytes:
+    """Return the content cut short, or with a few other bytes before its last part, which describes all others."""
+    place = chance.randrange(len(content))
+    if chance.random() < 0.2:
+        return content[:place]
+    changed = bytearray(content)
+    for _ in range(chance.choice((1, 3, 30))):
+        changed[chance.randrange(12, content.rfind(b"DNA1"))] = chance.randrange(256)
+    return bytes(changed)
 
 
 def state(chance: random.Random) -> bytes:

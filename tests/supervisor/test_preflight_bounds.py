@@ -6,11 +6,13 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mpirender.errors import UsageError
 from mpirender.job.render_job import RenderJob
+from mpirender.ranks import resume
 from mpirender.supervisor import preflight
 from paraview_states import animation, state
 
@@ -45,3 +47,9 @@ def test_more_images_than_a_run_can_have_are_refused(tmp_path: Path) -> None:
     job = RenderJob(tmp_path / "x.pattern", sizes=("8x8", "16x16", "32x32"))
     with pytest.raises(UsageError, match="3000000 images are more than 2000000; render them in several runs"):
         preflight.check(job, tools=False)
+
+
+def test_a_script_with_too_many_frames_is_refused_when_it_has_run() -> None:
+    scene = SimpleNamespace(frames=range(1_000_001), open_ended=False)
+    with pytest.raises(UsageError, match=r"x\.py: more than 1000000 frames"):
+        resume.requested(RenderJob("x.py"), scene)
