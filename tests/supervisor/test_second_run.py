@@ -61,7 +61,7 @@ def test_a_run_that_takes_over_from_a_stalled_one_renders_no_frame_twice(pattern
         stalled.send_signal(signal.SIGSTOP)
         os.utime(output / ".mpirender" / "lock", (time.time() - 120, time.time() - 120))
         with subprocess.Popen([*map(str, [*contained, "render", scene, *SMALL])], cwd=tmp_path) as second:
-            wait_for(lambda: len(records(output, "launch")) == 2, 90)
+            wait_for(lambda: len(records(output, "launch")) == 2 and len(done_frames(output)) > 20, 90)
             stalled.send_signal(signal.SIGCONT)
             assert stalled.wait(60) == 75
             assert second.wait(90) == 0
