@@ -24,6 +24,8 @@ from mpirender.system.comm import Comm, same_node
 END = signal.SIGINT
 COOKIE_BYTES = 16
 ANY_FAMILY = b"\xff\xff"  # of addresses
+ATTEMPTS = 3  # to start a server that someone kills
+END_SECONDS = 1.0  # for a server that has closed its pipe to end
 START_SECONDS = 60.0  # a loaded node may take its time; a broken server ends at once
 
 
@@ -86,6 +88,21 @@ def running(cookie: bytes) -> Iterator[int]:
             "rendering through GLX takes an X server and Xvfb is not installed; "
             "install it (Debian, Ubuntu: apt-get install xvfb; Red Hat: dnf install xorg-x11-server-Xvfb)"
         )
+    for _ in range(ATTEMPTS):
+        server, number = _start(program, cookie)
+        if number.isdigit() or not _was_killed(server):
+            break
+    if not number.isdigit():
+        raise ToolMissing(f"the X server {program} does not start; try it by hand: Xvfb -displayfd 1")
+    try:
+        yield int(number)
+    finally:
+        server.send_signal(END)
+        server.wait()
+
+
+def _start(program: str, cookie: bytes) -> tuple[subprocess.Popen[bytes], str]:
+    """Start Xvfb; return it with its display number, empty if it does not name one."""
     ready, announce = os.pipe()
     try:
         with authority(cookie) as file:
@@ -97,18 +114,18 @@ def running(cookie: bytes) -> Iterator[int]:
                 only_end_signal=True, pass_fds=[announce, file.fileno()],
             )  # fmt: skip
         os.close(announce)
-        number = _first_line(ready)
+        return server, _first_line(ready)
     finally:
         os.close(ready)
-    if not number.isdigit():
-        server.kill()
-        server.wait()
-        raise ToolMissing(f"the X server {program} does not start; try it by hand: Xvfb -displayfd 1")
-    try:
-        yield int(number)
-    finally:
-        server.send_signal(END)
-        server.wait()
+
+
+def _was_killed(server: subprocess.Popen[bytes]) -> bool:
+    """End a server that has not named its display; return whether someone else had killed it."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return server.wait(END_SECONDS) == -signal.SIGKILL
+    server.kill()
+    server.wait()
+    return False
 
 
 def _first_line(pipe: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import subprocess
@@ -51,6 +52,20 @@ def test_two_servers_have_numbers_and_cookies_of_their_own() -> None:
     with xvfb.server() as one, xvfb.server() as other:
         assert one["DISPLAY"] != other["DISPLAY"]
         assert Path(one["XAUTHORITY"]).read_bytes() != Path(other["XAUTHORITY"]).read_bytes()
+
+
+def test_a_server_that_is_killed_while_it_starts_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "Xvfb"
+    program.write_text(
+        f'#!/bin/sh\n[ -e "{tmp_path}/second" ] && exec {need("Xvfb")} "$@"\n'
+        f'[ -e "{tmp_path}/first" ] && touch "{tmp_path}/second"\ntouch "{tmp_path}/first"\nkill -9 $$\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with xvfb.server() as environment:
+        assert environment["DISPLAY"]
 
 
 RUNS, RANKS = 40, 4
