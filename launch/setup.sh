@@ -67,7 +67,7 @@ packages() { # PURPOSE
     fi
     printf '%s\n' xvfb libgl1-mesa-dri python3-venv ca-certificates
     if [[ $1 != demo ]]; then
-        printf '%s\n' tmux procps xdotool slurmctld slurmd slurm-client munge iproute2 shellcheck strace debootstrap
+        printf '%s\n' tmux procps xdotool slurmctld slurmd slurm-client munge iproute2 shellcheck strace debootstrap gcc libc6-dev
     fi
     if [[ $1 == all ]]; then # Blender, and the libraries that bpy needs
         printf '%s\n' blender libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import command_lines
+import disk_faults
 import journals
 import names
 import process_faults
@@ -39,6 +40,8 @@ class Result(NamedTuple):
 
 KINDS = {
     "command_lines": Kind(command_lines.trial, 500),
+    "full_disks": Kind(disk_faults.full_disks, 50),
+    "io_faults": Kind(disk_faults.failing_calls, 100),
     "journals": Kind(journals.trial, 2000),
     "kills": Kind(process_faults.kills, 40),  # of five kills each
     "names": Kind(names.trial, 40),
