@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mpirender.engines.base import Numbers
 from mpirender.engines.paraview.overrides import Refused, split, unknown, wrong_names
-from mpirender.engines.paraview.proxies import PVObject, by_name
+from mpirender.engines.paraview.proxies import ByName, PVObject
 from mpirender.engines.paraview.state_xml import State
 from mpirender.errors import UsageError
 from mpirender.job.options import MEASURE
@@ -75,7 +75,7 @@ class Meter:
         """Find the sources of ``--measure``, and connect an IntegrateVariables to each source that is integrated."""
         from paraview import servermanager, simple
 
-        found = by_name(GROUP)
+        found = ByName(GROUP)
         self._group = group
         self._last: tuple[Hashable, Numbers] = None, {}
         self._keeper = simple.GetAnimationScene().TimeKeeper

@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable, Iterator
 
 from mpirender.engines.paraview import state_warnings
-from mpirender.engines.paraview.proxies import PVObject
+from mpirender.engines.paraview.proxies import CAMERA_TRACK, PVObject
 from mpirender.engines.paraview.state_xml import State
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
 
 STATIC_FRAMES = 100  # 4 s at 25 frames a second
-CAMERA_TRACK = "CameraAnimationCue"
 
 
 def mistakes(job: RenderJob) -> Iterator[str]:

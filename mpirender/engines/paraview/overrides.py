@@ -10,10 +10,9 @@ import ast
 import contextlib
 import difflib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-from mpirender.engines.paraview.orbit_camera import CAMERA_TRACK
-from mpirender.engines.paraview.proxies import CAMERA, PVObject, by_name
+from mpirender.engines.paraview.proxies import ByName, PVObject, animated
 from mpirender.engines.paraview.state_xml import State
 from mpirender.errors import UsageError, one_line
 from mpirender.job.render_job import RenderJob
@@ -92,15 +91,17 @@ def apply(job: RenderJob) -> None:
 
     :raises UsageError: with each unknown property and each invalid value.
     """
-    found = by_name(*GROUPS)
-    animated = _animated(found)
-    _check(job, lambda text: _set(text, found, animated))
+    from paraview import simple
+
+    found = ByName(*GROUPS)
+    moving = {(proxy.GetGlobalIDAsString(), name) for proxy, name in animated(simple.GetAnimationScene())}
+    _check(job, lambda text: _set(text, found, moving))
     assign(job.variants[0].overrides)
 
 
 def check_arrays(job: RenderJob) -> None:
     """Check that arrays which were set are in the computed data; raise UsageError with each missing array."""
-    found = by_name(*GROUPS)
+    found = ByName(*GROUPS)
 
     def check(text: str) -> None:
         name, path = split(text, found)
@@ -130,27 +131,16 @@ def _check(job: RenderJob, check: Callable[[str], None]) -> None:
 
 def assign(overrides: Sequence[str]) -> None:
     """Set properties that were checked before."""
-    found = by_name(*GROUPS)
+    found = ByName(*GROUPS)
     for text in overrides:
         _set(text, found, set())
 
 
-def _animated(found: dict[str, PVObject]) -> set[tuple[str, str]]:
-    """Return the properties that tracks of the animation change, with the id of their object."""
-    changed: set[tuple[str, str]] = set()
-    for cue in (cue for scene in found.values() for cue in getattr(scene, "Cues", None) or ()):
-        animated = getattr(cue, "AnimatedProxy", None)
-        if cue.Enabled and animated is not None:
-            names = CAMERA if cue.SMProxy.GetXMLName() == CAMERA_TRACK else (getattr(cue, "AnimatedPropertyName", ""),)
-            changed.update((animated.SMProxy.GetGlobalIDAsString(), name) for name in names)
-    return changed
-
-
-def _set(text: str, found: dict[str, PVObject], animated: set[tuple[str, str]]) -> None:
+def _set(text: str, found: Mapping[str, PVObject], moving: Collection[tuple[str, str]]) -> None:
     """Set one property; raise Refused if it does not exist, is animated, or does not accept the value."""
     name, path = split(text, found)
     owner, prop = _find(found[name], path)
-    if (owner.SMProxy.GetGlobalIDAsString(), prop.SMProperty.GetXMLName()) in animated:
+    if (owner.SMProxy.GetGlobalIDAsString(), prop.SMProperty.GetXMLName()) in moving:
         raise Refused("an animation track sets it at every frame; delete the track, or edit its key frames")
     given = text.partition("=")[2]
     value, before, valid = value_of(given), _text(prop), False

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mpirender.engines.paraview import color_range, state_xml
 from mpirender.engines.paraview import save_animation_order as order
-from mpirender.engines.paraview.proxies import CAMERA, PVObject, registered, sources
+from mpirender.engines.paraview.proxies import CAMERA_TRACK, PVObject, animated, registered, sources
 from mpirender.job.render_job import RenderJob
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ class Playback:
         self.views, self.growing = views, growing
         self.overrides = job.variants[0].overrides  # of the variant that is open
         self.loaded_time: float = animation.AnimationTime
-        self._animated = _animated_properties(animation)
+        self._animated = [
+            AnimatedProperty(proxy, name)
+            for proxy, name in animated(animation)
+            if hasattr(proxy.GetProperty(name), "SetElement")  # not a list of objects
+        ]
         self.times = (self.loaded_time,) * static_frames if static_frames else frame_times(animation)
         self._static = static_frames is not None
         self._orbit: Orbit | None = None
@@ -58,8 +62,8 @@ class Playback:
             self._set_time(step.time)
         elif isinstance(step, order.ResetToLoaded):
             self._set_time(self.loaded_time)
-            for prop, value in self._animated:
-                prop.SetData(value)
+            for one in self._animated:
+                one.restore()
         elif isinstance(step, order.Render):
             self._render()
         elif isinstance(step, order.Compute):
@@ -95,17 +99,19 @@ class Playback:
             self._animation.SetSceneTime(time)
 
 
-def _animated_properties(animation: PVObject) -> list[tuple[PVObject, Any]]:
-    """Return the properties that tracks change, those of cameras included, and their current values."""
-    animated = []
-    for cue in animation.Cues:
-        proxy = getattr(cue, "AnimatedProxy", None)
-        if not cue.Enabled or proxy is None or cue.SMProxy.GetXMLName() == "TimeAnimationCue":
-            continue
-        names = CAMERA if cue.SMProxy.GetXMLName() == "CameraAnimationCue" else (cue.AnimatedPropertyName,)
-        properties = map(proxy.GetProperty, names)
-        animated += [(prop, prop.GetData()) for prop in properties if hasattr(prop, "GetData")]
-    return animated
+class AnimatedProperty:
+    """A property that a track changes, and its value now."""
+
+    def __init__(self, proxy: PVObject, name: str) -> None:
+        self._proxy, self._name, self._property = proxy, name, proxy.GetProperty(name)
+        self._values = [self._property.GetElement(index) for index in range(self._property.GetNumberOfElements())]
+
+    def restore(self) -> None:
+        """Set the value from before, and no other property of the object."""
+        self._property.SetNumberOfElements(len(self._values))
+        for index, value in enumerate(self._values):
+            self._property.SetElement(index, value)
+        self._proxy.UpdateProperty(self._name)
 
 
 TOO_FEW_KEY_FRAMES = "vtkPVCameraCueManipulator: Too few keyframes to animate."
@@ -114,7 +120,7 @@ FOLLOW_DATA = 2  # vtkPVCameraCueManipulator's mode, which needs no key frames
 
 def needless_errors(animation: PVObject) -> set[str]:
     """Return the errors that ParaView reports in every frame although all camera tracks do what they should."""
-    cameras = [cue for cue in animation.Cues if cue.Enabled and cue.SMProxy.GetXMLName() == "CameraAnimationCue"]
+    cameras = [cue for cue in animation.Cues if cue.Enabled and cue.SMProxy.GetXMLName() == CAMERA_TRACK]
     idle = [cue for cue in cameras if len(cue.KeyFrames) < 2]
     follow = [int(cue.GetProperty("Mode").SMProperty.GetElement(0)) == FOLLOW_DATA for cue in idle]
     return {TOO_FEW_KEY_FRAMES} if follow and all(follow) else set()

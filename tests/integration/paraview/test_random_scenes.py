@@ -10,8 +10,8 @@ import pytest
 from random_scenes import on_this_machine, results
 
 pytestmark = pytest.mark.slow
-# 25 has a Glyph whose Source ParaView loads, but applies only when something touches the proxy.
-SEEDS = (*range(1, 10), 25)
+# 25 and 85 have a Glyph whose Source ParaView loads, but applies only when something touches the proxy.
+SEEDS = (*range(1, 9), 25, 85)
 
 
 def test_no_random_scene_comes_out_wrong(x_server: dict[str, str], tmp_path: Path) -> None:
