@@ -8,7 +8,8 @@ the process, by a signal or exit code given by ``how`` (``SIGKILL``, ``SIGSEGV``
 ends it when rank 1 of the node opens the scene for the second time. ``grow`` is how many MiB each image leaks,
 and ``say`` a text that each image prints. ``data`` names a file for each frame: the image depends on it and shows the
 number that it contains instead of that of the frame. With ``"remembers": "order"`` the number shown is that of the
-images drawn before, with ``"chance"`` a random number.
+images drawn before, with ``"chance"`` a random number, and with ``"first"`` 1 instead of 0 if other images were drawn
+before.
 """
 
 from __future__ import annotations
@@ -198,7 +199,10 @@ class PatternScene(Scene):
         remembers = self.settings.get("remembers")
         if remembers == "chance":
             return random.randrange(1000)
-        if remembers != "order":
+        if remembers == "first" and not self._keeps_order:
+            self._drawn += 1
+            return max(frame, int(self._drawn > 1))
+        if remembers not in ("order", "first"):
             return frame
         if self._keeps_order and frame < self._drawn - 1:
             raise OutOfOrder(f"frame {frame} cannot follow frame {self._drawn - 1}")

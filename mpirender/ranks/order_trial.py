@@ -27,6 +27,7 @@ from mpirender.system.comm import Comm
 REPRODUCED = 3  # the frame, by position, that is rendered in order to see whether that gives equal pictures
 ORDER = "order"  # the part of the identity of images that says what they need of earlier frames
 NOTHING = "nothing"
+Picture = tuple[int, str]  # the position of a frame, and a digest of its pixels, empty for none
 ALLOW = "--allow-order-dependence"
 
 
@@ -57,10 +58,11 @@ def keep_order(
     names: Sequence[str] = ()
     if needs is None:
         log.write(events.Phase("trial"))
-        differing = differ(comm, scene, alike=alike)
+        pictures = _try(comm, scene, alike=alike)
+        differing = _differ(pictures)
         if differing is None:
             return []
-        needs, names = _needs(comm, scene, job, alike=alike) if differing else (NOTHING, ())
+        needs, names = _needs(comm, scene, job, pictures[0], alike=alike) if differing else (NOTHING, ())
         if comm.rank == 0:
             log.write(events.OrderTrial(digest, needs))
     elif needs != NOTHING:
@@ -75,13 +77,15 @@ def keep_order(
     return [f"frames depend on {on} (found by a test){because}{cost}"]
 
 
-def _needs(comm: Comm, scene: Scene, job: RenderJob, *, alike: bool) -> tuple[str, Sequence[str]]:
+def _needs(comm: Comm, scene: Scene, job: RenderJob, first: Picture, *, alike: bool) -> tuple[str, Sequence[str]]:
     """Return what frames need that depend on earlier ones, and the objects that may be the reason.
 
     The scene is prepared for that.
+
+    :param first: the picture of the animation's first frame, rendered when nothing else had been.
     """
     names = scene.keep_order(PREVIOUS)
-    if not differ(comm, scene, alike=alike):
+    if not _differ([first, *_try(comm, scene, alike=alike)]):
         return PREVIOUS, names
     names = scene.keep_order(ALL_BEFORE)
     if not _is_reproducible(comm, scene, alike=alike):
@@ -100,8 +104,8 @@ def recorded(past: Sequence[Event], digest: str) -> str | None:
     return trials[-1].needs if trials else None
 
 
-def differ(comm: Comm, scene: Scene, *, alike: bool) -> bool | None:
-    """Return whether pictures of a frame differ when it is rendered after different frames; None if unknown.
+def _try(comm: Comm, scene: Scene, *, alike: bool) -> list[Picture]:
+    """Render some frames on some ranks, each after different frames; return all pictures, those of rank 0 first.
 
     If the ranks are not alike, the first one does this alone.
     """
@@ -109,9 +113,14 @@ def differ(comm: Comm, scene: Scene, *, alike: bool) -> bool | None:
     frames = tried(len(scene.frames), comm.rank, ranks) if comm.rank < ranks else []
     mine = [(position, scene.probe(scene.frames[position])) for position in frames]
     mpi.wait_for_all(comm)  # MPI's own waiting would take cores from ranks that still render
-    pictures = [found for part in comm.allgather(mine) for found in part if found[1]]
-    several = [position for position, count in Counter(position for position, _ in pictures).items() if count > 1]
-    return any(len({one for at, one in pictures if at == position}) > 1 for position in several) if several else None
+    return [found for part in comm.allgather(mine) for found in part]
+
+
+def _differ(pictures: Sequence[Picture]) -> bool | None:
+    """Return whether pictures of one frame differ, None if no frame has several."""
+    known = [found for found in pictures if found[1]]
+    several = [position for position, count in Counter(position for position, _ in known).items() if count > 1]
+    return any(len({one for at, one in known if at == position}) > 1 for position in several) if several else None
 
 
 def tried(count: int, rank: int, ranks: int) -> list[int]:

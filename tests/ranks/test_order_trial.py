@@ -66,6 +66,17 @@ def remembering(pattern: Callable[[str], Path]) -> Path:
     return pattern(json.dumps({"frames": 12, "remembers": "order"}))
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_first_frame_that_only_a_scene_just_opened_shows_is_that_of_one_process(
+    run: Run, pattern: Callable[[str], Path], tmp_path: Path, ranks: int
+) -> None:
+    """To render the frame before does not help, although all pictures after that are equal."""
+    scene = pattern(json.dumps({"frames": 12, "remembers": "first"}))
+    done = run("render", scene, *WORDS, "--ranks", ranks, "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert numbers_in_order(tmp_path / "out" / "80x50")
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_frames_that_depend_on_earlier_frames_are_those_of_one_process(
     run: Run, remembering: Path, tmp_path: Path, ranks: int
