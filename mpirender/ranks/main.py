@@ -73,12 +73,12 @@ def main() -> None:
     if sys.argv[1:2] == [RENDERER]:
         memory, channel = map(int, sys.argv[2:])
         renderer_process.run(channel, SceneProcess(memory))
-    if len(sys.argv) not in (2, 5) or sys.argv[1].startswith("-"):
+    if len(sys.argv) not in (2, 4, 5) or sys.argv[1].startswith("-"):
         sys.exit("usage: mpiexec -n RANKS pvbatch --no-mpi -m mpirender.ranks OUTPUT/.mpirender/job.json")
     renderer = SceneRenderer()  # it must not inherit anything of MPI
-    job_file, (run_id, digest, engine) = Path(sys.argv[1]), sys.argv[2:] or ("", "", "")
+    job_file, (run_id, digest, *engine) = Path(sys.argv[1]), sys.argv[2:] or ("", "")
     if engine:
-        renderer.warm_up(engine)  # while MPI starts
+        renderer.warm_up(*engine)  # while MPI starts
     world = mpi.start_mpi()
     try:
         mpi.check_world(world)

@@ -298,9 +298,9 @@ class Run:
 
     def _start(self) -> Launch:
         words, log = command_line.rank_words(self.job), self.job.folder / LAUNCH_LOG
-        # Renderers warm up with the engine's name; ranks of groups render themselves.
-        engine = engines.name_for(self.job.scene) if self.job.ranks_per_frame == 1 else ""
-        command = self.plan.command(*words, self.recovery.run_id, folder.job_digest(self.job), engine)
+        # Renderers warm up with the engine's name; ranks of groups render themselves. An empty word ends pvbatch.
+        engine = [engines.name_for(self.job.scene)] if self.job.ranks_per_frame == 1 else []
+        command = self.plan.command(*words, self.recovery.run_id, folder.job_digest(self.job), *engine)
         return Launch(command, self.plan.environment, rank_words=[*words, self.recovery.run_id], log=log)
 
     def _ask_to_stop(self, launch: Launch, signal: str) -> float:
