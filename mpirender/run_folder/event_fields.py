@@ -33,6 +33,11 @@ def _checked(sound: Callable[[Any], bool], make: Reader) -> Reader:
     return read
 
 
+def readable(text: str) -> str:
+    """Return a text as records are read: half a surrogate, as in names that are not UTF-8, cannot be printed."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 @functools.cache
 def reader(kind: Any) -> Reader:  # noqa: ANN401 - any type hint
     """Return the function that checks a JSON value and returns it in this type.
@@ -80,8 +85,7 @@ SIMPLE: dict[Any, Reader] = {
     int: _checked(lambda value: type(value) is int and 0 <= value <= LARGEST, int),
     # NaN is not smaller than any number.
     float: _checked(lambda value: type(value) in (int, float) and abs(value) <= sys.float_info.max, float),
-    # Half a surrogate cannot be printed.
-    str: _checked(_is(str), lambda value: value if value.isascii() else value.encode(errors="replace").decode()),
+    str: _checked(_is(str), readable),
 }
 
 MOST_RANKS = 1_000_000

@@ -13,6 +13,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import lock
 from mpirender.system import files
 
+WRITTEN = (".jsonl", ".json", ".log")  # suffixes of the files that a run writes into its folder
 FOLDER_MODE = 0o755  # with a umask of 002, members of the group could otherwise write into the folder of a run
 
 
@@ -58,8 +59,12 @@ def untrusted(job: RenderJob) -> Iterator[str]:
                 )
                 return
     with contextlib.suppress(OSError):
-        links = [entry.path for entry in os.scandir(job.folder) if entry.is_symlink()]
+        entries = list(os.scandir(job.folder))
+        links = [entry.path for entry in entries if entry.is_symlink()]
         yield from (f"{link}: a symbolic link, which mpirender does not follow; remove it" for link in links[:1])
+        written = [entry for entry in entries if entry.name == lock.LOCK or Path(entry.name).suffix in WRITTEN]
+        others = [entry.path for entry in written if not entry.is_file() and not entry.is_symlink()]
+        yield from (f"{other}: not a file, but mpirender writes one there; remove it" for other in others[:1])
 
 
 def user_name(number: int) -> str:

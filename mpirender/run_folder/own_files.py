@@ -15,9 +15,10 @@ from pathlib import Path
 from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image, Output
-from mpirender.job.paths import is_folder
+from mpirender.job.paths import is_file, is_folder
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import events, lock
+from mpirender.run_folder.event_fields import readable
 from mpirender.run_folder.events import Event
 from mpirender.run_folder.journal import Journal, Tail
 from mpirender.system import files
@@ -53,7 +54,7 @@ class OwnFiles:
         """Return what the journals in the folder of a job say."""
         tail = Tail(job.folder, from_start=True)
         recorded = list(tail.each())
-        empty = any(not path.stat().st_size for path in job.folder.glob(tail.pattern))
+        empty = any(is_file(path) and not path.stat().st_size for path in job.folder.glob(tail.pattern))
         return cls(recorded, damaged=bool(tail.skipped) or empty)
 
     def has_image(self, image: Image) -> bool:
@@ -74,7 +75,7 @@ class OwnFiles:
         if self._damaged:
             return True
         try:
-            return (str(place.relative_to(job.output)), *files.short_digest(place)) in self._made
+            return (readable(str(place.relative_to(job.output))), *files.short_digest(place)) in self._made
         except OSError:
             return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,26 @@ def test_a_folder_of_this_user_is_used(tmp_path: Path) -> None:
     made = job(tmp_path)
     (made.folder / "rank-0000.log").touch()
     assert list(untrusted(made)) == []
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_in_the_place_of_a_journal_is_refused(
+    tmp_path: Path, make: Callable[[Path], None], run: Run, pattern: Pattern
+) -> None:
+    scene, place = pattern(), tmp_path / "test_renders" / ".mpirender" / "rank-0000.jsonl"
+    place.parent.mkdir(parents=True)
+    make(place)
+    done = run("render", scene, *SMALL)
+    assert (done.returncode, done.stderr) == (
+        2, f"mpirender: error: {place}: not a file, but mpirender writes one there; remove it\n"
+    )  # fmt: skip
+
+
+def test_a_scene_whose_name_is_not_text_is_completed_by_the_same_command(run: Run, pattern: Pattern) -> None:
+    scene = pattern('{"frames": 2}', "a\udcffb.pattern")
+    for rendered in (2, 0):
+        done = run("render", scene, *SMALL, errors="replace")
+        assert (done.returncode, f"{rendered} rendered" in done.stdout) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize("of", ["", ".mpirender"])
