@@ -18,6 +18,8 @@ from mpirender.system import stopped_processes
 from mpirender.system.comm import Comm, same_node
 from mpirender.system.stopped_processes import LOOK_SECONDS, StoppedProcesses, state_of
 
+LATER_SECONDS = 6.0  # than the supervisor, which records whose process was stopped, so that no image is blamed
+
 
 @contextlib.contextmanager
 def watching(world: Comm, folder: Path, run: str) -> Iterator[None]:
@@ -29,13 +31,13 @@ def watching(world: Comm, folder: Path, run: str) -> Iterator[None]:
         yield
         return
     ended, neighbor = threading.Event(), next_on_node(world)
-    watched = StoppedProcesses(lambda: [*neighbor, *stopped_processes.children_of(os.getpid())])
+    watched = StoppedProcesses(lambda: [*neighbor, *stopped_processes.children_of(os.getpid())], LATER_SECONDS)
 
     def watch() -> None:
         while not ended.wait(LOOK_SECONDS):
             leave_if_taken_over(folder, run)
             for pid in watched.end():
-                log_error(f"process {pid} was {stopped_processes.STOPPED}")
+                log_error(f"process {pid} was stopped by a signal, and was ended")
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -55,9 +55,9 @@ def descendants(pid: int) -> list[int]:
 class StoppedProcesses:
     """Ends the processes that stay stopped; someone may stop a process for a moment and continue it."""
 
-    def __init__(self, find: Callable[[], Iterable[int]]) -> None:
-        """``find`` returns the ids of the processes to watch."""
-        self._find, self._looked = find, time.monotonic()
+    def __init__(self, find: Callable[[], Iterable[int]], later: float = 0.0) -> None:
+        """``find`` returns the ids of the processes to watch; ``later``: seconds more that they have."""
+        self._find, self._seconds, self._looked = find, ENDED_SECONDS + later, time.monotonic()
         self._stopped: dict[tuple[int, int], float] = {}  # by id and birth: the seconds for which it has been stopped
 
     def end(self) -> list[int]:
@@ -69,7 +69,7 @@ class StoppedProcesses:
         states = {pid: state for pid in self._find() if (state := state_of(pid))}
         stopped = [(pid, state.born) for pid, state in states.items() if state.state == "T"]
         self._stopped = {one: self._stopped.get(one, 0.0) + passed for one in stopped}
-        return [pid for (pid, _), seconds in self._stopped.items() if seconds > ENDED_SECONDS and _kill(pid)]
+        return [pid for (pid, _), seconds in self._stopped.items() if seconds > self._seconds and _kill(pid)]
 
 
 def _kill(pid: int) -> bool:

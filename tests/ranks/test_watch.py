@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from mpirender.run_folder import lock
 
+AS_ROOT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 RANK = """
 import sys, time
 from pathlib import Path
@@ -37,3 +39,24 @@ def test_a_rank_ends_when_another_run_has_taken_its_folder_over_and_not_before(t
         with lock.held(tmp_path, "another"):
             assert rank.wait(20) == 75
         assert "another run has taken over" in rank.stderr.read()
+
+
+STOPPED = """
+import os, signal, sys, time
+from pathlib import Path
+from mpi4py import MPI
+from mpirender.ranks import watch
+from mpirender.system import stopped_processes
+watch.LOOK_SECONDS = stopped_processes.LOOK_SECONDS = stopped_processes.ENDED_SECONDS = watch.LATER_SECONDS = 0.1
+with watch.watching(MPI.COMM_WORLD, Path(sys.argv[1]), "mine"):
+    if MPI.COMM_WORLD.rank == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(60)
+"""
+
+
+def test_a_rank_ends_the_next_one_on_its_node_if_that_stays_stopped(tmp_path: Path) -> None:
+    launcher = ["mpiexec", "--oversubscribe", "-n", "3", sys.executable, "-c", STOPPED, str(tmp_path)]
+    done = subprocess.run(launcher, capture_output=True, text=True, check=False, timeout=50, env=AS_ROOT)
+    assert "rank 1" in done.stdout + done.stderr
+    assert "signal 9" in done.stdout + done.stderr
