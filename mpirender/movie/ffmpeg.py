@@ -128,8 +128,9 @@ def _run(command: list[str], name: str, folder: Path, images: Iterable[bytes]) -
             raise OSError(number, os.strerror(number), str(folder / command[-1].removeprefix("file:")))
     lines = [line for line in log.splitlines() if line.strip() and "[info]" not in line]
     last = lines[-1] if lines else ""
-    if done.code < 0 or done.code in DEATHS or DIED.search(log):
-        reason = f"{name}: ffmpeg ended with {ending(done.code)}. {last}".rstrip()
+    died = DIED.search(log)
+    if done.code < 0 or done.code in DEATHS or died:
+        reason = f"{name}: ffmpeg ended with {ending(done.code)}. {died[0] if died else last}".rstrip()
         raise FfmpegDied(reason, again=done.code not in UNUSABLE)
     # The first error is the cause; the lines after it are consequences.
     if found := ERROR.search(log):
