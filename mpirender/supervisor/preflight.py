@@ -29,6 +29,7 @@ from mpirender.system import apptainer, slurm
 from mpirender.system.text import listed
 
 MOST_IMAGES = 2_000_000  # each rank knows all of them
+LARGEST_TEXT = 64 * 1024**2  # bytes of a state or script; the tree of a larger state takes more than 1 GB
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
 
 
@@ -127,6 +128,8 @@ def inspect(job: RenderJob, read_by: str = "") -> Inspection:
     """
     scene = job.scene
     try:
+        if engines.name_for(scene) != "blender" and (size := scene.stat().st_size) > LARGEST_TEXT:
+            raise UsageError(f"{scene}: {size / 1e6:.0f} MB are too much for a scene; is it a file of data?")
         content = scene.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"{scene}: no such file") from None

@@ -146,7 +146,7 @@ def change(root: ET.Element, chance: random.Random) -> None:
     if how == 0:
         parent.remove(child)
     elif how == 1:
-        parent.extend([child] * chance.choice((1, 3, 10_000)))
+        parent.extend([child] * (chance.choice((1, 3, 10_000)) if len(child) < 5 else 1))
     elif how == 2:
         child.tag = chance.choice(("Proxy", "Property", "Element", "Item", "x", "ServerManagerState"))
     elif how == 3:

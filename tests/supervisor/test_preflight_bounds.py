@@ -42,6 +42,13 @@ def test_a_scene_of_a_billion_frames_is_refused(tmp_path: Path, name: str, conte
     assert f"{name}: more than 1000000 frames; give the scene fewer" in done.stdout
 
 
+def test_a_file_too_large_for_a_state_is_not_even_read(tmp_path: Path) -> None:
+    with (tmp_path / "x.pvsm").open("wb") as file:
+        file.truncate(5 * GB)
+    with pytest.raises(UsageError, match=r"x\.pvsm: 5369 MB are too much for a scene; is it a file of data\?"):
+        preflight.inspect(RenderJob(tmp_path / "x.pvsm"))
+
+
 def test_more_images_than_a_run_can_have_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.pattern").write_text('{"frames": 1000000}')
     job = RenderJob(tmp_path / "x.pattern", sizes=("8x8", "16x16", "32x32"))
