@@ -128,7 +128,8 @@ def inspect(job: RenderJob, read_by: str = "") -> Inspection:
     """
     scene = job.scene
     try:
-        if engines.name_for(scene) != "blender" and (size := scene.stat().st_size) > LARGEST_TEXT:
+        size = scene.stat().st_size if paths.is_file(scene) else 0
+        if size > LARGEST_TEXT and engines.name_for(scene) != "blender":
             raise UsageError(f"{scene}: {size / 1e6:.0f} MB are too much for a scene; is it a file of data?")
         content = scene.read_bytes()
     except FileNotFoundError:
