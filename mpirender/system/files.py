@@ -13,8 +13,11 @@ END_BYTES = 1 << 20
 
 
 def no_follow(name: str, flags: int) -> int:
-    """Open a file, for ``open(opener=…)``, but no symbolic link: someone else may have put that in its place."""
-    return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+    """Open a file, for ``open(opener=…)``, but no symbolic link: someone else may have put that in its place.
+
+    A named pipe that nobody reads is an error, too; otherwise opening it would never end.
+    """
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def digest(content: bytes) -> str:

@@ -295,6 +295,14 @@ def test_a_folder_where_nothing_was_rendered_yet_shows_what_to_run(run: Run, pat
 # --- concurrent runs, signals, disk space
 
 
+def test_a_pipe_in_the_place_of_the_journal_does_not_keep_it_waiting(run: Run, output: Path) -> None:
+    place = output / ".mpirender" / "run.jsonl"
+    place.unlink()
+    os.mkfifo(place)
+    done = run("encode", output, timeout=60)
+    assert (done.returncode, "cannot be read and written (No such device or address)" in done.stderr) == (2, True)
+
+
 def test_it_refuses_while_a_run_is_active(run: Run, output: Path) -> None:
     with lock.held(output / ".mpirender", "a run"):
         done = run("encode", output)
