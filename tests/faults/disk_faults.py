@@ -54,6 +54,7 @@ def failing_calls(chance: random.Random, folder: Path) -> str:
     faults = {
         "LD_PRELOAD": str(library()), "FAULT_CALL": chance.choice(CALLS), "FAULT_PATH": chance.choice(PATHS),
         "FAULT_SHARE": str(chance.choice(SHARES)), "FAULT_ERRNO": str(chance.choice(ERRORS)),
+        "FAULT_FOLDER": str(folder),
     }  # fmt: skip
     first = render(folder / "out", faults)
     return finished(first, folder / "out", " ".join(list(faults.values())[1:]))

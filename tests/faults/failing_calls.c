@@ -1,5 +1,6 @@
-/* Lets calls of the C library fail, with LD_PRELOAD: FAULT_CALL names the call, FAULT_PATH a part of the path that it
-   must concern, FAULT_SHARE how often (0 to 1), FAULT_ERRNO with which error. FAULT_CALL=short lets write take half. */
+/* Lets calls of the C library fail, with LD_PRELOAD: FAULT_CALL names the call, FAULT_PATH and FAULT_FOLDER parts of the
+   path that it must concern, FAULT_SHARE how often (0 to 1), FAULT_ERRNO with which error. FAULT_CALL=short lets write
+   take half. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -32,7 +33,8 @@ static double chance(void) {
 
 static int fails(const char *call, const char *path) {
     const char *wanted = getenv("FAULT_CALL"), *part = getenv("FAULT_PATH"), *share = getenv("FAULT_SHARE");
-    const char *number = getenv("FAULT_ERRNO");
+    const char *number = getenv("FAULT_ERRNO"), *folder = getenv("FAULT_FOLDER");
+    if (folder && path && !strstr(path, folder)) return 0;
     if (!wanted || !part || !share || !path || strcmp(wanted, call) || !strstr(path, part)) return 0;
     if (chance() >= atof(share)) return 0;
     errno = number ? atoi(number) : EIO;
