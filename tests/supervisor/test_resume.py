@@ -29,11 +29,11 @@ def test_a_size_of_the_same_name_with_other_sides_is_rendered_again(run: Run, pa
     assert run("render", pattern(), "--size", "a=80x50").stdout.count("0 rendered, 6 kept") == 1
 
 
-def test_a_stray_file_under_a_frames_name_is_rendered_over(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+def test_a_stray_file_under_a_frames_name_counts_as_no_frame(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     folder = tmp_path / "test_renders" / "160x90"
     folder.mkdir(parents=True)
     (folder / "frame_000002.png").write_bytes(b"not mine")
-    done = run("render", pattern(), *SMALL)
+    done = run("render", pattern(), *SMALL, "--overwrite")
     assert "6 rendered," in done.stdout
     assert (folder / "frame_000002.png").read_bytes().startswith(b"\x89PNG")
 
