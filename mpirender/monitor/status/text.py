@@ -87,7 +87,8 @@ def _about(seen: Status) -> str:
 
 def _named(output: str, frames: str) -> str:
     """Name images of an output: ``HD frames 12-13``."""
-    return f"{output} {framesets.named(framesets.parse(frames))}"
+    several = "-" in frames or "," in frames  # not parsed: a journal may name frames that no run has
+    return f"{output} frame{'s' if several else ''} {frames}"
 
 
 def _renderers(ranks: Sequence[RankStatus], unit: str) -> list[str]:
