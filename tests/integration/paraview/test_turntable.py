@@ -16,7 +16,7 @@ from processes import Run
 def test_without_a_number_a_still_state_gets_a_hundred_frames_and_a_moving_one_keeps_its_own(
     run: Run, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
-    words = ("--camera", "orbit", "--size", SIZE, "--movie", "none", "--ranks", 1, "--output", tmp_path / "out")
+    words = ("--camera", "orbit", "--size", SIZE, "--movie", "none", "--ranks", 1)
     done = run("render", scenes.state("still"), *words, "--frames", "99")
     assert done.returncode == 0, done.stderr
     assert "will be equal" not in done.stdout
@@ -24,6 +24,7 @@ def test_without_a_number_a_still_state_gets_a_hundred_frames_and_a_moving_one_k
     assert (done.returncode, "0-99" in done.stderr) == (2, True), done.stderr
     done = run("render", scenes.state("series"), *words)
     assert done.returncode == 0, done.stderr
-    frames = sorted((tmp_path / "out" / SIZE).glob("*.png"))
-    assert len(frames) == 6 + 1  # the 7th is frame 99 of the still scene
+    assert [path.name for path in (tmp_path / "still_renders" / SIZE).glob("*.png")] == ["frame_000099.png"]
+    frames = sorted((tmp_path / "series_renders" / SIZE).glob("*.png"))
+    assert len(frames) == 6
     assert not np.array_equal(pixels(frames[0]), pixels(scenes.frames("series") / "frame.0001.png"))
