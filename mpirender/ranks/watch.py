@@ -1,14 +1,16 @@
 """What a rank watches beside its work: whether its run still owns the folder, and whether processes were stopped.
 
 Each rank watches its child processes and the next rank on its node, which the supervisor cannot see on other machines.
+The first rank of a node watches the lock.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mpirender.errors import TakenOver
@@ -25,17 +27,22 @@ LATER_SECONDS = 6.0  # than the supervisor, which records whose process was stop
 def watching(world: Comm, folder: Path, run: str) -> Iterator[None]:
     """Watch from a thread during the block, on all ranks of a run that has a supervisor (``run`` is not empty).
 
-    This rank ends at once when another run has taken the folder over: that one renders what is not recorded yet.
+    The ranks of a node end at once when another run has taken the folder over: that one renders what is not recorded
+    yet. The first of them reads the lock for all, because thousands of ranks would burden a shared file system.
     """
     if not run:
         yield
         return
-    ended, neighbor = threading.Event(), next_on_node(world)
+    ended, (rank, pids) = threading.Event(), ranks_of_node(world)
+    following = pids[(rank + 1) % len(pids)]
+    neighbor = [following] if following and len(pids) > 1 else []
     watched = StoppedProcesses(lambda: [*neighbor, *stopped_processes.children_of(os.getpid())], LATER_SECONDS)
+    reads_lock = rank == 0 or not pids[0]
 
     def watch() -> None:
         while not ended.wait(LOOK_SECONDS):
-            leave_if_taken_over(folder, run)
+            if reads_lock:
+                leave_if_taken_over(folder, run, pids)
             for pid in watched.end():
                 log_error(f"process {pid} was stopped by a signal, and was ended")
 
@@ -48,18 +55,28 @@ def watching(world: Comm, folder: Path, run: str) -> Iterator[None]:
         thread.join()
 
 
-def next_on_node(world: Comm) -> list[int]:
-    """Return the process id of the next rank on this node, nothing if there is none; all ranks call this."""
+def ranks_of_node(world: Comm) -> tuple[int, list[int]]:
+    """Return the number of this rank on its node, and the process ids of the node's ranks; all ranks call this.
+
+    A rank in a container that numbers processes differently has the id 0.
+    """
     node = same_node(world)
     ranks = node.allgather((os.getpid(), state_of(os.getpid())))
-    pid, state = ranks[(node.rank + 1) % node.size]
-    found = state_of(pid)  # containers may number processes differently
-    return [pid] if node.size > 1 and found and state and found.born == state.born else []
+    found = [(pid, state, state_of(pid)) for pid, state in ranks]
+    return node.rank, [pid if state and now and now.born == state.born else 0 for pid, state, now in found]
 
 
-def leave_if_taken_over(folder: Path, run: str) -> None:
-    """End this process, and so its renderer, if the lock of the folder belongs to another run."""
+def leave_if_taken_over(folder: Path, run: str, ranks: Sequence[int]) -> None:
+    """End the ranks of this node, and so their renderers, if the lock of the folder belongs to another run.
+
+    mpiexec would end the others, unless it was stopped itself.
+    """
     owner = lock.read(folder)
-    if owner is not None and owner.run != run:
-        log_error("another run has taken over; this rank ends")
-        os._exit(TakenOver.exit_code)
+    if owner is None or owner.run == run:
+        return
+    log_error("another run has taken over; the ranks of this node end")
+    for pid in ranks:
+        if pid not in (0, os.getpid()):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+    os._exit(TakenOver.exit_code)

@@ -6,6 +6,7 @@ import ast
 import graphlib
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +123,12 @@ def test_files_are_short() -> None:
     tests = (REPOSITORY / "tests").rglob("*.py")
     long = [path for path in MODULES if lines(path) > LONGEST_FILE]
     assert long + [path for path in tests if lines(path) > LONGEST_TEST_FILE] == []
+
+
+def test_test_files_have_different_names() -> None:
+    """Their folders are no packages, so pytest could not collect two of one name in one run."""
+    names = Counter(path.name for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_tests_import_no_tests() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from mpirender.run_folder import lock
+from mpirender.system.stopped_processes import state_of
+from waiting import wait_for
 
 AS_ROOT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 RANK = """
@@ -39,6 +42,26 @@ def test_a_rank_ends_when_another_run_has_taken_its_folder_over_and_not_before(t
         with lock.held(tmp_path, "another"):
             assert rank.wait(20) == 75
         assert "another run has taken over" in rank.stderr.read()
+
+
+def test_the_first_rank_of_a_node_ends_all_when_the_folder_was_taken_over_even_if_mpiexec_was_stopped(
+    tmp_path: Path,
+) -> None:
+    with lock.held(tmp_path, "mine"):
+        launcher = ["mpiexec", "--oversubscribe", "-n", "3", sys.executable, "-c", RANK, str(tmp_path)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        with subprocess.Popen(launcher, env=AS_ROOT, **pipes) as mpiexec:
+            for _ in range(3):
+                mpiexec.stdout.readline()
+            ranks = subprocess.run(
+                ["pgrep", "-P", str(mpiexec.pid)], capture_output=True, text=True, check=True
+            ).stdout.split()
+            mpiexec.send_signal(signal.SIGSTOP)
+            (tmp_path / lock.LOCK).unlink()
+            with lock.held(tmp_path, "another"):
+                wait_for(lambda: {state_of(int(pid)).state for pid in ranks} == {"Z"})
+            mpiexec.send_signal(signal.SIGCONT)
+            assert mpiexec.wait(20)
 
 
 STOPPED = """
