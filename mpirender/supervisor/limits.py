@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.placement import cores
+from mpirender.system import slurm
 
 MIB = 1024**2
 LEAST_TEMPORARY = 16 * MIB  # bytes that Open MPI puts into the folder for temporary files
@@ -25,13 +27,18 @@ PART_NAME = ".part-4194304-"
 
 def problems(job: RenderJob) -> Iterator[str]:
     """Yield what would stop the ranks of a job, or its movies, in a line each."""
-    ranks = job.ranks or cores()
+    ranks = ranks_here(job)
     yield from _long_names(job)
     yield from _small_files(job)
     yield from _small_address_space()
     yield from _few_descriptors(ranks)
     yield from _few_processes(ranks)
     yield from _temporary_folder()
+
+
+def ranks_here(job: RenderJob) -> int:
+    """Return how many ranks a job starts on this machine: of all that it asks for, those of one node."""
+    return math.ceil(job.ranks / slurm.node_count()) if job.ranks else cores()
 
 
 def _long_names(job: RenderJob) -> Iterator[str]:

@@ -80,6 +80,11 @@ def allocation(environ: Mapping[str, str] = os.environ) -> Allocation | None:
     return Allocation(job_number(environ), cluster, run, node_list, nodes, threads, placed)
 
 
+def node_count(environ: Mapping[str, str] = os.environ) -> int:
+    """Return the number of nodes of the job that this process runs in, 1 outside Slurm."""
+    return max(number(environ, "SLURM_JOB_NUM_NODES", 1), 1) if job_number(environ) else 1
+
+
 def number(environ: Mapping[str, str], name: str, default: int) -> int:
     """Return the number in a variable."""
     if (value := whole_number(environ.get(name, str(default)))) is None:

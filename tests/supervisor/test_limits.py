@@ -40,6 +40,14 @@ def test_the_soft_limit_of_open_files_is_raised(run: Run, pattern: Pattern) -> N
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_limit_counts_the_ranks_of_one_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = RenderJob(tmp_path / "x.pattern", ranks=4097)
+    assert limits.ranks_here(job) == 4097
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "32")
+    assert limits.ranks_here(job) == 129
+
+
 def test_the_limit_of_processes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 54321)  # a user without processes
     before = resource.getrlimit(resource.RLIMIT_NPROC)
