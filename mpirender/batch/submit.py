@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mpirender.engines.base import Inspection
@@ -16,6 +16,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import folder, own_files
 from mpirender.supervisor import preflight
 from mpirender.system import files, site, slurm
+from mpirender.system.text import whole_number
 
 NAME = "mpi_render.slurm"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -49,18 +50,35 @@ def submit(job: RenderJob, script: str) -> str:
         raise
 
 
-def script_for(job: RenderJob, options: Sequence[str], template: Path) -> str:
+def part_of_node(cores: int, given: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the options of sbatch for a part of one node, and the mistakes in them.
+
+    :param cores: the number of cores.
+    :param given: the options of sbatch that the user gave, by name, for example ``cpus_per_task``.
+    """
+    against = [f"--{name.replace('_', '-')}" for name in ("nodes", "ntasks_per_node") if name in given]
+    if against:
+        return [], [f"--cores and {' and '.join(against)} exclude each other; leave out --cores for whole nodes"]
+    threads = whole_number(given.get("cpus_per_task", "1")) or 1
+    if cores % threads:
+        return [], [f"--cores {cores} is no multiple of --cpus-per-task {threads}, which each rank gets"]
+    return ["--nodes=1", f"--ntasks={cores // threads}"], []
+
+
+def script_for(job: RenderJob, options: Sequence[str], template: Path, *, shares_node: bool = False) -> str:
     """Return the batch script of a job: the template with options of sbatch and the arguments of render inserted.
 
     The inserted options override those of the template, since they come later.
 
     Options are words for sbatch, in which a value may be a word of its own (``--qos high``). The template is a script
-    like ``launch/mpi_render.slurm``, which passes its arguments to mpirender.
+    like ``launch/mpi_render.slurm``, which passes its arguments to mpirender. With ``shares_node``, the job leaves
+    cores of its node to other jobs.
     """
     log = f"{str(job.output).replace('%', '%%')}/{LOG}"  # Slurm replaces %j
     own = [f"--job-name={job.scene.stem}", f"--output={log}"]
     exports = [f"export {site.BATCH_COMMAND}=study"] if job.vary else []
-    return filled(template, [*own, *options], exports, job.arguments())
+    script = filled(template, [*own, *options], exports, job.arguments())
+    return re.sub(r"^#SBATCH --exclusive\n", "", script, flags=re.MULTILINE) if shares_node else script
 
 
 def filled(template: Path, options: Sequence[str], exports: Sequence[str], arguments: Sequence[str]) -> str:
@@ -130,4 +148,6 @@ def wrong_options(options: Sequence[str]) -> list[str]:
     """Return which words sbatch cannot accept."""
     if options and not options[0].startswith("-"):
         return [f"{options[0]!r} is neither an option nor its value; give options of sbatch after --"]
+    if arrays := [option for option in options if re.match(r"--array(=|$)|-a", option)]:
+        return [f"{arrays[0]}: {slurm.NO_ARRAY}; --nodes gives it more ranks"]
     return [f"{option!r}: Slurm does not accept line breaks" for option in options if re.search(r"[\r\n]", option)]

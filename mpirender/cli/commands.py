@@ -76,7 +76,7 @@ def study(at: int | None, **options: Any) -> None:  # noqa: ANN401
     cloup.argument("sbatch_options", nargs=-1, help="Any other options of sbatch, after --.", required=False),
     declared.SUBMISSION, declared.SLURM, *declared.STUDY,
 )  # fmt: skip
-def submit(script: str | None, sbatch_options: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+def submit(script: str | None, cores: int | None, sbatch_options: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Check a scene, then render it in a Slurm job.
 
     With --vary, the job renders a parameter study. The batch script is written into the output folder. The job
@@ -85,12 +85,16 @@ def submit(script: str | None, sbatch_options: tuple[str, ...], **options: Any) 
     from mpirender.batch import submit as batch
 
     print_only, at = options.pop("print_only"), options.pop("at")
-    given = [f"--{name.replace('_', '-')}={value}" for name in OF_SBATCH if (value := options.pop(name)) is not None]
+    of_sbatch = {name: value for name in OF_SBATCH if (value := options.pop(name)) is not None}
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in of_sbatch.items()]
     template = Path(script).absolute() if script else batch.template()
     mistakes = [*batch.wrong_options(sbatch_options), *batch.wrong_script(template, study=bool(options["vary"]))]
+    if cores:
+        more, wrong = batch.part_of_node(cores, of_sbatch)
+        given, mistakes = [*given, *more], [*mistakes, *wrong]
     mistakes += make_study(options, at) if options["vary"] or at is not None else []
     job, _ = checked_job_of(options, mistakes, check=batch.check)
-    text = batch.script_for(job, [*given, *sbatch_options], template)
+    text = batch.script_for(job, [*given, *sbatch_options], template, shares_node=cores is not None)
     if print_only:
         click.echo(text, nl=False)
         return

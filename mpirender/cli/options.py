@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
+import click
 import cloup
 from cloup import option, option_group
 
@@ -65,6 +66,8 @@ SUBMISSION = option_group(
     option("--script", metavar="PATH",
            help="Batch script to use. [default: MPIRENDER_SLURM_SCRIPT, else the script of mpirender]"),
     option("--print", "print_only", is_flag=True, help="Print the batch script; do not submit it."),
+    option("--cores", type=click.IntRange(min=1), metavar="N",
+           help="Take N cores of one node, and leave the others to other jobs. [default: whole nodes]"),
 )  # fmt: skip
 SLURM = option_group(
     "Slurm job (options of sbatch)",

@@ -105,7 +105,7 @@ class LockWait:
     def refused(self, error: UsageError) -> None:
         """Raise the error that another run has the lock, or wait before another attempt."""
         if time.monotonic() >= self._deadline:
-            raise error
+            raise UsageError([f"{text}; {slurm.NO_ARRAY}" for text in error.mistakes]) if slurm.in_array() else error
         self.pause(WAIT_SECONDS)
 
     def pause(self, seconds: float) -> None:
@@ -158,6 +158,10 @@ class Run:
         started = time.monotonic()
         try:
             self.plan = plan or self._make_plan(inspection, stop)
+            if slurm.in_array():
+                self._note(
+                    f"warning: this is a task of a job array; {slurm.NO_ARRAY}, unless each task has its own scene"
+                )
             if scripts := preflight.script_note(inspection):
                 self._note(scripts)
             self.recovery.policy.launcher_works = bool(self.plan.placement.nodes)  # it has passed a probe

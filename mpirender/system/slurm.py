@@ -20,6 +20,8 @@ SETTINGS = {"SLURM_OVERLAP": "1"}
 COUNTS = re.compile(r"\d{1,9}(\(x\d{1,9}\))?(,\d{1,9}(\(x\d{1,9}\))?)*", re.ASCII)
 GPU_LISTS = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")  # the GPUs of a job step or of a job, as numbers on the node
 
+NO_ARRAY = "one job renders all frames: submit it without --array"
+
 
 @dataclass(frozen=True)
 class Allocation:
@@ -78,6 +80,11 @@ def allocation(environ: Mapping[str, str] = os.environ) -> Allocation | None:
     run = 1 + number(environ, "SLURM_RESTART_COUNT", 0)
     cluster, nodes = environ.get("SLURM_CLUSTER_NAME", ""), dict(zip(names, tasks))
     return Allocation(job_number(environ), cluster, run, node_list, nodes, threads, placed)
+
+
+def in_array(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether this process runs in a task of a job array with several tasks."""
+    return bool(job_number(environ)) and (whole_number(environ.get("SLURM_ARRAY_TASK_COUNT", "")) or 0) > 1
 
 
 def node_count(environ: Mapping[str, str] = os.environ) -> int:

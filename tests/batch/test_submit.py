@@ -95,6 +95,24 @@ def test_programs_that_only_the_job_has_are_not_asked_for_here(run: Run, pattern
     assert run("submit", pattern(), "--mpiexec", "/cluster/mpiexec", "--print").returncode == 0
 
 
+def test_a_part_of_a_node_is_not_exclusive(run: Run, pattern: Pattern) -> None:
+    whole, part = (run("submit", pattern(), "--print", *words) for words in ((), ("--cores", 6, "--cpus-per-task", 2)))
+    assert "\n#SBATCH --exclusive\n" in whole.stdout
+    assert "\n#SBATCH --exclusive\n" not in part.stdout
+    assert "\n#SBATCH --nodes=1\n#SBATCH --ntasks=3\n" in part.stdout
+    wrong = run("submit", pattern(), "--print", "--cores", 5, "--cpus-per-task", 2)
+    assert (wrong.returncode, "--cores 5 is no multiple of --cpus-per-task 2" in wrong.stderr) == (2, True)
+    both = run("submit", pattern(), "--print", "--cores", 4, "--nodes", 2)
+    assert (both.returncode, "--cores and --nodes exclude each other" in both.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("array", [["--array=0-99"], ["--array", "1-4"], ["-a", "0-3"]])
+def test_a_job_array_is_refused(run: Run, pattern: Pattern, array: list[str]) -> None:
+    done = run("submit", pattern(), "--print", "--", "--nodes=2", *array)
+    assert done.returncode == 2
+    assert f"error: {array[0]}: one job renders all frames: submit it without --array" in done.stderr
+
+
 def test_printing_writes_nothing(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     shown = run("submit", pattern(), "--print", "--nodes", 2)
     assert shown.returncode == 0

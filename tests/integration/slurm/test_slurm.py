@@ -61,6 +61,25 @@ def test_a_blender_file_is_rendered_on_two_nodes_into_one_movie(
     assert Counter(record.host for record in records(output, "done")) == {"n1": 6, "n2": 6}
 
 
+def test_in_a_job_array_one_task_renders_and_the_others_say_that_they_are_not_needed(
+    cluster: Cluster, sbatch: Submit, tmp_path: Path
+) -> None:
+    scene, options = slow_scene(tmp_path, frames=30), ("--nodes=1", "--ntasks-per-node=2")
+
+    def codes(array: str) -> list[str]:
+        number = sbatch((*options, f"--array={array}"), scene, *SMALL)
+        return sorted(ended(cluster, f"{number}_{task}")["ExitCode"] for task in (0, 1))
+
+    assert codes("0-1") == ["0:0", "2:0"]
+    log = (tmp_path / "log").read_text()
+    assert (
+        "warning: this is a task of a job array; one job renders all frames: submit it without --array, unless" in log
+    )
+    assert re.search("error: .* one job renders all frames: submit it without --array$", log, re.MULTILINE)
+    assert codes("0-1%1") == ["0:0", "0:0"]
+    assert_each_frame_was_done_once(tmp_path / "slow_renders", 30)
+
+
 def test_ranks_of_two_nodes_share_the_frames_of_a_study(
     cluster: Cluster, sbatch: Submit, scenes: SimpleNamespace, tmp_path: Path
 ) -> None:
