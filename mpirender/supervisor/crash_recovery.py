@@ -107,7 +107,7 @@ class CrashRecovery:
         return lines
 
     def _ran_out(self, launch: LaunchState) -> bool:
-        """Say whether memory has run out: the kernel says so for certain."""
+        """Return whether the kernel has ended a process of the run because memory ran out."""
         reasons = [loss.reason for session in launch.sessions.values() for loss in session.losses]
         return any(host.OUT_OF_MEMORY in reason for reason in (self.reason, *reasons))
 

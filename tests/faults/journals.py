@@ -17,7 +17,7 @@ from mpirender.run_folder import journal
 
 FRAMES = 4
 RENDER = ("render", "test.pattern", "--size", "16x10", "--ranks", "2", "--schedule", "interleaved")
-# Of the trials, every so manieth makes the movie again, or renders again: both take their time.
+# One in so many trials makes the movie again, or renders again, which takes time.
 ENCODES, RENDERS = 10, 40
 VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1e308, 10**18, 10**19, int("9" * 400), float("nan"), float("inf"), "", "x" * 100_000, "\x00",

@@ -20,8 +20,8 @@ from command_runs import mpirender, mpirender_here
 import paraview_states
 from mpirender.system import xvfb
 
-RENDERS = 25  # of the trials with a pattern, every so manieth is rendered
-BLENDS = 100  # of all trials, every so manieth has a Blender file
+RENDERS = 25  # one in so many trials with a pattern is rendered
+BLENDS = 100  # one in so many trials has a Blender file
 CPU_SECONDS, MEMORY = 10.0, 1024**3
 TEXTS = (
     "", "0", "-1", "1e9", "1e300", "-1e300", "nan", "inf", "1" * 400, "9" * 5000, "x" * 100_000, "\x1b[2J", "é", "²",
