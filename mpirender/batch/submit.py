@@ -78,7 +78,7 @@ def script_for(job: RenderJob, options: Sequence[str], template: Path, *, shares
     own = [f"--job-name={job.scene.stem}", f"--output={log}"]
     exports = [f"export {site.BATCH_COMMAND}=study"] if job.vary else []
     script = filled(template, [*own, *options], exports, job.arguments())
-    return re.sub(r"^#SBATCH --exclusive\n", "", script, flags=re.MULTILINE) if shares_node else script
+    return re.sub(r"^#SBATCH --exclusive\b.*\n", "", script, flags=re.MULTILINE) if shares_node else script
 
 
 def filled(template: Path, options: Sequence[str], exports: Sequence[str], arguments: Sequence[str]) -> str:
@@ -148,6 +148,6 @@ def wrong_options(options: Sequence[str]) -> list[str]:
     """Return which words sbatch cannot accept."""
     if options and not options[0].startswith("-"):
         return [f"{options[0]!r} is neither an option nor its value; give options of sbatch after --"]
-    if arrays := [option for option in options if re.match(r"--array(=|$)|-a", option)]:
+    if arrays := [option for option in options if re.match(r"--ar|-a", option)]:
         return [f"{arrays[0]}: {slurm.NO_ARRAY}; --nodes gives it more ranks"]
     return [f"{option!r}: Slurm does not accept line breaks" for option in options if re.search(r"[\r\n]", option)]

@@ -43,7 +43,7 @@ def print_hosts() -> NoReturn:
 
 
 def started_processes(environ: Mapping[str, str] = os.environ) -> int:
-    """Return how many processes mpiexec started together with this one, as far as its variables say so."""
+    """Return how many processes mpiexec started together with this one, from the variables that it sets; 1 without."""
     return max(whole_number(environ.get(name, "")) or 1 for name in WORLD_SIZES)
 
 

@@ -109,7 +109,7 @@ class LockWait:
         self.pause(WAIT_SECONDS)
 
     def pause(self, seconds: float) -> None:
-        """Wait; say so once, and raise Stopped on a signal."""
+        """Wait, with a note the first time; raise Stopped on a signal."""
         if not self._noted:
             self._noted = True
             self._watch([events.Note(f"waiting up to {2 * lock.DEAD_SECONDS:.0f} s for the lock of the previous run")])

@@ -106,7 +106,7 @@ def test_a_part_of_a_node_is_not_exclusive(run: Run, pattern: Pattern) -> None:
     assert (both.returncode, "--cores and --nodes exclude each other" in both.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("array", [["--array=0-99"], ["--array", "1-4"], ["-a", "0-3"]])
+@pytest.mark.parametrize("array", [["--array=0-99"], ["--array", "1-4"], ["-a", "0-3"], ["--arr=0-3"]])
 def test_a_job_array_is_refused(run: Run, pattern: Pattern, array: list[str]) -> None:
     done = run("submit", pattern(), "--print", "--", "--nodes=2", *array)
     assert done.returncode == 2
