@@ -16,7 +16,7 @@ from pathlib import Path
 from mpirender.errors import TakenOver
 from mpirender.ranks.log import log_error
 from mpirender.run_folder import lock
-from mpirender.system import stopped_processes
+from mpirender.system import background, stopped_processes
 from mpirender.system.comm import Comm, same_node
 from mpirender.system.stopped_processes import LOOK_SECONDS, StoppedProcesses, state_of
 
@@ -33,26 +33,21 @@ def watching(world: Comm, folder: Path, run: str) -> Iterator[None]:
     if not run:
         yield
         return
-    ended, (rank, pids) = threading.Event(), ranks_of_node(world)
+    rank, pids = ranks_of_node(world)
     following = pids[(rank + 1) % len(pids)]
     neighbor = [following] if following and len(pids) > 1 else []
     watched = StoppedProcesses(lambda: [*neighbor, *stopped_processes.children_of(os.getpid())], LATER_SECONDS)
     reads_lock = rank == 0 or not pids[0]
 
-    def watch() -> None:
+    def watch(ended: threading.Event) -> None:
         while not ended.wait(LOOK_SECONDS):
             if reads_lock:
                 leave_if_taken_over(folder, run, pids)
             for pid in watched.end():
                 log_error(f"process {pid} was stopped by a signal, and was ended")
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with background.working(watch):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def ranks_of_node(world: Comm) -> tuple[int, list[int]]:

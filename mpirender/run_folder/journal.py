@@ -23,7 +23,7 @@ from mpirender.job.outputs import Image, Output
 from mpirender.run_folder import events
 from mpirender.run_folder.event_fields import Unsound
 from mpirender.run_folder.events import SUPERVISOR, Done, Event, ImageOutcome, Some
-from mpirender.system import files
+from mpirender.system import background, files
 
 OF_SUPERVISOR = "run.jsonl"
 CHECK = b', "check": "'
@@ -65,21 +65,15 @@ class Journal:
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
         """Record during the block, from a thread, that this process is alive, whenever it records nothing else."""
-        ended = threading.Event()
 
-        def beat() -> None:
+        def beat(ended: threading.Event) -> None:
             while not ended.wait(max(self._written_at + BEAT_SECONDS - time.monotonic(), 1.0)):
                 if time.monotonic() - self._written_at >= BEAT_SECONDS:
                     with contextlib.suppress(OSError):  # the process finds a full disk by itself
                         self.write(events.Beat())
 
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
+        with background.working(beat):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
 
 def line(event: Event) -> bytes:
