@@ -102,6 +102,10 @@ class TakenOver(Stopped):
     """Another run considered this one dead, and continues in its place."""
 
 
+class PriceLimitReached(MpirenderError, exit_code=7):
+    """The nodes of the run have cost what they may cost; the same command with a higher limit continues it."""
+
+
 class Interrupted(MpirenderError, exit_code=130):
     """The user pressed Ctrl-C."""
 
@@ -110,7 +114,8 @@ class JobFailed(MpirenderError):
     """The function of a pool failed with one of its jobs; raised in Python only."""
 
 
-KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, Stopped, Interrupted)  # a code each
+# A code each.
+KINDS = (UsageError, ToolMissing, FramesMissing, EncodeFailed, LaunchFailed, PriceLimitReached, Stopped, Interrupted)
 BY_EXIT_CODE: dict[int, type[MpirenderError]] = {kind.exit_code: kind for kind in KINDS}
 
 

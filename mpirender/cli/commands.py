@@ -33,7 +33,7 @@ SETTINGS = cloup.Context.settings(
 )  # fmt: skip
 EXIT_CODES = (
     "Exit codes: 0 done, 2 usage or configuration error, 3 a tool is missing, 4 frames are missing, 5 encoding failed, "
-    "6 launch failed, 75 stopped early by a signal (run the command again), 130 interrupted."
+    "6 launch failed, 7 price limit reached, 75 stopped early by a signal (run the command again), 130 interrupted."
 )
 RUNNING = ("render", "study", "submit", "encode", "serve")  # the commands that do more than print
 

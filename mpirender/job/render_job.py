@@ -165,6 +165,13 @@ class RenderJob:
     max_requeues: int = option(
         100, "How often a Slurm job requeues itself when its time limit is near (SIGUSR1).", pixels=False, least=0)
 
+    price: float | None = option(None, "Price of a node per hour, in dollars. Progress, status and summary then show "
+        "node-hours, cost, and cost per image, of all runs in the output folder that had a price.", group="Cost",
+        pixels=False, metavar="DOLLARS", above=0)
+    price_limit: float | None = option(None, "End the run when all runs in the output folder together have cost so "
+        "many dollars. Images in progress are finished. The same command with a higher limit continues the run.",
+        pixels=False, metavar="DOLLARS", above=0)
+
     backend: str = option(AUTO, "Rendering backend.", group="Rendering hardware", pixels=False,
         choices=options.BACKENDS, engines=PARAVIEW)
     gpus: str | None = option(None, "EGL devices to use, such as 0,1, assigned round-robin to the ranks of a node. "
@@ -297,6 +304,8 @@ def _contradictions(job: RenderJob) -> Iterator[str]:
     yield from filter(None, [sweep.too_many(list(map(sweep.parse, job.vary)))])
     if job.no_scripts and job.allow_scripts:
         yield "--no-scripts and --allow-scripts exclude each other; give one of them"
+    if job.price_limit is not None and job.price is None:
+        yield "--price-limit needs the price of a node per hour: --price DOLLARS"
     yield from job.programs.mistakes()
     if job.transparent_background and job.image_format == "jpg":
         yield "--transparent-background needs --image-format png or tiff; jpg has no transparency"

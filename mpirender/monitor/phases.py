@@ -28,7 +28,8 @@ def phase_of(state: RunState) -> str:
     """Return what a run does: what the last of its ranks does, unless it is being stopped or started again."""
     launch = state.now
     if isinstance(state.last, events.Stop):
-        return f"stopping on {state.last.signal}: waiting up to {duration(state.last.grace)} for images in progress"
+        upto = f"up to {duration(state.last.grace)} " if state.last.grace else ""
+        return f"stopping on {state.last.signal}: waiting {upto}for images in progress"
     if signals := [session.signal for session in launch.sessions.values() if session.signal]:
         return f"stopping on {signals[0]}"
     up = len(launch.sessions) >= max(launch.ranks, 1)

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column
 
-from mpirender.monitor import rank_table
+from mpirender.monitor import cost, rank_table
 from mpirender.monitor.background_stream import BackgroundStream
 from mpirender.monitor.phases import RENDERING, STARTING, phase_of
 from mpirender.run_folder import events
+from mpirender.run_folder.cost import total_cost
 from mpirender.run_folder.events import Event, Launch
 from mpirender.run_folder.run_state import RunState, progress, rate
 from mpirender.system.text import duration, ordinal, printable, rank_or_group, ranks_or_groups
@@ -117,6 +118,8 @@ class RunTally(Tally):
             slowest = max(means, key=lambda rank: means[rank])
             unit = rank_or_group(self.state.now.ranks_per_frame)
             parts.append(f"slowest {unit} {slowest}: {means[slowest]:.2f} s/image")
+        if spent := total_cost(self.state, time.time()):
+            parts += cost.parts(spent.hours, spent.dollars, spent.per_image)
         return self.with_failures(parts)
 
 

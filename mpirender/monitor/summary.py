@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
-from mpirender.monitor import rank_table
+from mpirender.monitor import cost, rank_table
+from mpirender.run_folder.event_values import Cost
 from mpirender.run_folder.own_files import table_path
 from mpirender.supervisor import timings
 from mpirender.supervisor.result import RenderResult
@@ -30,6 +31,7 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
         ("images", [f"{result.rendered} rendered{kept}{each if result.rendered else ''}"]),
         ("by", rank_table.table(result.roster)),
         ("time", where_time_went(result)),
+        ("cost", _cost(result.cost)),
         ("frames", _some(frames)),
         ("movie", _some([f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies])),
         ("restarts", _times(result.restarts, "because ranks died or data changed")),
@@ -46,6 +48,11 @@ def _times(count: int, why: str) -> list[str]:
     """Return how often something was necessary; nothing if it never was."""
     times = "once" if count == 1 else f"{count} times"
     return [f"{times}, {why}; all frames are complete"] if count else []
+
+
+def _cost(spent: Cost | None) -> list[str]:
+    """Return what the nodes cost, nothing without a price."""
+    return [] if spent is None else [cost.line(spent.hours, spent.dollars, spent.per_image)]
 
 
 def _some(texts: Sequence[str]) -> list[str]:

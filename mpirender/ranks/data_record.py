@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from mpirender.engines.base import FileState
 from mpirender.run_folder import events
+from mpirender.run_folder.event_values import File, Inputs
 from mpirender.run_folder.events import Done, Event
 from mpirender.run_folder.journal import Journal
 from mpirender.system.comm import Comm
@@ -36,7 +37,7 @@ class DataRecord:
             if isinstance(event, events.Files):
                 self._keep(event)
 
-    def refer(self, states: Sequence[FileState]) -> events.Inputs | None:
+    def refer(self, states: Sequence[FileState]) -> Inputs | None:
         """Record the states that are new; return what refers to all of them, None for no files."""
         if not states:
             return None
@@ -44,9 +45,9 @@ class DataRecord:
         first = len(self._numbers)
         self._numbers.update(zip(new, itertools.count(first)))
         for place in range(0, len(new), MAX_STATES):
-            part = tuple(events.File(*state) for state in new[place : place + MAX_STATES])
+            part = tuple(File(*state) for state in new[place : place + MAX_STATES])
             self._keep(self._log.write(events.Files(self._series, first + place, part)))
-        return events.Inputs(self._series, ranges(sorted({self._numbers[state] for state in states})))
+        return Inputs(self._series, ranges(sorted({self._numbers[state] for state in states})))
 
     def _keep(self, event: events.Files) -> None:
         self._states[event.series].update(zip(itertools.count(event.first), (FileState(*one) for one in event.files)))

@@ -14,6 +14,7 @@ from mpirender.ranks import data_record, movies
 from mpirender.ranks.data_record import DataRecord
 from mpirender.ranks.mpi import wait_for_all
 from mpirender.run_folder import events, journal
+from mpirender.run_folder.event_values import OtherFile
 from mpirender.run_folder.events import Done, ImageOutcome
 from mpirender.run_folder.journal import Journal
 from mpirender.system import files
@@ -95,7 +96,7 @@ def changed_files(comm: Comm, job: RenderJob, outcomes: Mapping[Image, ImageOutc
 def why_changed(job: RenderJob, image: Image, outcome: Done) -> str:
     """Return what is wrong with the files of an image, empty if they are those that were recorded."""
     wrote, place = f"rank {outcome.rank} on {outcome.host} wrote", job.place(image)
-    own = events.OtherFile("", outcome.bytes, outcome.digest)
+    own = OtherFile("", outcome.bytes, outcome.digest)
     for file in (own, *outcome.beside):
         path, what = (place.parent / file.path, f"{file.path}: ") if file.path else (place, "")
         try:

@@ -19,7 +19,7 @@ from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 from mpirender.ranks.dynamic_schedule import receive
 from mpirender.ranks.renderer import Duties
-from mpirender.run_folder.events import Process
+from mpirender.run_folder.event_values import Process
 from mpirender.system import host
 from mpirender.system.comm import Comm
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpirender.engines.base import folder_beside
 from mpirender.ranks import png
-from mpirender.run_folder.events import OtherFile
+from mpirender.run_folder.event_values import OtherFile
 from mpirender.system import files
 
 if TYPE_CHECKING:

@@ -55,6 +55,7 @@ from mpirender.ranks.remote_scene import SceneRenderer
 from mpirender.ranks.renderer import RENDERER
 from mpirender.ranks.renderer_process import SceneProcess
 from mpirender.run_folder import events
+from mpirender.run_folder.event_values import Process
 from mpirender.run_folder.events import ImageOutcome, Plan
 from mpirender.run_folder.journal import Journal, Tail
 from mpirender.run_folder.restart_plan import RestartPlan
@@ -217,7 +218,7 @@ def common(layout: RankLayout, scene: Scene, data: Files) -> tuple[list[str], Fi
     return renderers, always if observe else [*always, *every], every
 
 
-def opened(scene: Scene, device: BackendDevice | None, followers: Sequence[events.Process]) -> events.Opened:
+def opened(scene: Scene, device: BackendDevice | None, followers: Sequence[Process]) -> events.Opened:
     """Return the record of this rank after it has opened the scene: host resources, backend, device and renderer."""
     return events.Opened(
         description=scene.description,

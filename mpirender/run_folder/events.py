@@ -9,43 +9,13 @@ Modules use the classes with the name of this module (``events.Done``); one is c
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, NamedTuple, Optional, TypeVar, Union, get_type_hints
+from typing import Any, Optional, TypeVar, Union, get_type_hints
 
 from mpirender.job.outputs import Image
-from mpirender.run_folder.event_fields import FrameSet, Numbers, PathBelow, Rank, Ranks, Seconds, Time, Unsound, reader
+from mpirender.run_folder.event_fields import FrameSet, PathBelow, Rank, Ranks, Seconds, Time, Unsound, reader
+from mpirender.run_folder.event_values import NO_COST, Cost, File, Inputs, OtherFile, Process
 
 SUPERVISOR = -1  # the rank of events that the supervisor records
-
-
-class File(NamedTuple):
-    """A file as it was when it was read."""
-
-    path: str
-    bytes: int
-    modified: int  # time of its last change, in microseconds; 0: it changed meanwhile, or did not exist
-
-
-class Inputs(NamedTuple):
-    """The files on which an image depends: their numbers in a series of :class:`Files`."""
-
-    series: str
-    numbers: Numbers
-
-
-class Process(NamedTuple):
-    """A rank of a group: its rank among all processes that the launcher has started, its host and process id."""
-
-    world_rank: Rank
-    host: str
-    pid: int
-
-
-class OtherFile(NamedTuple):
-    """A file that the engine wrote with an image: its path from the folder of the image, its bytes and digest."""
-
-    path: PathBelow
-    bytes: int
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -291,6 +261,17 @@ class Launch(Event):
     job: str = ""  # number of the Slurm job
     cluster: str = ""  # name of the cluster of that job
     allocation: int = 0  # 1 at first, one more each time that Slurm started the job again; 0 outside of Slurm
+
+
+@dataclass(frozen=True)
+class Nodes(Event):
+    """The run occupies these nodes from now on, at a price; the supervisor records it with each launch."""
+
+    names: tuple[str, ...]
+    price: float  # dollars per node-hour
+    limit: float = 0.0  # dollars that all runs in the folder may cost together, 0 for no limit
+    since: Seconds = 0.0  # seconds before this record since when it occupies them
+    earlier: Cost = NO_COST  # what earlier runs in the folder have cost
 
 
 @dataclass(frozen=True)

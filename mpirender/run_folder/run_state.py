@@ -145,6 +145,8 @@ class RunState:
         self.run = run
         self.launches: dict[int, LaunchState] = {}  # by their numbers, in order
         self.warnings: dict[str, None] = {}  # each text once, in the order in which they were read
+        self.nodes: list[events.Nodes] = []  # those that it occupied, with their price; empty without a price
+        self.finished = 0.0  # when it ended, in seconds since the epoch; 0 if its end is not recorded
         self.last: Event | None = None  # the supervisor's newest event, warnings apart
         self.supervisor_heard = 0.0  # time of the supervisor's newest event
         self._newest: dict[int, tuple[LaunchState, RankSession]] = {}  # by rank
@@ -166,10 +168,15 @@ class RunState:
         if isinstance(event, (events.Note, events.Made, events.Writer)):
             return
         self.supervisor_heard = event.time
+        if isinstance(event, events.Nodes):
+            self.nodes.append(event)
+            return
         if isinstance(event, Launch):
             self.launch(event.launch).launch = event
         elif isinstance(event, Death):
             self.launch(event.launch).death = event
+        elif isinstance(event, events.Finish):  # the end of a later run that started no rank does not count
+            self.finished = self.finished or event.time
         self.last = self.last if isinstance(event, events.Warning) else event
 
     def _apply_rank(self, launch: LaunchState, session: RankSession, event: Event) -> None:
@@ -227,6 +234,11 @@ class RunState:
         """When it began, in seconds since the epoch."""
         launches = [launch.launch.time for launch in self.launches.values() if launch.launch is not None]
         return min(launches or [session.start.time for session in self.sessions])
+
+    @property
+    def images(self) -> int:
+        """The number of images that it has completed; one that several launches completed counts for each."""
+        return sum(len(launch.done) for launch in self.launches.values())
 
     @property
     def heard(self) -> float:

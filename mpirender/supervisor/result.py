@@ -10,6 +10,8 @@ from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder import journal
+from mpirender.run_folder.cost import total_cost
+from mpirender.run_folder.event_values import Cost
 from mpirender.run_folder.events import Done, Opened
 from mpirender.run_folder.run_state import RunState
 from mpirender.supervisor.timings import Spent, by_rank, efficiency
@@ -35,6 +37,7 @@ class RenderResult:
     ranks_per_frame: int  # ranks that rendered each frame together; the groups are counted as ranks then
     measured: dict[Image, Numbers]  # in the data of every image, also of earlier runs, where the job asks for some
     roster: dict[int, Opened]  # where each rank of the newest launch renders, on which cores and with what
+    cost: Cost | None = None  # of this run and the earlier ones in its folder, None without a price
     skipped: int = 0  # number of damaged lines in the journals, which were skipped
 
 
@@ -63,6 +66,7 @@ def result_of(job: RenderJob, state: RunState, seconds: float, *, skipped: int =
         losses=len(state.losses),
         complained=sum(bool(one.complaints) for one in done),
         warnings=tuple(dict.fromkeys([*state.warnings, *complaints])),
+        cost=total_cost(state),
         skipped=plans[-1].skipped + skipped,
     )
 

@@ -12,16 +12,7 @@ from dataclasses import replace
 
 from mpirender import engines, errors
 from mpirender.engines.base import Inspection
-from mpirender.errors import (
-    FramesChanged,
-    FramesMissing,
-    Interrupted,
-    MpirenderError,
-    Stopped,
-    TakenOver,
-    ToolMissing,
-    UsageError,
-)
+from mpirender.errors import FramesChanged, FramesMissing, Interrupted, MpirenderError, Stopped, TakenOver, ToolMissing
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, launch_plan
@@ -35,8 +26,11 @@ from mpirender.run_folder.journal import Journal, Tail
 from mpirender.run_folder.lock import Lock
 from mpirender.run_folder.run_state import RunState, progress
 from mpirender.supervisor import disk_estimate, memory_estimate, preflight, retry_policy
+from mpirender.supervisor.budget import Budget
 from mpirender.supervisor.crash_recovery import CrashRecovery
+from mpirender.supervisor.early_end import EarlyEnd
 from mpirender.supervisor.in_flight import RunningRanks
+from mpirender.supervisor.lock_wait import LockWait
 from mpirender.supervisor.result import RenderResult, result_of
 from mpirender.supervisor.retry_policy import LaunchEnd
 from mpirender.system import signals, slurm
@@ -50,7 +44,6 @@ POLL_SECONDS = 0.05
 POLL_SECONDS_PER_RANK = 0.005  # reading thousands of journals must not become a load on a shared file system
 LATE_SECONDS = 6.0  # after a death the launcher sends the other ranks a signal, too: these are not asked to stop
 PAUSE_SECONDS = 10.0  # before another launch if a launcher that works did not start a rank
-WAIT_SECONDS = 1.0  # between attempts to take the lock of an earlier run
 STUCK_SECONDS = 60.0  # after the work of the ranks, until the launcher has ended
 SUSPENDED_SECONDS = 10.0  # a longer pause between two looks at the ranks does not count: the job was suspended
 KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s by default
@@ -83,41 +76,13 @@ def render(
             folder.write_job(job)
             sweep(command_line.rank_words(job), job.folder)  # ranks of an earlier run that was killed
             own_files.tidy(job)
+            budget = Budget.of(job, allocation.nodes if allocation else [socket.gethostname()])
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
-            run = Run(job, allocation, CrashRecovery(job, run_id), log, watch)
+            run = Run(job, allocation, CrashRecovery(job, run_id), log, watch, budget=budget)
             run.run_to_end(inspection, stop, held, plan)
     except OSError as error:
         raise folder.unwritable(job, error) from None
     return result_of(job, run.state, time.monotonic() - started, skipped=run.tail.skipped)
-
-
-class LockWait:
-    """Waits for the lock of an earlier run: if Slurm has restarted this job, or it is not clear whether that run lives.
-
-    Slurm restarts a job on other nodes, where a dead owner of the lock is recognized only by its silence.
-    """
-
-    def __init__(self, allocation: Allocation | None, stop: StopRequest, watch: Watch) -> None:
-        restarted = allocation is not None and allocation.run > 1
-        self._deadline = time.monotonic() + (2 * lock.DEAD_SECONDS if restarted else 0)
-        self._stop, self._watch, self._noted = stop, watch, False
-
-    def refused(self, error: UsageError) -> None:
-        """Raise the error that another run has the lock, or wait before another attempt."""
-        if time.monotonic() >= self._deadline:
-            raise UsageError([f"{text}; {slurm.NO_ARRAY}" for text in error.mistakes]) if slurm.in_array() else error
-        self.pause(WAIT_SECONDS)
-
-    def pause(self, seconds: float) -> None:
-        """Wait, with a note the first time; raise Stopped on a signal."""
-        if not self._noted:
-            self._noted = True
-            self._watch([events.Note(f"waiting up to {2 * lock.DEAD_SECONDS:.0f} s for the lock of the previous run")])
-        end = time.monotonic() + seconds
-        while not self._stop.requested and time.monotonic() < end:
-            time.sleep(POLL_SECONDS)
-        if self._stop.requested:
-            raise Stopped(f"stopped on {self._stop.name}", "run the same command again", signal=self._stop.name)
 
 
 def not_started(placement: Placement) -> list[str]:
@@ -143,9 +108,18 @@ class Run:
     """One run of the command: as many launches of the ranks as it takes."""
 
     def __init__(
-        self, job: RenderJob, allocation: Allocation | None, recovery: CrashRecovery, log: Journal, watch: Watch
-    ) -> None:  # fmt: skip
+        self,
+        job: RenderJob,
+        allocation: Allocation | None,
+        recovery: CrashRecovery,
+        log: Journal,
+        watch: Watch,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
         self.job, self.allocation, self.recovery, self.log, self.watch = job, allocation, recovery, log, watch
+        self.budget = budget
+        self.early: EarlyEnd | None = None  # why the ranks were asked to end before their work is done
         self.plan: LaunchPlan
         self.state, self.tail = RunState(recovery.run_id), Tail(job.folder)
         self._estimates = [disk_estimate.shortage, memory_estimate.shortage]
@@ -199,7 +173,11 @@ class Run:
         """Start the ranks once; return whether their work is done, otherwise they are to be started again."""
         if stop.requested:
             raise self._stopped(stop)
+        if early := self._early_end():
+            raise early.error()
         self.log.write(self._launch_event())
+        if self.budget is not None:
+            self.log.write(self.budget.record())
         ranks = RunningRanks(self.state.launch(self.recovery.launch))
         end = self._follow(ranks, stop, held)
         held.check()
@@ -213,6 +191,8 @@ class Run:
             return False
         self.plan, lost = launch_plan.on_responding_nodes(self.plan, self.allocation, lambda: stop.requested)
         end = replace(end, lost=lost)
+        if self.budget is not None:
+            self.budget.forget(lost)
         if stop.requested:
             raise self._stopped(stop)
         self.log.write(self.recovery.record_death(ranks, end))
@@ -225,6 +205,8 @@ class Run:
     def _raise_error(self, ranks: RunningRanks, end: LaunchEnd, stop: StopRequest) -> FramesChanged | None:
         """Raise the error that ended a launch, unless it was a death, or files of frames have changed: return that."""
         error = reported_error(ranks, end)
+        if self.early and not stop.requested and (error is None or isinstance(error, Stopped)):
+            raise self.early.error()
         if stop.requested or end.stopped or isinstance(error, Stopped):
             raise self._stopped(stop)
         if type(error) is FramesMissing:
@@ -277,7 +259,8 @@ class Run:
                     started += gap
                 looked = now
                 suspended += watched.end()
-                if deadline is None and (stop.requested or ranks.stopped(LATE_SECONDS)):
+                self._end_early(launch, ranks)
+                if deadline is None and (stop.requested or (not self.early and ranks.stopped(LATE_SECONDS))):
                     deadline = now + self._ask_to_stop(launch, stop.name or ranks.signal)
                 over = (deadline is not None and now > deadline) or stop.interrupted > 1
                 late = not over and not ranks.pids and now - started > retry_policy.START_SECONDS
@@ -306,6 +289,20 @@ class Run:
         engine = [engines.name_for(self.job.scene)] if self.job.ranks_per_frame == 1 else []
         command = self.plan.command(*words, self.recovery.run_id, folder.job_digest(self.job), *engine)
         return Launch(command, self.plan.environment, rank_words=[*words, self.recovery.run_id], log=log)
+
+    def _early_end(self) -> EarlyEnd | None:
+        """Return why the run is to end before its work is done, None for no reason."""
+        if (budget := self.budget) is not None and budget.exceeded(self.state):
+            return EarlyEnd("the price limit", lambda: budget.error(self.state))
+        return None
+
+    def _end_early(self, launch: Launch, ranks: RunningRanks) -> None:
+        """Ask the ranks to stop if the run is to end early; images in progress may take as long as any."""
+        up = len(ranks.pids) == self.plan.placement.groups  # a rank that starts does not handle the signal yet
+        if self.early is None and up and (early := self._early_end()):
+            self.early = early
+            launch.ask_to_stop()
+            self.log.write(events.Stop(early.reason))
 
     def _ask_to_stop(self, launch: Launch, signal: str) -> float:
         """Ask the ranks to stop; return the seconds that images in progress get."""

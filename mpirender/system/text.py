@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Collection, Sequence
 
@@ -55,6 +56,12 @@ def ranks_or_groups(count: int, ranks_per_frame: int) -> str:
 def damaged_lines(count: int) -> str:
     """Report damaged lines of the journals."""
     return f"{plural(count, 'line')} of the journals {'was' if count == 1 else 'were'} damaged and skipped"
+
+
+def rounded(value: float) -> str:
+    """Write a number with two decimals, or as many as its first two digits need: ``12.35``, ``0.0042``."""
+    decimals = 1 - math.floor(math.log10(value)) if 0 < value < 1 else 2
+    return f"{value:.{min(max(decimals, 2), 8)}f}"
 
 
 def ordinal(number: int) -> str:

@@ -48,7 +48,10 @@ def test_a_field_that_does_not_say_whether_it_changes_pixels_does_not_import(job
         declarations(job)
 
 
-NEEDED = {"quality": {"image_format": "jpg"}, "compression": {"image_format": "tiff"}, "display": {"backend": "glx"}}
+NEEDED = {
+    "quality": {"image_format": "jpg"}, "compression": {"image_format": "tiff"}, "display": {"backend": "glx"},
+    "price_limit": {"price": 0.34},
+}  # fmt: skip
 
 
 def changed(name: str) -> object:

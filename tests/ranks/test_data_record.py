@@ -12,6 +12,7 @@ from mpirender.engines.base import FileState
 from mpirender.ranks import data_record
 from mpirender.ranks.data_record import DataRecord
 from mpirender.run_folder import events, journal
+from mpirender.run_folder.event_values import File, Inputs
 from mpirender.run_folder.journal import Journal
 
 STATES = tuple(FileState(f"/data/{number}", number, 10**15 + number) for number in range(5))
@@ -34,9 +35,9 @@ def test_each_state_is_recorded_once_and_found_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("inputs", [("b", "0"), ("a", "5"), ("a", "0-5"), ("a", "0-999999999")])
 def test_an_image_whose_record_is_damaged_has_no_states(tmp_path: Path, inputs: tuple[str, str]) -> None:
-    files = sample_events.at(events.Files("a", 0, tuple(events.File(*state) for state in STATES)))
+    files = sample_events.at(events.Files("a", 0, tuple(File(*state) for state in STATES)))
     with Journal(tmp_path, 0, "n1") as log:
-        states = DataRecord(log, [files]).states(sample_events.done(0, 1, inputs=events.Inputs(*inputs)))
+        states = DataRecord(log, [files]).states(sample_events.done(0, 1, inputs=Inputs(*inputs)))
     assert states is None
 
 

@@ -11,7 +11,8 @@ import sample_events
 from mpirender.job.outputs import Image
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.event_fields import Unsound
-from mpirender.run_folder.events import SUPERVISOR, Process
+from mpirender.run_folder.event_values import Cost, File, Inputs, Process
+from mpirender.run_folder.events import SUPERVISOR
 
 EVENTS = [
     sample_events.start(3, 1.5, followers=(Process(4, "n2", 77),)),
@@ -22,8 +23,8 @@ EVENTS = [
     sample_events.done(
         0, 5, shows=("View", None), complaints=("no such file",), measured={"p max": None, "p min": -2.0}
     ),
-    sample_events.done(0, 5, inputs=events.Inputs("a1", "0-2,7")),
-    sample_events.at(events.Files("a1", 7, (events.File("/data/p.vtu", 12, 1_800_000_000_000_000),)), 1),
+    sample_events.done(0, 5, inputs=Inputs("a1", "0-2,7")),
+    sample_events.at(events.Files("a1", 7, (File("/data/p.vtu", 12, 1_800_000_000_000_000),)), 1),
     sample_events.fail(1, 6, attempt=2, set_aside=True),
     sample_events.fail(1, 6, attempt=3, blameless=True),
     sample_events.at(events.Reload("died (signal SIGSEGV)", Image(3, "HD"), ("no array p",)), 1),
@@ -39,6 +40,7 @@ EVENTS = [
         SUPERVISOR,
     ),
     sample_events.at(events.Death(1, "rank 0 died", ((0, Image(3, "HD")),), (Image(3, "HD"),)), SUPERVISOR),
+    sample_events.at(events.Nodes(("n1", "n2"), 0.34, 20.0, 3.5, Cost(1.5, 0.51, 12)), SUPERVISOR),
     sample_events.at(events.Finish(0, "", 12.0), SUPERVISOR),
 ]
 DEEP = "[" * 100_000 + "]" * 100_000

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mpirender.job.outputs import Image
-from mpirender.run_folder import events, own_files
+from mpirender.run_folder import own_files
+from mpirender.run_folder.event_values import OtherFile
 from mpirender.run_folder.own_files import OwnFiles
 from processes import Pattern, Run
 from runs import SMALL
@@ -96,7 +97,7 @@ def test_files_beside_images_are_known_by_their_records_and_by_the_numbers_of_th
     places = [made.output / "HD" / name for name in ("passes/a_0007.exr", "depth0005.png", "notes.txt", "passes/b.exr")]
     for place in places:
         put(place)
-    beside = (events.OtherFile("passes/a_0007.exr", 4, "d"),)
+    beside = (OtherFile("passes/a_0007.exr", 4, "d"),)
     own = OwnFiles([done(0, 7, beside=beside), take(0, 5)])
     found = list(own_files.files_below(made.output / "HD", ["passes/", "depth"]))
     assert sorted(found) == ["depth0005.png", "passes/a_0007.exr", "passes/b.exr"]

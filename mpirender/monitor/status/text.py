@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from mpirender.job import frames as framesets
+from mpirender.monitor import cost
 from mpirender.monitor.phases import RENDERING, WAITING
 from mpirender.monitor.status.view import RankStatus, Status
 from mpirender.supervisor.disk_estimate import amount
@@ -50,6 +51,8 @@ def _head(seen: Status) -> list[str]:
     if seen.rate and seen.left and seen.seconds_left is not None and seen.ends is not None:
         ends = f"{duration(seen.seconds_left)} left, ends at about {_clock(seen.ends, seen.time)}"
         rows.append(("rate", f"{_rate(seen.rate)}, {ends}"))
+    if seen.node_hours is not None and seen.cost is not None:
+        rows.append(("cost", cost.line(seen.node_hours, seen.cost, seen.cost_per_image, seen.price_limit)))
     if seen.restarts or seen.deaths:
         last = f"; the last: {seen.deaths[-1]}" if seen.deaths else ""
         aside = f"; set aside: {', '.join(seen.set_aside)}" if seen.set_aside else ""

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpirender.errors import Interrupted, Stopped, one_line
+from mpirender.errors import Interrupted, PriceLimitReached, Stopped, one_line
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.monitor.phases import OF_RANK, RENDERING, STARTING, phase_of
 from mpirender.run_folder import events
+from mpirender.run_folder.cost import total_cost
 from mpirender.run_folder.lock import Owner
 from mpirender.run_folder.run_state import RankSession, RunHistory, RunState, progress, rate
 
@@ -72,6 +73,10 @@ class Status:
     rate: float | None = None  # images a second of all ranks, while it renders
     seconds_left: float | None = None  # the estimate from it
     ends: float | None = None
+    node_hours: float | None = None  # of all runs in the folder that had a price; None without one
+    cost: float | None = None  # of these, in dollars
+    cost_per_image: float | None = None  # of images that they have rendered
+    price_limit: float | None = None  # dollars that they may cost together
     restarts: int = 0  # how often the ranks were started again
     deaths: tuple[str, ...] = ()  # why, for each of them
     losses: tuple[str, ...] = ()  # of renderers: which, and why
@@ -84,7 +89,9 @@ class Status:
 
     def news(self) -> Status:
         """Return it without the fields that change with time alone."""
-        return dataclasses.replace(self, time=0.0, rate=None, seconds_left=None, ends=None)
+        return dataclasses.replace(
+            self, time=0.0, rate=None, seconds_left=None, ends=None, node_hours=None, cost=None, cost_per_image=None
+        )
 
 
 def status_of(
@@ -99,7 +106,7 @@ def status_of(
         seen = dataclasses.replace(seen, state="running", phase=STARTING, since=owner.since)
     if owner is not None and seen.state == "running":
         seen = dataclasses.replace(seen, pid=owner.pid or None, host=owner.host)
-    return _with_estimate(seen, run)
+    return _with_cost(_with_estimate(seen, run), run)
 
 
 def _with_state(seen: Status, run: RunState, *, living: bool) -> Status:
@@ -111,7 +118,7 @@ def _with_state(seen: Status, run: RunState, *, living: bool) -> Status:
         if run.supervised:
             return dataclasses.replace(seen, state="died", ended=run.heard)
         return _with_end_by_hand(seen, run)
-    stops = (Stopped.exit_code, Interrupted.exit_code)
+    stops = (Stopped.exit_code, Interrupted.exit_code, PriceLimitReached.exit_code)
     state = "finished" if finish.code == 0 else "stopped" if finish.code in stops else "failed"
     message = tuple(finish.message.splitlines())
     return dataclasses.replace(seen, state=state, code=finish.code, message=message, ended=finish.time)
@@ -171,6 +178,17 @@ def _with_estimate(seen: Status, run: RunState) -> Status:
         return seen
     seconds = (seen.left or 0) / speed
     return dataclasses.replace(seen, rate=speed, seconds_left=seconds, ends=seen.time + seconds)
+
+
+def _with_cost(seen: Status, run: RunState) -> Status:
+    """Add what its nodes and those of the runs before have cost."""
+    cost = total_cost(run, seen.time if seen.state == "running" else None)
+    if cost is None:
+        return seen
+    return dataclasses.replace(
+        seen, node_hours=cost.hours, cost=cost.dollars, cost_per_image=cost.per_image or None,
+        price_limit=run.nodes[-1].limit or None,
+    )  # fmt: skip
 
 
 def _rank(rank: int, session: RankSession | None, *, running: bool) -> RankStatus:
