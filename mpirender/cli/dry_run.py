@@ -10,11 +10,11 @@ from mpirender.job.options import DYNAMIC
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, launch_plan
 from mpirender.launcher.launch_plan import LaunchPlan
-from mpirender.launcher.placement import Placement
+from mpirender.launcher.placement import Placement, notes
 from mpirender.monitor import summary
 from mpirender.ranks import schedule
 from mpirender.run_folder import folder
-from mpirender.supervisor import preflight, run
+from mpirender.supervisor import preflight
 from mpirender.system.text import rank_or_group, ranks_or_groups
 
 
@@ -49,7 +49,7 @@ def dry_run_lines(job: RenderJob, inspection: Inspection) -> list[str]:
         *filter(None, [preflight.script_note(inspection)]),
         *(f"warning: {warning}" for warning in inspection.warnings),
         f"{count} on {ranks_or_groups(placement.groups, placement.group)}",
-        *run.not_started(placement),
+        *notes(placement),
         *(_distribution(job, frames, placement) if frames else []),
         "",
         shown(job, plan),

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from mpirender.errors import UsageError
 from mpirender.job.render_job import RenderJob
-from mpirender.system import host
+from mpirender.system import host, slurm
 from mpirender.system.slurm import Allocation
-from mpirender.system.text import plural
+from mpirender.system.text import plural, ranks_or_groups
 
 LARGEST = 1_000_000  # ranks
+FAR_FEWER = 2  # times; a core may count as two, for its hardware threads
 LEAST_MEMORY = 64 * 1024**2  # of a rank and its renderer, in bytes
 
 
@@ -63,6 +64,8 @@ class Placement:
     group: int = 1  # ranks that render each frame together
     spare: int = 0  # ranks that would fit but make no whole group
     idle: int = 0  # ranks that were asked for but would have nothing to render
+    possible: int = 0  # ranks that the cores of the allocation would allow, if it has tasks for far fewer
+    uncounted: bool = False  # whether there is a rank per core although Slurm set another number of tasks
 
     @property
     def groups(self) -> int:
@@ -116,7 +119,35 @@ def in_allocation(request: RankRequest, allocation: Allocation) -> Placement:
     nodes = dict(allocation.nodes) if whole else spread(ranks, allocation.nodes)
     named = not (whole and allocation.placed)
     threads = max(min(allocation.threads * allocation.nodes[node] // count for node, count in nodes.items()), 1)
-    return Placement(ranks, threads, nodes=nodes, named=named, group=group, spare=spare, idle=idle)
+    placement = Placement(ranks, threads, nodes=nodes, named=named, group=group, spare=spare, idle=idle)
+    if request.ranks:
+        return placement
+    possible = min(allocation.most, request.most * group)
+    few = ranks * FAR_FEWER < possible and not slurm.has_gpus()  # GPUs need few ranks
+    return replace(placement, possible=possible * few, uncounted=allocation.uncounted)
+
+
+def notes(placement: Placement) -> list[str]:
+    """Return notes about a number of ranks that users may not expect, and about ranks that are not started."""
+    lines, few = [], plural(placement.ranks, "rank")
+    if placement.possible:
+        lines.append(
+            f"warning: {few}, though there are cores for {placement.possible}: the Slurm job asks for few tasks; "
+            f"submit it without --ntasks and --ntasks-per-node, or give --ranks {placement.possible}"
+        )
+    if placement.uncounted:
+        lines.append(
+            f"{few} fill the nodes: the number of tasks that Slurm sets because of --hint or --threads-per-core is "
+            "ignored; --ranks sets another number"
+        )
+    if placement.idle:
+        asked = placement.ranks + placement.spare + placement.idle
+        lines.append(f"{few} instead of {asked}: there are no images for more (--oversubscribe starts them all)")
+    if placement.spare:
+        left = "1 more is" if placement.spare == 1 else f"{placement.spare} more are"
+        groups = ranks_or_groups(placement.groups, placement.group)
+        lines.append(f"{placement.ranks} ranks make {groups}; {left} not started")
+    return lines
 
 
 def without(nodes: Mapping[str, int], spare: int) -> dict[str, int]:

@@ -22,7 +22,7 @@ from mpirender.errors import LaunchFailed, ToolMissing, UsageError
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import OPTIONS as FIELDS
 from mpirender.launcher import launch_plan
-from mpirender.launcher.placement import RankRequest, cores
+from mpirender.launcher.placement import RankRequest, cores, notes
 from mpirender.pool import pickling
 from mpirender.pool.messages import Setup, describe
 from mpirender.pool.pickling import Main
@@ -116,6 +116,8 @@ def run_on_ranks(
         if stop.requested:
             raise stopped(stop, tasks) from None
         raise
+    for line in notes(plan.placement):
+        show([Note(line)])
     with Server(tuple(plan.placement.nodes)) as server:
         pool = PoolSupervisor(tasks, plan, allocation=allocation, server=server, setup=setup)
         pool.run(stop, show)

@@ -18,7 +18,7 @@ from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line, launch_plan
 from mpirender.launcher.exit_diagnosis import printed_error
 from mpirender.launcher.launch_plan import LaunchPlan
-from mpirender.launcher.placement import Placement
+from mpirender.launcher.placement import notes
 from mpirender.launcher.process import LAUNCH_LOG, Launch, sweep
 from mpirender.run_folder import events, folder, lock, own_files
 from mpirender.run_folder.events import Event
@@ -38,7 +38,6 @@ from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation
 from mpirender.system.stall import time_limit
 from mpirender.system.stopped_processes import StoppedProcesses, descendants
-from mpirender.system.text import plural, ranks_or_groups
 
 POLL_SECONDS = 0.05
 POLL_SECONDS_PER_RANK = 0.005  # reading thousands of journals must not become a load on a shared file system
@@ -85,19 +84,6 @@ def render(
     return result_of(job, run.state, time.monotonic() - started, skipped=run.tail.skipped)
 
 
-def not_started(placement: Placement) -> list[str]:
-    """Return notes about ranks that would have nothing to render, and about those that make no whole group."""
-    notes = []
-    if placement.idle:
-        asked, few = placement.ranks + placement.spare + placement.idle, plural(placement.ranks, "rank")
-        notes.append(f"{few} instead of {asked}: there are no images for more (--oversubscribe starts them all)")
-    if placement.spare:
-        left = "1 more is" if placement.spare == 1 else f"{placement.spare} more are"
-        groups = ranks_or_groups(placement.groups, placement.group)
-        notes.append(f"{placement.ranks} ranks make {groups}; {left} not started")
-    return notes
-
-
 def reported_error(ranks: RunningRanks, end: LaunchEnd) -> MpirenderError | None:
     """Return the error that ranks recorded, or printed if they could not record it; None if they died without one."""
     recorded = errors.recorded((error.kind, error.message) for error in ranks.errors)
@@ -139,7 +125,7 @@ class Run:
             if scripts := preflight.script_note(inspection):
                 self._note(scripts)
             self.recovery.policy.launcher_works = bool(self.plan.placement.nodes)  # it has passed a probe
-            for line in not_started(self.plan.placement):
+            for line in notes(self.plan.placement):
                 self._note(line)
             while not self._launch(stop, held):
                 pass

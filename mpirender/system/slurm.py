@@ -34,6 +34,8 @@ class Allocation:
     nodes: Mapping[str, int]  # for each node, how many ranks fit on it
     threads: int  # cores for each rank
     placed: bool  # whether the job has a number of tasks, so that MPI launchers which know Slurm place the ranks so
+    most: int  # ranks that one per core, or per ``--cpus-per-task`` cores, would be
+    uncounted: bool = False  # whether Slurm set a number of tasks though none was asked for
 
 
 def job_number(environ: Mapping[str, str] = os.environ) -> str:
@@ -60,7 +62,7 @@ def has_gpus(environ: Mapping[str, str] = os.environ) -> bool:
 def allocation(environ: Mapping[str, str] = os.environ) -> Allocation | None:
     """Return the allocation that this process runs in, None outside Slurm.
 
-    If the job has no number of tasks, a rank gets ``--cpus-per-task`` cores, or one, and the nodes are filled.
+    If the job asks for no number of tasks, a rank gets ``--cpus-per-task`` cores, or one, and the nodes are filled.
 
     :raises LaunchFailed: the names of the nodes cannot be found.
     :raises UsageError: a variable is missing, or is not what Slurm writes.
@@ -71,15 +73,29 @@ def allocation(environ: Mapping[str, str] = os.environ) -> Allocation | None:
     names = hostnames(node_list)
     cores = per_node(environ, "SLURM_JOB_CPUS_PER_NODE", len(names))
     threads = number(environ, "SLURM_CPUS_PER_TASK", 1) or 1
-    placed = "SLURM_NTASKS" in environ
-    tasks = [max(count // threads, 1) for count in cores]
+    tasks = filling = [max(count // threads, 1) for count in cores]
+    uncounted = has_default_tasks(environ, len(names))
+    placed = "SLURM_NTASKS" in environ and not uncounted
     if placed:
         tasks = per_node(environ, "SLURM_TASKS_PER_NODE", len(names))
     if "SLURM_CPUS_PER_TASK" not in environ:
         threads = min(max(count // ranks, 1) for count, ranks in zip(cores, tasks))
     run = 1 + number(environ, "SLURM_RESTART_COUNT", 0)
     cluster, nodes = environ.get("SLURM_CLUSTER_NAME", ""), dict(zip(names, tasks))
-    return Allocation(job_number(environ), cluster, run, node_list, nodes, threads, placed)
+    return Allocation(
+        job_number(environ), cluster, run, node_list, nodes, threads, placed, most=sum(filling), uncounted=uncounted
+    )
+
+
+def has_default_tasks(environ: Mapping[str, str], nodes: int) -> bool:
+    """Return whether the number of tasks is the one that Slurm sets by itself.
+
+    With a number of nodes and ``--threads-per-core``, which ``--hint`` implies, sbatch and salloc set so many tasks per
+    node as a core has threads. Nothing tells them from tasks that were asked for with the same ``--ntasks``.
+    """
+    threads = whole_number(environ.get("SLURM_THREADS_PER_CORE", "")) or 0
+    default = environ.get("SLURM_NTASKS") == str(threads * nodes)
+    return default and "SLURM_NTASKS_PER_NODE" not in environ
 
 
 def in_array(environ: Mapping[str, str] = os.environ) -> bool:

@@ -30,7 +30,9 @@ BENCHMARKS = ("compare", "scaling", "schedules", "memory")  # modules with their
 README_BYTES = 8192
 
 # Options of programs whose help the tests do not read: tests/run.sh, pvbatch, paraview, srun.
-OTHER_OPTIONS = {"--connect-id", "--server-url", "--no-mpi", "--fast", "--help", "--mpi", "--open-mode", "--sym"}
+OTHER_OPTIONS = {
+    "--connect-id", "--server-url", "--no-mpi", "--fast", "--help", "--hint", "--mpi", "--open-mode", "--sym"
+}  # fmt: skip
 
 VARIABLE = re.compile(
     r"(SLURMD?|MPIRENDER|OMPI|PRTE|PMIX?|CUDA|GPU|VTK|LP|OSPRAY|OMP|OPENBLAS|XDG|HWLOC|IMAGEIO|AV_LOG|LD|BLENDER)_\w+"

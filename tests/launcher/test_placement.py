@@ -10,8 +10,16 @@ from mpirender.errors import LaunchFailed, UsageError
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.environment import variables
-from mpirender.launcher.placement import LARGEST, Launcher, Placement, RankRequest, in_allocation, on_this_host, spread
-from mpirender.supervisor.run import not_started
+from mpirender.launcher.placement import (
+    LARGEST,
+    Launcher,
+    Placement,
+    RankRequest,
+    in_allocation,
+    notes,
+    on_this_host,
+    spread,
+)
 from mpirender.system import host, slurm
 from mpirender.system.slurm import Allocation
 
@@ -59,7 +67,7 @@ def test_more_ranks_than_the_memory_holds_are_refused(tmp_path: Path, monkeypatc
 
 
 def allocation(**options: object) -> Allocation:
-    usual = {"node_list": "n[1-2]", "nodes": {"n1": 4, "n2": 2}, "threads": 2, "placed": True}
+    usual = {"node_list": "n[1-2]", "nodes": {"n1": 4, "n2": 2}, "threads": 2, "placed": True, "most": 6}
     return Allocation(**{"job": "17", "cluster": "c", "run": 1, **usual, **options})
 
 
@@ -73,6 +81,16 @@ def test_fewer_ranks_than_there_is_room_for_use_all_nodes_and_more_threads(tmp_p
     placement = in_allocation(request(tmp_path, ranks=3), allocation())
     assert (placement.ranks, placement.threads) == (3, 4)
     assert command_line.start(placement)[1:] == ["-n", "3", "-host", "n1:2,n2:1"]
+
+
+def test_far_fewer_ranks_than_the_cores_allow_are_noted(tmp_path: Path) -> None:
+    few = allocation(nodes={"n1": 1, "n2": 1}, threads=64, most=128)
+    (line,) = notes(in_allocation(request(tmp_path), few))
+    assert line.startswith("warning: 2 ranks, though there are cores for 128: ")
+    assert line.endswith("or give --ranks 128")
+    assert notes(in_allocation(request(tmp_path, ranks=2), few)) == []
+    assert notes(in_allocation(request(tmp_path, images=3), few)) == []
+    assert notes(in_allocation(request(tmp_path), allocation(most=12))) == []
 
 
 def test_where_slurm_knows_no_tasks_the_nodes_are_named(tmp_path: Path) -> None:
@@ -130,10 +148,31 @@ def test_a_job_on_one_node_is_known_without_slurms_commands(monkeypatch: pytest.
         "SLURM_TASKS_PER_NODE": "8",
     }
     found = slurm.allocation({**environ, "SLURM_CPUS_PER_TASK": "2", "SLURM_RESTART_COUNT": "2"})
-    assert found == Allocation("17", "", 3, "n7", {"n7": 4}, 2, placed=False)
+    assert found == Allocation("17", "", 3, "n7", {"n7": 4}, 2, placed=False, most=4)
     with pytest.raises(LaunchFailed, match="scontrol is not found; put Slurm's commands on PATH"):
         slurm.allocation({**environ, "SLURM_JOB_NODELIST": "n[7-8]"})
     assert slurm.allocation({}) is None
+
+
+@pytest.mark.parametrize(
+    ("tasks", "threads", "asked", "nodes", "placed"),
+    [
+        ("2", "1", {}, {"n1": 4, "n2": 4}, False),
+        ("4", "2", {}, {"n1": 4, "n2": 4}, False),
+        ("2", "1", {"SLURM_CPUS_PER_TASK": "2"}, {"n1": 2, "n2": 2}, False),
+        ("2", "1", {"SLURM_NTASKS_PER_NODE": "1"}, {"n1": 1, "n2": 1}, True),
+        ("2", "", {}, {"n1": 1, "n2": 1}, True),
+    ],
+)
+def test_the_tasks_that_slurm_counts_because_of_threads_per_core_do_not_count(
+    tasks: str, threads: str, asked: dict[str, str], nodes: dict[str, int], placed: bool
+) -> None:
+    environ = {
+        "SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "n1,n2", "SLURM_JOB_CPUS_PER_NODE": "4(x2)",
+        "SLURM_NTASKS": tasks, "SLURM_TASKS_PER_NODE": "1(x2)", "SLURM_THREADS_PER_CORE": threads,
+    }  # fmt: skip
+    found = slurm.allocation({**environ, **asked})
+    assert (found.nodes, found.placed, found.uncounted) == (nodes, placed, not placed)
 
 
 @pytest.mark.parametrize(("text", "counts"), [("8", [8]), ("8(x2),4", [8, 8, 4]), ("1(x3)", [1, 1, 1])])
@@ -165,7 +204,7 @@ def test_ranks_are_not_more_than_images(tmp_path: Path, monkeypatch: pytest.Monk
     assert [on_this_host(request(tmp_path, images=most)).ranks for most in (20, 3, 0)] == [8, 3, 1]
     assert on_this_host(request(tmp_path, images=2)).threads == 4
     capped = on_this_host(request(tmp_path, ranks=7, images=3, ranks_per_frame=2))
-    assert (capped.ranks, not_started(capped)) == (
+    assert (capped.ranks, notes(capped)) == (
         6, ["6 ranks instead of 7: there are no images for more (--oversubscribe starts them all)"]
     )  # fmt: skip
     assert on_this_host(request(tmp_path, ranks=5, images=3, oversubscribe=True)).ranks == 5

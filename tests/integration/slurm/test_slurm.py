@@ -135,11 +135,12 @@ def test_jobs_of_two_users_with_equal_names_do_not_collide(
     assert (theirs / "orbit_renders" / f"orbit_{SIZE}.mp4").owner() == "nobody"
 
 
-def test_within_salloc_the_ranks_run_on_the_nodes(cluster: Cluster, tmp_path: Path) -> None:
-    scene = slow_scene(tmp_path, 8, 0.01)
-    done = cluster.run("salloc", *TWO_BY_TWO, PROGRAM, "render", scene, *SMALL, cwd=tmp_path)
+def test_within_salloc_the_ranks_run_on_the_nodes_and_fill_them(cluster: Cluster, tmp_path: Path) -> None:
+    scene, options = slow_scene(tmp_path, 8, 0.01), ("--nodes=2", "--exclusive", "--hint=nomultithread")
+    done = cluster.run("salloc", *options, "--cpus-per-task=4", PROGRAM, "render", scene, *SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert {record.host for record in records(tmp_path / "slow_renders", "start")} == {"n1", "n2"}
+    assert "4 ranks fill the nodes: the number of tasks that Slurm sets because of --hint" in done.stdout
+    assert Counter(record.host for record in records(tmp_path / "slow_renders", "start")) == {"n1": 2, "n2": 2}
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,9 @@ def test_within_salloc_the_ranks_run_on_the_nodes(cluster: Cluster, tmp_path: Pa
     [
         (("--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=4"), 2, 4),
         (("--nodes=2", "--exclusive"), 16, 1),
+        (("--nodes=2", "--exclusive", "--threads-per-core=1"), 16, 1),
+        (("--nodes=2", "--exclusive", "--hint=compute_bound"), 16, 1),
+        (("--nodes=2", "--exclusive", "--ntasks=2"), 2, 8),
         (("--nodes=1", "--exclusive", "--cpus-per-task=4"), 2, 4),
         (("--ntasks=3",), 3, 1),
     ],
@@ -159,6 +163,7 @@ def test_ranks_and_threads_follow_what_slurm_was_asked_for(
     words = shlex.split(shown.stdout.splitlines()[-1])
     assert f"LP_NUM_THREADS={threads}" in words
     assert words[words.index("-n") + 1] == str(ranks)
+    assert ("warning: 2 ranks, though there are cores for 16: " in shown.stdout) is ("--ntasks=2" in options)
 
 
 def test_the_schedule_that_the_dry_run_shows_can_be_pasted(cluster: Cluster, tmp_path: Path) -> None:
