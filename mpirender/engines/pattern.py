@@ -15,7 +15,6 @@ before.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import signal
@@ -26,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpirender.engines import pattern_file
 from mpirender.engines.base import ALL_BEFORE, Check, DataFile, FileState, Inspection, Rendered, Scene
 
 # A part of the engine's interface.
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCENES = "test patterns"
-HANG_SECONDS = 1e6
 BARS = ((191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191))
 # Seven-segment digits: top, upper left, upper right, middle, lower left, lower right, bottom.
 SEGMENTS = (
@@ -65,39 +64,50 @@ def version(programs: Programs) -> str:
     return "1"
 
 
-def _settings(scene: bytes, name: str) -> dict[str, Any]:
-    try:
-        settings = json.loads(scene or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{name}: not a test pattern: {error}") from None
-    if not isinstance(settings, dict) or not isinstance(settings.get("frames", 24), int):
-        raise UsageError(f'{name}: not a test pattern; write {{"frames": 24, "seconds": 0.1}}')
-    return settings
-
-
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     """Return the scene unchanged, and its picture, if it has one."""
-    shown = _settings(scene, job.scene.name).get("picture")
-    if shown and not paths.is_file(job.scene.parent / str(shown)):
+    shown = pattern_file.read(scene, job.scene.name).get("picture")
+    if not shown:
+        return scene, []
+    path = job.scene.parent / shown
+    if not paths.is_file(path):
         raise UsageError(f"{job.scene.name}: its picture {shown} does not exist")
-    return scene, [job.scene.parent / shown] if shown else []
+    return scene, [path]
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        _picture(path)
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
+
+
+def _picture(path: Path) -> NDArray[np.uint8]:
+    import imageio.v3 as iio
+
+    picture: NDArray[np.uint8] = iio.imread(path, plugin="pillow")
+    return picture
 
 
 def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     """Return the frames of the pattern, and mistakes in its file."""
-    settings = _settings(scene, job.scene.name)
-    count, seconds = settings.get("frames", 24), settings.get("seconds", 0.0)
+    settings = pattern_file.read(scene, job.scene.name)
+    count = settings.get("frames", pattern_file.FRAMES)
     mistakes = []
     count = min(count, framesets.MOST + 1)
+    lists = {key: settings[key] for key in ("seconds", "data") if isinstance(settings.get(key), list)}
     if count < 1:
         mistakes.append(f"{job.scene.name}: the scene has no frames")
-    elif isinstance(seconds, list) and len(seconds) != count:
-        given = f"{len(seconds)} of {count} frames"
-        mistakes.append(f"{job.scene.name}: gives seconds for {given}; give one value per frame")
+    elif short := {key: len(values) for key, values in lists.items() if len(values) != count}:
+        given = [f"{key} for {length} of {count} frames" for key, length in short.items()]
+        mistakes += [f"{job.scene.name}: gives {one}; give one value per frame" for one in given]
     elif job.frames is not None:
         mistakes += filter(None, [framesets.out_of_range(job.frames, range(count))])
     shown = settings.get("picture")
     path = job.scene.parent / str(shown)
+    if shown and paths.is_file(path) and not _is_image(path):
+        mistakes.append(f"{job.scene.name}: its picture {shown} cannot be read; give an image such as a PNG")
     files = (DataFile("pattern", "picture", str(shown), str(path), paths.is_file(path)),) if shown else ()
     return Inspection(
         engine="pattern", written_by="mpirender", times=tuple(map(float, range(count))), data_files=files,
@@ -112,7 +122,7 @@ def checks(programs: Programs) -> Sequence[Check]:
 
 def open_scene(scene: bytes, job: RenderJob, group: Comm | None = None, local_rank: int = 0) -> PatternScene:
     """Return the pattern, ready to draw."""
-    settings = _settings(scene, job.scene.name)
+    settings = pattern_file.read(scene, job.scene.name)
     if str(local_rank) in settings.get("kill_load", {}):
         with (job.folder / f"loads-{local_rank}").open("a") as count:
             count.write("x")
@@ -134,7 +144,7 @@ class PatternScene(Scene):
     renderer, version, description = "numpy", "1", "test pattern, drawn by numpy"
 
     def __init__(self, settings: dict[str, Any], job: RenderJob) -> None:
-        count: int = settings.get("frames", 24)
+        count: int = settings.get("frames", pattern_file.FRAMES)
         self.frames = range(count)
         self.errors = []
         cost = settings.get("seconds", 0.0)
@@ -149,9 +159,7 @@ class PatternScene(Scene):
         self.observes = bool(self.files_of_frames)
         self.picture: NDArray[np.uint8] | None = None
         if "picture" in settings:
-            import imageio.v3 as iio
-
-            self.picture = iio.imread(job.scene.parent / settings["picture"])
+            self.picture = _picture(job.scene.parent / settings["picture"])
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Draw color bars, a progress bar, and the frame number."""
@@ -160,7 +168,7 @@ class PatternScene(Scene):
         if frame in self.killing:
             _die(self.settings)
         self.leaked.append(b"x" * (self.settings.get("grow", 0) << 20))
-        time.sleep(HANG_SECONDS if frame in self.hanging else self.seconds[frame])
+        time.sleep(pattern_file.LONGEST_SECONDS if frame in self.hanging else self.seconds[frame])
         picture = self.picture
         number, inputs = self._read(frame)
         if picture is None:
