@@ -53,7 +53,7 @@ class ImageStream:
 def _read(image: Path, digests: Mapping[Path, str]) -> bytes:
     """Return the content of an image, which must be the recorded one."""
     try:
-        content = image.read_bytes()
+        content = files.content(image)
     except FileNotFoundError:
         raise ImageChanged(f"{image.name} is gone") from None
     if files.digest(content) != digests.get(image, files.digest(content)):

@@ -272,7 +272,7 @@ def read_job(job_file: Path, digest: str = "") -> RenderJob:
         exchange the file, and so let this user run another scene.
     """
     try:
-        content = job_file.read_bytes()
+        content = files.content(job_file)
         if digest and files.digest(content) != digest:
             raise UsageError(f"{job_file}: exchanged since this run wrote it; use a folder that only you can write to")
         return RenderJob.from_json(content.decode())

@@ -111,7 +111,8 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
     except OSError as error:
         if out_of_space(error):
             raise NoSpace(job.output) from None
-        raise UsageError(f"{request.output}: cannot be read and written ({error.strerror or error})") from None
+        where = error.filename or request.output
+        raise UsageError(f"{where}: cannot be read and written ({error.strerror or error})") from None
 
 
 def read_job(output: Path) -> RenderJob:
@@ -120,11 +121,11 @@ def read_job(output: Path) -> RenderJob:
     :raises UsageError: it has none, or it cannot be read.
     """
     try:
-        job = RenderJob.from_json((output / FOLDER / "job.json").read_text())
+        job = RenderJob.from_json(files.content(output / FOLDER / "job.json").decode())
     except (FileNotFoundError, NotADirectoryError):
         raise folder.no_run(output) from None
     except OSError as error:
-        raise UsageError(f"{output}: cannot be read ({error.strerror or error})") from None
+        raise UsageError(f"{error.filename or output}: cannot be read ({error.strerror or error})") from None
     except (ValueError, TypeError, KeyError, MpirenderError):
         what = "damaged, or of another version; run mpirender render to write it again"
         raise UsageError(f"{output / FOLDER / 'job.json'}: {what}") from None

@@ -128,7 +128,7 @@ def of(outcome: ImageOutcome, outputs: Mapping[str, Output]) -> bool:
 def whole(path: Path, size: int, digest: str) -> bool:
     """Say whether the file is there, of the recorded size in bytes, with the recorded content."""
     try:
-        return path.stat().st_size == size and files.digest(path.read_bytes()) == digest
+        return path.stat().st_size == size and files.digest(files.content(path)) == digest
     except OSError:
         return False
 
@@ -168,7 +168,7 @@ class Tail:
     def _events(self, path: Path) -> Iterator[Event]:
         """Yield the events of a journal from where the last reading ended; a line that is being written is left."""
         end = self._ends.get(path, 0)
-        with path.open("rb") as file:
+        with open(path, "rb", opener=files.only_file) as file:
             file.seek(end)
             for text in itertools.takewhile(lambda text: text.endswith(b"\n"), file):
                 end += len(text)

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mpirender.errors import TakenOver, UsageError
-from mpirender.system import slurm
+from mpirender.system import files, slurm
 
 LOCK = "lock"
 ENCODE, DRY_RUN, RESULTS = NO_RUNS = "encode", "dry run", "results"  # owners of the lock that are not runs
@@ -97,8 +97,10 @@ class Lock:
         """Take the lock, also from an owner that has died.
 
         :param pause: called with seconds to wait, as long as it is not clear whether the owner has died.
-        :raises UsageError: another run holds it; the message names its owner.
+        :raises UsageError: another run holds it; the message names its owner. Or something else has its name.
         """
+        if os.path.lexists(self.path) and (self.path.is_symlink() or not self.path.is_file()):
+            raise UsageError(f"{self.path}: not a file, but mpirender writes one there; remove it")
         for _ in range(3):
             if self._take(None):
                 return
@@ -295,7 +297,7 @@ def _age(folder: Path) -> float:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return files.content(path)
     except OSError:
         return b""
 

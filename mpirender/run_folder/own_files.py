@@ -25,7 +25,7 @@ from mpirender.system import files
 
 CONTACT_SHEET = "contact_sheet.png"
 PART = re.compile(r"\.part-(\d+)-.+", re.DOTALL)
-NAMED = 3  # files in a message
+NAMED = 3  # files in messages
 INSTEAD = "move it away, choose another --output, or replace it with --overwrite"
 
 
@@ -117,6 +117,21 @@ def mistakes(job: RenderJob, frames: Collection[int], beside: Sequence[str] = ()
     return refused(foreign)
 
 
+def in_the_way(job: RenderJob, frames: Collection[int]) -> Iterator[str]:
+    """Yield what stands in the place of an image, its folder or a result, and cannot be replaced.
+
+    :param frames: the frames to be rendered; none if they are not known yet.
+    """
+    places, fix = [*results(job)], "move it away, or choose another --output"
+    for output in job.outputs:
+        folder = job.output / output.name
+        if os.path.lexists(folder) and not is_folder(folder):
+            yield f"{folder}: not a folder, but the images are written there; {fix}"
+        places += map(job.place, images_in(job, output, frames))
+    folders = [place for place in places if is_folder(place) and not place.is_symlink()]
+    yield from (f"{place}: a folder in the place of a file that mpirender makes; {fix}" for place in folders[:NAMED])
+
+
 def refused(foreign: Sequence[Path]) -> list[str]:
     """Return the mistake that files of others are in the way, empty without any."""
     if not foreign:
@@ -138,7 +153,7 @@ def other_scene(job: RenderJob) -> str:
     were moved or copied.
     """
     try:
-        read = json.loads((job.folder / "job.json").read_text())
+        read = json.loads(files.content(job.folder / "job.json"))
         before, output = Path(read["scene"]), Path(read["output"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return ""

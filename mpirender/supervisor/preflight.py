@@ -48,7 +48,8 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
         if too_many := "" if mistakes else too_many_images(job, inspection):
             mistakes.append(too_many)
         else:
-            mistakes += own_files.mistakes(job, frames_of(job, inspection), inspection.beside)
+            frames = frames_of(job, inspection)
+            mistakes += [*own_files.mistakes(job, frames, inspection.beside), *own_files.in_the_way(job, frames)]
     except UsageError as error:
         mistakes += error.mistakes
     mistakes += filter(None, [output_problem(job.output), *folder.untrusted(job)])

@@ -3,31 +3,57 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 END_BYTES = 1 << 20
+NO_FILE = "a pipe, a device or a socket, not a file"
 
 
 def no_follow(name: str, flags: int) -> int:
-    """Open a file, for ``open(opener=…)``, but no symbolic link: someone else may have put that in its place.
+    """Open a file, for ``open(opener=…)``, but no symbolic link: someone else may have put that in its place."""
+    return only_file(name, flags | os.O_NOFOLLOW)
 
-    A named pipe that nobody reads is an error, too; otherwise opening it would never end.
+
+def only_file(name: str, flags: int) -> int:
+    """Open a file, for ``open(opener=…)``, but no named pipe and no device: reading those might never end.
+
+    :raises OSError: it is none, or cannot be opened.
     """
-    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    try:
+        descriptor = os.open(name, flags | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
+            raise OSError(errno.EINVAL, NO_FILE, name) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, NO_FILE, name)
+    return descriptor
 
 
-def digest(content: bytes) -> str:
+def content(path: Path) -> bytes:
+    """Return the content of a file.
+
+    :raises OSError: it is none (see :func:`only_file`), or cannot be read.
+    """
+    with open(path, "rb", opener=only_file) as file:
+        return file.read()
+
+
+def digest(whole: bytes) -> str:
     """Return the digest that identifies the content of a file."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    return hashlib.blake2b(whole, digest_size=16).hexdigest()
 
 
 def short_digest(path: Path) -> tuple[int, str]:
     """Return size and a digest of beginning and end of a file: by which mpirender knows a movie that it made."""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=only_file) as file:
         size = os.fstat(file.fileno()).st_size
         ends = file.read(END_BYTES)
         file.seek(max(size - END_BYTES, 0))
@@ -74,7 +100,7 @@ def write_text(path: Path, text: str, tag: object = "", made: Made = lambda part
 def put_in_place(part: Path, path: Path) -> dict[str, Any]:
     """Sync a file that was written beside its place and rename it; return its size and digest for the journal."""
     with part.open("rb+") as file:  # one open: thousands of ranks do this for every image
-        content = file.read()
+        written = file.read()
         os.fsync(file.fileno())
     part.replace(path)
-    return {"bytes": len(content), "digest": digest(content)}
+    return {"bytes": len(written), "digest": digest(written)}

@@ -13,8 +13,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from command_runs import EXIT_CODES
@@ -25,7 +26,7 @@ from mpirender.run_folder import events
 from mpirender.run_folder.journal import Tail
 from process_tree import is_stopped, processes_of_run
 from records import done_frames
-from renderer_faults import Subject, pattern_subject
+from renderer_faults import Subject, blender_subject, groups_subject, paraview_subject, pattern_subject, subject_words
 from runs import heed_ctrl_c
 
 KILLS, STOPS = 5, 4  # of a trial; stops come in pairs
@@ -35,6 +36,11 @@ IN_PHASES = {
     "rank": (EARLY, "render", "encode"), "fork server": (EARLY, "render"), "renderer": (EARLY, "render"),
     "ffmpeg": ("encode",), "Xvfb": (EARLY, "render"),
 }  # fmt: skip
+ENGINES: dict[str, Callable[[Path], Subject]] = {
+    "paraview": partial(paraview_subject, frames=24), "groups": partial(groups_subject, frames=24),
+    "blender": blender_subject,
+}  # fmt: skip
+OF_ENGINE = 3  # faults of a trial
 LATE = ("render", "gather", "encode", "end")
 WORST_SECONDS = 150.0  # of one command
 PAUSE_SECONDS = 0.02
@@ -54,29 +60,35 @@ class Fault:
 
 def kills(chance: random.Random, folder: Path) -> str:
     """Kill five processes."""
-    return inflict(pattern(), chance, folder, [signal.SIGKILL] * KILLS)
+    return inflict(scene_of("pattern"), chance, folder, signal.SIGKILL, KILLS)
 
 
 def stops(chance: random.Random, folder: Path) -> str:
     """Stop four processes; only a supervisor is continued."""
-    return inflict(pattern(), chance, folder, [signal.SIGSTOP] * STOPS)
+    return inflict(scene_of("pattern"), chance, folder, signal.SIGSTOP, STOPS)
+
+
+def engine_faults(chance: random.Random, folder: Path) -> str:
+    """Kill or stop processes of ParaView in Xvfb, of its groups of ranks, or of Blender."""
+    name, number = chance.choice(list(ENGINES)), chance.choice((signal.SIGKILL, signal.SIGSTOP))
+    return f"{name} {number.name}: {inflict(scene_of(name), chance, folder, number, OF_ENGINE)}"
 
 
 @cache
-def pattern() -> Subject:
-    """Return a test pattern that was rendered without faults; each rank encodes a segment of its movie."""
-    folder = Path(tempfile.mkdtemp(prefix="mpirender-pattern-"))
+def scene_of(name: str) -> Subject:
+    """Return a scene that was rendered without faults; each rank encodes a segment of its movie."""
+    folder = Path(tempfile.mkdtemp(prefix=f"mpirender-{name}-"))
     atexit.register(shutil.rmtree, folder)
-    return pattern_subject(folder, seconds=0.03)
+    return ENGINES[name](folder) if name in ENGINES else pattern_subject(folder, seconds=0.03)
 
 
-def inflict(subject: Subject, chance: random.Random, folder: Path, numbers: list[signal.Signals]) -> str:
+def inflict(subject: Subject, chance: random.Random, folder: Path, number: signal.Signals, count: int) -> str:
     """Render with faults, in one folder after the other until all have been inflicted; check each result."""
-    kinds = [kind for kind in IN_PHASES if kind != "Xvfb" or subject.scene.suffix == ".pvsm"]
-    faults = [
-        Fault(kind, chance.choice(IN_PHASES[kind]), number)
-        for number, kind in ((number, chance.choice(kinds)) for number in numbers)
-    ]
+    kinds = [kind for kind in IN_PHASES if kind not in absent(subject)]
+    struck = chance.choices(kinds, k=count)
+    if "Xvfb" in kinds:
+        struck[0] = "Xvfb"  # other processes are struck in the runs of other engines, too
+    faults = [Fault(kind, chance.choice(IN_PHASES[kind]), number) for kind in struck]
     done: Counter[str] = Counter()
     while faults:
         assert done["runs"] < MOST_RUNS, f"never possible: {faults}"
@@ -92,9 +104,15 @@ def inflict(subject: Subject, chance: random.Random, folder: Path, numbers: list
     return f"complete after exit code {done['failures']}" if done["failures"] else "complete"
 
 
+def absent(subject: Subject) -> set[str]:
+    """Return the kinds of processes that its runs do not have."""
+    kinds = set() if subject.scene.suffix == ".pvsm" else {"Xvfb"}
+    return kinds | ({"renderer", "fork server"} if "--ranks-per-frame" in subject.options else set())
+
+
 def run_with(subject: Subject, faults: list[Fault], chance: random.Random, output: Path) -> int:
     """Run the command once, and take faults from the list meanwhile; return its exit code."""
-    words = ["render", subject.scene, "--size", subject.size, "--ranks", 2, "--output", output, "--max-restarts", 20]
+    words = [*subject_words(subject), "--output", output, "--max-restarts", 20]
     command = [sys.executable, "-m", "mpirender", *map(str, words)]
     with tempfile.TemporaryFile("w+", dir=output.parent) as printed:
         with subprocess.Popen(

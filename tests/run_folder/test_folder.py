@@ -88,3 +88,16 @@ def test_ranks_render_only_the_job_that_the_supervisor_wrote(run: Run, pattern: 
     assert done.returncode == 2
     assert "job.json: exchanged since this run wrote it; use a folder that only you can write to" in done.stderr
     assert not (tmp_path / "test_renders" / "160x90").exists()
+
+
+def test_no_command_waits_for_a_pipe_in_the_place_of_the_job(run: Run, rendered: Path, tmp_path: Path) -> None:
+    place = rendered / ".mpirender" / "job.json"
+    place.unlink()
+    os.mkfifo(place)
+    assert run("status", rendered, timeout=60).returncode == 0
+    encoded = run("encode", rendered, timeout=60)
+    why = "cannot be read (a pipe, a device or a socket, not a file)"
+    assert (encoded.returncode, encoded.stderr) == (2, f"mpirender: error: {place}: {why}\n")
+    again = run("render", tmp_path / "test.pattern", *SMALL, timeout=60)
+    why = "not a file, but mpirender writes one there; remove it"
+    assert (again.returncode, again.stderr) == (2, f"mpirender: error: {place}: {why}\n")

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,14 @@ def test_of_many_that_want_a_dead_owners_lock_exactly_one_gets_it(folder: Path) 
     assert sum("got it" in out for out, _ in said) == 1
     assert len(ended) == 7
     assert sum("Error: " in err for _, err in said) == 7
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda place: place.symlink_to("gone")])
+def test_what_is_no_file_in_its_place_is_refused_at_once_and_stays(
+    folder: Path, make: Callable[[Path], None]
+) -> None:  # fmt: skip
+    place = folder / lock.LOCK
+    make(place)
+    with pytest.raises(UsageError, match=f"{place}: not a file, but mpirender writes one there; remove it"):
+        Lock(folder, "run").acquire(pytest.fail)
+    assert os.path.lexists(place)

@@ -120,3 +120,21 @@ def test_a_folder_that_was_moved_with_its_scene_is_still_its_own(run: Run, rende
         shutil.move(tmp_path / name, tmp_path / "moved")
     done = run("render", "test.pattern", *SMALL, cwd=tmp_path / "moved")
     assert "0 rendered, 6 kept" in done.stdout, done.stderr
+
+
+def test_what_cannot_be_replaced_by_an_image_or_its_folder_is_named_before_rendering(
+    run: Run, pattern: Pattern, tmp_path: Path
+) -> None:
+    folder = tmp_path / "test_renders" / "160x90" / "frame_000002.png"
+    folder.mkdir(parents=True)
+    movie = tmp_path / "test_renders" / "test_96x54.mp4"
+    movie.mkdir()
+    file, fix = put(tmp_path / "test_renders" / "96x54"), "move it away, or choose another --output"
+    refused = run("render", pattern(), *SMALL, "--size", "160x90", "--size", "96x54", "--overwrite")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        f"mpirender: error: {file}: not a folder, but the images are written there; {fix}",
+        f"mpirender: error: {movie}: a folder in the place of a file that mpirender makes; {fix}",
+        f"mpirender: error: {folder}: a folder in the place of a file that mpirender makes; {fix}",
+    ]
+    assert not (tmp_path / "test_renders" / ".mpirender").exists()

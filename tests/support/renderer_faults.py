@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from images import SIZE, assert_same_pictures
@@ -47,6 +47,7 @@ class Subject:
     size: str
     pause: float
     options: tuple[str, ...] = ()
+    ranks: int = 2
 
 
 @dataclass
@@ -64,9 +65,20 @@ def pattern_subject(folder: Path, seconds: float = 0.1) -> Subject:
     """Create a test pattern, and render it without faults."""
     scene = folder / "long.pattern"
     scene.write_text(f'{{"frames": 120, "seconds": {seconds}}}')
-    once = [sys.executable, "-m", "mpirender", "render", scene, "--size", "160x90", "--movie", "none", "--quiet"]
-    subprocess.run([*map(str, once), "--output", str(folder / "once")], check=True)
-    return Subject(scene, folder / "once" / "160x90", range(120), "160x90", 1.0)
+    subject = Subject(scene, folder / "once" / "160x90", range(120), "160x90", 1.0)
+    render_reference(subject)
+    return subject
+
+
+def render_reference(subject: Subject) -> None:
+    """Render the images without faults."""
+    once = [*subject_words(subject), "--movie", "none", "--quiet", "--output", subject.reference.parent]
+    subprocess.run([sys.executable, "-m", "mpirender", *map(str, once)], check=True)
+
+
+def subject_words(subject: Subject) -> list[object]:
+    """Return the words of the command that renders it, without an output folder."""
+    return ["render", subject.scene, "--size", subject.size, "--ranks", subject.ranks, *subject.options]
 
 
 def paraview_subject(folder: Path, frames: int = 40) -> Subject:
@@ -82,6 +94,15 @@ def paraview_subject(folder: Path, frames: int = 40) -> Subject:
         scene = longer(folder / "orbit.pvsm", folder / "long", frames)
         make(SUPPORT / "save_animation.py", scene, folder / "reference", SIZE)
     return Subject(scene, folder / "reference", range(frames), SIZE, 4.0)
+
+
+def groups_subject(folder: Path, frames: int = 40) -> Subject:
+    """Create the same state, and render it without faults in two groups of two ranks."""
+    single = paraview_subject(folder, frames)
+    options = ("--ranks-per-frame", "2")
+    subject = replace(single, reference=folder / "once" / SIZE, options=options, ranks=4)
+    render_reference(subject)
+    return subject
 
 
 def longer(state: Path, folder: Path, frames: int) -> Path:
@@ -125,7 +146,7 @@ def render_with_faults(
     subject: Subject, output: Path, faults: list[str], chance: random.Random, tally: Tally
 ) -> None:  # fmt: skip
     """Run the command once and take faults from the list meanwhile."""
-    words = ["render", subject.scene, "--size", subject.size, "--ranks", 2, "--output", output, *subject.options]
+    words = [*subject_words(subject), "--output", output]
     command = [sys.executable, "-m", "mpirender", *map(str, words)]
     with (output.parent / f"{output.name}.log").open("w+") as log:
         with subprocess.Popen(command, stdout=log, stderr=log) as process:

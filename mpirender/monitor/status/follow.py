@@ -21,6 +21,7 @@ from mpirender.run_folder import lock, own_files
 from mpirender.run_folder.folder import no_run
 from mpirender.run_folder.journal import Tail
 from mpirender.run_folder.run_state import RunHistory
+from mpirender.system import files
 
 WATCH_SECONDS = 2.0
 
@@ -61,7 +62,7 @@ class Follower:
 def _job(folder: Path) -> RenderJob | None:
     """Return the job of a folder, which may have been moved, None if it cannot be read."""
     try:
-        job = RenderJob.from_json((folder / "job.json").read_text())
+        job = RenderJob.from_json(files.content(folder / "job.json").decode())
     except (OSError, ValueError, TypeError, KeyError, MpirenderError):  # e.g. written by another version
         return None
     return dataclasses.replace(job, output=folder.parent)
