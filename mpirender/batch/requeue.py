@@ -14,6 +14,7 @@ from mpirender.run_folder import events, journal
 from mpirender.run_folder.events import Event
 from mpirender.run_folder.run_state import RunHistory
 from mpirender.supervisor import run
+from mpirender.supervisor.early_end import SPOT_NOTICE
 from mpirender.supervisor.result import RenderResult
 from mpirender.supervisor.run import Watch
 from mpirender.system import slurm
@@ -48,17 +49,18 @@ def render(
     try:
         return run.render(job, count, inspection, plan)
     except Stopped as error:
-        if error.signal != TIME_LIMIT_SIGNAL or not job.max_requeues:
+        if error.signal not in (TIME_LIMIT_SIGNAL, SPOT_NOTICE) or not job.max_requeues:
             raise
-        raise Stopped(error.so_far, f"Slurm job {allocation.job} {requeue(job, allocation, done)}") from None
+        fruitless = error.signal == TIME_LIMIT_SIGNAL and not done
+        raise Stopped(error.so_far, f"Slurm job {allocation.job} {requeue(job, allocation, fruitless)}") from None
 
 
-def requeue(job: RenderJob, allocation: Allocation, done: int) -> str:
+def requeue(job: RenderJob, allocation: Allocation, fruitless: bool) -> str:
     """Requeue the Slurm job if the next allocation can continue it; return the end of a message that says so."""
     if allocation.run > job.max_requeues:
         times = plural(job.max_requeues, "time")
         return f"is not requeued: it was requeued {times} (--max-requeues); submit it again to continue"
-    if not done:
+    if fruitless:
         fix = "give it more time (sbatch --time), or more cores per rank"
         return f"is not requeued: no image was completed in this allocation; {fix}"
     for number in (signal.SIGTERM, signal.SIGUSR1):  # Slurm sends the first at once; this message must still be printed

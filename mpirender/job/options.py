@@ -18,6 +18,7 @@ CODECS = {"mp4": ("h264", "h265", "av1"), "webm": ("vp9", "av1"), "gif": ("gif",
 IMAGE_FORMATS = ("png", "jpg", "tiff")
 DYNAMIC = "dynamic"
 AUTO = "auto"
+ON = "on"
 DEFAULT_SIZE, DEFAULT_RATE = "HD", "25"  # if neither the command nor the scene has one
 ALL = "all"  # views or layouts
 SCHEDULES = {
@@ -34,6 +35,7 @@ BACKENDS = {
     AUTO: "the first that works: EGL on a GPU, OSMesa, EGL on the CPU, GLX with a private X server",
     "egl": "", "osmesa": "", "glx": "",
 }  # fmt: skip
+SPOT_NOTICES = {AUTO: "on instances of Amazon EC2", ON: "on every node", "off": ""}
 ON_ERROR = {"fail": "the frame counts as failed", "warn": "the frame is kept"}
 PALETTES = (
     "BlackBackground", "BlueGrayBackground", "GradientBackground", "LightGrayBackground", "NeutralGrayBackground",

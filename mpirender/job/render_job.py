@@ -164,6 +164,9 @@ class RenderJob:
         25, "How long images in progress may take to finish after SIGTERM, SIGUSR1 or Ctrl-C.", pixels=False, least=0)
     max_requeues: int = option(
         100, "How often a Slurm job requeues itself when its time limit is near (SIGUSR1).", pixels=False, least=0)
+    spot_notices: str = option(AUTO, "Where to watch for the notice with which a cloud announces, two minutes before, "
+        "that it takes a spot node away. The ranks then finish their images in progress, and the run continues on the "
+        "other nodes.", pixels=False, metavar="HOW", choices=options.SPOT_NOTICES)
 
     price: float | None = option(None, "Price of a node per hour, in dollars. Progress, status and summary then show "
         "node-hours, cost, and cost per image, of all runs in the output folder that had a price.", group="Cost",

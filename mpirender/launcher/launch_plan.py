@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -105,6 +105,12 @@ def launchers(engine: Engine, programs: Programs, wanted: str) -> Iterator[Launc
             yield Launcher(path=command_line.mpiexec(engine, programs))
     if wanted in ("auto", "srun"):
         yield from (Launcher("srun", "srun", plugin) for plugin in ["", *slurm.mpi_plugins()])
+
+
+def without(plan: LaunchPlan, nodes: Collection[str]) -> LaunchPlan:
+    """Return the plan without some of its nodes."""
+    left = [node for node in plan.placement.nodes if node not in nodes]
+    return replace(plan, placement=plan.placement.on(left))
 
 
 def on_responding_nodes(

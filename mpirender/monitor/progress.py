@@ -15,7 +15,7 @@ from rich.table import Column
 from mpirender.monitor import cost, rank_table
 from mpirender.monitor.background_stream import BackgroundStream
 from mpirender.monitor.phases import RENDERING, STARTING, phase_of
-from mpirender.run_folder import events
+from mpirender.run_folder import events, spot
 from mpirender.run_folder.cost import total_cost
 from mpirender.run_folder.events import Event, Launch
 from mpirender.run_folder.run_state import RunState, progress, rate
@@ -88,6 +88,10 @@ class RunTally(Tally):
             lost = len(event.in_progress)
             images = f"; {lost} image{'s were' if lost > 1 else ' was'} in progress" if lost else ""
             self.news.append(f"warning: {event.reason}{images}; starting again")
+        elif isinstance(event, events.Notice):
+            found = progress(self.state)
+            end = "; its ranks end their images" if event.at and (found is None or found.left) else ""
+            self.news.append(f"warning: {spot.announced(event)}{end}")
         elif isinstance(event, events.Reload) and not event.planned:
             where = f"the renderer of rank {event.rank} on {event.host}"
             image = f" at {event.image}" if event.image is not None else ""

@@ -85,7 +85,7 @@ def main() -> None:
         mpi.check_world(world)
         job = world.bcast(read_job(job_file, digest) if world.rank == 0 else None, root=0)
         layout = RankLayout.of(world, job.ranks_per_frame)
-        with log_of_rank(job.folder, layout.name), watch.watching(world, job.folder, run_id):
+        with log_of_rank(job.folder, layout.name), watch.watching(world, job.folder, run_id, job.spot_notices):
             if layout.group is not None:
                 renderer.close()
                 engines.for_scene(job.scene).split_into_groups(layout.part, layout.group.rank)

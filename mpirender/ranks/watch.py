@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mpirender.errors import TakenOver
+from mpirender.ranks import spot_watch
 from mpirender.ranks.log import log_error
 from mpirender.run_folder import lock
 from mpirender.system import background, stopped_processes
@@ -24,11 +25,12 @@ LATER_SECONDS = 6.0  # than the supervisor, which records whose process was stop
 
 
 @contextlib.contextmanager
-def watching(world: Comm, folder: Path, run: str) -> Iterator[None]:
+def watching(world: Comm, folder: Path, run: str, notices: str = "off") -> Iterator[None]:
     """Watch from a thread during the block, on all ranks of a run that has a supervisor (``run`` is not empty).
 
     The ranks of a node end at once when another run has taken the folder over: that one renders what is not recorded
-    yet. The first of them reads the lock for all, because thousands of ranks would burden a shared file system.
+    yet. The first of them reads the lock for all, because thousands of ranks would burden a shared file system. It
+    also watches for ``notices`` of the cloud (``--spot-notices``).
     """
     if not run:
         yield
@@ -46,7 +48,8 @@ def watching(world: Comm, folder: Path, run: str) -> Iterator[None]:
             for pid in watched.end():
                 log_error(f"process {pid} was stopped by a signal, and was ended")
 
-    with background.working(watch):
+    spot = spot_watch.watching(folder, run, notices) if rank == 0 else contextlib.nullcontext()
+    with background.working(watch), spot:
         yield
 
 

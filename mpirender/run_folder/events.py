@@ -275,6 +275,15 @@ class Nodes(Event):
 
 
 @dataclass(frozen=True)
+class Notice(Event):
+    """The cloud takes the node ``host`` away, or recommends to leave it; the first rank of the node records it."""
+
+    run: str
+    at: Time = 0.0  # when it takes it away, in seconds since the epoch; 0 for a recommendation
+    action: str = "rebalance"  # terminate, stop or hibernate
+
+
+@dataclass(frozen=True)
 class Death(Event):
     """The ranks ended before their work did: images that were in progress, and those suspected of it."""
 

@@ -1,8 +1,9 @@
 """Append-only journals: what happened to each frame, and from that what is complete and what is left.
 
 Each rank appends its events (:mod:`mpirender.run_folder.events`) to its own ``rank-NNNN.jsonl``, and the supervisor to
-``run.jsonl``: one JSON object a line, which ends with a checksum of itself (``check``). Nothing is ever rewritten. A
-line that was cut short by a crash, was changed, or holds no sound event is skipped and counted.
+``run.jsonl``; ``node-HOST.jsonl`` holds what a cloud announces about a node. One JSON object is a line, which ends with
+a checksum of itself (``check``). Nothing is ever rewritten. A line that was cut short by a crash, was changed, or holds
+no sound event is skipped and counted.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ BEAT_SECONDS = 30.0  # of silence, after which a process records that it is aliv
 class Journal:
     """The journal that one rank writes, or the supervisor (rank None); the only writer of its file."""
 
-    def __init__(self, folder: Path, rank: int | None, host: str) -> None:
+    def __init__(self, folder: Path, rank: int | None, host: str, *, name: str = "") -> None:
+        """Open the journal of a rank, or of the supervisor; ``name`` is another name of the file."""
         self._rank, self._host = SUPERVISOR if rank is None else rank, host
         # Unbuffered and append-only: each record is one write, so a kill can cut short at most the last line.
-        path = folder / (OF_SUPERVISOR if rank is None else f"rank-{rank:04d}.jsonl")
+        path = folder / (name or (OF_SUPERVISOR if rank is None else f"rank-{rank:04d}.jsonl"))
         self._file = open(path, "ab", buffering=0, opener=files.no_follow)  # noqa: SIM115 - closed by __exit__
         self._written_at = time.monotonic()
 

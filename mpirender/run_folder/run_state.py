@@ -146,6 +146,7 @@ class RunState:
         self.launches: dict[int, LaunchState] = {}  # by their numbers, in order
         self.warnings: dict[str, None] = {}  # each text once, in the order in which they were read
         self.nodes: list[events.Nodes] = []  # those that it occupied, with their price; empty without a price
+        self.notices: dict[str, events.Notice] = {}  # by host: what the cloud announces
         self.finished = 0.0  # when it ended, in seconds since the epoch; 0 if its end is not recorded
         self.last: Event | None = None  # the supervisor's newest event, warnings apart
         self.supervisor_heard = 0.0  # time of the supervisor's newest event
@@ -166,6 +167,9 @@ class RunState:
 
     def _apply_supervisor(self, event: Event) -> None:
         if isinstance(event, (events.Note, events.Made, events.Writer)):
+            return
+        if isinstance(event, events.Notice):  # a recommendation does not replace the announcement of a time
+            self.notices[event.host] = event if event.at else self.notices.get(event.host, event)
             return
         self.supervisor_heard = event.time
         if isinstance(event, events.Nodes):
@@ -289,6 +293,9 @@ class RunHistory:
 
     def apply(self, event: Event) -> None:
         """Follow an event."""
+        if isinstance(event, events.Notice):
+            self.runs.setdefault(event.run, RunState(event.run)).apply(event)
+            return
         if isinstance(event, (Launch, Start)):
             self.current[event.rank] = self.runs.setdefault(event.run, RunState(event.run))
         if event.rank in self.current:

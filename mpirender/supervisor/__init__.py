@@ -1,8 +1,8 @@
 """One run of a job: check it, start its ranks, watch them, restart them, and report the result.
 
 ``run.render`` is the whole run. ``preflight`` checks the job before, ``memory_estimate`` and ``disk_estimate`` warn,
-``retry_policy`` decides what to try again after a death, ``crash_recovery`` carries it out for images, ``timings`` and
-``result`` say how the run ended.
+``retry_policy`` decides what to try again after a death, ``crash_recovery`` carries it out for images, ``early_end``
+ends a launch or the run for its price or a notice of the cloud; ``timings`` and ``result`` say how the run ended.
 """
 
-__all__ = ["disk_estimate", "memory_estimate", "preflight", "result", "retry_policy", "run", "timings"]
+__all__ = ["disk_estimate", "early_end", "memory_estimate", "preflight", "result", "retry_policy", "run", "timings"]

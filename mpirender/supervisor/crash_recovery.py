@@ -37,6 +37,7 @@ class CrashRecovery:
         self.job, self.run_id = job, run_id
         self.policy: RetryPolicy[Image] = RetryPolicy(job.max_restarts)  # its images are those of groups
         self.reason = ""
+        self._moves = 0  # launches that were ended because nodes are taken away
         self._oom_kills = host.oom_kills()
         self._changes = 0  # launches after which files of frames were found changed
         self._log_tails: dict[Image, list[str]] = {}
@@ -44,7 +45,7 @@ class CrashRecovery:
     @property
     def launch(self) -> int:
         """Number of the launch, from 1."""
-        return 1 + self.policy.restarts
+        return 1 + self.policy.restarts + self._moves
 
     def restart_plan(self) -> RestartPlan:
         """Return what the ranks must know at their next start."""
@@ -56,8 +57,7 @@ class CrashRecovery:
         blamed = sorted(self._blame(ranks, end, rank))
         self.policy.record_death(blamed, self.reason, rank=rank, started=bool(ranks.pids), progress=bool(ranks.done))
         self._log_tails.update(dict.fromkeys(blamed, [] if rank is None else self._log_tail(rank)))
-        lost = tuple((one, image) for one, images in sorted(ranks.unwritten.items()) for image in images)
-        return Death(self.launch, self.reason, in_progress=lost, blamed=tuple(blamed))
+        return Death(self.launch, self.reason, in_progress=self._lost(ranks), blamed=tuple(blamed))
 
     def record_change(self, error: FramesChanged) -> Death:
         """Return the event to record of a launch that ended because files of frames were changed.
@@ -70,6 +70,16 @@ class CrashRecovery:
         self.reason = one_line(str(error))
         self.policy.record_death([], self.reason, started=True, progress=True)
         return Death(self.launch, self.reason)
+
+    def record_move(self, ranks: RunningRanks, reason: str) -> Death:
+        """Return the event to record of a launch that was ended because nodes are taken away; it is no restart."""
+        death = Death(self.launch, reason, in_progress=self._lost(ranks))
+        self._moves += 1
+        return death
+
+    @staticmethod
+    def _lost(ranks: RunningRanks) -> tuple[tuple[int, Image], ...]:
+        return tuple((one, image) for one, images in sorted(ranks.unwritten.items()) for image in images)
 
     def prepare_restart(self, end: LaunchEnd, launch: LaunchState) -> None:
         """Prepare the launch after this one, which ended so.

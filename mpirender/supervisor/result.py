@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from mpirender.engines.base import Numbers
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
-from mpirender.run_folder import journal
+from mpirender.run_folder import journal, spot
 from mpirender.run_folder.cost import total_cost
 from mpirender.run_folder.event_values import Cost
 from mpirender.run_folder.events import Done, Opened
@@ -38,6 +39,7 @@ class RenderResult:
     measured: dict[Image, Numbers]  # in the data of every image, also of earlier runs, where the job asks for some
     roster: dict[int, Opened]  # where each rank of the newest launch renders, on which cores and with what
     cost: Cost | None = None  # of this run and the earlier ones in its folder, None without a price
+    spot: tuple[str, ...] = ()  # what a cloud announced about nodes, and what was lost with them
     skipped: int = 0  # number of damaged lines in the journals, which were skipped
 
 
@@ -67,6 +69,7 @@ def result_of(job: RenderJob, state: RunState, seconds: float, *, skipped: int =
         complained=sum(bool(one.complaints) for one in done),
         warnings=tuple(dict.fromkeys([*state.warnings, *complaints])),
         cost=total_cost(state),
+        spot=tuple(spot.story(state, time.time())),
         skipped=plans[-1].skipped + skipped,
     )
 

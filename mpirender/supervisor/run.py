@@ -28,7 +28,7 @@ from mpirender.run_folder.run_state import RunState, progress
 from mpirender.supervisor import disk_estimate, memory_estimate, preflight, retry_policy
 from mpirender.supervisor.budget import Budget
 from mpirender.supervisor.crash_recovery import CrashRecovery
-from mpirender.supervisor.early_end import EarlyEnd
+from mpirender.supervisor.early_end import EarlyEnd, EarlyEnds
 from mpirender.supervisor.in_flight import RunningRanks
 from mpirender.supervisor.lock_wait import LockWait
 from mpirender.supervisor.result import RenderResult, result_of
@@ -104,10 +104,10 @@ class Run:
         budget: Budget | None = None,
     ) -> None:
         self.job, self.allocation, self.recovery, self.log, self.watch = job, allocation, recovery, log, watch
-        self.budget = budget
-        self.early: EarlyEnd | None = None  # why the ranks were asked to end before their work is done
         self.plan: LaunchPlan
         self.state, self.tail = RunState(recovery.run_id), Tail(job.folder)
+        self.budget, self.early_ends = budget, EarlyEnds(self.state, budget)
+        self.early: EarlyEnd | None = None  # why the ranks were asked to end before their work is done
         self._estimates = [disk_estimate.shortage, memory_estimate.shortage]
 
     def run_to_end(self, inspection: Inspection, stop: StopRequest, held: Lock, plan: LaunchPlan | None) -> None:
@@ -159,8 +159,9 @@ class Run:
         """Start the ranks once; return whether their work is done, otherwise they are to be started again."""
         if stop.requested:
             raise self._stopped(stop)
-        if early := self._early_end():
-            raise early.error()
+        self.early = None
+        if early := self.early_ends.look(self.plan.placement):
+            self._continue_without(early)
         self.log.write(self._launch_event())
         if self.budget is not None:
             self.log.write(self.budget.record())
@@ -170,7 +171,13 @@ class Run:
         # The code of the launcher says less: MPICH ends with 0 even if a rank exits with 0 in the middle of its work.
         if ranks.finished:
             return True
-        if changed := self._raise_error(ranks, end, stop):
+        error = reported_error(ranks, end)
+        if self.early and not stop.requested and (error is None or isinstance(error, Stopped)):
+            self._continue_without(self.early)
+            self.log.write(self.recovery.record_move(ranks, self.early.text))
+            self._read_journals()
+            return False
+        if changed := self._raise_error(error, ranks, end, stop):
             self.log.write(self.recovery.record_change(changed))
             self._read_journals()
             self.recovery.prepare_restart(end, self.state.now)
@@ -188,11 +195,18 @@ class Run:
             self._pause(stop, held)
         return False
 
-    def _raise_error(self, ranks: RunningRanks, end: LaunchEnd, stop: StopRequest) -> FramesChanged | None:
+    def _continue_without(self, early: EarlyEnd) -> None:
+        """Leave out the nodes that are taken away, or raise the error with which the run is to end."""
+        if early.error is not None:
+            raise early.error()
+        self.plan = launch_plan.without(self.plan, early.nodes)
+        if self.budget is not None:
+            self.budget.forget(early.nodes)
+
+    def _raise_error(
+        self, error: MpirenderError | None, ranks: RunningRanks, end: LaunchEnd, stop: StopRequest
+    ) -> FramesChanged | None:
         """Raise the error that ended a launch, unless it was a death, or files of frames have changed: return that."""
-        error = reported_error(ranks, end)
-        if self.early and not stop.requested and (error is None or isinstance(error, Stopped)):
-            raise self.early.error()
         if stop.requested or end.stopped or isinstance(error, Stopped):
             raise self._stopped(stop)
         if type(error) is FramesMissing:
@@ -248,7 +262,7 @@ class Run:
                 self._end_early(launch, ranks)
                 if deadline is None and (stop.requested or (not self.early and ranks.stopped(LATE_SECONDS))):
                     deadline = now + self._ask_to_stop(launch, stop.name or ranks.signal)
-                over = (deadline is not None and now > deadline) or stop.interrupted > 1
+                over = (deadline is not None and now > deadline) or stop.interrupted > 1 or self._too_late()
                 late = not over and not ranks.pids and now - started > retry_policy.START_SECONDS
                 stuck = ranks.finished_for(STUCK_SECONDS)
                 hung = {} if over else self._hung(ranks)
@@ -276,19 +290,22 @@ class Run:
         command = self.plan.command(*words, self.recovery.run_id, folder.job_digest(self.job), *engine)
         return Launch(command, self.plan.environment, rank_words=[*words, self.recovery.run_id], log=log)
 
-    def _early_end(self) -> EarlyEnd | None:
-        """Return why the run is to end before its work is done, None for no reason."""
-        if (budget := self.budget) is not None and budget.exceeded(self.state):
-            return EarlyEnd("the price limit", lambda: budget.error(self.state))
-        return None
-
     def _end_early(self, launch: Launch, ranks: RunningRanks) -> None:
-        """Ask the ranks to stop if the run is to end early; images in progress may take as long as any."""
+        """Ask the ranks to stop if there is a reason; images in progress may take as long as any, or until a time."""
         up = len(ranks.pids) == self.plan.placement.groups  # a rank that starts does not handle the signal yet
-        if self.early is None and up and (early := self._early_end()):
-            self.early = early
+        if not up or (self.early is not None and self.early.deadline is not None):
+            return
+        early = self.early_ends.look(self.plan.placement, ranks.slowest)
+        if early is None or (self.early is not None and early.deadline is None):
+            return
+        if self.early is None:
             launch.ask_to_stop()
-            self.log.write(events.Stop(early.reason))
+        self.early = early
+        self.log.write(events.Stop(early.reason, early.grace()))
+
+    def _too_late(self) -> bool:
+        """Return whether the ranks must end now, since their node is taken away."""
+        return self.early is not None and self.early.deadline is not None and time.time() > self.early.deadline
 
     def _ask_to_stop(self, launch: Launch, signal: str) -> float:
         """Ask the ranks to stop; return the seconds that images in progress get."""

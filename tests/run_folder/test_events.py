@@ -41,6 +41,7 @@ EVENTS = [
     ),
     sample_events.at(events.Death(1, "rank 0 died", ((0, Image(3, "HD")),), (Image(3, "HD"),)), SUPERVISOR),
     sample_events.at(events.Nodes(("n1", "n2"), 0.34, 20.0, 3.5, Cost(1.5, 0.51, 12)), SUPERVISOR),
+    sample_events.at(events.Notice("r1", 1_800_000_000.0, "terminate"), SUPERVISOR),
     sample_events.at(events.Finish(0, "", 12.0), SUPERVISOR),
 ]
 DEEP = "[" * 100_000 + "]" * 100_000

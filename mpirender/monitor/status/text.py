@@ -53,6 +53,7 @@ def _head(seen: Status) -> list[str]:
         rows.append(("rate", f"{_rate(seen.rate)}, {ends}"))
     if seen.node_hours is not None and seen.cost is not None:
         rows.append(("cost", cost.line(seen.node_hours, seen.cost, seen.cost_per_image, seen.price_limit)))
+    rows += [("spot", line) for line in _few(seen.spot, "nodes")]
     if seen.restarts or seen.deaths:
         last = f"; the last: {seen.deaths[-1]}" if seen.deaths else ""
         aside = f"; set aside: {', '.join(seen.set_aside)}" if seen.set_aside else ""

@@ -12,7 +12,7 @@ from mpirender.errors import Interrupted, PriceLimitReached, Stopped, one_line
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.monitor.phases import OF_RANK, RENDERING, STARTING, phase_of
-from mpirender.run_folder import events
+from mpirender.run_folder import events, spot
 from mpirender.run_folder.cost import total_cost
 from mpirender.run_folder.lock import Owner
 from mpirender.run_folder.run_state import RankSession, RunHistory, RunState, progress, rate
@@ -77,6 +77,7 @@ class Status:
     cost: float | None = None  # of these, in dollars
     cost_per_image: float | None = None  # of images that they have rendered
     price_limit: float | None = None  # dollars that they may cost together
+    spot: tuple[str, ...] = ()  # what a cloud announced about its nodes, and what was lost with them
     restarts: int = 0  # how often the ranks were started again
     deaths: tuple[str, ...] = ()  # why, for each of them
     losses: tuple[str, ...] = ()  # of renderers: which, and why
@@ -163,7 +164,7 @@ def _with_ranks(seen: Status, run: RunState) -> Status:
     numbers = sorted({*range(launch.ranks), *launch.sessions})
     return dataclasses.replace(
         seen, since=run.began, job=job, ranks_per_frame=launch.ranks_per_frame,
-        warnings=tuple(map(one_line, run.warnings)), restarts=launch.number - 1,
+        warnings=tuple(map(one_line, run.warnings)), spot=tuple(spot.story(run, seen.time)), restarts=launch.number - 1,
         deaths=tuple(one_line(death.reason) for death in run.deaths),
         losses=tuple(f"the renderer of rank {loss.rank} {loss.reason}" for loss in run.losses),
         set_aside=tuple(names(image for image, _ in aside)),
