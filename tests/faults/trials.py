@@ -15,6 +15,7 @@ import disk_faults
 import journals
 import names
 import process_faults
+import special_files
 import states
 
 from runs import running
@@ -40,11 +41,13 @@ class Result(NamedTuple):
 
 KINDS = {
     "command_lines": Kind(command_lines.trial, 500),
+    "engine_faults": Kind(process_faults.engine_faults, 20),  # of three kills or stops each
     "full_disks": Kind(disk_faults.full_disks, 50),
     "io_faults": Kind(disk_faults.failing_calls, 100),
     "journals": Kind(journals.trial, 2000),
     "kills": Kind(process_faults.kills, 40),  # of five kills each
     "names": Kind(names.trial, 40),
+    "special_files": Kind(special_files.trial, 200),
     "states": Kind(states.trial, 2000),
     "stops": Kind(process_faults.stops, 25),  # of four stops each
 }
