@@ -83,8 +83,9 @@ def recorded(job: tuple[str, str]) -> str:
     how, folder = job
     with (Path(folder) / how).open("a") as calls:
         calls.write("called\n")
-    if how == "wait":  # still running when another rank loses its renderer
-        while not (Path(folder) / "SIGSEGV").exists():
+    if how == "wait":  # still running when another rank loses its renderer, unless that rank is started too late
+        end = time.monotonic() + 1
+        while not (Path(folder) / "SIGSEGV").exists() and time.monotonic() < end:
             time.sleep(0.02)
         time.sleep(0.5)
     elif how == "hang":
