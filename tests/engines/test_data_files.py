@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -151,4 +152,24 @@ def test_an_exodus_family_without_one_of_its_files_is_a_mistake(job, tmp_path):
         f"reader 'data.vtu': 1 of the 4 files of {family} do not exist: {family}.2"
     ]  # fmt: skip
     touch(tmp_path / "can.e.4.2")
+    assert relocated(content, job())[2] == []
+
+
+@pytest.mark.parametrize("version", [(101,), (102, 64)])
+def test_an_spcth_family_without_one_of_its_files_is_a_mistake(job, tmp_path, version):
+    """ParaView reads the files up to the first that is missing, and shows a part of the model."""
+
+    def write(processor):
+        numbers = (*version, 0, processor, 3, 30, 3, 1, 1)
+        head = b"spydata\0" + bytes(128) + struct.pack(f">{len(numbers)}i", *numbers)
+        (tmp_path / f"shock.{processor}").write_bytes(head)
+
+    write(0)
+    write(1)
+    family = tmp_path / "shock"
+    content = state(reader(f"{family}.1"))
+    assert relocated(content, job())[2] == [
+        f"reader 'data.vtu': 1 of the 3 files of {family} do not exist: {family}.2"
+    ]  # fmt: skip
+    write(2)
     assert relocated(content, job())[2] == []

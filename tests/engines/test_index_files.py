@@ -75,6 +75,7 @@ CASES = {
     ),
     "head.mhd": ({"head.mhd": "NDims = 3\nElementDataFile = head.raw\n"}, {"head.raw": None}),
     "x.vtkhdf": ({"x.vtkhdf": "\x00\x01part.h5\x00/VTKHDF\x00gone.h5\x00", "part.h5": ""}, {"part.h5": None}),
+    "x.spcth": ({"x.spcth": "spycase\n# all\n\n x.0 \nmore/x.1\n"}, {"x.0": None, "more/x.1": None}),
     "x.e.2.0": ({"x.e.2.0": ""}, {"x.e.2.1": None}),
 }  # fmt: skip
 

@@ -188,7 +188,7 @@ def _missing(prop: FileProperty, files: Sequence[DataFile], job: RenderJob, *, b
 
 
 def _missing_parts(prop: FileProperty, files: Sequence[DataFile]) -> Iterator[str]:
-    """Yield the families of Exodus files that are incomplete, one line each.
+    """Yield the families of Exodus or SPCTH files that are incomplete, one line each.
 
     The reader finds the other files of a family itself, and shows a part of the model if one is missing.
     """

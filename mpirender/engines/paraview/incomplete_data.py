@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from mpirender.engines.paraview import color_range
+from mpirender.engines.paraview import color_range, openfoam_fields
 from mpirender.engines.paraview.proxies import PVObject, sources
 from mpirender.system.text import plural
 
@@ -53,15 +53,20 @@ class IncompleteData:
         """Return errors of readers together with the files that they may be about."""
         return [self._with_file(text) for text in errors]
 
-    def described(self, representation: PVObject, problem: str = "") -> str:
+    def described(self, representation: PVObject, problem: str = "", array: str = "") -> str:
         """Return the name of the object that a representation shows, what is wrong, and the files that it is read from.
 
         The object itself is named if it has a name.
+
+        :param array: which is missing: if it has a file of its own, that one is named.
         """
         source = representation.Input.SMProxy
         readers = {proxy.GetGlobalID() for proxy in _upstream(source)}
         files = dict.fromkeys(path for proxy, _, path in self._readers() if proxy.GetGlobalID() in readers)
-        where = f" ({', '.join(files)})" if len(files) == 1 else ""
+        where = ""
+        if len(files) == 1:
+            (file,) = files
+            where = f" ({openfoam_fields.named(file, array, float(self._keeper.Time)) or file})"
         return f"{self._names.get(source.GetGlobalID(), 'an object')}{problem and ' '}{problem}{where}"
 
     def _items(self) -> list[color_range.Colored]:
@@ -76,7 +81,7 @@ class IncompleteData:
                 self._colored.add(self._key(item))
             elif _has_data(item) and (self._key(item) in self._colored or item.array in _selected(item.representation)):
                 problem = f"has no array {item.array!r} in this frame, so its colors are wrong"
-                yield self.described(item.representation, problem)
+                yield self.described(item.representation, problem, item.array)
 
     def _cut_files(self) -> Iterator[str]:
         for _, path in self._current():
@@ -96,14 +101,7 @@ class IncompleteData:
         for _, proxy in sources():
             algorithm = proxy.GetClientSideObject()
             inner = algorithm.GetReader() if hasattr(algorithm, "GetReader") else None
-            path = getattr(algorithm, "GetCurrentFileName", lambda: None)()
-            if (
-                not path
-                and hasattr(algorithm, "GetFileName")
-                and any(map(proxy.GetProperty, ("FileName", "FileNames")))
-            ):
-                with contextlib.suppress(TypeError):  # a method that needs an index
-                    path = algorithm.GetFileName()
+            path = getattr(algorithm, "GetCurrentFileName", lambda: None)() or _file_name(proxy, algorithm)
             if path:
                 yield proxy, (inner or algorithm).GetClassName(), str(path)
 
@@ -121,6 +119,17 @@ class IncompleteData:
         current = list(self._current())
         files = [path for kind, path in current if kind == match[1]] or [path for _, path in current]
         return f"{text} (while reading {' or '.join(dict.fromkeys(files))})" if files else text
+
+
+def _file_name(proxy: PVObject, algorithm: PVObject) -> str | None:
+    """Return the file of a reader that reads a single file."""
+    properties = [found for found in map(proxy.GetProperty, ("FileName", "FileNames")) if found is not None]
+    if properties and hasattr(algorithm, "GetFileName"):
+        with contextlib.suppress(TypeError):  # a method that needs an index
+            return str(algorithm.GetFileName() or "")
+    elif properties and properties[0].GetNumberOfElements() == 1:  # the class is not known in Python: OpenFOAM's
+        return str(properties[0].GetElement(0))
+    return None
 
 
 def _upstream(proxy: PVObject) -> Iterator[PVObject]:

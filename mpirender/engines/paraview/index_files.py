@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -23,6 +24,9 @@ FAMILY = re.compile(
     r"(.*\.(?:e|ex2|exo|exoII|g|gen|n|nem)[^/]*)\.(\d+)\.(\d+)", re.IGNORECASE
 )  # Exodus: name, count, number
 MAX_PARTS = 100_000
+SPCTH = b"spydata\0"  # begins an SPCTH file; a description of 128 bytes follows
+SPCTH_HEAD = len(SPCTH) + 128 + 20
+SPCTH_WITH_POINTER_SIZE = 102  # the version from which on the head has one number more
 # Formats that read nothing else, or only files that :mod:`index_formats` finds.
 UNDERSTOOD = re.compile(
     r"\.(vt[iprsu]|pvt[iprsu]|vtk|vtm|vtmb|vtpc|vtpd|pvd|csv|tsv|txt|stl|ply|png|jpe?g|tiff?|bmp|hdr|series|"
@@ -52,12 +56,35 @@ def all_files(paths: Sequence[str]) -> Steps:
 
 
 def family(path: str) -> list[str]:
-    """Return all files of a family of Exodus files (``NAME.e.4.0`` to ``NAME.e.4.3``), none for other files."""
+    """Return all files of a family of Exodus (``NAME.e.4.0`` to ``NAME.e.4.3``) or SPCTH files, none for others."""
     match = FAMILY.fullmatch(path)
     if match is None or len(match[2]) != len(match[3]):
-        return []
+        return _spcth_family(path)
     count, digits = int(match[2]), len(match[3])
     return [f"{match[1]}.{match[2]}.{number:0{digits}d}" for number in range(min(count, MAX_PARTS))]
+
+
+def _spcth_family(path: str) -> list[str]:
+    """Return all files of a family of SPCTH files: ``NAME.0`` and so on, one for each processor of the simulation.
+
+    ParaView reads those with numbers in a row. The head has the number of processors and that of this file.
+    """
+    name, dot, number = path.rpartition(".")
+    if not dot or not re.fullmatch(r"\d{1,6}", number):
+        return []
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(SPCTH_HEAD)
+        version, *values = struct.unpack(">5i", head[-20:])
+    except (OSError, ValueError, struct.error):
+        return []
+    if not head.startswith(SPCTH):
+        return []
+    _, processor, count = values[1:] if version >= SPCTH_WITH_POINTER_SIZE else values[:3]
+    first = int(number) - processor
+    if not 0 <= processor < count <= MAX_PARTS or first < 0:
+        return []
+    return [f"{name}.{first + one}" for one in range(count)]
 
 
 def newer(paths: Sequence[str]) -> list[str]:

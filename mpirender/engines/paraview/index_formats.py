@@ -111,6 +111,14 @@ def _exodus_series(path: Path) -> Iterator[Reference]:
             yield Reference(_beside(path, line))
 
 
+def _spcth_case(path: Path) -> Iterator[Reference]:
+    """Yield the files of the processors of an SPCTH simulation."""
+    first, *lines = _text(path).splitlines()
+    for line in map(str.strip, lines if first.startswith("spycase") else ()):
+        if line and not line.startswith("#"):
+            yield Reference(_beside(path, line))
+
+
 def _image_header(path: Path) -> Iterator[Reference]:
     """Yield the file of raw data of a MetaImage or NRRD header."""
     with path.open("rb") as file:
@@ -274,6 +282,7 @@ PARSERS: list[tuple[re.Pattern[str], Parser]] = [
     (_pattern(r"pvd|pvt[iprsu]|phtg|vtm|vtmb|vtpd|vtpc|vth|vthb"), _vtk_xml),
     (_pattern("series|p3d"), _series),
     (_pattern("ex-timeseries"), _exodus_series),
+    (_pattern("spcth"), _spcth_case),
     (_pattern("xmf|xdmf|xmf2|xdmf2|xmf3|xdmf3"), _xdmf),
     (_pattern("case|encas|sos"), _ensight),
     (re.compile(r"(?:\.foam|/controlDict)$", re.IGNORECASE), _openfoam),
