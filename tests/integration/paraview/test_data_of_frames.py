@@ -11,7 +11,6 @@ import pytest
 
 from engine_scripts import comparison_script
 from processes import Run, need
-from records import records
 from repository import SUPPORT
 
 pytestmark = pytest.mark.slow
@@ -71,30 +70,6 @@ def test_a_frame_depends_on_the_files_of_its_own_time(pvbatch: Run, folder: Path
 
 def _pvd(*numbers: int) -> list[str]:
     return [*(f"pvd/data/{number}.vtp" for number in numbers), "pvd/run.pvd"]
-
-
-@pytest.mark.parametrize(
-    ("name", "changed", "again"),
-    [("foam", "foam/2/p", [2]), ("case", "case/run.case", [0, 1, 2, 3])],
-)  # fmt: skip
-def test_only_the_frames_of_changed_files_are_rendered_again(
-    run: Run, folder: Path, tmp_path: Path, name: str, changed: str, again: list[int]
-) -> None:
-    def render() -> subprocess.CompletedProcess[str]:
-        return run("render", folder / f"{name}.pvsm", "--size", "160x90", "--ranks", 2, "--movie", "none")
-
-    first = render()
-    assert "4 rendered" in first.stdout, first.stdout + first.stderr
-    path = folder / changed
-    os.utime(path, (path.stat().st_mtime + 60,) * 2)
-    second = render()
-    assert f"made from data that changed since: {path}; rendered again" in second.stdout
-    done = records(tmp_path / f"{name}_renders", "done")
-    assert sorted(event.image.frame for event in done[4:]) == again
-    moved = path.rename(path.with_name("moved"))
-    missing = run("inspect", folder / f"{name}.pvsm")
-    moved.rename(path)
-    assert name == "foam" or ("MISTAKE" in missing.stdout and path.name in missing.stdout)
 
 
 def test_where_files_cannot_be_observed_any_change_renders_all_frames_again_and_a_warning_says_so(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from images import pixels
+from case_scripts import GRID
 from processes import Run, need
 from records import records
 
@@ -24,12 +24,6 @@ for step in range(int(sys.argv[1])):
     extent = [-4 - step, 4 + step] * 3
     SaveData(f"s{step}.xmf", Wavelet(WholeExtent=extent, Maximum=100 + 30 * step))  # the grid goes into s0.h5
 """
-GRID = """<Grid Name="m" GridType="Uniform"><Time Value="{step}"/>
-<Topology TopologyType="3DCoRectMesh" Dimensions="{n} {n} {n}"/><Geometry GeometryType="ORIGIN_DXDYDZ">
-<DataItem Dimensions="3" Format="XML">0 0 0</DataItem>
-<DataItem Dimensions="3" Format="XML">{d} {d} {d}</DataItem></Geometry>
-<Attribute Name="RTData" AttributeType="Scalar" Center="Node"><DataItem Dimensions="{n} {n} {n}" NumberType="Float"
-Precision="4" Format="HDF">s{step}.h5:/Data0</DataItem></Attribute></Grid>"""
 SCENE = """
 from paraview.simple import *
 reader = XDMFReader(registrationName="series", FileNames=["{folder}/run.xmf"])
@@ -68,20 +62,6 @@ def scene_in(folder: Path) -> Path:
 
 def render(run: Run, scene: Path, output: Path, *options: object) -> subprocess.CompletedProcess[str]:
     return run("render", scene, "--size", SIZE, "--movie", "none", "--output", output, *options)
-
-
-@pytest.mark.parametrize(("ranks", "schedule"), [(2, "dynamic"), (3, "interleaved")])
-def test_ranks_read_the_files_each_by_itself(run: Run, series: Path, tmp_path: Path, ranks: int, schedule: str) -> None:
-    scene, alone, together = scene_in(series), series / "alone", tmp_path / "together"
-    if not alone.exists():  # a single rank uses no MPI to read
-        assert render(run, scene, alone, "--ranks", 1).returncode == 0
-    done = render(run, scene, together, "--ranks", ranks, "--schedule", schedule)
-    assert done.returncode == 0, done.stderr
-    assert len(records(together, "launch")) == 1
-    names = [f"{SIZE}/frame_{step:06d}.png" for step in range(STEPS)]
-    frames = [pixels(together / name) for name in names]
-    assert all((frame == pixels(alone / name)).all() for frame, name in zip(frames, names))
-    assert any((frames[0] != frame).any() for frame in frames[1:]), "the steps look different"
 
 
 def test_files_that_cannot_be_read_fail_their_frames_by_name_and_no_others(

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine_scripts import comparison_script
-from images import SIZE, assert_same_pictures
 from processes import Run
-from repository import SUPPORT
 
 pytestmark = pytest.mark.slow
 
@@ -54,17 +52,3 @@ def test_each_frame_has_had_one_tick_more_than_the_frame_before_in_any_order(pvb
     )
     said = pvbatch(comparison_script(tmp_path, body)).stdout.splitlines()
     assert [line for line in said if ": " in line] == ["turntable: same", "growth: same"]
-
-
-@pytest.mark.parametrize("schedule", ["auto", "interleaved"])
-def test_ranks_tick_a_track_for_the_frames_before_their_own(
-    run: Run, pvbatch: Run, tmp_path: Path, schedule: str
-) -> None:
-    state = tmp_path / "turntable.pvsm"
-    pvbatch(comparison_script(tmp_path, f"{TRACKS}\nturntable()\nsimple.SaveState({str(state)!r})\n"))
-    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE)
-    words = ("--size", SIZE, "--ranks", 2, "--schedule", schedule, "--movie", "none", "--output", tmp_path / "out")
-    done = run("render", state, *words)
-    assert done.returncode == 0, done.stderr
-    assert "Track1 depends on earlier frames" in done.stdout
-    assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")

@@ -68,24 +68,6 @@ def test_frames_are_those_of_the_animation_whatever_a_script_keeps(
     assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
 
 
-@pytest.mark.parametrize(("source", "ranks"), [("MaskPoints", 2), ("RandomVectors", 3), ("Seeds", 3), ("Probe", 1)])
-def test_frames_are_those_of_the_animation_where_filters_draw_random_numbers(
-    run: Run, pvbatch: Run, tmp_path: Path, source: str, ranks: int
-) -> None:
-    state = tmp_path / "random.pvsm"
-    pvbatch(SUPPORT / "make_random_scenes.py", state, source)
-    pvbatch(SUPPORT / "save_animation.py", state, tmp_path / "reference", SIZE)
-    words = ("render", state, *WORDS, "--output", tmp_path / "out")
-    done = run(*words, "--ranks", ranks)
-    assert done.returncode == 0, done.stderr
-    assert "frames depend on earlier frames (found by a test), it seems because of" in done.stdout
-    assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
-    if source == "MaskPoints":  # a frame that is rendered later must be that of the animation as well
-        (tmp_path / "out" / SIZE / "frame_000004.png").unlink()
-        assert run(*words, "--ranks", 1).returncode == 0
-        assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference")
-
-
 def test_a_script_that_no_order_makes_right_is_refused_unless_allowed(
     run: Run, scripted: Callable[[str], Path], tmp_path: Path
 ) -> None:
