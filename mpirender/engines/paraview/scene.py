@@ -83,14 +83,18 @@ class ParaViewScene(Scene):
         if self._playback.ticks:
             _check_tracks(self._order.scene, animation, job)
         self._static, self._lags = static_frames is not None, self._order.scene.lags
-        # In stereo, labels depend on the images before, in a way that is taken care of, so a trial would always differ.
-        self.in_order = self._order.scene.ticks or self._order.scene.accumulates or self._order.scene.stereo
+        traits = self._order.scene
+        # Ranks of a group cannot be replaced by new processes after a trial of a scene in stereo; see probe().
+        self.in_order = traits.ticks or traits.accumulates or (traits.stereo and not log.alone)
+        self._renders_stereo = traits.stereo
 
     def render(self, frame: int, output: Output, path: Path) -> Rendered:
         """Render a frame as SaveAnimation would, and once more if it shows nothing but the background, unlike others.
 
         ParaView itself writes images other than png.
         """
+        if self._renders_stereo and not self._order.scene.stereo:
+            raise OutOfOrder("frames were rendered without stereo, to see whether they depend on earlier frames")
         rendered = self._render(frame, output, path)
         if not self._log.alone:  # each rank of a group knows its part of the data only
             return rendered
@@ -135,7 +139,14 @@ class ParaViewScene(Scene):
         return self._log.alone and self._order.goes_back(frame)
 
     def probe(self, frame: int) -> str:
-        """Render a frame of the first output in a small size; return a digest of its pixels."""
+        """Render a frame of the first output in a small size; return a digest of its pixels.
+
+        In stereo, labels depend on the images before, in a way that is taken care of, so pictures would always differ.
+        Data do not depend on stereo: the frame is rendered without it, and this process then renders no images.
+        """
+        if self._order.scene.stereo:
+            self._screenshots.use_mono()
+            self._order.scene = replace(self._order.scene, stereo=False)
         output = self._job.outputs[0]
         scale = max(output.width, output.height, PROBE_SIDE) / PROBE_SIDE
         small = replace(output, width=round(output.width / scale) or 1, height=round(output.height / scale) or 1)
@@ -305,6 +316,7 @@ def _order_mistakes(job: RenderJob, *, static: bool, targets: int) -> list[str]:
         "render it without --vary": len(job.variants) > 1,
         "render one view or layout at a time": targets > 1,
         "render it without --camera": static,
+        "render it without --stereo-mode": job.stereo_mode not in order.MONO,
     }
     return [f"{fix}, {allow}" for fix, applies in wrong.items() if applies]
 

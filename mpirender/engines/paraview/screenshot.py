@@ -43,6 +43,11 @@ class Screenshots:
         """Return the views in the image of an output."""
         return self._views_of[output.view, output.layout]
 
+    def use_mono(self) -> None:
+        """Capture images without stereo from now on."""
+        for options in self._options.values():
+            options.StereoMode = "No stereo"
+
     def prepare(self, output: Output) -> None:
         """Release the last image, and give the views the size of a tile of the next one, as SaveAnimation does."""
         self._image = None

@@ -64,6 +64,16 @@ def test_both_eyes_of_a_layout_are_those_of_paraview(
 
 
 @pytest.mark.slow
+def test_frames_that_depend_on_all_before_are_refused_in_stereo(run: Run, pvbatch: Run, tmp_path: Path) -> None:
+    """The trial renders without stereo, in which labels depend on the image before anyway."""
+    pvbatch(SUPPORT / "make_random_scenes.py", tmp_path / "random.pvsm", "Probe")
+    done = run("render", tmp_path / "random.pvsm", "--stereo-mode", BOTH, "--size", "160x90", "--ranks", 2)
+    assert done.returncode == 2
+    assert "frames depend on earlier frames" in done.stderr
+    assert "render it without --stereo-mode" in done.stderr
+
+
+@pytest.mark.slow
 def test_what_goes_wrong_in_a_frame_fails_both_eyes_of_it(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
     """VTK reports the error only once, while the first eye is rendered."""
     words = ("--stereo-mode", BOTH, "--size", SIZE, "--ranks", 1, "--output", tmp_path / "out")
