@@ -15,7 +15,8 @@ from typing import Any
 from mpirender import engines
 from mpirender.ranks.log import last_log_lines
 from mpirender.ranks.renderer_process import serve
-from mpirender.system import host
+from mpirender.system import current_file, host
+from mpirender.system.channel import Channel
 from mpirender.system.child_process import ending
 from mpirender.system.fork_server import Child, ForkServer
 from mpirender.system.stall import Problem, StallWatch
@@ -53,11 +54,16 @@ class Renderer:
         self.log: Path | None = None  # what it prints goes there, once it has been told to
         self._environ = dict(os.environ)
         self._early_output = os.memfd_create("mpirender output")
+        self._current_file = current_file.create()
         program = engines.unforkable_program()
         again = [*program, "-m", module, RENDERER, *map(str, kept)] if program else []
-        self._server = ForkServer(
-            lambda channel: serve(channel, target(*kept)), output=self._early_output, kept=kept, again=again
-        )
+
+        def main(channel: Channel) -> None:
+            current_file.keep(self._current_file)
+            serve(channel, target(*kept))
+
+        kept_open = [*kept, self._current_file]
+        self._server = ForkServer(main, output=self._early_output, kept=kept_open, again=again)
         self._start()
 
     def _start(self) -> None:
@@ -128,6 +134,8 @@ class Renderer:
             problem = Problem(f"died ({ending(code)})", blameless=foreign)
             if code == -signal.SIGKILL and host.oom_kills() > self._oom_kills:
                 problem = Problem(host.OUT_OF_MEMORY)
+        if not problem.blameless and (path := current_file.noted(self._current_file)):
+            problem = problem._replace(reason=f"{problem.reason} while it read {path}")
         return RendererLost(problem, last_log_lines(self.log) if self.log else early)
 
     def _end(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The machine: signals, child processes, files, limits, variables, Slurm, X servers, containers; also in pvbatch."""
 
 __all__ = [
-    "apptainer", "background", "channel", "child_process", "comm", "files", "fork_server", "host", "inotify",
-    "instance_metadata", "signals", "site", "slurm", "stall", "stopped_processes", "text", "xvfb",
+    "apptainer", "background", "channel", "child_process", "comm", "current_file", "files", "fork_server", "host",
+    "inotify", "instance_metadata", "signals", "site", "slurm", "stall", "stopped_processes", "text", "xvfb",
 ]  # fmt: skip

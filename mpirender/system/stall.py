@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+CRASH_SECONDS = 5.0  # without doing anything in the handler of a crash, which may wait for a lock for ever
+# A library that prints a backtrace blocks one of these while it does so. Threads that block all signals are no sign.
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 STOPPED_SECONDS = 10.0  # in which a process that someone stopped (SIGSTOP) may be continued
 IDLE_SECONDS = 600.0  # without any CPU time, reading or writing
 SLOWER = 20  # times the slowest image so far
@@ -59,6 +63,8 @@ class StallWatch:
         self._activity = activity
         if self._stopped > STOPPED_SECONDS:
             return Problem("was stopped by a signal for 10 s, and was ended", blameless=True)
+        if self._idle > CRASH_SECONDS and (crash := self._crash()):
+            return Problem(f"died (signal {crash}), hung while it printed a backtrace, and was ended")
         if self._watches_idle and self._idle > IDLE_SECONDS:
             return Problem(f"did nothing for {IDLE_SECONDS / 60:.0f} minutes and was ended")
         return None
@@ -73,3 +79,13 @@ class StallWatch:
             children = [link.read_text() for link in self._folder.glob("task/*/children")]
             return fields[0], (fields[11:15], transferred, any(children) and time.monotonic())
         return "", None
+
+    def _crash(self) -> str:
+        """Return the name of the signal whose handler a thread is in, empty for none."""
+        for status in self._folder.glob("task/*/status"):
+            with contextlib.suppress(OSError, IndexError):  # the thread has just ended
+                blocked = int(status.read_text().split("SigBlk:")[1].split()[0], 16)
+                crashes = [number for number in CRASHES if blocked >> (number - 1) & 1]
+                if crashes and not blocked >> (signal.SIGTERM - 1) & 1:
+                    return crashes[0].name
+        return ""

@@ -113,6 +113,7 @@ ROWS = (
         says_then=CHANGED),
     Row("missing field of OpenFOAM", "foam", damage=removes("foam/2/p"), fails=[2], says="foam/2/p does not exist"),
     Row("image that is cut short", "images", damage=cuts("step_1.vti"), fails=[1], says="step_1.vti"),
+    Row("surface that crashes its reader", "surfaces", damage=cuts("step_1.ply"), fails=[1], says="step_1.ply"),
     Row("ray tracing", "traced"),
     Row("script of ParaView 6.0", "set"),
 )  # fmt: skip

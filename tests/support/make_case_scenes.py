@@ -130,6 +130,15 @@ def images(folder: Path) -> None:
     colored(simple.XMLImageDataReader(FileName=[f"{folder}/step_{step}.vti" for step in range(STEPS)]), "RTData")
 
 
+def surfaces(folder: Path) -> None:
+    """Show a series of .ply files."""
+    files = [f"{folder}/step_{step}.ply" for step in range(STEPS)]
+    for step, file in enumerate(files):
+        simple.SaveData(file, proxy=simple.Sphere(ThetaResolution=8 + 8 * step))
+    view_of(simple.PLYReader(FileNames=files))
+    in_timesteps()
+
+
 def xdmf(folder: Path) -> None:
     """Show an XDMF series with an HDF5 file for each step."""
     grids = []
@@ -200,8 +209,8 @@ def traced(folder: Path) -> None:
 STATES = {
     make.__name__: make
     for make in (
-        orbit, track_of_state, pvd, view_time, case, foam, images, xdmf, exodus, table, spreadsheet, orthographic,
-        traced,
+        orbit, track_of_state, pvd, view_time, case, foam, images, surfaces, xdmf, exodus, table, spreadsheet,
+        orthographic, traced,
     )
 }  # fmt: skip
 

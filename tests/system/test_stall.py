@@ -31,6 +31,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stall, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(stall, "STOPPED_SECONDS", 0.5)
     monkeypatch.setattr(stall, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(stall, "CRASH_SECONDS", 0.2)
 
 
 @contextmanager
@@ -68,6 +69,17 @@ def test_a_process_that_does_nothing_is_to_be_ended_unless_it_may() -> None:
         may, must_not = StallWatch(pid, limit=None, idle=False), StallWatch(pid, limit=None)
         assert watched(must_not, 10) == Problem("did nothing for 0 minutes and was ended", blameless=False)
         assert watched(may, 1) is None
+
+
+def test_a_process_that_hangs_in_the_handler_of_a_crash_is_to_be_ended_and_threads_without_signals_are_no_crash() -> (
+    None
+):
+    """A handler that prints a backtrace waits for ever if the crash was in malloc: the signal stays blocked."""
+    blocks = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {}); " + SLEEPS
+    with process(blocks.format("[signal.SIGABRT]")) as crashed, process(blocks.format("range(1, 32)")) as thread:
+        problem = watched(StallWatch(crashed, limit=None, idle=False), 10)
+        assert problem == Problem("died (signal SIGABRT), hung while it printed a backtrace, and was ended")
+        assert watched(StallWatch(thread, limit=None, idle=False), 0.7) is None
 
 
 def test_a_process_that_exceeds_its_limit_is_to_be_ended_although_it_works() -> None:

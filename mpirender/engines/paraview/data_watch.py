@@ -17,6 +17,7 @@ from mpirender.engines.paraview.proxies import PVObject, sources
 from mpirender.engines.paraview.script_source import is_script
 from mpirender.engines.paraview.state_xml import State
 from mpirender.job.render_job import RenderJob
+from mpirender.system import current_file
 
 QUOTED_PATH = re.compile(rb"""["']([^"'\n]{0,1000}/[^"'\n]{0,1000})["']""")
 # Filters that use data of other times, and may keep them.
@@ -146,9 +147,20 @@ class _ObservedReader:
         self._last: tuple[float, str] | None = None
         self._algorithm = self._proxy.GetClientSideObject()
         self._note()
+        self._algorithm.AddObserver("StartEvent", self._begins)
         self._algorithm.AddObserver("EndEvent", self._executed)
 
+    def _begins(self, *_event: object) -> None:
+        """Write down which file is read, in case the reader crashes."""
+        current_file.note(self._current() or (self.reader.paths[0] if len(self.reader.paths) == 1 else ""))
+
+    def _current(self) -> str:
+        """Return the file of its series at which the reader is, empty if it has none."""
+        path = getattr(self._algorithm, "GetCurrentFileName", str)()
+        return os.path.abspath(path) if path else ""  # noqa: PTH100
+
     def _executed(self, *_event: object) -> None:
+        current_file.note("")
         if self._is_first:
             self.reader.times, self.reader.at = set(), set()
             self._is_first = False
@@ -160,7 +172,7 @@ class _ObservedReader:
         if time is None:
             self._last, self.reader.any_time = None, True
             return
-        at = os.path.abspath(getattr(self._algorithm, "GetCurrentFileName", str)() or "")  # noqa: PTH100
+        at = self._current()
         if len(self.reader.paths) > 1 and (at not in self.reader.paths or self._reads_a_stack()):
             self._other_times = True
         self._other_times = self._other_times or time != float(self._keeper.Time)
