@@ -19,11 +19,11 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from case_scripts import SCRIPTS
+from case_scripts import CHANGES, SCRIPTS
 from images import pixels
 from mpirender.system import xvfb
 from random_scenes import SIZE, Programs, in_second_root, on_this_machine
@@ -49,13 +49,14 @@ class Row(NamedTuple):
     name: str
     scene: str
     options: tuple[str, ...] = ()  # {folder} is that of the scene
-    says: str = ""
+    says: str | Sequence[str] = ""
     says_not: str = ""
     refused: bool = False
     damage: Damage | None = None
     fails: Sequence[int] = ()  # frames
     change: Damage | None = None  # what happens to the folder between this run and a second one
     then: Mapping[int, int] = {}  # frames rendered again: the frames of the reference that they are now
+    after: str = ""  # the scene whose pictures are the reference now, by default the same
     says_then: str = ""
 
 
@@ -64,9 +65,9 @@ def copies(*pairs: tuple[str, str]) -> Damage:
     return lambda folder: [shutil.copyfile(folder / one, folder / other) for one, other in pairs]
 
 
-def removes(name: str) -> Damage:
-    """Return what removes a file."""
-    return lambda folder: (folder / name).unlink()
+def removes(*names: str) -> Damage:
+    """Return what removes files."""
+    return lambda folder: [(folder / name).unlink() for name in names]
 
 
 def cuts(name: str) -> Damage:
@@ -111,6 +112,11 @@ ROWS = (
     Row("changed file of EnSight", "case",
         change=copies(("case/geo.3", "case/geo.2"), ("case/p.3", "case/p.2")), then={2: 3},
         says_then=CHANGED),
+    Row("changed files behind indexes", "indexes", change=copies(*CHANGES),
+        then={2 * n: 2 * n for n in range(len(CHANGES))},
+        after="indexes_changed", says_then=CHANGED),
+    Row("missing files behind indexes", "indexes", refused=True, damage=removes(*(name for _, name in CHANGES)),
+        says=[Path(name).name for _, name in CHANGES]),
     Row("missing field of OpenFOAM", "foam", damage=removes("foam/2/p"), fails=[2], says="foam/2/p does not exist"),
     Row("image that is cut short", "images", damage=cuts("step_1.vti"), fails=[1], says="step_1.vti"),
     Row("surface that crashes its reader", "surfaces", damage=cuts("step_1.ply"), fails=[1], says="step_1.ply"),
@@ -132,10 +138,10 @@ def rows(version: str) -> list[Row]:
     return [row._replace(**special.get(row.name, {})) for row in ROWS]
 
 
-def make(folder: Path, scenes: Sequence[str], programs: Programs) -> None:
-    """Make scenes, and ParaView's own pictures of them in the folder ``own`` of each."""
+def make(folder: Path, rows: Sequence[Row], programs: Programs) -> None:
+    """Make the scenes of rows, and ParaView's own pictures of them in the folder ``own`` of each."""
     made, saved = [], []
-    for scene in dict.fromkeys(scenes):
+    for scene in dict.fromkeys(scene for row in rows for scene in (row.scene, row.after) if scene):
         place = folder / scene
         if scene in RANDOM:
             place.mkdir()
@@ -173,21 +179,28 @@ def check(row: Row, folder: Path, programs: Programs, ranks: int, schedule: str)
 
     done = render()
     said = done.stderr if done.returncode else done.stdout
-    assert row.says in said, said
+    for text in [row.says] if isinstance(row.says, str) else row.says:
+        assert text in said, said
     assert not row.says_not or row.says_not not in done.stdout, done.stdout
-    expected = {} if row.refused else dict(enumerate(map(pixels, sorted((folder / row.scene / "own").glob("*.png")))))
+    expected = {} if row.refused else _own(folder / row.scene)
     assert row.refused or len(expected) > 1, "ParaView itself has rendered nothing"
     assert row.refused or len(records(output, "launch")) == 1, "a rank has died"
     for frame in row.fails:
         del expected[frame]
-    _compare(output, expected)
+    compare(output / SIZE, expected)
     if row.change:
         row.change(place)
         again = render()
         assert row.says_then in again.stdout, again.stdout
-        _compare(output, {**expected, **{frame: expected[other] for frame, other in row.then.items()}})
+        now = _own(folder / (row.after or row.scene))
+        compare(output / SIZE, {**expected, **{frame: now[other] for frame, other in row.then.items()}})
         frames = sorted(event.image.frame for event in records(output, "done")[len(expected) :])
         assert frames == list(row.then), f"rendered again: {frames}"
+
+
+def _own(scene: Path) -> dict[int, np.ndarray]:
+    """Return ParaView's own pictures of a scene, by frame."""
+    return dict(enumerate(map(pixels, sorted((scene / "own").glob("*.png")))))
 
 
 def _copied(scene: Path, place: Path) -> Path:
@@ -200,40 +213,50 @@ def _copied(scene: Path, place: Path) -> Path:
     return place
 
 
-def _compare(output: Path, expected: Mapping[int, np.ndarray]) -> None:
-    found = {int(path.stem[-6:]): pixels(path) for path in sorted((output / SIZE).glob("*.png"))}
+def compare(images: Path, expected: Mapping[int, np.ndarray]) -> None:
+    """Compare the images in a folder with the expected pictures, by the number of the frame."""
+    found = {int(path.stem[-6:]): pixels(path) for path in sorted(images.glob("*.png"))}
     assert sorted(found) == sorted(expected), f"frames {sorted(found)} instead of {sorted(expected)}"
     different = [frame for frame, picture in expected.items() if not np.array_equal(found[frame], picture)]
     assert not different, f"frames {different} differ"
 
 
+def check_all(chosen: Sequence[Row], check: Callable[[Row, int, str], object]) -> NoReturn:
+    """Check rows with all combinations; print what came out, and end with exit code 1 if one is wrong."""
+    wrong = count = 0
+    for row in chosen:
+        for ranks, schedule in COMBINATIONS:
+            count += 1
+            outcome = "right"
+            try:
+                check(row, ranks, schedule)
+            except AssertionError as error:
+                wrong += 1
+                outcome = f"WRONG\n{error}"
+            print(f"{row.name}, {ranks} ranks, {schedule}: {outcome}", flush=True)
+    print(f"{count - wrong} of {count} are right")
+    sys.exit(bool(wrong))
+
+
+def with_names(rows: Sequence[Row], parts: Sequence[str]) -> list[Row]:
+    """Return the rows whose names contain one of some parts; all without any."""
+    return [row for row in rows if not parts or any(part in row.name for part in parts)]
+
+
 def main() -> None:
-    """Run rows with all combinations; print what came out, and fail if one is wrong."""
+    """Run rows with all combinations."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help="part of the name of rows, by default all")
     parser.add_argument("--second-root", action="store_true", help="with the ParaView 6.1 of second_root.py")
     parser.add_argument("--keep", type=Path, help="new folder for scenes and pictures, by default a temporary one")
     asked = parser.parse_args()
-    wrong = count = 0
     with tempfile.TemporaryDirectory() as temporary, xvfb.server() as display:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         programs = in_second_root() if asked.second_root else on_this_machine(display)
-        chosen = rows("6.1" if asked.second_root else "5.11")
-        chosen = [row for row in chosen if not asked.rows or any(part in row.name for part in asked.rows)]
-        make(folder, [row.scene for row in chosen], programs)
-        for row in chosen:
-            for ranks, schedule in COMBINATIONS:
-                count += 1
-                outcome = "right"
-                try:
-                    check(row, folder, programs, ranks, schedule)
-                except AssertionError as error:
-                    wrong += 1
-                    outcome = f"WRONG\n{error}"
-                print(f"{row.name}, {ranks} ranks, {schedule}: {outcome}", flush=True)
-    print(f"{count - wrong} of {count} are right")
-    sys.exit(bool(wrong))
+        chosen = with_names(rows("6.1" if asked.second_root else "5.11"), asked.rows)
+        make(folder, chosen, programs)
+        check_all(chosen, lambda row, ranks, schedule: check(row, folder, programs, ranks, schedule))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The scripts among the scenes of case_rows.py, as users write them, and the text of an XDMF grid."""
+"""What makes the scenes of case_rows.py: scripts as users write them, and names and text of files."""
 
 from __future__ import annotations
 
@@ -63,3 +63,14 @@ GRID = """<Grid Name="m" GridType="Uniform"><Time Value="{step}"/>
 <Attribute Name="RTData" AttributeType="Scalar" Center="Node"><DataItem Dimensions="{n} {n} {n}" NumberType="Float"
 Precision="4" Format="HDF">s{step}.h5:/Data0</DataItem></Attribute></Grid>
 """
+
+# The file with the data of a timestep, behind an index file of each format. Of format n, the file of frame 2 n changes.
+BEHIND = {
+    "pvtu": "pvtu_{0}/pvtu_{0}_0.vtu",
+    "pvti": "pvti_{0}/pvti_{0}_0.vti",
+    "pvtp": "pvtp_{0}/pvtp_{0}_0.vtp",
+    "vtm": "vtm_{0}/vtm_{0}_0_0.vti",
+    "vtpc": "vtpc_{0}/vtpc_{0}_0_0.vti",
+    "vtk": "vtk_{0}.vtk",  # behind a .vtk.series
+}
+CHANGES = [(name.format(2 * number + 1), name.format(2 * number)) for number, name in enumerate(BEHIND.values())]

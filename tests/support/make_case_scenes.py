@@ -6,13 +6,15 @@ The script of a scene (``SCRIPTS``) saves its own pictures with SaveAnimation; w
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
 from paraview import simple
 
 import make_indexed_data
-from case_scripts import GRID, SCRIPTS
+from case_scripts import BEHIND, CHANGES, GRID, SCRIPTS
 
 VIEW_SIZE = [320, 240]
 STEPS = make_indexed_data.COUNT
@@ -165,6 +167,45 @@ def exodus(folder: Path) -> None:
     animate("CameraViewAngle", view_of(reader), 20, 40)
 
 
+def indexes(folder: Path) -> None:
+    """Show a series in each format of an index, side by side, with two timesteps for each format."""
+    shown = []
+    count = 2 * len(CHANGES)
+    for number, kind in enumerate(BEHIND):
+        for step in range(count):
+            extent, center = [-2 + 6 * number, 2 + 6 * number, -2, 2, -2, 2], [6.0 * number, 0, 0]
+            data = simple.Wavelet(WholeExtent=extent, Center=center, Maximum=60 + 15 * step)
+            if kind == "pvtu":
+                data = simple.Tetrahedralize(Input=data)
+            elif kind == "pvtp":
+                data = simple.ExtractSurface(Input=data)
+            elif kind in ("vtm", "vtpc"):
+                data = simple.GroupDatasets(Input=[data])
+            if kind == "vtpc":
+                data = simple.ConvertToPartitionedDataSetCollection(Input=data)
+            simple.SaveData(f"{folder}/{kind}_{step}.{kind}", proxy=data)
+        files = [f"{folder}/{kind}_{step}.{kind}" for step in range(count)]
+        if kind == "vtk":
+            entries = [{"name": Path(file).name, "time": step} for step, file in enumerate(files)]
+            files = [f"{folder}/run.vtk.series"]
+            Path(files[0]).write_text(json.dumps({"file-series-version": "1.0", "files": entries}))
+        shown.append(simple.OpenDataFile(files))
+    view = colored(shown[0], "RTData")
+    for source in shown[1:]:
+        display = simple.Show(source, view)
+        display.Representation = "Surface"
+        simple.ColorBy(display, ("POINTS", "RTData"))
+    in_timesteps()
+    simple.ResetCamera(view)
+
+
+def indexes_changed(folder: Path) -> None:
+    """Show them with a changed file of each format."""
+    indexes(folder)
+    for one, other in CHANGES:
+        shutil.copyfile(folder / one, folder / other)
+
+
 def table(folder: Path) -> None:
     """Show a table with an axes grid, whose labels settle after the first render."""
     lines = [f"{x},{x * x / 9},{x % 3}" for x in range(20)]
@@ -210,7 +251,7 @@ STATES = {
     make.__name__: make
     for make in (
         orbit, track_of_state, pvd, view_time, case, foam, images, surfaces, xdmf, exodus, table, spreadsheet,
-        orthographic, traced,
+        orthographic, traced, indexes, indexes_changed,
     )
 }  # fmt: skip
 

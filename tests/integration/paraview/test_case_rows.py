@@ -23,7 +23,7 @@ def programs(x_server: dict[str, str]) -> Programs:
 def folder(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make all scenes, and ParaView's own pictures of them."""
     folder = tmp_path_factory.mktemp("rows")
-    make(folder, [row.scene for row in ROWS], programs)
+    make(folder, ROWS, programs)
     return folder
 
 
