@@ -2,7 +2,8 @@
 # Install missing software: Debian packages, and a Python environment in .venv.
 #
 # Sourced by launch/demo.sh and tests/run.sh, which call `set_up demo`, `set_up tests` (fast tests) or `set_up all`
-# (which adds Blender). To set up without running anything: bash launch/setup.sh [demo|tests|all].
+# (which adds Blender). To set up without running anything: bash launch/setup.sh [demo|blender|tests|all], where blender
+# is what rendering Blender files needs, without ParaView.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,7 +12,7 @@ PYTHON=/usr/bin/python3 # embedded in Debian's pvbatch, so compiled packages of 
 [[ -x $PYTHON ]] || PYTHON=$(command -v python3 || echo "$PYTHON")
 TOOL_MISSING=3 # the exit code of mpirender
 
-set_up() { # PURPOSE: demo, tests or all
+set_up() { # PURPOSE: demo, blender, tests or all
     local purpose=$1
     need_system "$purpose"
     # Take turns: a demo and the tests may be started at the same time on a fresh checkout.
@@ -60,16 +61,16 @@ need_system() { # PURPOSE
 
 packages() { # PURPOSE
     # Keep using a ParaView that is not from Debian, with its own MPI.
-    if ! has pvbatch || is_installed paraview; then
+    if [[ $1 != blender ]] && { ! has pvbatch || is_installed paraview; }; then
         printf '%s\n' paraview python3-paraview openmpi-bin
     elif ! has mpiexec; then
         printf '%s\n' openmpi-bin
     fi
     printf '%s\n' xvfb libgl1-mesa-dri python3-venv ca-certificates
-    if [[ $1 != demo ]]; then
-        printf '%s\n' tmux procps xdotool slurmctld slurmd slurm-client munge iproute2 shellcheck strace debootstrap gcc libc6-dev
+    if [[ $1 == tests || $1 == all ]]; then
+        printf '%s\n' tmux procps xdotool rsync slurmctld slurmd slurm-client munge iproute2 shellcheck strace debootstrap gcc libc6-dev
     fi
-    if [[ $1 == all ]]; then # Blender, and the libraries that bpy needs
+    if [[ $1 == all || $1 == blender ]]; then # Blender, and the libraries that bpy needs
         printf '%s\n' blender libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1
     fi
 }
@@ -113,9 +114,10 @@ apt_get_install() { # [sudo] -- PACKAGE…
 }
 
 need_programs() { # PURPOSE FIX: for systems on which this script cannot install packages
-    local program programs=(pvbatch mpiexec Xvfb) missing=()
-    [[ $1 == demo ]] || programs+=(tmux pgrep slurmctld slurmd sbatch munged ip shellcheck strace debootstrap)
-    [[ $1 != all ]] || programs+=(blender)
+    local program programs=(mpiexec Xvfb) missing=()
+    [[ $1 == blender ]] || programs+=(pvbatch)
+    [[ $1 == demo || $1 == blender ]] || programs+=(tmux pgrep rsync slurmctld slurmd sbatch munged ip shellcheck strace debootstrap)
+    [[ $1 != all && $1 != blender ]] || programs+=(blender)
     for program in "${programs[@]}"; do
         has "$program" || missing+=("$program")
     done
@@ -152,6 +154,7 @@ need_packages_of_python() { # PURPOSE
     local wanted=$ROOT stamp=$VENV/installed-for-$1
     [[ $1 != tests ]] || wanted="${ROOT}[tests]"
     [[ $1 != all ]] || wanted="${ROOT}[tests,blender]"
+    [[ $1 != blender ]] || wanted="${ROOT}[blender]"
     if [[ $(cat "$stamp" 2>/dev/null) == "$(state_of_project)" ]]; then
         return
     fi

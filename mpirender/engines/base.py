@@ -266,6 +266,13 @@ class Engine(Protocol):
     def version(self, programs: Programs) -> str:
         """Return the version of the program that will render; empty if there is none."""
 
+    def moved(self, scene: bytes, job: RenderJob, folder: str) -> bytes:
+        """Return the scene for another machine, on which each file that it reads is in a folder, at the path of today.
+
+        :param folder: absolute; the file ``/data/wave.vtu`` is ``FOLDER/data/wave.vtu`` there, the scene likewise.
+        :raises UsageError: it cannot be made to read its files there.
+        """
+
     def prepare(self, scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
         """Return the scene as the ranks load it, and the files it reads. Runs once, on rank 0.
 

@@ -64,6 +64,11 @@ def version(programs: Programs) -> str:
     return "1"
 
 
+def moved(scene: bytes, job: RenderJob, folder: str) -> bytes:
+    """Return the scene unchanged: its picture is named from its folder."""
+    return scene
+
+
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     """Return the scene unchanged, and its picture, if it has one."""
     shown = pattern_file.read(scene, job.scene.name).get("picture")

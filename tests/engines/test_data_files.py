@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mpirender.engines.paraview import engine
 from mpirender.engines.paraview.inspect import State, relocate
 from paraview_states import collection, prop, proxy, state, warnings
 
@@ -36,6 +37,20 @@ def test_a_state_whose_files_are_there_stays_as_it_is_to_the_byte(job, tmp_path)
     out, files, wrong = relocate(State.parse(content, "s"), job())
     assert (out, wrong) == (content, [])
     assert [(file.path, file.found) for file in files] == [(str(tmp_path / "data.vtu"), True)]
+
+
+def test_a_state_for_another_machine_reads_the_files_in_a_folder_there(job, tmp_path):
+    """Files with the same name stay apart, and those that are found in --data-dir are meant."""
+    touch(tmp_path / "a" / "x.vtu", tmp_path / "b" / "x.vtu")
+    content = state(reader(tmp_path / "a" / "x.vtu"), reader("Y:\\Data\\b\\x.vtu", id_=11))
+    out = engine.moved(content, job(data_dir=tmp_path / "b"), "/shared/job")
+    again = State.parse(out, "s")
+    found = [element.get("value") for element in again.root.iterfind("Proxy/Property[@name='FileName']/Element")]
+    assert found == [f"/shared/job{tmp_path}/b/x.vtu", f"/shared/job{tmp_path}/b/x.vtu"]
+    (own,) = State.parse(
+        engine.moved(state(reader(tmp_path / "a" / "x.vtu")), job(), "/shared/job"), "s"
+    ).root.iterfind("Proxy/Property[@name='FileName']/Element")
+    assert own.get("value") == f"/shared/job{tmp_path}/a/x.vtu"
 
 
 def test_a_missing_file_is_reported_with_its_reader_and_both_fixes(job):

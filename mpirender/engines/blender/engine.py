@@ -31,6 +31,7 @@ from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.system import apptainer, child_process, site
 from mpirender.system.comm import Comm
+from mpirender.system.text import listed
 
 SCENES = "Blender files"
 INSTALL = (
@@ -40,6 +41,7 @@ INSTALL = (
 LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1"  # Debian packages
 QUERY_SECONDS = 1800.0  # a large file on a busy file system
 MODULE = ["-m", "mpirender.engines.blender.query"]
+RELATIVE = "--relative"
 # Blender's Python ignores PYTHONPATH without --python-use-system-env.
 PROGRAM = [
     "--background", "--factory-startup", "--python-use-system-env", "--python-exit-code", "1",
@@ -158,6 +160,24 @@ def _check_magic(scene: bytes, job: RenderJob) -> None:
     """Check that a file begins like a Blender file."""
     if not scene.startswith(MAGIC):
         raise UsageError(f"{job.scene.name}: not a Blender file{'; it is empty' if not scene else ''}")
+
+
+def moved(scene: bytes, job: RenderJob, folder: str) -> bytes:
+    """Return the file with paths that start from its own folder; unchanged if it has no others.
+
+    :raises UsageError: a file that it links has absolute paths, which only its author can change.
+    """
+    _check_magic(scene, job)
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary) / job.scene.name
+        answer = _query(command(job.programs), RELATIVE, str(job.scene), str(copy))
+        if answer["absolute"]:
+            named = listed(answer["absolute"])
+            raise UsageError(
+                f"{job.scene.name}: linked files have absolute paths, which do not exist on another machine: {named}; "
+                "make them relative in Blender (File, External Data, Make Paths Relative) and save"
+            )
+        return copy.read_bytes() if copy.exists() else scene
 
 
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:

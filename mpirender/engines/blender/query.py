@@ -5,6 +5,8 @@ python -m mpirender.engines.blender.query ANSWER shot.blend  contents of a file;
     it, {"name": "Scene", "frames": "1-20"} chooses the scene and the frames whose files must exist
 python -m mpirender.engines.blender.query ANSWER --picture job.json frames 1,2,3  digest of the last of these frames,
     which are rendered at small size, one by one (``frames``) or by one run of the operator (``animation``)
+python -m mpirender.engines.blender.query ANSWER --relative shot.blend copy.blend  write a copy whose paths start from
+    the folder of the file, unless all do; answer which paths remain absolute
 """
 
 from __future__ import annotations
@@ -19,16 +21,19 @@ from mpirender.engines.blender import order_trial, scene_facts
 from mpirender.engines.blender.devices import KINDS, devices, has_egl
 from mpirender.job.render_job import RenderJob
 
-PICTURE = "--picture"
+PICTURE, RELATIVE = "--picture", "--relative"
 
 
 def main() -> None:
     """Answer the query, and exit without Blender's cleanup, which hangs if a script has left a handler."""
     place, words = Path(sys.argv[1]), sys.argv[2:]
+    answer: dict[str, Any]
     try:
         if words[:1] == [PICTURE]:
             job = RenderJob.from_json(Path(words[1]).read_text())
             answer = {"picture": order_trial.picture(job, words[2], [int(frame) for frame in words[3].split(",")])}
+        elif words[:1] == [RELATIVE]:
+            answer = {"absolute": scene_facts.write_relative(Path(words[1]), Path(words[2]))}
         elif words:
             asked = json.loads(words[1]) if len(words) > 1 else {}
             bpy = scene_facts.open_file(Path(words[0]), scripts=asked.pop("scripts", False))

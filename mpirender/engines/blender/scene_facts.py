@@ -40,6 +40,23 @@ def open_file(path: Path, *, scripts: bool) -> BPY:
     return bpy
 
 
+def write_relative(path: Path, copy: Path) -> list[str]:
+    """Write a copy of a file in which paths start from the file's own folder, unless all do; return those that do not.
+
+    Blender cannot change the paths in a linked file.
+    """
+    bpy = open_file(path, scripts=False)
+    if not _absolute_paths(bpy):
+        return []
+    bpy.ops.file.make_paths_relative()
+    bpy.ops.wm.save_as_mainfile(filepath=str(copy), copy=True, relative_remap=False, check_existing=False)
+    return _absolute_paths(bpy)
+
+
+def _absolute_paths(bpy: BPY) -> list[str]:
+    return sorted({found for found in bpy.utils.blend_paths() if found and not found.startswith("//")})
+
+
 def _remove_handlers(bpy: BPY) -> None:
     """Remove the persistent handlers of a file that was open before, which Blender keeps."""
     lists = {name: getattr(bpy.app.handlers, name) for name in dir(bpy.app.handlers)}

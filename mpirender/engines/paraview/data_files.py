@@ -55,10 +55,12 @@ class FileProperty:
     may_be_many: bool = False  # whether the reader takes a series
 
 
-def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...], list[str]]:
+def relocate(state: State, job: RenderJob, folder: str = "") -> tuple[bytes, tuple[DataFile, ...], list[str]]:
     """Return the state with the current paths of its data files, these files, and the mistakes.
 
     The bytes are returned unchanged if no path changes, else as well-formed UTF-8.
+
+    :param folder: under which the files are on another machine that will read the state, at the same paths.
     """
     properties = list(file_properties(state))
     mistakes: list[str] = []
@@ -75,6 +77,8 @@ def relocate(state: State, job: RenderJob) -> tuple[bytes, tuple[DataFile, ...],
             mistakes += _missing_parts(prop, read)
             mistakes += _missing(prop, read, job, by_option=prop.key in chosen)
             mistakes += _missing_references(prop, referenced) if job.on_error == "fail" else ()
+        if folder:
+            located = [f"{folder}{os.path.abspath(path)}" if path else "" for path in located]  # noqa: PTH100 - or a prefix
         if located != list(prop.saved):
             changes[prop.key] = located
     return _rewritten(state, changes), tuple(files), mistakes

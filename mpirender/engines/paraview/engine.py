@@ -109,6 +109,13 @@ def inspect(scene: bytes, job: RenderJob, read_by: str = "") -> Inspection:
     return inspect_script(scene, job, read_by) if is_script(job) else inspect_state(scene, job, read_by)
 
 
+def moved(scene: bytes, job: RenderJob, folder: str) -> bytes:
+    """Return the state with its files in a folder of another machine; a script is returned unchanged."""
+    from mpirender.engines.paraview.data_files import relocate
+
+    return scene if is_script(job) else relocate(State.parse(scene, job.scene.name), job, folder)[0]
+
+
 def prepare(scene: bytes, job: RenderJob) -> tuple[bytes, list[Path]]:
     """Return the state with the current paths of its data files, and these files; a script is returned unchanged."""
     from mpirender.engines.paraview import state_scripts
