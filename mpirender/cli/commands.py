@@ -17,6 +17,7 @@ import cloup
 from mpirender import __version__
 from mpirender.cli import mistyped, standard_streams
 from mpirender.cli import options as declared
+from mpirender.cli.cloud_commands import cloud
 from mpirender.cli.job_from_options import checked_job_of, job_of, make_study
 from mpirender.cli.options import OF_SBATCH, with_options
 from mpirender.errors import Interrupted, MpirenderError, ToolMissing, UsageError
@@ -27,24 +28,20 @@ if TYPE_CHECKING:
     from mpirender.run_folder.events import Event
     from mpirender.supervisor.result import RenderResult
 
-SETTINGS = cloup.Context.settings(
-    show_default=True, help_option_names=["-h", "--help"],
-    formatter_settings=cloup.HelpFormatter.settings(max_width=100),
-)  # fmt: skip
 EXIT_CODES = (
     "Exit codes: 0 done, 2 usage or configuration error, 3 a tool is missing, 4 frames are missing, 5 encoding failed, "
     "6 launch failed, 7 price limit reached, 75 stopped early by a signal (run the command again), 130 interrupted."
 )
-RUNNING = ("render", "study", "submit", "encode", "serve")  # the commands that do more than print
+RUNNING = ("render", "study", "submit", "encode", "serve", "cloud")  # the commands that do more than print
 
 
-@cloup.group(cls=mistyped.Commands, context_settings=SETTINGS, epilog=EXIT_CODES)
+@cloup.group(cls=mistyped.Commands, context_settings=declared.SETTINGS, epilog=EXIT_CODES)
 @cloup.version_option(__version__, prog_name="mpirender", message="%(prog)s %(version)s")
 def cli() -> None:
     """Render the animation of a ParaView or Blender scene to a movie, with one MPI program."""
 
 
-@cli.command(context_settings=SETTINGS)
+@cli.command(context_settings=declared.SETTINGS)
 @with_options(declared.SCENE, declared.ARGUMENTS, *declared.RENDERING, declared.PRINTING)
 def render(**options: Any) -> None:  # noqa: ANN401
     """Render the animation of a scene to images and a movie.
@@ -56,7 +53,7 @@ def render(**options: Any) -> None:  # noqa: ANN401
     carry_out(options, image_table.write_down)
 
 
-@cli.command(context_settings=SETTINGS)
+@cli.command(context_settings=declared.SETTINGS)
 @with_options(declared.SCENE, declared.ARGUMENTS, *declared.STUDY, declared.PRINTING)
 def study(at: int | None, **options: Any) -> None:  # noqa: ANN401
     """Render a scene with several values of its properties.
@@ -70,7 +67,7 @@ def study(at: int | None, **options: Any) -> None:  # noqa: ANN401
     carry_out(options, sweep_report.write_down, make_study(options, at))
 
 
-@cli.command(context_settings=SETTINGS)
+@cli.command(context_settings=declared.SETTINGS)
 @with_options(
     declared.SCENE,
     cloup.argument("sbatch_options", nargs=-1, help="Any other options of sbatch, after --.", required=False),
@@ -109,7 +106,7 @@ def submit(script: str | None, cores: int | None, sbatch_options: tuple[str, ...
     click.echo("\n".join(f"{name:>10}  {value}" for name, value in rows.items()))
 
 
-@cli.command(context_settings=SETTINGS)
+@cli.command(context_settings=declared.SETTINGS)
 @with_options(declared.SCENE, *declared.INSPECTION, declared.JSON)
 def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Show what a scene contains and what would prevent its rendering. Renders nothing.
@@ -133,7 +130,7 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
         sys.exit(UsageError.exit_code)
 
 
-@cli.command(context_settings=SETTINGS)
+@cli.command(context_settings=declared.SETTINGS)
 @with_options(
     cloup.argument("sbatch_options", nargs=-1, help="Any other options of sbatch, after --.", required=False),
     declared.SESSION, declared.SESSION_JOB, declared.SESSIONS, declared.SERVER, declared.DRY_RUN, declared.JSON,
@@ -150,7 +147,7 @@ def serve(**options: Any) -> None:  # noqa: ANN401
     serve_command.run(options)
 
 
-@cli.command(context_settings=SETTINGS)
+@cli.command(context_settings=declared.SETTINGS)
 @with_options(declared.PROGRAMS)
 def doctor(**options: Any) -> None:  # noqa: ANN401
     """Check what is installed, and how to install what is missing.
@@ -171,7 +168,7 @@ def doctor(**options: Any) -> None:  # noqa: ANN401
         sys.exit(ToolMissing.exit_code)
 
 
-@cli.command(context_settings=SETTINGS)
+@cli.command(context_settings=declared.SETTINGS)
 @with_options(declared.RUN_FOLDER, declared.WATCH, declared.JSON)
 def status(output: str, watch: bool, as_json: bool) -> None:
     """Show the state of a run.
@@ -188,7 +185,7 @@ def status(output: str, watch: bool, as_json: bool) -> None:
         click.echo((follow.as_json if as_json else follow.as_text)(follower.look()), nl=False)
 
 
-@cli.command(context_settings=SETTINGS)
+@cli.command(context_settings=declared.SETTINGS)
 @with_options(declared.RUN_FOLDER, declared.ENCODING, declared.QUIET)
 def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
     """Make new movies from the frames of a run.
@@ -202,6 +199,9 @@ def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
     made = reencode.reencode(reencode.EncodeRequest(Path(output), **options), busy)
     if not quiet:
         click.echo(printable(reencode.summary(made)))
+
+
+cli.add_command(cloud)
 
 
 def carry_out(

@@ -14,6 +14,10 @@ from mpirender.job.options import CODECS
 from mpirender.job.render_job import OPTIONS
 from mpirender.system import site
 
+SETTINGS = cloup.Context.settings(
+    show_default=True, help_option_names=["-h", "--help"],
+    formatter_settings=cloup.HelpFormatter.settings(max_width=100),
+)  # fmt: skip
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 SCENE = cloup.argument("scene", help=OPTIONS["scene"].help)
 ARGUMENTS = cloup.argument(

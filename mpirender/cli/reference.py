@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -25,7 +25,7 @@ KINDS = {"paraview": "ParaView", "blender": "Blender"}
 
 def page() -> str:
     """Return the page."""
-    shared = _records("submit")
+    shared = _records("submit", cli.commands["submit"])
     parts = [HEAD]
     for group in GROUPS:
         rows = [
@@ -36,17 +36,26 @@ def page() -> str:
             for names, help_text in [shared[field]]
         ]  # fmt: skip
         parts.append(_table(group, ("option", "field", "scenes", "out of date", "description"), rows))
-    for command in cli.commands:
-        own = command not in ("render", "study", "submit")
-        others = [record for name, record in _records(command).items() if own or name not in OPTIONS]
-        parts.append(_table(f"Options of `{command}`{'' if own else ' only'}", ("option", "description"), others))
+    for names, command in commands():
+        own = not names.endswith(("render", "study", "submit"))
+        others = [record for name, record in _records(names, command).items() if own or name not in OPTIONS]
+        parts.append(_table(f"Options of `{names}`{'' if own else ' only'}", ("option", "description"), others))
     return "\n".join(parts)
 
 
-def _records(command: str) -> dict[str, tuple[str, str]]:
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield every command with its name, which for those of a group begins with that of the group."""
+    for name, command in cli.commands.items():
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {other}", one) for other, one in command.commands.items())
+        else:
+            yield name, command
+
+
+def _records(name: str, command: click.Command) -> dict[str, tuple[str, str]]:
     """Return names and help of the options of a command, by parameter."""
-    context = cli.commands[command].make_context(command, [], resilient_parsing=True, parent=click.Context(cli))
-    found = [(str(option.name), option.get_help_record(context)) for option in cli.commands[command].params]
+    context = command.make_context(name, [], resilient_parsing=True, parent=click.Context(cli))
+    found = [(str(option.name), option.get_help_record(context)) for option in command.params]
     return {
         name: (", ".join(f"`{part}`" for part in record[0].split(", ")), " ".join(record[1].split()))
         for name, record in found

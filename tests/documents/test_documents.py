@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import os
 import re
@@ -15,8 +16,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from amazon import amazon
 from mpirender import errors
-from mpirender.cli.commands import cli
+from mpirender.cli import reference
+from mpirender.cloud import configuration
 from mpirender.job.outputs import SIZE_NAMES
 from processes import Run, need
 from repository import REPOSITORY
@@ -67,6 +70,10 @@ def folder(scenes: SimpleNamespace, tmp_path: Path) -> Path:
     shutil.copy(scenes.state("cut"), tmp_path / "wave.pvsm")
     (tmp_path / "cone.py").write_text("from paraview.simple import *\nShow(Cone())\n")
     (tmp_path / "paraview.sif").touch()
+    values = {"max_nodes": 4, "head": "t3.large", "storage": "efs", "max_hours": 24, "subnet": "subnet-12345678"}
+    instances = configuration.instances_of("c7i.4xlarge=0.31")
+    farm = configuration.template("farm", "eu-central-1", instances, key="me", **values)
+    (tmp_path / "farm.yaml").write_text(farm)
     return tmp_path
 
 
@@ -77,6 +84,8 @@ def bring_blend(request: pytest.FixtureRequest, folder: Path, text: str) -> None
 
 
 ALL = shown_commands("mpirender")
+DRY = {"render": "--dry-run", "study": "--dry-run", "submit": "--print", "serve": "--dry-run"}
+IN_THE_CLOUD = ("create", "upload", "submit", "status", "fetch", "delete", "render")  # commands with --dry-run
 OF_A_RUN = [command for command in ALL if command.split()[1] in ("status", "encode")]
 
 
@@ -87,14 +96,18 @@ def test_the_commands_shown_are_accepted(
 ) -> None:
     """Render commands run with --dry-run (checks scene, data, options, programs), submit commands with --print.
 
+    Those for the cloud run with --dry-run, too; cloud list asks a simulation of Amazon.
+
     container.sh builds the real container image and renders with it.
     """
     bring_blend(request, folder, command)
     words = shlex.split(command, comments=True)[1:]
-    dry = {"render": "--dry-run", "study": "--dry-run", "submit": "--print", "serve": "--dry-run"}.get(words[0])
-    if dry and dry not in words:
+    if words[0] == "cloud":
+        words[2:2] = ["--dry-run"] if words[1] in IN_THE_CLOUD else []
+    elif (dry := DRY.get(words[0])) and dry not in words:
         words.insert(1, dry)
-    done = run(*words, cwd=folder)
+    with amazon() if words[:2] == ["cloud", "list"] else contextlib.nullcontext({}) as variables:
+        done = run(*words, cwd=folder, env={**os.environ, **variables})
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
@@ -169,7 +182,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     configuration.write_text("ClusterName=x\nSlurmctldHost=localhost\n")
     environment = {**os.environ, "SLURM_CONF": str(configuration)}
     of_sbatch = subprocess.run([need("sbatch"), "--help"], env=environment, capture_output=True, text=True, check=True)
-    known = {name for command in cli.commands.values() for parameter in command.params for name in parameter.opts}
+    known = {name for _, command in reference.commands() for parameter in command.params for name in parameter.opts}
     for name in BENCHMARKS:
         parser = importlib.import_module(f"benchmarks.{name}").parser()
         known |= {option for action in parser._actions for option in action.option_strings}

@@ -50,6 +50,8 @@ SlurmdTimeout={lost}
 KillWait=5
 MinJobAge=3600
 MailProg=/bin/true
+"""
+NODES = """\
 NodeName={nodes} CPUs={cores} RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
@@ -77,6 +79,9 @@ mount --rbind {folder}/tmp/{name} /tmp
 class Cluster:
     """A login node and compute nodes n1, n2, …; a context manager."""
 
+    configuration = CONFIGURATION + NODES
+    daemon = ("slurmd", "-D", "-N")
+
     def __init__(self, folder: Path, shared: Sequence[Path], *, count: int = 3, network: str = "10.88.0") -> None:
         """Set the paths and names; nothing is started yet.
 
@@ -94,7 +99,7 @@ class Cluster:
         try:
             self._write_files()
             self._start_munge()
-            for name in (HEAD, *self.nodes):
+            for name in (HEAD, *self.first_nodes()):
                 self.boot(name)
             self._wait_until_idle()
         except BaseException:
@@ -110,6 +115,10 @@ class Cluster:
             self._munge.wait(20)
         for starter in self._starters:
             starter.wait(20)
+
+    def first_nodes(self) -> list[str]:
+        """Return the nodes that are booted at the start."""
+        return self.nodes
 
     def run(self, *command: object, on: str = HEAD, **options: object) -> subprocess.CompletedProcess[str]:
         """Run a command on a node, the login node by default."""
@@ -150,7 +159,7 @@ class Cluster:
             daemon = ["slurmctld", "-D", "-c"]
         else:
             (self.folder / "spool" / name).mkdir(parents=True, exist_ok=True)
-            daemon = ["slurmd", "-D", "-N", name]
+            daemon = [*self.daemon, name]
         with (self.folder / f"{name}.out").open("ab") as out:
             process = subprocess.Popen([*self._inside(name), *daemon], env=self.environment, stdout=out, stderr=out)
         self._starters.append(process)
@@ -200,7 +209,7 @@ class Cluster:
             (self.folder / name).mkdir(mode=0o755)
         names = {"folder": self.folder, "network": self.network, "head": HEAD, "cores": CORES}
         nodes = f"n[1-{len(self.nodes)}]"
-        (self.folder / "slurm.conf").write_text(CONFIGURATION.format(nodes=nodes, lost=NODE_LOST_SECONDS, **names))
+        (self.folder / "slurm.conf").write_text(self.configuration.format(nodes=nodes, lost=NODE_LOST_SECONDS, **names))
         version = subprocess.run(["slurmd", "-V"], capture_output=True, text=True, check=True).stdout.split()[-1]
         old = int(version.split(".")[0]) < 23  # older versions start the cgroup layer even if nothing uses it
         (self.folder / "cgroup.conf").write_text(f"CgroupPlugin={'cgroup/v1' if old else 'disabled'}\n")

@@ -65,6 +65,15 @@ class SshServer:
         return place.parent
 
 
+def unpack(folder: Path) -> None:
+    """Download the server into a folder, and make the keys of host and user there."""
+    commands = [["apt-get", "download", *PACKAGES]]
+    commands += [["bash", "-c", "for package in *.deb; do dpkg -x $package unpacked; done"]]
+    commands += [["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name] for name in ("host", "user")]
+    for command in commands:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
 @contextmanager
 def ssh_server(cluster: Cluster, folder: Path, environment: Mapping[str, str]) -> Iterator[SshServer]:
     """Run an ssh server on the login node during the block.
@@ -72,11 +81,7 @@ def ssh_server(cluster: Cluster, folder: Path, environment: Mapping[str, str]) -
     :param folder: for its files.
     :param environment: variables of those who log in, HOME among them.
     """
-    commands = [["apt-get", "download", *PACKAGES]]
-    commands += [["bash", "-c", "for package in *.deb; do dpkg -x $package unpacked; done"]]
-    commands += [["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name] for name in ("host", "user")]
-    for command in commands:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    unpack(folder)
     variables = " ".join(f"{name}={value}" for name, value in environment.items())
     (folder / "sshd_config").write_text(CONFIGURATION.format(port=PORT, folder=folder, environment=variables))
     start, log = START.format(folder=folder, home=environment["HOME"]), folder / "log"
