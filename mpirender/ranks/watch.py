@@ -1,7 +1,7 @@
 """What a rank watches beside its work: whether its run still owns the folder, and whether processes were stopped.
 
-Each rank watches its child processes and the next rank on its node, which the supervisor cannot see on other machines.
-The first rank of a node watches the lock.
+Each rank watches its child processes and the next rank on its node, which the supervisor cannot see on other machines;
+its own fork server watches a rank that is alone on its node. The first rank of a node watches the lock.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from mpirender.ranks.log import log_error
 from mpirender.run_folder import lock
 from mpirender.system import background, stopped_processes
 from mpirender.system.comm import Comm, same_node
-from mpirender.system.stopped_processes import LOOK_SECONDS, StoppedProcesses, state_of
-
-LATER_SECONDS = 6.0  # than the supervisor, which records whose process was stopped, so that no image is blamed
+from mpirender.system.stopped_processes import LATER_SECONDS, LOOK_SECONDS, StoppedProcesses, state_of
 
 
 @contextlib.contextmanager

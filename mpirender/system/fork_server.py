@@ -2,7 +2,8 @@
 
 A process in which these have started cannot be forked safely. The fork server is forked before, does nothing but fork
 again on request, and reports how its child ended. It inherits no open files, and it and its child end with the process
-that made it.
+that made it. It ends that process if a signal has stopped it: on another machine than the supervisor's, nobody else may
+look.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mpirender.system import signals
+from mpirender.system import signals, stopped_processes
 from mpirender.system.channel import Channel
 from mpirender.system.child_process import adopt_orphans, end_orphans, end_with_parent
+from mpirender.system.stopped_processes import StoppedProcesses
 
 NUMBER = struct.Struct("!i")  # a process id, or the status of waitpid()
+
+CHILD_ENDED = {signal.SIGCHLD}
 
 Main = Callable[[Channel], None]
 
@@ -104,13 +108,17 @@ def receive_number(server: socket.socket) -> int:
 
 def _serve(requests: socket.socket, main: Main, output: int, kept: Sequence[int], again: Sequence[str]) -> NoReturn:
     """Fork a child for each request and report its process id and its end; the main function of the server."""
-    code, own = 1, os.getpid()
+    code, own, parent = 1, os.getpid(), os.getppid()
+    maker = StoppedProcesses(lambda: [parent], stopped_processes.LATER_SECONDS)
     try:
         end_with_parent(signal.SIGKILL)
         adopt_orphans()
         signals.ignore_signals()  # the process that made it handles them
         _close_files(output, but={requests.fileno(), output, *kept})
+        signal.pthread_sigmask(signal.SIG_BLOCK, CHILD_ENDED)
         while True:
+            while not select.select([requests], [], [], stopped_processes.LOOK_SECONDS)[0]:
+                maker.end(_say)
             _, (channel, *_), *_ = socket.recv_fds(requests, 16, 1)
             pid = os.fork()
             if not pid:
@@ -118,7 +126,7 @@ def _serve(requests: socket.socket, main: Main, output: int, kept: Sequence[int]
                 _become(channel, main, kept, again, own)
             os.close(channel)
             requests.send(NUMBER.pack(pid))
-            status = os.waitpid(pid, 0)[1]
+            status = _status_at_end(pid, maker)
             end_orphans()
             requests.send(NUMBER.pack(status))
     except ValueError:  # no descriptor: the other end is closed
@@ -127,10 +135,27 @@ def _serve(requests: socket.socket, main: Main, output: int, kept: Sequence[int]
         os._exit(code)
 
 
+def _status_at_end(pid: int, maker: StoppedProcesses) -> int:
+    """Wait for the end of a child, and meanwhile watch the process that made this one; return the status."""
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return status
+        signal.sigtimedwait(CHILD_ENDED, stopped_processes.LOOK_SECONDS)
+        maker.end(_say)
+
+
+def _say(pid: int) -> None:
+    """Say why the process that made this one ends, with which this one ends at once."""
+    with contextlib.suppress(OSError):  # the disk may be full
+        os.write(2, f"process {pid} was stopped by a signal, and is ended\n".encode())
+
+
 def _become(channel: int, main: Main, kept: Sequence[int], again: Sequence[str], server: int) -> NoReturn:
     """Run the main function of a child, or the command."""
     code = 1
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, CHILD_ENDED)
         end_with_parent(signal.SIGKILL, server)
         if again:
             for number in (channel, *kept):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 ENDED_SECONDS = 12.0  # longer than a rank takes to notice that its renderer was stopped, and which image it had
 STOPPED = f"stopped by a signal for {ENDED_SECONDS:g} s, and was ended"
+LATER_SECONDS = 6.0  # more for others than the supervisor, which records whose process it was: no image is blamed
 LOOK_SECONDS = 2.0  # between two looks; a longer pause means that this process was suspended itself, with its job
 
 
@@ -60,8 +61,11 @@ class StoppedProcesses:
         self._find, self._seconds, self._looked = find, ENDED_SECONDS + later, time.monotonic()
         self._stopped: dict[tuple[int, int], float] = {}  # by id and birth: the seconds for which it has been stopped
 
-    def end(self) -> list[int]:
-        """Kill those that have been stopped for too long, and return their ids; call this often."""
+    def end(self, before: Callable[[int], object] = bool) -> list[int]:
+        """Kill those that have been stopped for too long, and return their ids; call this often.
+
+        :param before: is called with the id of each before it is killed.
+        """
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
             return []
@@ -69,10 +73,12 @@ class StoppedProcesses:
         states = {pid: state for pid in self._find() if (state := state_of(pid))}
         stopped = [(pid, state.born) for pid, state in states.items() if state.state == "T"]
         self._stopped = {one: self._stopped.get(one, 0.0) + passed for one in stopped}
-        return [pid for (pid, _), seconds in self._stopped.items() if seconds > self._seconds and _kill(pid)]
+        late = [pid for (pid, _), seconds in self._stopped.items() if seconds > self._seconds]
+        return [pid for pid in late if _kill(pid, before)]
 
 
-def _kill(pid: int) -> bool:
+def _kill(pid: int, before: Callable[[int], object]) -> bool:
+    before(pid)
     with contextlib.suppress(OSError):  # it belongs to another user
         os.kill(pid, signal.SIGKILL)
         return True

@@ -185,3 +185,23 @@ def test_processes_that_a_child_leaves_end_with_it() -> None:
             child.channel.poll(20)
         assert child.wait() == 0
         assert ended(left)
+
+
+ALONE = """
+import os, signal, sys
+from mpirender.system import stopped_processes
+from mpirender.system.fork_server import ForkServer
+stopped_processes.LOOK_SECONDS = stopped_processes.ENDED_SECONDS = stopped_processes.LATER_SECONDS = 0.1
+server = ForkServer(lambda channel: signal.pause(), output=2)
+if sys.argv[1] == "with a child":
+    server.start()
+os.kill(os.getpid(), signal.SIGSTOP)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("when", ["with a child", "before"])
+def test_the_server_ends_the_process_that_made_it_if_that_stays_stopped(when: str) -> None:
+    done = subprocess.run([sys.executable, "-c", ALONE, when], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert "was stopped by a signal, and is ended" in done.stderr
