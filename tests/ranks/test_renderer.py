@@ -18,7 +18,7 @@ from mpirender.ranks.log import redirect_output
 from mpirender.ranks.reloading import MAX_LOSSES, MAX_LOSSES_AT_WORK, ReloadingRenderer
 from mpirender.ranks.renderer import Renderer, RendererLost
 from mpirender.ranks.renderer_process import EngineError
-from mpirender.system import host, stall
+from mpirender.system import current_file, host, stall
 from waiting import wait_for
 
 
@@ -45,6 +45,10 @@ class Target:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             os.kill(os.getpid(), -how)
         os._exit(how)
+
+    def read(self, path: str) -> None:
+        current_file.note(path)
+        os._exit(3)
 
     def end_once(self, place: str) -> str:
         if not Path(place).exists():
@@ -151,6 +155,14 @@ def test_the_kernel_tells_how_many_processes_it_killed_for_memory_and_takes_a_re
 def test_a_death_is_noticed_although_a_process_of_the_renderer_keeps_its_files_open(renderer: Renderer) -> None:
     with pytest.raises(RendererLost, match="died \\(exit code 3\\)"):
         renderer.call("fork_and_end", limit=20)
+
+
+def test_the_file_that_a_renderer_read_when_it_died_is_known(renderer: Renderer) -> None:
+    with pytest.raises(RendererLost, match=r"died \(exit code 3\) while it read /data/step_1.ply"):
+        renderer.call("read", "/data/step_1.ply")
+    renderer.replace()
+    with pytest.raises(RendererLost, match=r"died \(exit code 3\)$"):
+        renderer.call("end", 3)
 
 
 def test_a_renderer_that_died_before_an_order_is_lost_with_it(renderer: Renderer) -> None:

@@ -43,10 +43,11 @@ def numbered_files() -> None:
     for frame in FRAMES:
         picture(PARTS / f"wall_{frame:04}.png", frame / 4)
         picture(PARTS / f"cut_{frame:04}.png", frame / 4)
+        picture(PARTS / f"leaf_{frame:04}.png", frame / 4)
         picture(PARTS / f"floor.{1000 + frame}.png", frame / 4)
         for name in (f"smoke_{frame:04}.vdb", f"sim_{frame:04}.abc"):
             (PARTS / name).write_text("no real one")
-    for name in ("wall_{}.png", "cut_{}.png", "smoke_{}.vdb", "sim_{}.abc"):
+    for name in ("wall_{}.png", "cut_{}.png", "leaf_{}.png", "smoke_{}.vdb", "sim_{}.abc"):
         (PARTS / name.format("0003")).unlink()
     (PARTS / "floor.1003.png").write_text("")
 
@@ -70,6 +71,28 @@ def save(path: Path) -> None:
     bpy.ops.wm.save_as_mainfile(filepath=str(path), relative_remap=False)
 
 
+def scattered() -> None:
+    """A plane whose Geometry Nodes read the image of the time."""
+    bpy.ops.mesh.primitive_plane_add()
+    group = bpy.data.node_groups.new("scatter", "GeometryNodeTree")
+    for direction in ("INPUT", "OUTPUT"):
+        group.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
+    given, made = group.nodes.new("NodeGroupInput"), group.nodes.new("NodeGroupOutput")
+    image, clock = group.nodes.new("GeometryNodeImageTexture"), group.nodes.new("GeometryNodeInputSceneTime")
+    stored, reroute = group.nodes.new("GeometryNodeStoreNamedAttribute"), group.nodes.new("NodeReroute")
+    stored.data_type = "FLOAT_COLOR"
+    shown = bpy.data.images.load(str(PARTS / "leaf_0001.png"))
+    shown.source, shown.name, shown.filepath = "SEQUENCE", "leaf", "//leaf_0001.png"
+    image.inputs["Image"].default_value = shown
+    for start, end in (
+        (given.outputs[0], stored.inputs["Geometry"]), (stored.outputs[0], made.inputs[0]),
+        (clock.outputs["Frame"], reroute.inputs[0]), (image.outputs["Color"], stored.inputs["Value"]),
+    ):  # fmt: skip
+        group.links.new(start, end)
+    group.links.new(reroute.outputs[0], image.inputs["Frame"])  # the sockets of a reroute are new when it is linked
+    bpy.context.object.modifiers.new("scatter", "NODES").node_group = group
+
+
 def bake_cloth() -> None:
     """A cloth that is baked to files."""
     bpy.ops.mesh.primitive_grid_add(x_subdivisions=3, y_subdivisions=3)
@@ -91,6 +114,7 @@ def gaps() -> None:
     floor.filepath = "//floor.<UDIM>.png"
     for tile in (1002, 1003, 1004):
         floor.tiles.new(tile)
+    scattered()
     volume = bpy.data.volumes.new("smoke")
     volume.filepath, volume.is_sequence, volume.frame_duration = "//smoke_0001.vdb", True, len(FRAMES)
     scene.collection.objects.link(bpy.data.objects.new("smoke", volume))

@@ -85,3 +85,15 @@ def number_of(path: str) -> int | None:
     """Return the number in the name of a file."""
     found = NUMBER.fullmatch(Path(path).stem)
     return None if found is None else int(found[2])
+
+
+def extent(path: str) -> range:
+    """Return the numbers from the first to the last existing file whose name differs only in the number."""
+    place = Path(path)
+    found = NUMBER.fullmatch(place.stem)
+    if found is None:
+        return range(0)
+    same = re.compile(rf"{re.escape(found[1])}(\d+){re.escape(found[3] + place.suffix)}")
+    matches = (same.fullmatch(name) for name in Folders().names(str(place.parent)))
+    numbers = [int(match[1]) for match in matches if match]
+    return range(min(numbers), max(numbers) + 1) if numbers else range(0)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
-from mpirender.engines.blender.numbered_files import Sequence, number_of, numbered
+from mpirender.engines.blender.numbered_files import Sequence, extent, number_of, numbered
 
 BPY = Any  # modules and data of Blender have no annotations
 Value = Optional[float]  # of a setting, None if it cannot be known before Blender computes the frame
@@ -39,6 +39,7 @@ class Reader:
         yield from self._tiles()
         if any(image.source == "SEQUENCE" for image in self._bpy.data.images):
             yield from self._images()
+            yield from self._geometry_images()
         yield from self._volumes()
         yield from self._caches()
         yield from self._clips()
@@ -101,6 +102,34 @@ class Reader:
             return None if number is None else numbered(first, number)
 
         yield Sequence(f"image {image.name!r}", path)
+
+    def _geometry_images(self) -> Iterator[Sequence]:
+        """Yield the images of Geometry Nodes, as far as the number of the file is known: it is their socket Frame."""
+        for group in filter(used, self._bpy.data.node_groups):
+            for node in (
+                node for node in group.nodes if node.bl_idname == "GeometryNodeImageTexture" and not node.mute
+            ):
+                image = image_of(node.inputs["Image"])
+                if image is None or image.source != "SEQUENCE" or image.packed_files:
+                    continue
+                first = self._absolute(image.filepath, image)
+
+                def path(frame: int, group: BPY = group, node: BPY = node, first: str = first) -> str | None:
+                    number = self._socket_value(group, node, "Frame", frame)
+                    # Blender shows nothing before the first file and after the last, as may be meant.
+                    return numbered(first, int(number)) if number is not None and int(number) in extent(first) else None
+
+                yield Sequence(f"image {image.name!r}", path)
+
+    def _socket_value(self, tree: BPY, node: BPY, name: str, frame: int) -> Value:
+        """Return the value of an input of a node, if it is set there or comes from the time of the scene, else None."""
+        socket = node.inputs[name]
+        if not socket.is_linked:
+            names = self._bpy.utils.escape_identifier(node.name), list(node.inputs).index(socket)
+            return value_at(tree, 'nodes["{}"].inputs[{}].default_value'.format(*names), frame, socket.default_value)
+        link = origin(socket)
+        is_time = link.from_node.bl_idname == "GeometryNodeInputSceneTime" and link.from_socket.name == "Frame"
+        return self._time(frame) if is_time else None
 
     def _settings(self, owner: BPY, animated: BPY, prefix: str, get: Callable[[BPY], BPY]) -> Settings:
         """Return the settings of a user of an image: ``get`` returns them from the data that own them."""
@@ -174,6 +203,19 @@ NEVER = -(1 << 20)  # a frame at which no strip shows anything: the first that B
 def used(thing: BPY) -> bool:
     """Return whether something in the file uses it."""
     return bool(thing.users > int(thing.use_fake_user))
+
+
+def origin(socket: BPY) -> BPY:
+    """Return the link that gives an input its value, through reroutes."""
+    link = socket.links[0]
+    while link.from_node.bl_idname == "NodeReroute" and link.from_node.inputs[0].is_linked:
+        link = link.from_node.inputs[0].links[0]
+    return link
+
+
+def image_of(socket: BPY) -> BPY | None:
+    """Return the image of an input: its own, or that of an image node; None if it is not known."""
+    return getattr(origin(socket).from_node, "image", None) if socket.is_linked else socket.default_value
 
 
 def tree_of(owner: BPY) -> BPY:

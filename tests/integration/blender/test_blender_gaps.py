@@ -37,6 +37,7 @@ def test_a_gap_in_any_sequence_is_an_error_that_names_the_first_missing_file(run
         f"mpirender: error: cache 'sim': {lacks} {parts}/sim_0003.abc",
         f"mpirender: error: cache of cloth of Flag: {lacks} {parts}/blendcache_gaps/466C6167_000003_00.bphys",
         f"mpirender: error: image 'floor': {lacks} {parts}/floor.1003.png",
+        f"mpirender: error: image 'leaf': {lacks} {parts}/leaf_0003.png",
         f"mpirender: error: image 'wall': {lacks} {parts}/wall_0003.png",
         f"mpirender: error: strip 'cut': {lacks} {parts}/cut_0003.png",
         f"mpirender: error: volume 'smoke': {lacks} {parts}/smoke_0003.vdb",
