@@ -24,6 +24,7 @@ from mpirender.engines.paraview.proxies import PVObject, sources
 from mpirender.system.text import plural
 
 XML_FORMATS = re.compile(r"\.(p?vt[iprsu]|vtm|vtmb|vtpd|vtpc|vthb|vth|htg|phtg|pvd)$", re.IGNORECASE)
+CHECKED = re.compile(rf"{XML_FORMATS.pattern}|\.(stl|csv|tsv)$", re.IGNORECASE)
 END, END_BYTES = b"</VTKFile>", 256
 LONGEST_LINE = 1 << 16  # bytes of a table
 STL_HEADER, STL_TRIANGLE = 84, 50  # bytes in a binary file; the header ends with the number of triangles
@@ -168,7 +169,12 @@ def _has_data(item: color_range.Colored) -> bool:
 
 
 def _cut(path: str) -> str:
-    """Return why a file is incomplete; empty if nothing is known to be missing."""
+    """Return why a file is incomplete; empty if nothing is known to be missing.
+
+    Files of other formats are not opened: it would be observed as if the frame depended on them.
+    """
+    if not CHECKED.search(path):
+        return ""
     with contextlib.suppress(OSError), Path(path).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if XML_FORMATS.search(path):
