@@ -21,8 +21,9 @@ from waiting import wait_for
 def test_a_second_run_into_the_same_folder_is_refused_and_disturbs_nothing(
     run: Run, pattern: Pattern, tmp_path: Path
 ) -> None:
-    scene, output = pattern('{"frames": 12, "seconds": 0.8}'), tmp_path / "test_renders"
+    scene, output = pattern('{"frames": 12, "seconds": 0.1}'), tmp_path / "test_renders"
     with started(scene) as process:
+        process.send_signal(signal.SIGSTOP)  # so that it lasts until the others have ended, however slow the machine is
         job = (output / ".mpirender" / "job.json").read_text()
         for command in (["render", scene, *SMALL, "--frames", "1"], ["render", scene, *SMALL, "--dry-run"]):
             refused = run(*command)
@@ -30,6 +31,7 @@ def test_a_second_run_into_the_same_folder_is_refused_and_disturbs_nothing(
             assert f"another run writes here: pid {process.pid} on {os.uname().nodename}" in refused.stderr
             assert len(refused.stderr.splitlines()) == 1
         assert (output / ".mpirender" / "job.json").read_text() == job
+        process.send_signal(signal.SIGCONT)
         assert process.wait(60) == 0
     assert done_frames(output) == list(range(12))
 
