@@ -46,9 +46,9 @@ def test_passes_are_those_of_blender_and_are_made_again_if_they_are_lost(
     mine.write_bytes(b"mine")
     refused = run("render", file, "--size", SIZE, "--output", tmp_path / "0")
     assert (refused.returncode, f"{mine}: mpirender did not make this file" in refused.stderr) == (2, True)
-    for ranks in (1, 2):
+    for ranks, schedule in ((1, "interleaved"), (3, "contiguous")):
         images = tmp_path / str(ranks) / SIZE
-        words = (file, "--ranks", ranks, "--movie", "none", "--output", tmp_path / str(ranks))
+        words = (file, "--ranks", ranks, "--schedule", schedule, "--movie", "none", "--output", tmp_path / str(ranks))
         rendered(run, *words)
         assert_same_pictures(images, own)
         assert names(images / "passes") == names(tmp_path / "expected")

@@ -29,7 +29,7 @@ def test_handlers_see_each_frame_once_and_beginning_and_end_once_in_each_rendere
     blends.animate(blends.file("hooks"), tmp_path / "images", scripts=True)
     (own,) = logs(tmp_path / "own")
     assert own.pop() == "frame_change_post 1 []", "Blender goes back to where it was"
-    for ranks in (1, 2):
+    for ranks in (1, 3):
         words = ("--allow-scripts", "--ranks", ranks, "--movie", "none", "--output", tmp_path / str(ranks))
         rendered(run, blends.file("hooks"), *words, env={**os.environ, "HOOKS": str(tmp_path / f"on{ranks}")})
         seen = [log for log in logs(tmp_path / f"on{ranks}") if log[-1].startswith("render_complete")]
