@@ -160,6 +160,12 @@ def test_the_advice_for_one_pass_counts_the_passes_that_it_saves(job, sides, tol
     assert not inspect_state(state(view=view), job(sizes=("HD", "4K"), one_pass=True)).advice
 
 
+@pytest.mark.parametrize("sides", [("abc", 1), ("", ""), ("1e999", "nan"), (0, -5), ("9" * 5000, 1), ()])
+def test_a_view_whose_size_is_none_gets_no_advice(job, sides):
+    view = proxy(3, "views", "RenderView", prop("ViewSize", *sides)) + collection("views", p3="RenderView1")
+    assert inspect_state(state(view=view), job()).advice == ()
+
+
 def test_an_axes_grid_around_data_that_changes_costs_less_in_contiguous_blocks(job):
     grid = proxy(3, "views", "RenderView", prop("AxesGrid", proxies=[9])) + collection("views", p3="RenderView1")
     grid += proxy(9, "annotations", "GridAxes3DActor", prop("Visibility", 1))

@@ -88,7 +88,12 @@ OPTIONS: tuple[list[object], ...] = (
 def states() -> tuple[bytes, ...]:
     """Return states written by hand, and one that ParaView has saved if it is installed."""
     track = paraview_states.animation(mode=2, steps=(0, 0.5, 1, 2), cues=[7])
-    made = [paraview_states.state(paraview_states.CLOCK), paraview_states.state(paraview_states.CLOCK, scene=track)]
+    size = paraview_states.prop("ViewSize", 640, 400)
+    view = paraview_states.proxy(3, "views", "RenderView", size) + paraview_states.collection("views", p3="View")
+    made = [
+        paraview_states.state(paraview_states.CLOCK, view=view),
+        paraview_states.state(paraview_states.CLOCK, view=view, scene=track),
+    ]
     if shutil.which("pvbatch"):
         with tempfile.TemporaryDirectory() as folder, xvfb.server() as display:
             script, saved = Path(folder, "save.py"), Path(folder, "x.pvsm")

@@ -72,7 +72,7 @@ def _tiles(state: State, job: RenderJob) -> Iterator[str]:
     """Yield advice if ParaView renders the view in more than one pass."""
     chosen = job.views[0] if job.views else next(iter(state.views), None)
     view = next((view for view in state.registered("views") if view.name == chosen), None)
-    sides = tuple(int(float(side)) for side in view.values("ViewSize")) if view is not None else ()
+    sides = tuple(map(int, view.numbers("ViewSize"))) if view is not None else ()
     if job.one_pass or job.layouts or len(sides) != 2 or min(sides) < 1:
         return
     sizes = job.sizes or tuple(map(Size.parse, DEFAULT_SIZES))
