@@ -18,11 +18,14 @@ from mpirender.job.outputs import Size
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher import command_line
+from mpirender.launcher.probe import NOT_SEEN
 from mpirender.movie import ffmpeg
 from mpirender.supervisor import run
 from mpirender.system import child_process, slurm
+from mpirender.system.text import plural
 
 RANKS = 2
+SHARED_FIX = "run doctor in a folder that all nodes of the job share"
 
 
 def checks(programs: Programs) -> Iterator[Check]:
@@ -85,15 +88,30 @@ def slurm_check() -> Check:
 
 
 def run_check(programs: Programs) -> Check:
-    """Render test images and a movie of them on two ranks, through the real mpiexec."""
-    what = f"{RANKS}-rank run"
-    with tempfile.TemporaryDirectory(prefix="mpirender-doctor-") as folder:
-        scene = Path(folder) / "doctor.pattern"
-        scene.write_text('{"frames": 8}')
-        sizes, mpiexec = (Size.parse("320x180"),), programs.mpiexec
-        job = RenderJob(scene=scene, output=Path(folder) / "out", sizes=sizes, ranks=RANKS, mpiexec=mpiexec)
-        try:
-            result = run.render(job)
-        except MpirenderError as error:
-            return Check(what, False, str(error).splitlines()[0], "fix what is named above, then run doctor again")
-    return Check(what, True, f"{result.rendered} test images and a movie in {result.seconds:.1f} s")
+    """Render test images and a movie of them through the real launcher, on two ranks; in a Slurm job, on all its nodes.
+
+    Nodes more likely share the current folder than the one for temporary files.
+    """
+    nodes, place = slurm.node_count(), Path.cwd() if slurm.job_number() else None
+    ranks = max(nodes, RANKS)
+    what, again = f"{ranks}-rank run", "fix what is named above, then run doctor again"
+    try:
+        with tempfile.TemporaryDirectory(prefix="mpirender-doctor-", dir=place) as folder:
+            result = run.render(pattern_job(Path(folder), ranks, programs))
+    except MpirenderError as error:
+        found = str(error).splitlines()[0]
+        if NOT_SEEN in found:
+            return Check(what, False, found.partition("; ")[0], SHARED_FIX)
+        return Check(what, False, found, again)
+    except OSError as error:
+        return Check(what, False, f"{place}: cannot be written ({error.strerror})", SHARED_FIX)
+    where = f" on {plural(nodes, 'node')}" if nodes > 1 else ""
+    return Check(what, True, f"{result.rendered} test images and a movie{where} in {result.seconds:.1f} s")
+
+
+def pattern_job(folder: Path, ranks: int, programs: Programs) -> RenderJob:
+    """Write a test pattern into a folder; return the job that renders it."""
+    scene = folder / "doctor.pattern"
+    scene.write_text(f'{{"frames": {max(8, ranks)}}}')
+    sizes, output = (Size.parse("320x180"),), folder / "out"
+    return RenderJob(scene=scene, output=output, sizes=sizes, ranks=ranks, mpiexec=programs.mpiexec)

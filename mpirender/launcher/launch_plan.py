@@ -53,8 +53,10 @@ def of_job(
     """Plan the launch of a job's ranks; the arguments and errors are those of :func:`make`."""
     folders = {Path(file.path).parent for file in inspection.data_files if file.found}
     folders |= {job.scene.parent, job.output}
+    # A container cannot have been given a folder that is not there yet.
+    shared = job.output if job.output.is_dir() or not job.programs.container else None
     engine, request = engines.for_scene(job.scene), RankRequest.of(job, images)
-    return make(engine, job.programs, request, slurm.allocation(), folders=folders, stop=stop, note=note)
+    return make(engine, job.programs, request, slurm.allocation(), folders=folders, shared=shared, stop=stop, note=note)
 
 
 def make(
@@ -64,15 +66,18 @@ def make(
     allocation: Allocation | None,
     *,
     folders: Iterable[Path] = (),
+    shared: Path | None = None,
     stop: Callable[[], bool] = lambda: False,
     note: Callable[[str], object] = lambda text: None,
 ) -> LaunchPlan:
     """Plan the launch of ranks; in an allocation the launcher is the first one that passes a probe.
 
     :param folders: folders that the ranks must see if they run in a container.
+    :param shared: the output folder, which all nodes must see.
     :param stop: called often; when it returns True, the probe is ended.
     :param note: called with a message when mpiexec is installed but does not work here.
-    :raises UsageError: a single frame needs more ranks than the allocation has room for.
+    :raises UsageError: a single frame needs more ranks than the allocation has room for, or a node does not see the
+        folder.
     :raises ToolMissing: a program is not found, or no launcher starts ranks that see each other.
     """
     if allocation is None or request.launcher == "none":
@@ -86,7 +91,7 @@ def make(
         if stop():
             break
         placement = replace(plan.placement, launcher=launcher)
-        problem = probe.problem_of(plan.program, placement, stop)
+        problem = probe.problem_of(plan.program, placement, stop, shared)
         if not problem:
             if launcher.name == "srun" and problems and problems[0].startswith("mpiexec"):
                 note(f"{problems[0]}; using {launcher} instead")

@@ -69,8 +69,8 @@ Files = list[tuple[str, int, int]]  # name, bytes and modification time (ns) of 
 
 def main() -> None:
     """Run this rank; on an error print one line and abort all ranks."""
-    if sys.argv[1:] == [mpi.HELLO]:
-        mpi.print_hosts()
+    if sys.argv[1:2] == [mpi.HELLO]:
+        mpi.print_hosts(sys.argv[2:])
     if sys.argv[1:2] == [RENDERER]:
         memory, channel = map(int, sys.argv[2:])
         renderer_process.run(channel, SceneProcess(memory))

@@ -7,7 +7,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from mpirender import errors
@@ -17,6 +18,8 @@ from mpirender.system.text import whole_number
 
 HELLO = "--hello"  # instead of a job: the program only prints the hosts
 HOSTS = "mpirender: hosts of the ranks: "  # what the line with the hosts begins with
+BLIND = "mpirender: hosts without the folder: "  # the same of the hosts that do not see a file
+SEEN_SECONDS = 5.0  # for a file made on another node to appear on a busy file system
 # The number of started processes, as Open MPI and MPICH (with its derivatives) report it.
 WORLD_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 
@@ -33,13 +36,25 @@ def start_mpi() -> Comm:
     return MPI.COMM_WORLD
 
 
-def print_hosts() -> NoReturn:
-    """Print the hosts of all ranks on rank 0, by which the launcher probe sees whether the launcher connects them."""
+def print_hosts(places: Sequence[str] = ()) -> NoReturn:
+    """Print the hosts of all ranks on rank 0, by which the launcher probe sees whether the launcher connects them.
+
+    Also print which of them do not see one of these files.
+    """
     world = start_mpi()
-    hosts = world.gather(socket.gethostname(), root=0)
-    if hosts is not None:
-        write_line(1, HOSTS + " ".join(hosts))
+    found = world.gather((socket.gethostname(), all(map(_is_seen, places))), root=0)
+    if found is not None:
+        write_line(1, HOSTS + " ".join(host for host, _ in found))
+        if blind := dict.fromkeys(host for host, sees in found if not sees):
+            write_line(1, BLIND + " ".join(blind))
     finalize(world, 0)
+
+
+def _is_seen(place: str) -> bool:
+    end = time.monotonic() + SEEN_SECONDS
+    while not (seen := Path(place).exists()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return seen
 
 
 def started_processes(environ: Mapping[str, str] = os.environ) -> int:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mpirender.errors import UsageError
 from mpirender.launcher import probe
 from mpirender.launcher.placement import Launcher, Placement
-from mpirender.ranks.mpi import HOSTS
+from mpirender.ranks.mpi import BLIND, HOSTS
 from mpirender.system import child_process
 
 Probe = Callable[[str], str]
@@ -41,6 +42,20 @@ def test_ranks_on_every_node_are_what_is_wanted(problem: Probe) -> None:
 
 def test_ranks_that_all_came_up_on_one_node_are_not(problem: Probe) -> None:
     assert problem(f"echo '{HOSTS}n1 n1'") == "started 2 ranks on 1 node instead of 2 on 2 nodes"
+
+
+def test_nodes_that_do_not_see_the_output_folder_are_named(tmp_path: Path) -> None:
+    program = tmp_path / "mpiexec"
+    file = '"${!#}"'  # the last word
+    program.write_text(f"#!/bin/bash\n[ -f {file} ] || exit\necho '{HOSTS}n1 n2'\necho '{BLIND}n2'\n")
+    program.chmod(0o755)
+    placement = replace(TWO_NODES, launcher=Launcher(path=str(program)))
+    with pytest.raises(UsageError) as refused:
+        probe.problem_of(["python3"], placement, lambda: False, tmp_path / "not yet made")
+    folder = f"{tmp_path}/not yet made"
+    line = f"node n2 does not see the folder {folder}; choose one that all nodes of the job share (--output)"
+    assert refused.value.message == line
+    assert list(tmp_path.iterdir()) == [program]
 
 
 def test_the_output_of_a_launcher_that_fails_is_shown(problem: Probe) -> None:

@@ -178,5 +178,23 @@ def test_the_schedule_that_the_dry_run_shows_can_be_pasted(cluster: Cluster, tmp
     assert_each_frame_was_done_once(tmp_path / "slow_renders", 6)
 
 
-def test_doctor_finds_slurm(cluster: Cluster) -> None:
-    assert re.search(r"ok  slurm +\S*sbatch, slurm\S* \d", cluster.ask(PROGRAM, "doctor"))
+def test_doctor_runs_on_all_nodes_of_a_job_and_names_those_that_do_not_share_the_folder(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    script = tmp_path / "doctor.sh"
+    script.write_text(f"#!/bin/sh\n{PROGRAM} doctor\ncd /tmp\n{PROGRAM} doctor | tail -n 2\n")
+    script.chmod(0o755)
+    environment = {**cluster.environment, "MPIRENDER_BLENDER": "/no/blender"}
+    shown = cluster.run("salloc", "--nodes=3", script, cwd=tmp_path, env=environment).stdout
+    assert re.search(r"ok  slurm +\S*sbatch, slurm\S* \d", shown)
+    assert "ok  3-rank run    8 test images and a movie on 3 nodes in " in shown
+    blind = r"MISSING  3-rank run    nodes n1, n2, n3 do not see the folder /tmp/mpirender-doctor-\w+/out\n +fix: run "
+    assert re.search(blind, shown), shown
+
+
+def test_a_node_that_does_not_see_the_output_folder_is_named(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:
+    """The batch script runs on n1, whose /tmp the other node does not see."""
+    scene = slow_scene(tmp_path, 2)
+    assert ended(cluster, sbatch(TWO_BY_TWO, scene, *SMALL, "--output", "/tmp/private"))["ExitCode"] == "2:0"
+    line = "error: node n2 does not see the folder /tmp/private; choose one that all nodes of the job share (--output)"
+    assert line in (tmp_path / "log").read_text()
