@@ -22,7 +22,8 @@ from mpirender.system.slurm import Allocation
 from mpirender.system.text import plural
 
 MAX_FRUITLESS_ALLOCATIONS = 3  # in a row without a completed image: the next one would end in the same way
-TIME_LIMIT_SIGNAL = "SIGUSR1"  # mpi_render.slurm has Slurm send it; SIGTERM comes with scancel, too
+TIME_LIMIT_SIGNAL = "SIGUSR1"  # mpi_render.slurm has Slurm send it
+END_SIGNAL = "SIGTERM"  # before Slurm ends a job: scancel, a preemption, the loss of a node, an operator's requeue
 
 
 def render(
@@ -46,13 +47,17 @@ def render(
         done += sum(isinstance(event, events.Done) for event in new)
         watch(new)
 
-    try:
-        return run.render(job, count, inspection, plan)
-    except Stopped as error:
-        if error.signal not in (TIME_LIMIT_SIGNAL, SPOT_NOTICE) or not job.max_requeues:
-            raise
-        fruitless = error.signal == TIME_LIMIT_SIGNAL and not done
-        raise Stopped(error.so_far, f"Slurm job {allocation.job} {requeue(job, allocation, fruitless)}") from None
+    def continued(error: Stopped) -> Stopped:
+        if error.signal in (TIME_LIMIT_SIGNAL, SPOT_NOTICE) and job.max_requeues:
+            fruitless = error.signal == TIME_LIMIT_SIGNAL and not done
+            how = f"Slurm job {allocation.job} {requeue(job, allocation, fruitless)}"
+            return Stopped(error.so_far, how, signal=error.signal)
+        if error.signal == END_SIGNAL and slurm.starts_again(allocation.job, allocation.run):
+            how = f"{slurm.starting_again(allocation.job)} and continues with the remaining images"
+            return Stopped(error.so_far, how, signal=error.signal)
+        return error
+
+    return run.render(job, count, inspection, plan, continued=continued)
 
 
 def requeue(job: RenderJob, allocation: Allocation, fruitless: bool) -> str:

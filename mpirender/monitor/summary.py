@@ -12,7 +12,7 @@ from mpirender.run_folder.event_values import Cost
 from mpirender.run_folder.own_files import table_path
 from mpirender.supervisor import timings
 from mpirender.supervisor.result import RenderResult
-from mpirender.system.text import damaged_lines, duration, plural, rank_or_group, ranks_or_groups
+from mpirender.system.text import damaged_lines, duration, listed, plural, rank_or_group, ranks_or_groups
 
 LABEL_WIDTH = 13  # characters of the summary
 LISTED = 8  # folders, or movies
@@ -36,6 +36,7 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
         ("movie", _some([f"{movie} ({float(count / job.rate):.1f} s)" for movie in result.movies])),
         ("spot", list(result.spot)),
         ("restarts", _times(result.restarts, "because ranks died, nodes were taken away or data changed")),
+        ("lost nodes", [f"{listed(result.lost_nodes)}; all frames are complete"] if result.lost_nodes else []),
         ("reloads", _times(result.losses, "because renderers were lost")),
         ("warning", [text for text, number in ((kept_faulty, result.complained), (damaged, result.skipped)) if number]),
         ("measured", [str(table_path(job))] if sheet is not None and job.measure else []),

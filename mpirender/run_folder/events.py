@@ -291,6 +291,7 @@ class Death(Event):
     reason: str
     in_progress: tuple[tuple[Rank, Image], ...] = ()
     blamed: tuple[Image, ...] = ()
+    lost: tuple[str, ...] = ()  # nodes that no longer respond
 
 
 @dataclass(frozen=True)
@@ -300,6 +301,7 @@ class Finish(Event):
     code: int
     message: str
     seconds: Seconds
+    lost: tuple[str, ...] = ()  # nodes whose loss ended it
 
 
 @dataclass(frozen=True)

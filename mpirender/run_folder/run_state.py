@@ -199,6 +199,12 @@ class RunState:
         return self.launches[number]
 
     @property
+    def slurm_jobs(self) -> set[tuple[str, str]]:
+        """The number and the cluster of the Slurm job that it ran in."""
+        launches = [launch.launch for launch in self.launches.values() if launch.launch is not None]
+        return {(launch.job, launch.cluster) for launch in launches if launch.job}
+
+    @property
     def supervised(self) -> bool:
         """Whether a supervisor started the ranks, not a user by hand."""
         return any(launch.launch is not None for launch in self.launches.values())
@@ -248,6 +254,22 @@ class RunState:
     def heard(self) -> float:
         """The time of its newest event."""
         return max([self.supervisor_heard, *(session.heard for session in self.sessions)])
+
+
+def lost_nodes(runs: Iterable[RunState], now: str) -> list[str]:
+    """Return the nodes that were lost in runs of one Slurm job, each once; ``now`` is the id of the run that goes on.
+
+    If an earlier run recorded neither an end nor that it was to stop, and Slurm started its job again nevertheless, the
+    node of its supervisor was lost.
+    """
+    nodes: list[str] = []
+    for run in runs:
+        nodes += [node for death in run.deaths for node in death.lost]
+        if isinstance(run.last, events.Finish):
+            nodes += run.last.lost
+        elif run.run != now and run.last is not None and not isinstance(run.last, events.Stop):
+            nodes.append(run.last.host)
+    return list(dict.fromkeys(nodes))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from mpirender.launcher.process import LAUNCH_LOG
 from mpirender.ranks.log import last_log_lines
 from mpirender.run_folder.events import Death
 from mpirender.run_folder.restart_plan import RestartPlan
-from mpirender.run_folder.run_state import LaunchState
+from mpirender.run_folder.run_state import LaunchState, RunState
 from mpirender.supervisor.disk_estimate import amount
 from mpirender.supervisor.in_flight import SILENT_SECONDS, RunningRanks
 from mpirender.supervisor.retry_policy import GiveUp, LaunchEnd, RetryPolicy
@@ -57,7 +57,8 @@ class CrashRecovery:
         blamed = sorted(self._blame(ranks, end, rank))
         self.policy.record_death(blamed, self.reason, rank=rank, started=bool(ranks.pids), progress=bool(ranks.done))
         self._log_tails.update(dict.fromkeys(blamed, [] if rank is None else self._log_tail(rank)))
-        return Death(self.launch, self.reason, in_progress=self._lost(ranks), blamed=tuple(blamed))
+        lost = self._lost(ranks)
+        return Death(self.launch, self.reason, in_progress=lost, blamed=tuple(blamed), lost=end.lost)
 
     def record_change(self, error: FramesChanged) -> Death:
         """Return the event to record of a launch that ended because files of frames were changed.
@@ -115,6 +116,17 @@ class CrashRecovery:
             lines.append(f"to try {image} alone: {self.command_for(image)}")
             lines += [f"    its rank's log: {line}" for line in tails[image]]
         return lines
+
+    def ran_out(self, state: RunState) -> str:
+        """Return the warning for a complete movie in a Slurm job where memory has run out; empty if it never has."""
+        reasons = [*(death.reason for death in state.deaths), *(loss.reason for loss in state.losses)]
+        if not any(host.OUT_OF_MEMORY in reason for reason in reasons):
+            return ""
+        what = "frames are" if self.job.movie == "none" else "movie is"
+        return (
+            f"the {what} complete, but Slurm will call this job OUT_OF_MEMORY, since one of its processes was killed "
+            "when memory ran out; give the next one more --mem"
+        )
 
     def _ran_out(self, launch: LaunchState) -> bool:
         """Return whether the kernel has ended a process of the run because memory ran out."""

@@ -13,6 +13,7 @@ from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation
 
 Watch = Callable[[Sequence[Event]], None]
+Continued = Callable[[Stopped], Stopped]
 
 POLL_SECONDS = 0.05
 WAIT_SECONDS = 1.0  # between attempts to take the lock
@@ -24,10 +25,10 @@ class LockWait:
     Slurm restarts a job on other nodes, where a dead owner of the lock is recognized only by its silence.
     """
 
-    def __init__(self, allocation: Allocation | None, stop: StopRequest, watch: Watch) -> None:
+    def __init__(self, allocation: Allocation | None, stop: StopRequest, watch: Watch, continued: Continued) -> None:
         restarted = allocation is not None and allocation.run > 1
         self._deadline = time.monotonic() + (2 * lock.DEAD_SECONDS if restarted else 0)
-        self._stop, self._watch, self._noted = stop, watch, False
+        self._stop, self._watch, self._continued, self._noted = stop, watch, continued, False
 
     def refused(self, error: UsageError) -> None:
         """Raise the error that another run has the lock, or wait before another attempt."""
@@ -44,4 +45,5 @@ class LockWait:
         while not self._stop.requested and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
         if self._stop.requested:
-            raise Stopped(f"stopped on {self._stop.name}", "run the same command again", signal=self._stop.name)
+            name = self._stop.name
+            raise self._continued(Stopped(f"stopped on {name}", "run the same command again", signal=name))

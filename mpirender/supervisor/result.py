@@ -14,7 +14,7 @@ from mpirender.run_folder import journal, spot
 from mpirender.run_folder.cost import total_cost
 from mpirender.run_folder.event_values import Cost
 from mpirender.run_folder.events import Done, Opened
-from mpirender.run_folder.run_state import RunState
+from mpirender.run_folder.run_state import RunHistory, RunState, lost_nodes
 from mpirender.supervisor.timings import Spent, by_rank, efficiency
 
 
@@ -40,6 +40,7 @@ class RenderResult:
     roster: dict[int, Opened]  # where each rank of the newest launch renders, on which cores and with what
     cost: Cost | None = None  # of this run and the earlier ones in its folder, None without a price
     spot: tuple[str, ...] = ()  # what a cloud announced about nodes, and what was lost with them
+    lost_nodes: tuple[str, ...] = ()  # of its Slurm job, by this run and by earlier ones
     skipped: int = 0  # number of damaged lines in the journals, which were skipped
 
 
@@ -70,8 +71,18 @@ def result_of(job: RenderJob, state: RunState, seconds: float, *, skipped: int =
         warnings=tuple(dict.fromkeys([*state.warnings, *complaints])),
         cost=total_cost(state),
         spot=tuple(spot.story(state, time.time())),
+        lost_nodes=tuple(lost_nodes(runs_of_job(job, state), state.run)),
         skipped=plans[-1].skipped + skipped,
     )
+
+
+def runs_of_job(job: RenderJob, state: RunState) -> list[RunState]:
+    """Return the runs of the same Slurm job as this one, which is the last; without Slurm only this one."""
+    launch = state.now.launch
+    if launch is None or launch.allocation < 2:
+        return [state]
+    runs = RunHistory(journal.read(job.folder)).runs.values()
+    return [run for run in runs if (launch.job, launch.cluster) in run.slurm_jobs]
 
 
 def measured(job: RenderJob, fingerprint: str) -> dict[Image, Numbers]:

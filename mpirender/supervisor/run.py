@@ -30,9 +30,10 @@ from mpirender.supervisor.budget import Budget
 from mpirender.supervisor.crash_recovery import CrashRecovery
 from mpirender.supervisor.early_end import EarlyEnd, EarlyEnds
 from mpirender.supervisor.in_flight import RunningRanks
-from mpirender.supervisor.lock_wait import LockWait
+from mpirender.supervisor.lock_wait import Continued, LockWait
 from mpirender.supervisor.result import RenderResult, result_of
 from mpirender.supervisor.retry_policy import LaunchEnd
+from mpirender.supervisor.stop_period import StopPeriod
 from mpirender.system import signals, slurm
 from mpirender.system.signals import StopRequest
 from mpirender.system.slurm import Allocation
@@ -45,19 +46,20 @@ LATE_SECONDS = 6.0  # after a death the launcher sends the other ranks a signal,
 PAUSE_SECONDS = 10.0  # before another launch if a launcher that works did not start a rank
 STUCK_SECONDS = 60.0  # after the work of the ranks, until the launcher has ended
 SUSPENDED_SECONDS = 10.0  # a longer pause between two looks at the ranks does not count: the job was suspended
-KILL_WAIT_SECONDS = 25.0  # Slurm's KillWait is 30 s by default
 
 Watch = Callable[[Sequence[Event]], None]
 
 
 def render(
-    job: RenderJob, watch: Watch = lambda _: None, inspection: Inspection | None = None, plan: LaunchPlan | None = None
-) -> RenderResult:
+    job: RenderJob, watch: Watch = lambda _: None, inspection: Inspection | None = None, plan: LaunchPlan | None = None,
+    *, continued: Continued = lambda error: error,
+) -> RenderResult:  # fmt: skip
     """Render a job: check it, start its ranks, and again after deaths, until frames and movies are complete.
 
     :param watch: called many times a second with the events since the last call.
     :param inspection: the inspection of the scene, if it was made before.
     :param plan: the launch plan, if it was made before.
+    :param continued: called when a signal has stopped the ranks; returns the error that says how the run continues.
     :raises MpirenderError: one of its subclasses; the message says what is wrong and what to do.
     """
     started = time.monotonic()
@@ -70,14 +72,14 @@ def render(
             preflight.check(job, inspection)
             allocation = slurm.allocation()
             folder.make(job)
-            waiting = LockWait(allocation, stop, watch)
+            waiting = LockWait(allocation, stop, watch, continued)
             held = stack.enter_context(lock.held(job.folder, run_id, waiting.refused, waiting.pause))
             folder.write_job(job)
             sweep(command_line.rank_words(job), job.folder)  # ranks of an earlier run that was killed
             own_files.tidy(job)
             budget = Budget.of(job, allocation.nodes if allocation else [socket.gethostname()])
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
-            run = Run(job, allocation, CrashRecovery(job, run_id), log, watch, budget=budget)
+            run = Run(job, allocation, CrashRecovery(job, run_id), log, watch, budget=budget, continued=continued)
             run.run_to_end(inspection, stop, held, plan)
     except OSError as error:
         raise folder.unwritable(job, error) from None
@@ -102,10 +104,13 @@ class Run:
         watch: Watch,
         *,
         budget: Budget | None = None,
+        continued: Continued = lambda error: error,
     ) -> None:
         self.job, self.allocation, self.recovery, self.log, self.watch = job, allocation, recovery, log, watch
         self.plan: LaunchPlan
         self.state, self.tail = RunState(recovery.run_id), Tail(job.folder)
+        self.continued = continued
+        self.stop_period = StopPeriod(job.grace_period, in_slurm=allocation is not None)
         self.budget, self.early_ends = budget, EarlyEnds(self.state, budget)
         self.early: EarlyEnd | None = None  # why the ranks were asked to end before their work is done
         self._estimates = [disk_estimate.shortage, memory_estimate.shortage]
@@ -133,8 +138,13 @@ class Run:
             raise
         except (MpirenderError, OSError) as error:
             problem = error if isinstance(error, MpirenderError) else folder.unwritable(self.job, error)
+            problem = self.continued(problem) if isinstance(problem, Stopped) else problem
             self._record_end(problem, started)
-            raise
+            if problem is error:
+                raise
+            raise problem from None
+        if slurm.job_number() and (warning := self.recovery.ran_out(self.state)):
+            self.log.write(events.Warning(warning))
         self._record_end(None, started)
 
     def _make_plan(self, inspection: Inspection, stop: StopRequest) -> LaunchPlan:
@@ -151,8 +161,11 @@ class Run:
 
     def _record_end(self, error: MpirenderError | None, started: float) -> None:
         code, message = (0, "") if error is None else (error.exit_code, error.message)
+        lost: list[str] = []
+        if self.allocation is not None and isinstance(error, Stopped) and error.signal == "SIGTERM":
+            lost = slurm.down_nodes(list(self.allocation.nodes))
         with contextlib.suppress(OSError):  # a full disk
-            self.log.write(events.Finish(code, message, time.monotonic() - started))
+            self.log.write(events.Finish(code, message, time.monotonic() - started, tuple(lost)))
         self._read_journals()
 
     def _launch(self, stop: StopRequest, held: Lock) -> bool:
@@ -268,7 +281,7 @@ class Run:
                 hung = {} if over else self._hung(ranks)
                 time.sleep(pause)
             if hung or over or late or stuck:
-                launch.end()
+                launch.end(self.stop_period.launcher)
         self._read_journals(estimate=True)
         own_files.tidy(self.job)
         assert launch.code is not None  # the block has ended the launcher
@@ -310,8 +323,7 @@ class Run:
     def _ask_to_stop(self, launch: Launch, signal: str) -> float:
         """Ask the ranks to stop; return the seconds that images in progress get."""
         launch.ask_to_stop()
-        kill_follows = self.allocation is not None and signal == "SIGTERM"  # Slurm sends SIGKILL after it
-        grace = min(self.job.grace_period, KILL_WAIT_SECONDS) if kill_follows else self.job.grace_period
+        grace = self.stop_period.images(signal)
         self.log.write(events.Stop(signal, grace))
         return grace
 

@@ -111,8 +111,8 @@ def handling(
 ) -> Iterator[list[signal.Signals]]:
     """Handle signals during the block; give the signals that are handled.
 
-    An ignored signal (SIGHUP under nohup) stays ignored. Outside the main thread Python cannot handle signals, so none
-    is handled there.
+    An ignored signal (SIGHUP under nohup) stays ignored; also one that the block ignores. Outside the main thread
+    Python cannot handle signals, so none is handled there.
     """
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in numbers if main}
@@ -122,6 +122,6 @@ def handling(
     try:
         yield handled
     finally:
-        for number in handled:
+        for number in [number for number in handled if signal.getsignal(number) is not signal.SIG_IGN]:
             was = before[number]
             signal.signal(number, signal.SIG_DFL if was is None else was)

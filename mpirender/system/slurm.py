@@ -14,6 +14,9 @@ from mpirender.system import child_process
 from mpirender.system.text import whole_number
 
 ANSWER_SECONDS = 60.0  # for Slurm's own commands on a busy controller, and for nodes to answer
+USUAL_KILL_WAIT = 30.0  # seconds
+QUICK_SECONDS = 2.0  # the same where a message can do without the answer
+LIVING_STATES = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED")  # of jobs
 
 # The srun with which mpiexec reaches other nodes would otherwise wait for the end of a step that lost a node.
 SETTINGS = {"SLURM_OVERLAP": "1"}
@@ -146,13 +149,51 @@ def nodes_left(job: str) -> list[str]:
     return hostnames(found[1]) if found else []
 
 
-def job_fields(job: str) -> dict[str, str]:
+def job_fields(job: str, seconds: float = ANSWER_SECONDS) -> dict[str, str]:
     """Return what Slurm knows of a job, by Slurm's names of the fields.
 
     :raises LaunchFailed: there is no such job, or Slurm does not respond.
     """
-    words = run("scontrol", "show", "job", "--oneliner", job).split()
+    words = run("scontrol", "show", "job", "--oneliner", job, seconds=seconds).split()
     return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def setting(name: str) -> str:
+    """Return a setting of the cluster that this machine belongs to, empty if it cannot be found."""
+    try:
+        output = run("scontrol", "show", "config", seconds=QUICK_SECONDS)
+    except LaunchFailed:
+        return ""
+    found = re.search(rf"^{name}\s*= (.*)", output, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def kill_wait() -> float:
+    """Return the seconds that Slurm waits between SIGTERM and SIGKILL when it ends a job; its default if not known."""
+    found = re.match(r"\d+", setting("KillWait"))
+    return float(found[0]) if found else USUAL_KILL_WAIT
+
+
+def cluster() -> str:
+    """Return the name of the cluster that this machine belongs to, empty if there is none."""
+    return setting("ClusterName")
+
+
+def starts_again(job: str, run: int) -> bool:
+    """Return whether Slurm itself starts a job again, or has done so, after its run of this number, from 1.
+
+    It does so after a preemption, after the loss of a node, and when an operator asks for it.
+    """
+    try:
+        fields = job_fields(job, seconds=QUICK_SECONDS)
+    except LaunchFailed:
+        return False
+    return fields.get("JobState") in LIVING_STATES and (whole_number(fields.get("Restarts", "")) or 0) >= run
+
+
+def starting_again(job: str) -> str:
+    """Return the text for a job that Slurm itself starts again."""
+    return f"Slurm starts job {job} again by itself"
 
 
 def end_time(job: str) -> float | None:
@@ -164,6 +205,16 @@ def end_time(job: str) -> float | None:
         return time.mktime(time.strptime(fields.get("EndTime", ""), "%Y-%m-%dT%H:%M:%S"))
     except (LaunchFailed, ValueError):
         return None
+
+
+def down_nodes(nodes: Sequence[str]) -> list[str]:
+    """Return those of these nodes that Slurm knows to be down, or that do not respond to it."""
+    try:
+        output = run("sinfo", "-h", "-N", f"--nodes={','.join(nodes)}", "--format=%N %T", seconds=QUICK_SECONDS)
+    except LaunchFailed:
+        return []
+    states = dict(line.split()[:2] for line in output.splitlines() if len(line.split()) > 1)
+    return [node for node in nodes if re.match(r"(down|fail)|.*\*$", states.get(node, ""))]
 
 
 def responding_nodes(nodes: Sequence[str], stop: Callable[[], bool]) -> list[str]:
@@ -195,13 +246,13 @@ def requeue(job: str) -> None:
     run("scontrol", "requeue", job)
 
 
-def run(*command: str) -> str:
-    """Run one of Slurm's commands and return its output.
+def run(*command: str, seconds: float = ANSWER_SECONDS) -> str:
+    """Run one of Slurm's commands, which must answer within so many seconds, and return its output.
 
     :raises LaunchFailed: the command is missing, gave no answer or failed, with its message.
     """
     try:
-        done = child_process.run(command, timeout=ANSWER_SECONDS)
+        done = child_process.run(command, timeout=seconds)
     except FileNotFoundError:
         raise LaunchFailed(f"{command[0]} is not found; put Slurm's commands on PATH") from None
     except TimeoutError:

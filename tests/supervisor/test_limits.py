@@ -74,6 +74,21 @@ def test_a_name_too_long_for_its_movie_is_named_before_rendering(run: Run, patte
 
 
 @pytest.mark.slow
+def test_a_movie_that_is_complete_in_a_job_that_slurm_will_call_out_of_memory_says_so(
+    run: Run, pattern: Pattern
+) -> None:
+    """Slurm does so whenever the kernel has killed a process of the job, here a renderer, which is replaced."""
+    scene = pattern('{"frames": 8, "grow": 40}')
+    with memory_limit(250 * 2**20) as enter:
+        job = {**os.environ, "SLURM_JOB_ID": "17"}  # no allocation: mpirender starts its ranks as elsewhere
+        done = run("render", scene, "--size", "160x90", "--ranks", 1, preexec_fn=enter, env=job)
+    assert done.returncode == 0, done.stderr
+    line = "warning: the movie is complete, but Slurm will call this job OUT_OF_MEMORY, since one of its processes was"
+    assert line in done.stdout
+    assert line in run("status", scene.with_name(f"{scene.stem}_renders")).stdout.replace("  warning  ", "warning: ")
+
+
+@pytest.mark.slow
 def test_memory_that_runs_out_is_named_with_the_limit_and_the_fix(run: Run, pattern: Pattern) -> None:
     scene = pattern('{"frames": 2, "grow": 90}')
     with memory_limit(150 * 2**20) as enter:

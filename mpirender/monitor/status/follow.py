@@ -21,7 +21,7 @@ from mpirender.run_folder import lock, own_files
 from mpirender.run_folder.folder import no_run
 from mpirender.run_folder.journal import Tail
 from mpirender.run_folder.run_state import RunHistory
-from mpirender.system import files
+from mpirender.system import files, slurm
 
 WATCH_SECONDS = 2.0
 
@@ -56,6 +56,9 @@ class Follower:
         job, skipped = _job(folder), self._tail.skipped
         scene = "" if job is None else job.scene.name
         seen = status_of(self._history, owner, output=self.output, scene=scene, now=time.time(), skipped=skipped)
+        if seen.state == "died" and (launch := self._history.newest(None).now.launch) is not None and launch.job:
+            again = launch.cluster in ("", slurm.cluster()) and slurm.starts_again(launch.job, launch.allocation)
+            return dataclasses.replace(seen, starts_again=again)
         return _with_results(seen, job) if job is not None and seen.state == "finished" else seen
 
 

@@ -12,6 +12,7 @@ from mpirender.monitor import cost
 from mpirender.monitor.phases import RENDERING, WAITING
 from mpirender.monitor.status.view import RankStatus, Status
 from mpirender.supervisor.disk_estimate import amount
+from mpirender.system import slurm
 from mpirender.system.text import damaged_lines, duration, printable, rank_or_group
 
 RANKS_SHOWN = 32
@@ -21,7 +22,8 @@ LABEL = 10  # characters
 TITLES = ("host", "images", "s/image", "memory", "last report", "doing")
 LEFT = ("host", "doing")  # columns of text
 HIDDEN_FIRST = ("memory", "s/image", "images")  # on a narrow terminal
-DIED = "it was killed or its machine went away; run the same command again"
+DIED = "it was killed or its machine went away"
+AGAIN = "run the same command again"
 
 
 def lines(seen: Status) -> list[str]:
@@ -84,7 +86,8 @@ def _about(seen: Status) -> str:
     ago = duration(_age(seen, seen.ended))
     took = duration((seen.ended or seen.time) - seen.since)
     if seen.state == "died":
-        return f"{scene}last report {ago} ago, {took} after the start: {DIED}"
+        again = slurm.starting_again(seen.job) if seen.starts_again else AGAIN
+        return f"{scene}last report {ago} ago, {took} after the start: {DIED}; {again}"
     code = f" (exit code {seen.code})" if seen.state == "failed" and seen.code else ""
     return f"{scene}{ago} ago, after {took}{code}"
 

@@ -60,6 +60,7 @@ class Status:
     pid: int | None = None  # of its supervisor, while it runs, and the host of that
     host: str = ""
     job: str = ""  # number of its Slurm job
+    starts_again: bool = False  # whether Slurm itself starts the job of a run that died again
     ranks_per_frame: int = 1  # ranks that render each frame together; such a group is one of ``ranks``
     since: float | None = None  # when it began
     ended: float | None = None  # when it ended or wrote its newest event

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from slurm_cluster import Cluster
 from slurm_jobs import (
+    PROGRAM,
     SMALL,
     TWO_BY_TWO,
     Submit,
@@ -18,7 +22,9 @@ from slurm_jobs import (
     slow_scene,
     some_are_done,
     story,
+    waits,
 )
+from waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +59,8 @@ def test_without_kill_a_run_goes_on_when_a_node_crashes(
     assert len(deaths(output)) == 1, story(output)()
     (death,) = deaths(output)
     assert death.reason == "node n2 no longer responds"
-    assert death.blamed == ()
+    assert (death.blamed, death.lost) == ((), ("n2",))
+    assert "lost nodes  n2; all frames are complete" in log
     assert re.search(rf"Slurm job {number}: 4 ranks on n1,n3 by {how}", log)
 
 
@@ -66,10 +73,26 @@ def test_a_crashed_node_leads_to_a_requeue_and_a_finished_movie(
     number = sbatch(TWO_BY_TWO, slow_scene(tmp_path, 200), *SMALL)
     some_are_done(output)
     cluster.crash(node)
+    wait_for(lambda: waits(cluster, number), 60)
+    with aged(output / ".mpirender" / "lock"):  # only a minute without a sign of life tells that the run has ended
+        assert f"; Slurm starts job {number} again by itself" in cluster.ask(PROGRAM, "status", output)
     job = ended(cluster, number, 240)
     log = (tmp_path / "log").read_text()
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1"), log
     assert_each_frame_was_done_once(output, 200)
+    assert f"lost nodes  {node}; all frames are complete" in log
+
+
+@contextlib.contextmanager
+def aged(file: Path) -> Iterator[None]:
+    """Make a file old during the block, if it is there."""
+    if not file.exists():
+        yield
+        return
+    before = file.stat()
+    os.utime(file, (before.st_atime - 100, before.st_mtime - 100))
+    yield
+    os.utime(file, (before.st_atime, before.st_mtime))
 
 
 def test_a_launcher_that_has_worked_gets_another_try(cluster: Cluster, sbatch: Submit, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mpirender.run_folder.events import SUPERVISOR
 from records import records
 from slurm_cluster import Cluster
 from slurm_jobs import (
@@ -46,7 +47,9 @@ def test_a_job_at_its_time_limit_requeues_itself_and_finishes_in_its_next_run(
     some_are_done(output)
     cluster.ask("scancel", "--batch", "--signal=USR1", number)
     wait_for(lambda: waits(cluster, number))
-    assert status(cluster, output)["state"] == "stopped"
+    seen = status(cluster, output)
+    assert seen["state"] == "stopped"
+    assert f"Slurm job {number} is requeued and will continue with the remaining images" in seen["message"][0]
     job = ended(cluster, number)
     log = (tmp_path / "log").read_text()
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1"), log
@@ -121,7 +124,8 @@ def test_scancel_ends_a_job_for_good_and_leaves_nothing_running(
     job = ended(cluster, number)
     assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
     wait_for(lambda: not subprocess.run(["pgrep", "-f", str(output)], stdout=subprocess.PIPE, check=False).stdout)
-    assert "stopped on SIGTERM" in (tmp_path / "log").read_text()
+    assert "run the same command again to continue" in (tmp_path / "log").read_text().splitlines()[-1]
+    assert [stop.grace for stop in records(output, "stop") if stop.rank == SUPERVISOR] == [1.0]  # of 5 s until SIGKILL
     assert not (output / ".mpirender" / "lock").exists()
 
 
@@ -137,5 +141,7 @@ def test_a_job_that_slurm_starts_again_and_again_without_an_image_done_ends(
         start_again(cluster, number)
     job = ended(cluster, number)
     assert (job["JobState"], job["ExitCode"], job["Restarts"]) == ("FAILED", "4:0", "3")
-    assert "was restarted 3 times in a row without completing an image" in (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text()
+    assert "was restarted 3 times in a row without completing an image" in log
+    assert log.count(f"Slurm starts job {number} again by itself and continues with the remaining images") == 3
     assert len(records(output, "launch")) == 3
