@@ -15,6 +15,7 @@ from mpirender.run_folder.events import Event
 from mpirender.run_folder.run_state import RunHistory
 from mpirender.supervisor import run
 from mpirender.supervisor.early_end import SPOT_NOTICE
+from mpirender.supervisor.growth import MORE_NODES
 from mpirender.supervisor.result import RenderResult
 from mpirender.supervisor.run import Watch
 from mpirender.system import slurm
@@ -48,7 +49,7 @@ def render(
         watch(new)
 
     def continued(error: Stopped) -> Stopped:
-        if error.signal in (TIME_LIMIT_SIGNAL, SPOT_NOTICE) and job.max_requeues:
+        if error.signal in (TIME_LIMIT_SIGNAL, SPOT_NOTICE, MORE_NODES) and job.max_requeues:
             fruitless = error.signal == TIME_LIMIT_SIGNAL and not done
             how = f"Slurm job {allocation.job} {requeue(job, allocation, fruitless)}"
             return Stopped(error.so_far, how, signal=error.signal)

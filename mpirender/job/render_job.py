@@ -163,7 +163,8 @@ class RenderJob:
     grace_period: float = option(
         25, "How long images in progress may take to finish after SIGTERM, SIGUSR1 or Ctrl-C.", pixels=False, least=0)
     max_requeues: int = option(
-        100, "How often a Slurm job requeues itself when its time limit is near (SIGUSR1).", pixels=False, least=0)
+        100, "How often a Slurm job requeues itself: when its time limit is near (SIGUSR1), its first node is taken "
+        "away or more nodes are free.", pixels=False, least=0)
     spot_notices: str = option(AUTO, "Where to watch for the notice with which a cloud announces, two minutes before, "
         "that it takes a spot node away. The ranks then finish their images in progress, and the run continues on the "
         "other nodes.", pixels=False, metavar="HOW", choices=options.SPOT_NOTICES)

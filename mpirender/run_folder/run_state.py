@@ -147,6 +147,7 @@ class RunState:
         self.warnings: dict[str, None] = {}  # each text once, in the order in which they were read
         self.nodes: list[events.Nodes] = []  # those that it occupied, with their price; empty without a price
         self.notices: dict[str, events.Notice] = {}  # by host: what the cloud announces
+        self.stopped_on = ""  # why the supervisor asked the ranks to stop
         self.finished = 0.0  # when it ended, in seconds since the epoch; 0 if its end is not recorded
         self.last: Event | None = None  # the supervisor's newest event, warnings apart
         self.supervisor_heard = 0.0  # time of the supervisor's newest event
@@ -179,6 +180,8 @@ class RunState:
             self.launch(event.launch).launch = event
         elif isinstance(event, Death):
             self.launch(event.launch).death = event
+        elif isinstance(event, events.Stop):
+            self.stopped_on = event.signal
         elif isinstance(event, events.Finish):  # the end of a later run that started no rank does not count
             self.finished = self.finished or event.time
         self.last = self.last if isinstance(event, events.Warning) else event

@@ -2,7 +2,10 @@
 
 ``run.render`` is the whole run. ``preflight`` checks the job before, ``memory_estimate`` and ``disk_estimate`` warn,
 ``retry_policy`` decides what to try again after a death, ``crash_recovery`` carries it out for images, ``early_end``
-ends a launch or the run for its price or a notice of the cloud; ``timings`` and ``result`` say how the run ended.
+ends a launch or the run for its price, a notice of the cloud, or more nodes (``growth``); ``timings`` and ``result``
+say how the run ended.
 """
 
-__all__ = ["disk_estimate", "early_end", "memory_estimate", "preflight", "result", "retry_policy", "run", "timings"]
+__all__ = [
+    "disk_estimate", "early_end", "growth", "memory_estimate", "preflight", "result", "retry_policy", "run", "timings"
+]  # fmt: skip

@@ -13,6 +13,7 @@ from mpirender.run_folder.events import Notice
 from mpirender.run_folder.run_state import RunState, progress
 from mpirender.run_folder.spot import announced
 from mpirender.supervisor.budget import Budget
+from mpirender.supervisor.growth import MORE_NODES, Growth
 
 SPOT_NOTICE = "a spot notice"  # what the ranks stop "on"
 PRICE_LIMIT = "the price limit"
@@ -38,8 +39,8 @@ class EarlyEnd:
 class EarlyEnds:
     """Looks for reasons to end a launch."""
 
-    def __init__(self, run: RunState, budget: Budget | None) -> None:
-        self.run, self.budget = run, budget
+    def __init__(self, run: RunState, budget: Budget | None, growth: Growth | None = None) -> None:
+        self.run, self.budget, self.growth = run, budget, growth
 
     def look(self, placement: Placement, slowest: float = 0.0) -> EarlyEnd | None:
         """Return why the ranks of this placement are to end, None for no reason.
@@ -49,9 +50,19 @@ class EarlyEnds:
         run, budget = self.run, self.budget
         if budget is not None and budget.exceeded(run):
             return EarlyEnd(PRICE_LIMIT, error=lambda: budget.error(run))
-        images = progress(run)
-        if not run.notices or (images is not None and not images.left):
+        if not run.notices and (self.growth is None or not self.growth.possible.nodes):
             return None
+        images = progress(run)
+        if images is not None and not images.left:
+            return None
+        if early := self._notice(placement, slowest):
+            return early
+        if self.growth is not None and (text := self.growth.reason(run, slowest)):
+            return EarlyEnd(MORE_NODES, text, lambda: self._stopped(text, MORE_NODES))
+        return None
+
+    def _notice(self, placement: Placement, slowest: float) -> EarlyEnd | None:
+        run = self.run
         here = socket.gethostname()
         by_host = {short(node): node for node in placement.nodes or (here,)}
         leaving = {
@@ -69,11 +80,11 @@ class EarlyEnds:
         others = placement.on([node for node in placement.nodes if node not in leaving])
         if others.ranks and short(here) not in map(short, leaving):
             return EarlyEnd(SPOT_NOTICE, text, None, frozenset(leaving), deadline)
-        return EarlyEnd(SPOT_NOTICE, text, lambda: self._stopped(text), frozenset(leaving), deadline)
+        return EarlyEnd(SPOT_NOTICE, text, lambda: self._stopped(text, SPOT_NOTICE), frozenset(leaving), deadline)
 
-    def _stopped(self, text: str) -> Stopped:
+    def _stopped(self, text: str, reason: str) -> Stopped:
         so_far = f"; {images.done} of {images.total} images are done" if (images := progress(self.run)) else ""
-        return Stopped(f"{text}{so_far}", "run the same command again to continue", signal=SPOT_NOTICE)
+        return Stopped(f"{text}{so_far}", "run the same command again to continue", signal=reason)
 
 
 def short(host: str) -> str:

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from mpirender import engines, errors
@@ -29,7 +29,9 @@ from mpirender.supervisor import disk_estimate, memory_estimate, preflight, retr
 from mpirender.supervisor.budget import Budget
 from mpirender.supervisor.crash_recovery import CrashRecovery
 from mpirender.supervisor.early_end import EarlyEnd, EarlyEnds
+from mpirender.supervisor.growth import Growth
 from mpirender.supervisor.in_flight import RunningRanks
+from mpirender.supervisor.launch_record import launch_event
 from mpirender.supervisor.lock_wait import Continued, LockWait
 from mpirender.supervisor.result import RenderResult, result_of
 from mpirender.supervisor.retry_policy import LaunchEnd
@@ -79,7 +81,10 @@ def render(
             own_files.tidy(job)
             budget = Budget.of(job, allocation.nodes if allocation else [socket.gethostname()])
             log = stack.enter_context(Journal(job.folder, None, socket.gethostname()))
-            run = Run(job, allocation, CrashRecovery(job, run_id), log, watch, budget=budget, continued=continued)
+            growth = Growth(job, allocation) if allocation is not None else None
+            stack.enter_context(growth.watching() if growth is not None else contextlib.nullcontext())
+            recovery = CrashRecovery(job, run_id)
+            run = Run(job, allocation, recovery, log, watch, budget=budget, growth=growth, continued=continued)
             run.run_to_end(inspection, stop, held, plan)
     except OSError as error:
         raise folder.unwritable(job, error) from None
@@ -104,6 +109,7 @@ class Run:
         watch: Watch,
         *,
         budget: Budget | None = None,
+        growth: Growth | None = None,
         continued: Continued = lambda error: error,
     ) -> None:
         self.job, self.allocation, self.recovery, self.log, self.watch = job, allocation, recovery, log, watch
@@ -111,7 +117,8 @@ class Run:
         self.state, self.tail = RunState(recovery.run_id), Tail(job.folder)
         self.continued = continued
         self.stop_period = StopPeriod(job.grace_period, in_slurm=allocation is not None)
-        self.budget, self.early_ends = budget, EarlyEnds(self.state, budget)
+        self.budget, self.growth = budget, growth
+        self.early_ends = EarlyEnds(self.state, budget, growth)
         self.early: EarlyEnd | None = None  # why the ranks were asked to end before their work is done
         self._estimates = [disk_estimate.shortage, memory_estimate.shortage]
 
@@ -175,7 +182,7 @@ class Run:
         self.early = None
         if early := self.early_ends.look(self.plan.placement):
             self._continue_without(early)
-        self.log.write(self._launch_event())
+        self.log.write(launch_event(self.plan.placement, self.recovery.restart_plan(), self.allocation))
         if self.budget is not None:
             self.log.write(self.budget.record())
         ranks = RunningRanks(self.state.launch(self.recovery.launch))
@@ -197,8 +204,7 @@ class Run:
             return False
         self.plan, lost = launch_plan.on_responding_nodes(self.plan, self.allocation, lambda: stop.requested)
         end = replace(end, lost=lost)
-        if self.budget is not None:
-            self.budget.forget(lost)
+        self._forget(lost)
         if stop.requested:
             raise self._stopped(stop)
         self.log.write(self.recovery.record_death(ranks, end))
@@ -213,8 +219,14 @@ class Run:
         if early.error is not None:
             raise early.error()
         self.plan = launch_plan.without(self.plan, early.nodes)
+        self._forget(early.nodes)
+
+    def _forget(self, nodes: Collection[str]) -> None:
+        """Count nodes no longer that are lost."""
         if self.budget is not None:
-            self.budget.forget(early.nodes)
+            self.budget.forget(nodes)
+        if self.growth is not None:
+            self.growth.forget(nodes)
 
     def _raise_error(
         self, error: MpirenderError | None, ranks: RunningRanks, end: LaunchEnd, stop: StopRequest
@@ -238,20 +250,6 @@ class Run:
         while time.monotonic() < end and not stop.requested:
             held.beat()
             time.sleep(POLL_SECONDS)
-
-    def _launch_event(self) -> events.Launch:
-        """Return what to record of the launch: what the ranks are to do, and where they run."""
-        placement, plan = self.plan.placement, self.recovery.restart_plan()
-        launch = events.Launch(
-            plan.run, plan.launch, placement.groups, os.getpid(), tuple(plan.set_aside.items()),
-            tuple(sorted(plan.suspects)), ranks_per_frame=placement.group, launcher=str(placement.launcher),
-        )  # fmt: skip
-        if self.allocation is None:
-            return launch
-        whole = len(placement.nodes) in (0, len(self.allocation.nodes))
-        nodes = self.allocation.node_list if whole else ",".join(placement.nodes)
-        job, cluster, number = self.allocation.job, self.allocation.cluster, self.allocation.run
-        return replace(launch, nodes=nodes, job=job, cluster=cluster, allocation=number)
 
     def _follow(self, ranks: RunningRanks, stop: StopRequest, held: Lock) -> LaunchEnd:
         """Start the ranks and follow them to their end; end them if they hang or the grace period is over."""

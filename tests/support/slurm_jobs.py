@@ -23,7 +23,7 @@ PROGRAM = Path(sys.executable).with_name("mpirender")
 Submit = Callable[..., str]
 
 
-def slow_scene(folder: Path, frames: int = 60, seconds: float = 0.2, **more: object) -> Path:
+def slow_scene(folder: Path, frames: int = 60, seconds: float | list[float] = 0.2, **more: object) -> Path:
     path = folder / "slow.pattern"
     path.write_text(json.dumps({"frames": frames, "seconds": seconds, **more}))
     return path
