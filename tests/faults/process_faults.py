@@ -37,7 +37,8 @@ IN_PHASES = {
     "ffmpeg": ("encode",), "Xvfb": (EARLY, "render"),
 }  # fmt: skip
 ENGINES: dict[str, Callable[[Path], Subject]] = {
-    "paraview": partial(paraview_subject, frames=24), "groups": partial(groups_subject, frames=24),
+    "paraview": partial(paraview_subject, frames=24),
+    "groups": lambda folder: groups_subject(scene_of("paraview"), folder),
     "blender": blender_subject,
 }  # fmt: skip
 OF_ENGINE = 3  # faults of a trial

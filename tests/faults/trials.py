@@ -47,7 +47,7 @@ KINDS = {
     "journals": Kind(journals.trial, 2000),
     "kills": Kind(process_faults.kills, 40),  # of five kills each
     "names": Kind(names.trial, 40),
-    "special_files": Kind(special_files.trial, 100),
+    "special_files": Kind(special_files.trial, 60),
     "states": Kind(states.trial, 2000),
     "stops": Kind(process_faults.stops, 25),  # of four stops each
 }

@@ -96,9 +96,8 @@ def paraview_subject(folder: Path, frames: int = 40) -> Subject:
     return Subject(scene, folder / "reference", range(frames), SIZE, 4.0)
 
 
-def groups_subject(folder: Path, frames: int = 40) -> Subject:
-    """Create the same state, and render it without faults in two groups of two ranks."""
-    single = paraview_subject(folder, frames)
+def groups_subject(single: Subject, folder: Path) -> Subject:
+    """Render the scene of another subject without faults in two groups of two ranks."""
     options = ("--ranks-per-frame", "2")
     subject = replace(single, reference=folder / "once" / SIZE, options=options, ranks=4)
     render_reference(subject)
