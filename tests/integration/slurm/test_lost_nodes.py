@@ -29,18 +29,27 @@ from waiting import wait_for
 pytestmark = pytest.mark.slow
 
 
-def test_a_node_that_is_set_down_leads_to_a_requeue_and_a_finished_movie(
+def test_a_node_that_is_set_down_leads_to_a_requeue_with_the_nodes_that_are_left_and_a_finished_movie(
     cluster: Cluster, sbatch: Submit, tmp_path: Path
 ) -> None:
+    """With --nodes=MIN-MAX and without a number of tasks, a job starts with fewer nodes than before."""
+
+    def take_away(node: str, state: str) -> None:
+        cluster.ask("scontrol", "update", f"nodename={node}", f"state={state}", "reason=test")
+
     output = tmp_path / "slow_renders"
-    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path), *SMALL)
+    take_away("n3", "drain")
+    number = sbatch(("--nodes=1-2", "--exclusive", "--cpus-per-task=4"), slow_scene(tmp_path), *SMALL)
     some_are_done(output)
-    cluster.ask("scontrol", "update", "nodename=n2", "state=down", "reason=test")
+    take_away("n2", "down")
+    take_away("n2", "drain")  # a node that responds does not stay down
     job = ended(cluster, number)
     log = (tmp_path / "log").read_text()
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1"), log
     assert_each_frame_was_done_once(output, 60)
-    assert f"Slurm job {number}, started for the 2nd time: 4 ranks on n[" in log
+    assert f"Slurm job {number}: 4 ranks on n[1-2]" in log
+    assert f"Slurm starts job {number} again by itself and continues with the remaining images" in log
+    assert f"Slurm job {number}, started for the 2nd time: 2 ranks on n1" in log
 
 
 @pytest.mark.parametrize("how", ["mpiexec", "srun"])
