@@ -29,6 +29,7 @@ STORAGE = {
     "fsx": "- Name: shared\n    MountDir: /shared\n    StorageType: FsxLustre\n    FsxLustreSettings:\n"
     "      StorageCapacity: 1200\n      DeploymentType: SCRATCH_2\n      DeletionPolicy: Delete",
 }
+STORAGE_PRICES = {"Efs": 0.30, "FsxLustre": 0.14}  # dollars a month for a GB, about: Amazon's list prices
 SCHEMA_SECONDS = 120.0
 
 
@@ -45,6 +46,8 @@ class Farm:
     max_nodes: int
     max_hours: float
     prices: Mapping[str, float]  # dollars per hour, by type of instance
+    storage_price: float = 0.30  # dollars a month for a GB
+    storage_size: float = 0.0  # GB that are paid for, used or not; 0 if only what is stored is
     budget: float | None = None  # dollars a month after which ``mail`` is written to
     mail: str = ""
 
@@ -203,7 +206,7 @@ def farm_of(file: Path, tree: Mapping[str, Any], lines: Mapping[tuple[str | int,
     queue = next((one for one in queues if one.get("CapacityType") == "SPOT"), queues[0])
     if tree["Scheduling"].get("Scheduler") != "slurm":
         wrong("Scheduler must be slurm", "Scheduling", "Scheduler")
-    storage = [one["MountDir"] for one in tree.get("SharedStorage") or () if one.get("StorageType") != "Ebs"]
+    storage = [one for one in tree.get("SharedStorage") or () if one.get("StorageType") in STORAGE_PRICES]
     if not storage:
         wrong("SharedStorage of the type Efs or FsxLustre is needed, for the scene and the frames", "SharedStorage")
     counts = [int(one.get("MaxCount", 10)) for one in queue.get("ComputeResources", ())]
@@ -218,7 +221,8 @@ def farm_of(file: Path, tree: Mapping[str, Any], lines: Mapping[tuple[str | int,
     system = tree["Image"]["Os"]
     return Farm(
         file, file.stem, tree["Region"], next(user for start, user in USERS.items() if system.startswith(start)),
-        storage[0], queue["Name"], sum(counts), hours, prices, budget, mail,
+        storage[0]["MountDir"], queue["Name"], sum(counts), hours, prices, STORAGE_PRICES[storage[0]["StorageType"]],
+        float(storage[0].get("FsxLustreSettings", {}).get("StorageCapacity", 0)), budget, mail,
     )  # fmt: skip
 
 

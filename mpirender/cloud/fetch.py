@@ -81,6 +81,17 @@ def mark(programs: Programs, name: str, output: Path) -> None:
 
     :raises UsageError: it holds those of something else.
     """
+    own = refuse_other(programs, name, output)
+    if not marked(output):
+        (output / FOLDER).mkdir(parents=True)
+        files.write_text(output / FOLDER / MARK, json.dumps(own))
+
+
+def refuse_other(programs: Programs, name: str, output: Path) -> dict[str, str]:
+    """Return what the folder is marked with if it is new, or holds the images of this job.
+
+    :raises UsageError: it holds those of something else.
+    """
     own = {"cluster": programs.farm.name, "region": programs.farm.region, "job": name}
     before = marked(output)
     if not before and (output / FOLDER).exists():
@@ -88,9 +99,7 @@ def mark(programs: Programs, name: str, output: Path) -> None:
     if before and {key: before.get(key) for key in own} != own:
         other = f"job {before.get('job')} of the cluster {before.get('cluster')}"
         raise UsageError(f"{output}: holds the images of {other}; choose another folder with --output")
-    if not before:
-        (output / FOLDER).mkdir(parents=True)
-        files.write_text(output / FOLDER / MARK, json.dumps(own))
+    return own
 
 
 def remember(output: Path, fetched: Iterable[Remote]) -> None:

@@ -4,6 +4,7 @@
     python -m mpirender.cloud.head_node FOLDER jobs                    what each job does, and what was not fetched
     python -m mpirender.cloud.head_node FOLDER files NAME              which files of a job are complete
     python -m mpirender.cloud.head_node FOLDER fetched NAME <what      record what was fetched
+    python -m mpirender.cloud.head_node FOLDER size                    how many bytes mpirender stores
     python -m mpirender.cloud.head_node FOLDER cancel                  end all jobs
 
 FOLDER is that of the jobs, on the shared file system: each has a folder with its files and its output.
@@ -47,6 +48,8 @@ def main(folder: Path, command: str, words: list[str]) -> int:
         elif command == "fetched":
             files.write_text(folder / words[0] / FETCHED, json.dumps(json.load(sys.stdin)))
             answer = {}
+        elif command == "size":
+            answer = {"bytes": sum(path.stat().st_size for path in folder.parent.rglob("*") if path.is_file())}
         else:
             answer = {"ended": [cancel(place) for place in folder.glob(f"*/{JOB}")]}
     except MpirenderError as error:

@@ -46,7 +46,7 @@ class CloudRequest:
 
     def digest(self, needed: Sequence[str]) -> str:
         """Return the digest of everything that the result depends on, as far as it is here."""
-        states = [(path, *_size_and_time(Path(path))) for path in needed]
+        states = [(str(path), *_size_and_time(path)) for one in needed for path in _files(Path(one))]
         scene = hashlib.blake2b(self.job.scene.read_bytes()).hexdigest()
         return hashlib.blake2b(json.dumps([scene, states, self.job.to_json()]).encode()).hexdigest()
 
@@ -63,6 +63,7 @@ def render(programs: Programs, request: CloudRequest) -> Fetched | None:
         _every_step(programs, request, needed)
         return None
     digest = request.digest(needed)
+    fetch.refuse_other(programs, upload.place_of(programs, request.job.scene).name, request.job.output)
     if (here := _complete_before(programs, request, digest)) is not None:
         _delete_if_done(programs, request)
         return here
@@ -147,7 +148,8 @@ def _follow(programs: Programs, request: CloudRequest, place: Place) -> Fetched:
         elif time.monotonic() - waiting_since > request.start_seconds:
             _give_up(programs, state, request.start_seconds)
         if run.get("done") and time.monotonic() - fetched_at > FETCH_SECONDS:
-            fetch.fetch(programs, place.name, request.job.output)
+            with contextlib.suppress(Unreachable):  # it is looked for again below
+                fetch.fetch(programs, place.name, request.job.output)
             fetched_at = time.monotonic()
     programs.show("copying what is complete")
     return fetch.fetch(programs, place.name, request.job.output)
@@ -234,10 +236,18 @@ def _incomplete(programs: Programs, here: Fetched) -> MpirenderError:
     kind = PriceLimitReached if here.code == PriceLimitReached.exit_code else FramesMissing
     return kind(
         f"the run in the cloud has ended without a movie ({here.state}{said}); {here.images} of {total} images are in "
-        f"{here.output}. The head node and the storage are kept, and cost money every day until they are deleted; the "
-        f"head node stops itself {programs.farm.max_hours:g} hours after it was made. Go on with the same command, or: "
-        f"mpirender cloud delete {file}"
+        f"{here.output}. The head node and the storage are kept: until they are deleted, the head node costs its price "
+        f"by the hour, at most {programs.farm.max_hours:g} hours, then it stops itself, and the storage costs "
+        f"{_cost_of_storage(programs)}. Go on with the same command, or: mpirender cloud delete {file}"
     )
+
+
+def _cost_of_storage(programs: Programs) -> str:
+    """Return about what the storage costs a day, by Amazon's list prices in most regions."""
+    month, gigabytes = programs.farm.storage_price, programs.farm.storage_size
+    if not gigabytes:
+        gigabytes = jobs.ask(programs, "size", quiet=True)["bytes"] / 1e9
+    return f"about ${gigabytes * month / 30:.2f} a day ({gigabytes:.3g} GB at ${month:g} a month)"
 
 
 def _complete_before(programs: Programs, request: CloudRequest, digest: str) -> Fetched | None:
@@ -286,6 +296,11 @@ def _every_step(programs: Programs, request: CloudRequest, needed: Sequence[str]
     place = begin(programs, request, needed)
     fetch.fetch(programs, place.name, request.job.output)
     delete(programs)
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the files in a folder, or the file."""
+    return sorted(path.rglob("*")) if path.is_dir() else [path]
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

@@ -17,7 +17,9 @@ from mpirender.errors import LaunchFailed
 from pcluster_stub import make_resources
 from processes import Run
 
-FARM = Farm(Path("farm.yaml"), "farm", REGION, "ubuntu", "/shared", "spot", 8, 24, {}, 50.0, "me@example.org")
+FARM = Farm(
+    Path("farm.yaml"), "farm", REGION, "ubuntu", "/shared", "spot", 8, 24, {}, budget=50.0, mail="me@example.org"
+)
 KINDS = ["ec2 instance", "ec2 snapshot", "ec2 volume", "elasticfilesystem file-system"]
 
 

@@ -101,7 +101,8 @@ class CloudAccount:
 
     def commands(self) -> list[str]:
         """Return the commands that pcluster was given."""
-        return (self.state / "commands").read_text().split()
+        place = self.state / "commands"
+        return place.read_text().split() if place.exists() else []
 
     def refuse(self, *, at_once: bool) -> None:
         """Let the next cluster fail because of a quota: when it is asked for, or while it is made."""
