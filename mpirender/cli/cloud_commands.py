@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -250,8 +251,11 @@ def request_of(programs: Programs, options: dict[str, Any], nodes: str | None, s
     from mpirender.batch import submit as batch
     from mpirender.cloud.render import CloudRequest
 
+    mistakes = batch.wrong_options(sbatch)
+    if nodes is not None and not re.fullmatch(r"[1-9]\d*(-[1-9]\d*)?", nodes):
+        mistakes.append(f"--nodes {nodes}: write a number of nodes, or the least and the most, such as 2-8")
     options["price"] = options["price"] or programs.farm.price
-    job, inspection = checked_job_of(options, batch.wrong_options(sbatch), check=batch.check)
+    job, inspection = checked_job_of(options, mistakes, check=batch.check)
     return CloudRequest(job, inspection, nodes or f"1-{programs.farm.max_nodes}", sbatch=tuple(sbatch))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from mpirender.run_folder import journal
 from mpirender.system import files
 
 MARK = "cloud.json"  # in the run folder: where the images come from
-COPY = ("-t", "--files-from=-", "--from0", "--ignore-missing-args")
+COPY = ("-tI", "--files-from=-", "--from0", "--ignore-missing-args")  # also a file that has the same size and time
 THREADS = 4
 
 
@@ -57,15 +58,12 @@ def fetch(programs: Programs, name: str, output: Path) -> Fetched:
         programs.copy([programs.there(f"{upload.jobs_folder(programs) / name / OUTPUT}/")], str(output), *COPY)
         return Fetched(output, 0, None, (), (), "", ())
     there = jobs.ask(programs, "files", name, quiet=True)
-    mark(programs, name, output)
-    images = [Remote(*one) for one in there["images"]]
-    _copy(programs, name, output, images, known=_known(output))
-    wrong = _different(output, images)
-    results = [Remote(*one) for one in there["results"]]
-    _copy(programs, name, output, results, known=_known(output))
-    wrong += _different(output, results)
+    own = refuse_other(programs, name, output)
+    images, results = ([Remote(*one) for one in there[kind]] for kind in ("images", "results"))
+    wrong = _copy(programs, own, output, images)
+    if not wrong:
+        wrong += _copy(programs, own, output, results)
     _copy_journals(programs, name, output)
-    remember(output, [*images, *results])
     done = int(there.get("done") or 0)
     if not wrong:
         what = {"images": done, "state": there["state"], "fingerprint": there.get("fingerprint", "")}
@@ -74,17 +72,6 @@ def fetch(programs: Programs, name: str, output: Path) -> Fetched:
         output, done, there["total"], tuple(wrong), tuple(one.path for one in results), there["state"],
         tuple(there.get("message", ())), there.get("code"),
     )  # fmt: skip
-
-
-def mark(programs: Programs, name: str, output: Path) -> None:
-    """Say in the folder that it holds the images of a job of this cluster.
-
-    :raises UsageError: it holds those of something else.
-    """
-    own = refuse_other(programs, name, output)
-    if not marked(output):
-        (output / FOLDER).mkdir(parents=True)
-        files.write_text(output / FOLDER / MARK, json.dumps(own))
 
 
 def refuse_other(programs: Programs, name: str, output: Path) -> dict[str, str]:
@@ -102,17 +89,6 @@ def refuse_other(programs: Programs, name: str, output: Path) -> dict[str, str]:
     return own
 
 
-def remember(output: Path, fetched: Iterable[Remote]) -> None:
-    """Record what was fetched, so that a later one may replace it, and nothing else."""
-    known = _known(output) | {one.path: one.digest for one in fetched}
-    files.write_text(output / FOLDER / MARK, json.dumps({**marked(output), "files": known}))
-
-
-def _known(output: Path) -> dict[str, str]:
-    """Return the digests of the files that were fetched, by path."""
-    return dict(marked(output).get("files", {}))
-
-
 def marked(output: Path) -> dict[str, Any]:
     """Return what was recorded in a folder of fetched images; nothing if it is none."""
     try:
@@ -122,24 +98,40 @@ def marked(output: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _copy(programs: Programs, name: str, output: Path, wanted: Sequence[Remote], known: dict[str, str]) -> None:
-    """Copy the files that are missing here, or that were fetched before they were rendered anew.
+def sound(output: Path, path: str, state: Sequence[object]) -> bool:
+    """Return whether a file here is what was fetched: as it was left when it was compared, or by its content.
 
+    :param state: what is recorded of it: digest, size and time.
+    """
+    return list(state) == [state[0], *_state(output / path)] or _digest(output / path) == state[0]
+
+
+def _copy(programs: Programs, own: Mapping[str, str], output: Path, wanted: Sequence[Remote]) -> list[str]:
+    """Copy the files that are missing here, or are not what they were; return those that are wrong afterwards.
+
+    What was compared is recorded in the folder, so that a later one may replace it, and nothing else.
+
+    :param own: marks the folder.
     :raises UsageError: a file that was not fetched is in the place of one.
     """
+    known: dict[str, list[Any]] = dict(marked(output).get("files", {}))
+    unproved = [one for one in wanted if known.get(one.path) != [one.digest, *_state(output / one.path)]]
     missing = []
-    for one in wanted:
-        place = output / one.path
-        if not place.exists() and not place.is_symlink():
-            missing.append(one)
-        elif known.get(one.path) != one.digest and not journal.whole(place, one.bytes, one.digest):
-            if one.path not in known:
-                raise UsageError(f"{place}: is in the way, and does not come from the cluster; move it away")
-            missing.append(one)
+    for one, same in zip(unproved, _same(output, unproved)):
+        if not same and one.path not in known and os.path.lexists(output / one.path):
+            raise UsageError(f"{output / one.path}: is in the way, and does not come from the cluster; move it away")
+        missing += [] if same else [one]
     if missing:
         given = "\0".join(one.path for one in missing).encode()
-        there = programs.there(f"{upload.jobs_folder(programs) / name / OUTPUT}/")
+        there = programs.there(f"{upload.jobs_folder(programs) / own['job'] / OUTPUT}/")
+        output.mkdir(parents=True, exist_ok=True)
         programs.copy([there], f"{output}/", *COPY, given=given, quiet=True)
+    wrong = [one.path for one, same in zip(missing, _same(output, missing)) if not same]
+    right = [one for one in unproved if one.path not in wrong]
+    known.update({one.path: [one.digest, *_state(output / one.path)] for one in right})
+    (output / FOLDER).mkdir(parents=True, exist_ok=True)
+    files.write_text(output / FOLDER / MARK, json.dumps({**marked(output), **own, "files": known}))
+    return wrong
 
 
 def _copy_journals(programs: Programs, name: str, output: Path) -> None:
@@ -149,8 +141,23 @@ def _copy_journals(programs: Programs, name: str, output: Path) -> None:
     programs.copy([there], f"{output / FOLDER}/", "-rt", *only, quiet=True)
 
 
-def _different(output: Path, wanted: Sequence[Remote]) -> list[str]:
-    """Return the paths of the files here that are not those of the cluster."""
+def _same(output: Path, wanted: Sequence[Remote]) -> list[bool]:
+    """Return which files here are those of the cluster, by their content."""
     with ThreadPoolExecutor(THREADS) as pool:  # hashing lets go of the interpreter lock
-        sound = pool.map(lambda one: journal.whole(output / one.path, one.bytes, one.digest), wanted)
-        return [one.path for one, same in zip(wanted, sound) if not same]
+        return list(pool.map(lambda one: journal.whole(output / one.path, one.bytes, one.digest), wanted))
+
+
+def _state(place: Path) -> tuple[int, int]:
+    """Return size and time of a file, 0 if there is none."""
+    try:
+        found = place.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _digest(place: Path) -> str:
+    try:
+        return files.digest(place.read_bytes())
+    except OSError:
+        return ""

@@ -116,7 +116,8 @@ class Programs:
         :raises Unreachable: it cannot be reached.
         :raises LaunchFailed: rsync failed otherwise.
         """
-        shell, files = shlex.join(self.ssh_words()), ["--", *sources, target]
+        # -s: names with spaces stay whole on the way.
+        shell, files = shlex.join(self.ssh_words()), ["-s", "--", *sources, target]
         shown = shlex.join(["rsync", *options, "-e", self.ssh, *files])
         done = self.run("rsync", *options, "-e", shell, *files, given=given, quiet=quiet, shown=shown)
         if done.code in RSYNC_UNREACHABLE:

@@ -59,6 +59,7 @@ def render(programs: Programs, request: CloudRequest) -> Fetched | None:
     :raises MpirenderError: a subclass, with what is wrong, and what still costs money.
     """
     needed = upload.files_of(request.job, request.inspection, request.also)
+    upload.moved_scene(programs, request.job)  # what cannot be copied is told before anything costs money
     if programs.dry_run:
         _every_step(programs, request, needed)
         return None
@@ -256,19 +257,11 @@ def _complete_before(programs: Programs, request: CloudRequest, digest: str) -> 
     before = fetch.marked(output)
     if before.get("complete") != digest:
         return None
-    known = before.get("files", {})
-    if not all(_digest(output / path) == digest_then for path, digest_then in known.items()):
+    if not all(fetch.sound(output, path, state) for path, state in before.get("files", {}).items()):
         return None
     programs.show(f"everything is in {output} already")
     count = int(before.get("images", 0))
     return Fetched(output, count, count, (), before.get("results", ()), "finished", ())
-
-
-def _digest(path: Path) -> str:
-    try:
-        return files.digest(path.read_bytes())
-    except OSError:
-        return ""
 
 
 def _remember_complete(here: Fetched, digest: str) -> None:

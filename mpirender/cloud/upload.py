@@ -60,6 +60,15 @@ def files_of(job: RenderJob, inspection: Inspection, also: Iterable[Path] = ()) 
     return list(dict.fromkeys(found))
 
 
+def moved_scene(programs: Programs, job: RenderJob) -> bytes:
+    """Return the scene as it must be on the cluster.
+
+    :raises UsageError: it cannot be made to read its files in another folder.
+    """
+    folder = place_of(programs, job.scene).folder / FILES
+    return engines.for_scene(job.scene).moved(job.scene.read_bytes(), job, str(folder))
+
+
 def upload(programs: Programs, job: RenderJob, needed: Sequence[str]) -> Place:
     """Copy the scene and the files that it needs; only what has changed since the last time.
 
@@ -67,8 +76,7 @@ def upload(programs: Programs, job: RenderJob, needed: Sequence[str]) -> Place:
     :raises UsageError: the scene cannot be made to read its files in another folder.
     :raises LaunchFailed: a file cannot be copied.
     """
-    place = place_of(programs, job.scene)
-    scene = engines.for_scene(job.scene).moved(job.scene.read_bytes(), job, str(place.folder / FILES))
+    place, scene = place_of(programs, job.scene), moved_scene(programs, job)
     programs.show(f"copying {job.scene.name} and {len(needed)} files to {programs.there(place.folder)}")
     target = place.of(job.scene)
     programs.on_head("mkdir", "-p", str(target.parent), quiet=True)

@@ -129,6 +129,15 @@ def test_a_missing_parallelcluster_is_named_with_its_fix(
         configuration.read(farm)
 
 
+def test_missing_programs_are_named_with_their_fixes(run: Run, farm: Path) -> None:
+    done = run("cloud", "create", "farm.yaml", env={**os.environ, "PATH": "/nowhere"})
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        f"mpirender: error: {name} is not found; install it with: apt-get install {package}"
+        for name, package in (("ssh", "openssh-client"), ("rsync", "rsync"))
+    ]
+
+
 def test_help_needs_no_library_of_the_cloud() -> None:
     code = "import sys; sys.modules.update(yaml=None, boto3=None, pcluster=None); import mpirender.cli.commands"
     subprocess.run([sys.executable, "-c", code], check=True)

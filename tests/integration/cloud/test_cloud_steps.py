@@ -27,7 +27,7 @@ def test_a_state_and_its_data_are_rendered_there_as_here(
 ) -> None:
     """A second job ends at its price limit, and what it has done is not lost by mistake."""
     state, size = scenes.state("series"), ("--size", "160x90")
-    pattern('{"frames": 400, "seconds": 2}', "dear.pattern")
+    pattern('{"frames": 400, "seconds": 2}', "dear film.pattern")
     there = ("--ssh", account.ssh)
     assert run("cloud", "status", "farm.yaml", *there).stderr.startswith("mpirender: error: there is no cluster farm; ")
     assert run("cloud", "create", "farm.yaml", *there).returncode == 0
@@ -36,14 +36,14 @@ def test_a_state_and_its_data_are_rendered_there_as_here(
     assert run("cloud", "upload", "farm.yaml", state, *there).returncode == 0
     again = run("cloud", "upload", "farm.yaml", state, *there)
     assert "copying series.pvsm and 6 files" in again.stdout
-    assert run("cloud", "upload", "farm.yaml", "dear.pattern", *there).returncode == 0
+    assert run("cloud", "upload", "farm.yaml", "dear film.pattern", *there).returncode == 0
     submitted = run("cloud", "submit", "farm.yaml", state, *size, *there)
     assert submitted.returncode == 0, submitted.stderr
     assert (
         run("cloud", "submit", "farm.yaml", state, *size, *there).stdout.splitlines()[-1]
         == submitted.stdout.splitlines()[-1]
     )
-    limited = run("cloud", "submit", "farm.yaml", "dear.pattern", *size, "--price-limit", 0.005, *there)
+    limited = run("cloud", "submit", "farm.yaml", "dear film.pattern", *size, "--price-limit", 0.005, *there)
     assert limited.returncode == 0, limited.stderr
 
     def ended() -> bool:
@@ -54,18 +54,29 @@ def test_a_state_and_its_data_are_rendered_there_as_here(
     assert "finished  series.pvsm" in shown
     assert "$0.0" in shown
     refused = run("cloud", "delete", "farm.yaml", *there)
-    assert (refused.returncode, "not fetched yet: dear (" in refused.stderr) == (2, True), refused.stderr
+    assert (refused.returncode, "not fetched yet: dear_film (" in refused.stderr) == (2, True), refused.stderr
+    in_the_way = tmp_path / "mine" / "160x90" / "frame_000001.png"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("mine")
+    into_mine = run("cloud", "fetch", "farm.yaml", "--job", "series", "--output", "mine", *there)
+    assert (into_mine.returncode, in_the_way.read_text()) == (2, "mine")
+    assert f"{in_the_way}: is in the way, and does not come from the cluster; move it away" in into_mine.stderr
     fetched = run("cloud", "fetch", "farm.yaml", *there)
     assert fetched.returncode == 4, fetched.stdout + fetched.stderr
+    damaged = tmp_path / "series_renders" / "160x90" / "frame_000001.png"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    assert run("cloud", "fetch", "farm.yaml", "--job", "series", *there).returncode == 0
     assert run("render", state, *size, "--output", "here", "--ranks", 2).returncode == 0
     frames = sorted((tmp_path / "here" / "160x90").glob("*.png"))
     assert frames
     for frame in frames:
         assert (pixels(tmp_path / "series_renders" / "160x90" / frame.name) == pixels(frame)).all()
     assert movies.read_back(tmp_path / "series_renders" / "series_160x90.mp4").frames == len(frames)
-    kept = json.loads(run("status", "dear_renders", "--json").stdout)
+    kept = json.loads(run("status", "dear_film_renders", "--json").stdout)
     assert kept["code"] == 7
-    assert len(list((tmp_path / "dear_renders" / "160x90").glob("*.png"))) == kept["done"] > 0
+    assert len(list((tmp_path / "dear_film_renders" / "160x90").glob("*.png"))) == kept["done"] > 0
+    wrong = run("cloud", "submit", "farm.yaml", state, "--nodes", "many", *there)
+    assert (wrong.returncode, wrong.stderr.count("\n"), "--nodes many: write" in wrong.stderr) == (2, 1, True)
     assert run("cloud", "delete", "farm.yaml", *there).returncode == 0
     assert run("cloud", "list", "--region", "eu-central-1").stdout == "nothing of mpirender costs money\n"
 
