@@ -32,20 +32,28 @@ if (($# > 0)); then
 fi
 code=0
 tests "${FAST[@]}" || code=$?
-# Three groups side by side, since many tests wait for something. The output of the first two is printed at the end.
+# Groups side by side, since many tests wait for something. The output of all but the last is printed at the end.
 clusters=(tests/integration/{slurm,blender} tests/supervisor tests/ranks)
 long=(tests/integration/paraview/test_{stereo,by_hand,paraview6,second_root,serve,serve_versions,color_maps}.py
     tests/pool tests/system tests/documents tests/benchmarks)
+cloud=(tests/integration/cloud tests/cloud)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
-mkdir "$beside"/{clusters,long}
-chmod -R 755 "$beside" # some of their jobs run as another user
-PYTEST_DEBUG_TEMPROOT=$beside/clusters tests -m slow "${clusters[@]}" >"$beside/clusters.log" 2>&1 &
-first=$!
-PYTEST_DEBUG_TEMPROOT=$beside/long tests -m slow "${long[@]}" >"$beside/long.log" 2>&1 &
-second=$!
-tests -m slow "${clusters[@]/#/--ignore=}" "${long[@]/#/--ignore=}" || code=$?
-wait "$first" || code=$?
-wait "$second" || code=$?
+chmod 755 "$beside" # some of their jobs run as another user
+pids=()
+
+start() { # NAME PATH…
+    mkdir -m 755 "$beside/$1"
+    PYTEST_DEBUG_TEMPROOT=$beside/$1 tests -m slow "${@:2}" >"$beside/$1.log" 2>&1 &
+    pids+=($!)
+}
+
+start clusters "${clusters[@]}"
+start long "${long[@]}"
+start cloud "${cloud[@]}"
+tests -m slow "${clusters[@]/#/--ignore=}" "${long[@]/#/--ignore=}" "${cloud[@]/#/--ignore=}" || code=$?
+for pid in "${pids[@]}"; do
+    wait "$pid" || code=$?
+done
 cat "$beside"/*.log
 exit "$code"

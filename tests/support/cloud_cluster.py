@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +24,7 @@ PrivateData=cloud
 NodeName={nodes} CPUs=2 RealMemory=8000 State=CLOUD
 PartitionName=spot Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+WISHES = {"down": "power_down_force", "down*": "power_down_force", "down~": "resume"}  # by the state of a node
 WISH = """\
 #!/bin/bash
 for node in $(scontrol show hostnames "$1"); do echo {wish} >{folder}/cloud/wish-$node; done
@@ -93,9 +94,10 @@ class CloudCluster(Cluster):
             self._repair_lost()
 
     def _repair_lost(self) -> None:
-        """Let Slurm forget the loss of nodes that it noticed."""
-        with contextlib.suppress(Exception):
-            answer = self.run("sinfo", "-h", "-N", "-t", "down", "-o", "%N", on=HEAD, timeout=20)
-            for name in answer.stdout.split():
-                self.run("scontrol", "update", f"nodename={name}", "state=power_down_force", timeout=20)
-        time.sleep(0.1)
+        """Make nodes available again whose loss Slurm has noticed, as the daemon of ParallelCluster does."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            answer = self.run("sinfo", "-h", "-N", "-o", "%N %T", on=HEAD, timeout=20)
+            states = dict(line.split() for line in answer.stdout.splitlines() if len(line.split()) == 2)
+            for name, state in states.items():
+                if (wish := WISHES.get(state)) is not None:
+                    self.run("scontrol", "update", f"nodename={name}", f"state={wish}", timeout=20)
