@@ -56,7 +56,6 @@ def create(programs: Programs) -> None:
     if programs.dry_run:
         programs.pcluster("create-cluster", "--cluster-configuration", str(programs.farm.file))
     else:
-        programs.need("pcluster", "ssh", "rsync")
         _wait_until_made(programs)
     prepare(programs)
 

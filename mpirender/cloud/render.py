@@ -91,9 +91,14 @@ def begin(programs: Programs, request: CloudRequest, needed: Sequence[str]) -> P
 
 
 def make(programs: Programs) -> None:
-    """Make the cluster and its budget, unless they are there."""
-    if programs.farm.budget is not None and not programs.dry_run:
-        resources.make_budget(programs.farm)
+    """Make the cluster and its budget, unless they are there.
+
+    :raises ToolMissing: a program is not installed.
+    """
+    if not programs.dry_run:
+        programs.need("pcluster", "ssh", "rsync")
+        if programs.farm.budget is not None:
+            resources.make_budget(programs.farm)
     cluster.create(programs)
 
 
