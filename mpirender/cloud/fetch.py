@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from mpirender.cloud import jobs, upload
 from mpirender.cloud.head_node import OUTPUT
-from mpirender.cloud.programs import Programs
+from mpirender.cloud.programs import Programs, listed
 from mpirender.errors import UsageError
 from mpirender.job.render_job import FOLDER
 from mpirender.run_folder import journal
@@ -122,7 +122,7 @@ def _copy(programs: Programs, own: Mapping[str, str], output: Path, wanted: Sequ
             raise UsageError(f"{output / one.path}: is in the way, and does not come from the cluster; move it away")
         missing += [] if same else [one]
     if missing:
-        given = "\0".join(one.path for one in missing).encode()
+        given = listed(one.path for one in missing)
         there = programs.there(f"{upload.jobs_folder(programs) / own['job'] / OUTPUT}/")
         output.mkdir(parents=True, exist_ok=True)
         programs.copy([there], f"{output}/", *COPY, given=given, quiet=True)

@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,11 @@ class PclusterFailed(LaunchFailed):
     def missing(self) -> bool:
         """Whether there is no cluster of that name."""
         return "does not exist" in str(self.answer.get("message", ""))
+
+
+def listed(paths: Iterable[str]) -> bytes:
+    """Return paths as rsync reads them with ``--from0``; it may reject a last one without its end."""
+    return "".join(f"{path}\0" for path in paths).encode()
 
 
 def program(name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mpirender import engines
 from mpirender.cloud import cluster
 from mpirender.cloud.head_node import FILES, OUTPUT
-from mpirender.cloud.programs import Programs
+from mpirender.cloud.programs import Programs, listed
 from mpirender.engines.base import Inspection
 from mpirender.errors import UsageError
 from mpirender.job import paths
@@ -81,9 +81,9 @@ def upload(programs: Programs, job: RenderJob, needed: Sequence[str]) -> Place:
     target = place.of(job.scene)
     programs.on_head("mkdir", "-p", str(target.parent), quiet=True)
     if needed:
-        listed = "\0".join(path.lstrip("/") for path in needed).encode()
+        given = listed(path.lstrip("/") for path in needed)
         programs.copy(
-            ["/"], programs.there(f"{place.folder / FILES}/"), *COPY, "--files-from=-", "--from0", given=listed
+            ["/"], programs.there(f"{place.folder / FILES}/"), *COPY, "--files-from=-", "--from0", given=given
         )
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / job.scene.name
