@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -129,6 +130,13 @@ def test_test_files_have_different_names() -> None:
     """Their folders are no packages, so pytest could not collect two of one name in one run."""
     names = Counter(path.name for path in (REPOSITORY / "tests").rglob("test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_the_container_image_gets_every_file_that_the_package_includes() -> None:
+    project, image = ((REPOSITORY / name).read_text() for name in ("pyproject.toml", "launch/paraview.def"))
+    included = re.findall(r'^"(launch/\S+)" = "mpirender/', project, re.MULTILINE)
+    assert included
+    assert [name for name in included if f"    {name} /opt/mpirender-source/launch/" not in image] == []
 
 
 def test_tests_import_no_tests() -> None:
