@@ -18,7 +18,7 @@ stop_after() { # HOURS FOLDER
     awk -v made="$(cat "$made")" -v hours="$1" 'BEGIN { printf "%d\n", made + 3600 * hours }' >"$2/stop-at.part"
     mv "$2/stop-at.part" "$2/stop-at"
     # One watcher, which reads the time again and again: a later call may have changed it.
-    setsid --fork bash "${BASH_SOURCE[0]}" watch "" "$2" </dev/null >>"$2/stop.log" 2>&1
+    setsid --fork bash "${BASH_SOURCE[0]}" watch "$2" </dev/null >>"$2/stop.log" 2>&1
 }
 
 watch() { # FOLDER
@@ -49,7 +49,7 @@ software() { # PURPOSE FOLDER
 
 case ${1:-} in
 stop-after) stop_after "$2" "$3" ;;
-watch) watch "$3" ;;
+watch) watch "$2" ;;
 software) software "$2" "$3" ;;
 *) sed -n '2,8p' "$0" && exit 2 ;;
 esac

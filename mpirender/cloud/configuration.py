@@ -19,6 +19,7 @@ TEMPLATE = "cloud.yaml"
 TAG = "mpirender"
 HOURS_TAG, PRICES_TAG, BUDGET_TAG = f"{TAG}:max-hours", f"{TAG}:prices", f"{TAG}:budget"
 NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,59}")  # that ParallelCluster accepts for a cluster
+NAME_RULE = "give that at most 60 letters, digits and hyphens, and a letter first"
 INSTANCE = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")
 TO_FILL_IN = "FILL-IN"
 USERS = {"ubuntu": "ubuntu", "alinux": "ec2-user", "rhel": "ec2-user", "rocky": "rocky"}  # by beginning of the system
@@ -46,7 +47,7 @@ class Farm:
     max_nodes: int
     max_hours: float
     prices: Mapping[str, float]  # dollars per hour, by type of instance
-    storage_price: float = 0.30  # dollars a month for a GB
+    storage_price: float  # dollars a month for a GB
     storage_size: float = 0.0  # GB that are paid for, used or not; 0 if only what is stored is
     budget: float | None = None  # dollars a month after which ``mail`` is written to
     mail: str = ""
@@ -106,7 +107,7 @@ def read(file: Path) -> Farm:
     """
     text = text_of(file)
     tree, lines = parsed(file, text)
-    mistakes = [] if NAME.fullmatch(file.stem) else [f"{file}: the cluster is named like the file, so {_NAME_RULE}"]
+    mistakes = [] if NAME.fullmatch(file.stem) else [f"{file}: the cluster is named like the file, so {NAME_RULE}"]
     mistakes += [
         f"{file}{_line(lines, path)}: {'.'.join(map(str, _named(path)))}: {reason}"
         for path, reason in schema_mistakes(file, text)
@@ -119,9 +120,6 @@ def read(file: Path) -> Farm:
     if mistakes:
         raise UsageError(mistakes)
     return farm_of(file, tree, lines)
-
-
-_NAME_RULE = "give that at most 60 letters, digits and hyphens, and a letter first"
 
 
 def text_of(file: Path) -> str:
@@ -241,7 +239,7 @@ def write(file: Path, text: str) -> None:
 
 def _wrong_values(name: str, instances: Mapping[str, float | None], budget: float | None, mail: str) -> Iterator[str]:
     if not NAME.fullmatch(name):
-        yield f"the cluster is named like the file, {name!r}: {_NAME_RULE}"
+        yield f"the cluster is named like the file, {name!r}: {NAME_RULE}"
     sizes = {one.partition(".")[2] for one in instances}
     if len(sizes) > 1:
         yield f"--instances must all have the same number of cores: {', '.join(instances)}"

@@ -103,19 +103,19 @@ def sound(output: Path, path: str, state: Sequence[object]) -> bool:
 
     :param state: what is recorded of it: digest, size and time.
     """
-    return list(state) == [state[0], *_state(output / path)] or _digest(output / path) == state[0]
+    return list(state) == [state[0], *size_and_time(output / path)] or _digest(output / path) == state[0]
 
 
 def _copy(programs: Programs, own: Mapping[str, str], output: Path, wanted: Sequence[Remote]) -> list[str]:
-    """Copy the files that are missing here, or are not what they were; return those that are wrong afterwards.
+    """Copy the files that are missing or damaged here; return those that are still wrong afterwards.
 
-    What was compared is recorded in the folder, so that a later one may replace it, and nothing else.
+    Each file that was compared is recorded in the folder: later copies replace no other files.
 
     :param own: marks the folder.
     :raises UsageError: a file that was not fetched is in the place of one.
     """
     known: dict[str, list[Any]] = dict(marked(output).get("files", {}))
-    unproved = [one for one in wanted if known.get(one.path) != [one.digest, *_state(output / one.path)]]
+    unproved = [one for one in wanted if known.get(one.path) != [one.digest, *size_and_time(output / one.path)]]
     missing = []
     for one, same in zip(unproved, _same(output, unproved)):
         if not same and one.path not in known and os.path.lexists(output / one.path):
@@ -128,7 +128,7 @@ def _copy(programs: Programs, own: Mapping[str, str], output: Path, wanted: Sequ
         programs.copy([there], f"{output}/", *COPY, given=given, quiet=True)
     wrong = [one.path for one, same in zip(missing, _same(output, missing)) if not same]
     right = [one for one in unproved if one.path not in wrong]
-    known.update({one.path: [one.digest, *_state(output / one.path)] for one in right})
+    known.update({one.path: [one.digest, *size_and_time(output / one.path)] for one in right})
     (output / FOLDER).mkdir(parents=True, exist_ok=True)
     files.write_text(output / FOLDER / MARK, json.dumps({**marked(output), **own, "files": known}))
     return wrong
@@ -147,7 +147,7 @@ def _same(output: Path, wanted: Sequence[Remote]) -> list[bool]:
         return list(pool.map(lambda one: journal.whole(output / one.path, one.bytes, one.digest), wanted))
 
 
-def _state(place: Path) -> tuple[int, int]:
+def size_and_time(place: Path) -> tuple[int, int]:
     """Return size and time of a file, 0 if there is none."""
     try:
         found = place.stat()

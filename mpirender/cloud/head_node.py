@@ -1,11 +1,12 @@
 """What runs on the head node of a cluster: each command reads JSON and prints JSON. Started through ssh.
 
+    python -m mpirender.cloud.head_node FOLDER check <request.json     refuse a job that another one is in the way of
     python -m mpirender.cloud.head_node FOLDER submit <request.json    submit a job, unless it is in the queue already
     python -m mpirender.cloud.head_node FOLDER jobs                    what each job does, and what was not fetched
     python -m mpirender.cloud.head_node FOLDER files NAME              which files of a job are complete
     python -m mpirender.cloud.head_node FOLDER fetched NAME <what      record what was fetched
     python -m mpirender.cloud.head_node FOLDER size                    how many bytes mpirender stores
-    python -m mpirender.cloud.head_node FOLDER cancel                  end all jobs
+    python -m mpirender.cloud.head_node FOLDER cancel NAME             end a job
 
 FOLDER is that of the jobs, on the shared file system: each has a folder with its files and its output.
 """
@@ -17,7 +18,6 @@ import fcntl
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,10 @@ STARTED = ("RUNNING", "COMPLETING", "SUSPENDED")
 def main(folder: Path, command: str, words: list[str]) -> int:
     """Carry out a command; return the exit code."""
     try:
-        if command == "submit":
-            answer: Any = submit(folder, json.load(sys.stdin))
+        if command == "check":
+            answer: Any = check(folder, json.load(sys.stdin))
+        elif command == "submit":
+            answer = submit(folder, json.load(sys.stdin))
         elif command == "jobs":
             answer = (
                 [state_of(place) for place in sorted(folder.iterdir()) if place.is_dir()] if folder.exists() else []
@@ -51,15 +53,34 @@ def main(folder: Path, command: str, words: list[str]) -> int:
         elif command == "size":
             answer = {"bytes": sum(path.stat().st_size for path in folder.parent.rglob("*") if path.is_file())}
         else:
-            answer = {"ended": [cancel(place) for place in folder.glob(f"*/{JOB}")]}
+            answer = cancel(folder / words[0])
     except MpirenderError as error:
         answer = {"error": error.message, "code": error.exit_code}
     print(json.dumps(answer))  # noqa: T201 - the answer
     return 0
 
 
+def check(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the number of the queued job that renders just this, empty if none is queued.
+
+    :raises UsageError: another scene has the name, or the queued job renders the scene as it was before.
+    """
+    before = _read(folder / asked["name"] / JOB)
+    if (other := before.get("scene", asked["scene"])) != asked["scene"]:
+        raise UsageError(f"this cluster has another scene of that name, {other}; give one of them another name")
+    queued = slurm.run("squeue", "--noheader", f"--name={PREFIX}{asked['name']}", "--format=%i").split()
+    if queued and before.get("digest") != asked["digest"]:
+        raise UsageError(
+            f"Slurm job {queued[0]} renders {asked['name']} with an earlier scene, data or options; wait for its end, "
+            f"or end it on the head node: scancel {queued[0]}"
+        )
+    return {"number": queued[0] if queued else ""}
+
+
 def submit(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
-    """Submit a job unless it is in the queue; a command that was lost may have submitted it, unrecorded.
+    """Submit a job unless it is in the queue, or has finished.
+
+    What it renders is recorded before: a command that was killed afterwards may have submitted it.
 
     :raises MpirenderError: mpirender or Slurm refuses it, with the reason.
     """
@@ -70,16 +91,14 @@ def submit(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
         )
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (other := _read(place / JOB).get("scene", asked["scene"])) != asked["scene"]:
-            raise UsageError(f"this cluster has another scene of that name, {other}; give one of them another name")
-        queued = slurm.run("squeue", "--noheader", f"--name={PREFIX}{asked['name']}", "--format=%i").split()
         record = {name: asked[name] for name in ("scene", "digest")}
         before = _read(place / JOB)
-        if queued:
-            files.write_text(place / JOB, json.dumps({**record, "number": queued[0]}))
-            return {"number": queued[0], "new": False}
+        if number := check(folder, asked)["number"]:
+            files.write_text(place / JOB, json.dumps({**record, "number": number}))
+            return {"number": number}
         if before.get("digest") == asked["digest"] and finished(place / OUTPUT):
-            return {"number": before["number"], "new": False}
+            return {"number": before["number"]}
+        files.write_text(place / JOB, json.dumps({**before, **record}))
         Path(asked["cwd"]).mkdir(parents=True, exist_ok=True)
         own = [sys.executable, "-m", "mpirender", "submit", *asked["arguments"]]
         of_sbatch = [*asked["sbatch"], f"--job-name={PREFIX}{asked['name']}"]
@@ -89,7 +108,7 @@ def submit(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
             said = done.errors.strip().replace("mpirender: error: ", "")
             raise LaunchFailed(said or f"mpirender submit: {child_process.ending(done.code)}")
         files.write_text(place / JOB, json.dumps({**record, "number": found[1]}))
-        return {"number": found[1], "new": True}
+        return {"number": found[1]}
 
 
 def finished(output: Path) -> bool:
@@ -163,12 +182,15 @@ def complete_files(output: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def cancel(place: Path) -> str:
-    """End the job of a folder; return its number."""
-    number = str(_read(place).get("number", ""))
+def cancel(place: Path) -> dict[str, Any]:
+    """End the job of a folder.
+
+    :raises LaunchFailed: Slurm does not respond.
+    """
+    number = str(_read(place / JOB).get("number", ""))
     if number:
-        subprocess.run(["scancel", number], check=False)
-    return number
+        slurm.run("scancel", number)
+    return {"number": number}
 
 
 def _beside(output: Path, image: Path, path: str) -> str:

@@ -22,7 +22,7 @@ def submit(
 ) -> str:
     """Submit the job of a scene that was uploaded, unless it is in the queue, or has finished; return its number.
 
-    It starts with the nodes that are to be had, keeps the others when one is lost, and is queued again if none is left.
+    It starts on the nodes that are available, continues without those that are lost, and is queued again without any.
 
     :param digest: of everything that the result depends on.
     :param nodes: how many, ``MIN-MAX``.
@@ -37,12 +37,20 @@ def submit(
     )  # fmt: skip
     request = {
         "name": place.name, "scene": str(there.scene), "digest": digest,
-        "cwd": str(place.of(Path.cwd())), "arguments": _arguments(there),
+        "cwd": str(place.of(Path.cwd())), "arguments": there.arguments(),
         "script": str(cluster.batch_script(programs, job.scene)),
         "sbatch": [f"--partition={farm.queue}", f"--nodes={nodes}", "--no-kill", "--requeue", *sbatch],
     }  # fmt: skip
     answer = ask(programs, "submit", given=request)
     return "" if programs.dry_run else str(answer["number"])
+
+
+def check(programs: Programs, job: RenderJob, place: Place, digest: str) -> None:
+    """Check that no other job is in the way, before its scene is replaced.
+
+    :raises UsageError: another scene has the name, or the queued job renders the scene as it was before.
+    """
+    ask(programs, "check", given={"name": place.name, "scene": str(place.of(job.scene)), "digest": digest}, quiet=True)
 
 
 def look(programs: Programs) -> list[dict[str, Any]]:
@@ -70,8 +78,3 @@ def ask(programs: Programs, command: str, *words: str, given: object = None, qui
     if isinstance(answer, dict) and "error" in answer:
         raise BY_EXIT_CODE.get(answer["code"], LaunchFailed)(f"on the cluster: {answer['error']}")
     return answer
-
-
-def _arguments(job: RenderJob) -> list[str]:
-    """Return the arguments of submit for the job; those of a script go with them."""
-    return dataclasses.replace(job, script_arguments=()).arguments()

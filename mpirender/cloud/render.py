@@ -1,6 +1,6 @@
 """Render in the cloud from start to end: make the cluster, upload, submit, watch, fetch, delete.
 
-Every step finds out what is there already, so the same command goes on after it was interrupted anywhere.
+Every step checks what has been done already, so after an interruption the same command continues.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from mpirender.system.text import plural
 LOOK_SECONDS = 15.0  # between two questions to the head node
 FETCH_SECONDS = 60.0  # between two copies of what is complete
 SILENT_SECONDS = 900.0  # that the head node may not answer
-WORKING = "CONFIGURING", *STARTED
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class CloudRequest:
 
     def digest(self, needed: Sequence[str]) -> str:
         """Return the digest of everything that the result depends on, as far as it is here."""
-        states = [(str(path), *_size_and_time(path)) for one in needed for path in _files(Path(one))]
+        states = [(str(path), *fetch.size_and_time(path)) for one in needed for path in _files(Path(one))]
         scene = hashlib.blake2b(self.job.scene.read_bytes()).hexdigest()
         return hashlib.blake2b(json.dumps([scene, states, self.job.to_json()]).encode()).hexdigest()
 
@@ -59,7 +58,7 @@ def render(programs: Programs, request: CloudRequest) -> Fetched | None:
     :raises MpirenderError: a subclass, with what is wrong, and what still costs money.
     """
     needed = upload.files_of(request.job, request.inspection, request.also)
-    upload.moved_scene(programs, request.job)  # what cannot be copied is told before anything costs money
+    upload.moved_scene(programs, request.job)  # report what cannot be copied before anything costs money
     if programs.dry_run:
         _every_step(programs, request, needed)
         return None
@@ -82,10 +81,10 @@ def begin(programs: Programs, request: CloudRequest, needed: Sequence[str]) -> P
     """Make the cluster, upload the scene and submit its job, as far as that is not done yet."""
     make(programs)
     cluster.install(programs, request.job.scene)
+    digest = request.digest(needed)
+    jobs.check(programs, request.job, upload.place_of(programs, request.job.scene), digest)
     place = upload.upload(programs, request.job, needed)
-    number = jobs.submit(
-        programs, request.job, place, request.digest(needed), nodes=request.nodes, sbatch=request.sbatch
-    )
+    number = jobs.submit(programs, request.job, place, digest, nodes=request.nodes, sbatch=request.sbatch)
     programs.show(f"Slurm job {number} on {plural(programs.farm.max_nodes, 'node')} at most")
     return place
 
@@ -102,15 +101,16 @@ def make(programs: Programs) -> None:
     cluster.create(programs)
 
 
-def delete(programs: Programs, *, discard: bool = False) -> list[resources.Resource]:
+def delete(programs: Programs, *, discard: bool = False, ended: str = "") -> list[resources.Resource]:
     """Delete the cluster and everything with its tag; return what must be deleted by hand.
 
     :param discard: whether to lose images that were not fetched.
+    :param ended: name of a job that was just ended, and has rendered nothing.
     :raises UsageError: images were not fetched, or nobody knows.
     :raises LaunchFailed: it cannot be deleted.
     """
     if not discard and not programs.dry_run and (seen := cluster.found(programs)) is not None:
-        _refuse_to_lose(programs, str(seen.get("clusterStatus")))
+        _refuse_to_lose(programs, str(seen.get("clusterStatus")), ended)
     cluster.delete(programs)
     if programs.dry_run:
         return []
@@ -120,13 +120,14 @@ def delete(programs: Programs, *, discard: bool = False) -> list[resources.Resou
     return left
 
 
-def _refuse_to_lose(programs: Programs, status: str) -> None:
+def _refuse_to_lose(programs: Programs, status: str, ended: str) -> None:
     if status not in cluster.READY:  # nothing can have been rendered, or it is being deleted
         return
     again = f"mpirender cloud delete {shlex.quote(str(programs.farm.file))} --discard"
     try:
         cluster.connect(programs)
-        lost = [one for one in jobs.look(programs) if one["unfetched"] or one["queue"]]
+        found = [one for one in jobs.look(programs) if one["name"] != ended]
+        lost = [one for one in found if one["unfetched"] or one["queue"]]
     except (Unreachable, LaunchFailed) as error:
         raise UsageError(f"what was not fetched yet is not known: {error}; to lose it: {again}") from None
     if lost:
@@ -154,7 +155,7 @@ def _follow(programs: Programs, request: CloudRequest, place: Place) -> Fetched:
         elif time.monotonic() - waiting_since > request.start_seconds:
             _give_up(programs, state, request.start_seconds)
         if run.get("done") and time.monotonic() - fetched_at > FETCH_SECONDS:
-            with contextlib.suppress(Unreachable):  # it is looked for again below
+            with contextlib.suppress(Unreachable):  # the next look tries again
                 fetch.fetch(programs, place.name, request.job.output)
             fetched_at = time.monotonic()
     programs.show("copying what is complete")
@@ -195,18 +196,23 @@ def _line(state: dict[str, Any]) -> str:
 
 
 def _give_up(programs: Programs, state: dict[str, Any], seconds: float) -> None:
-    """End a job for which no node came, and delete the cluster, which holds nothing.
+    """End a job for which no node came, and delete the cluster, unless other jobs need it.
 
     :raises LaunchFailed: always.
     """
-    jobs.ask(programs, "cancel")
-    left = delete(programs, discard=True)
+    jobs.ask(programs, "cancel", state["name"])
+    try:
+        left = delete(programs, ended=state["name"])
+    except UsageError as error:
+        what = f"the cluster is kept: {error}"
+    else:
+        rest = f", but for {', '.join(one.arn for one in left)}" if left else ""
+        what = f"the cluster was deleted{rest}"
     reasons = [one for one in (state["reason"], state["nodes"]) if one not in ("", "None")]
     reason = f" (Slurm: {'; '.join(reasons)})" if reasons else ""
-    rest = f"; still there: {', '.join(one.arn for one in left)}" if left else ""
     raise LaunchFailed(
-        f"no node came within {seconds / 60:g} minutes{reason}, so the cluster was deleted{rest}; try other types of "
-        "instances, another region, or another time; a new account may have a quota of 0 spot instances"
+        f"no node came within {seconds / 60:g} minutes{reason}; {what}; try other types of instances, another region, "
+        "or another time; a new account may have a quota of 0 spot instances"
     )
 
 
@@ -299,11 +305,3 @@ def _every_step(programs: Programs, request: CloudRequest, needed: Sequence[str]
 def _files(path: Path) -> list[Path]:
     """Return the files in a folder, or the file."""
     return sorted(path.rglob("*")) if path.is_dir() else [path]
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns

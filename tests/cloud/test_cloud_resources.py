@@ -18,7 +18,7 @@ from pcluster_stub import make_resources
 from processes import Run
 
 FARM = Farm(
-    Path("farm.yaml"), "farm", REGION, "ubuntu", "/shared", "spot", 8, 24, {}, budget=50.0, mail="me@example.org"
+    Path("farm.yaml"), "farm", REGION, "ubuntu", "/shared", "spot", 8, 24, {}, 0.3, budget=50.0, mail="me@example.org"
 )
 KINDS = ["ec2 instance", "ec2 snapshot", "ec2 volume", "elasticfilesystem file-system"]
 

@@ -10,7 +10,7 @@ from mpirender.cloud.configuration import Farm
 from mpirender.cloud.fetch import COPY
 from mpirender.cloud.programs import Programs, listed
 
-FARM = Farm(Path("farm.yaml"), "farm", "eu-central-1", "ubuntu", "/shared", "spot", 8, 24, {})
+FARM = Farm(Path("farm.yaml"), "farm", "eu-central-1", "ubuntu", "/shared", "spot", 8, 24, {}, 0.3)
 HERE = """\
 #!/bin/sh
 while [ "$1" != HEAD-NODE ]; do shift; done

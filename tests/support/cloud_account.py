@@ -67,7 +67,7 @@ class CloudAccount:
         self.state, self.bin = folder / "state", folder / "bin"
         self.cluster: CloudCluster | None = None
         self.work = folder  # of the test that uses it
-        self.capacity = True  # whether nodes can be had
+        self.capacity = True  # whether there are nodes
         self._amazon = amazon()
         self._ended = threading.Event()
         self._service = threading.Thread(target=self._serve)
@@ -111,6 +111,12 @@ class CloudAccount:
             (self.state / "refuse").write_text(json.dumps({"message": reason}))
         else:
             (self.state / "fail").write_text(reason)
+
+    def no_nodes(self) -> None:
+        """Let no node start, in the cluster that is there and in the next."""
+        self.capacity = False
+        if self.cluster is not None:
+            self.cluster.capacity = False
 
     def forget(self) -> None:
         """Delete the cluster, if a test has left one, and what was special for a test."""

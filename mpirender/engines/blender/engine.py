@@ -41,7 +41,6 @@ INSTALL = (
 LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1"  # Debian packages
 QUERY_SECONDS = 1800.0  # a large file on a busy file system
 MODULE = ["-m", "mpirender.engines.blender.query"]
-RELATIVE = "--relative"
 # Blender's Python ignores PYTHONPATH without --python-use-system-env.
 PROGRAM = [
     "--background", "--factory-startup", "--python-use-system-env", "--python-exit-code", "1",
@@ -167,10 +166,12 @@ def moved(scene: bytes, job: RenderJob, folder: str) -> bytes:
 
     :raises UsageError: a file that it links has absolute paths, which only its author can change.
     """
+    from mpirender.engines.blender import query
+
     _check_magic(scene, job)
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / job.scene.name
-        answer = _query(command(job.programs), RELATIVE, str(job.scene), str(copy))
+        answer = _query(command(job.programs), query.RELATIVE, str(job.scene), str(copy))
         if answer["absolute"]:
             named = listed(answer["absolute"])
             raise UsageError(

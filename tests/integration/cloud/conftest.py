@@ -1,4 +1,4 @@
-"""An account in the cloud, with the real programs as far as they can be had without one (cloud_account.py)."""
+"""An account in the cloud, with the real programs that work without one (cloud_account.py)."""
 
 from __future__ import annotations
 

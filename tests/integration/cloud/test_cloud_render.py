@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,13 +106,31 @@ def test_without_a_node_the_cluster_is_deleted(
     account: CloudAccount, pattern: Pattern, run: Run, tmp_path: Path
 ) -> None:
     pattern()
-    account.capacity = False
+    account.no_nodes()
     words = ("cloud", "render", "test.pattern", "--cluster", "farm.yaml", "--ssh", account.ssh, "--start-within", 0.1)
     done = run(*words)
     assert done.returncode == 6
     assert "no node came within 0.1 minutes" in done.stderr
     assert done.stderr.count("\n") == 1
     assert run("cloud", "list", "--region", "eu-central-1").stdout == "nothing of mpirender costs money\n"
+
+
+def test_without_a_node_a_cluster_with_other_images_is_kept(
+    account: CloudAccount, pattern: Pattern, rendered: Path, run: Run, tmp_path: Path
+) -> None:
+    """Another job of the cluster has images that were not fetched."""
+    assert run("cloud", "create", "farm.yaml", "--ssh", account.ssh).returncode == 0
+    shutil.copytree(rendered, account.mount / "mpirender" / "jobs" / "other" / "renders")
+    shutil.rmtree(rendered)
+    pattern()
+    account.no_nodes()
+    words = ("cloud", "render", "test.pattern", "--cluster", "farm.yaml", "--ssh", account.ssh, "--start-within", 0.1)
+    done = run(*words)
+    assert (done.returncode, done.stderr.count("\n")) == (6, 1)
+    assert "the cluster is kept: not fetched yet: other (6 images); fetch it with: mpirender cloud fetch" in done.stderr
+    assert "delete-cluster" not in account.commands()
+    fetched = run("cloud", "fetch", "farm.yaml", "--job", "other", "--ssh", account.ssh)
+    assert "6 of 6 images are in" in fetched.stdout
 
 
 @pytest.mark.parametrize("when", ["at once", "later"])

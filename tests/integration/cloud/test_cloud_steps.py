@@ -43,6 +43,9 @@ def test_a_state_and_its_data_are_rendered_there_as_here(
         run("cloud", "submit", "farm.yaml", state, *size, *there).stdout.splitlines()[-1]
         == submitted.stdout.splitlines()[-1]
     )
+    other = run("cloud", "submit", "farm.yaml", state, "--size", "80x50", *there)
+    assert (other.returncode, other.stderr.count("\n")) == (2, 1)
+    assert "Slurm job 1 renders series with an earlier scene, data or options; wait for its end" in other.stderr
     limited = run("cloud", "submit", "farm.yaml", "dear film.pattern", *size, "--price-limit", 0.005, *there)
     assert limited.returncode == 0, limited.stderr
 
