@@ -42,7 +42,7 @@ class Growth:
 
     def __init__(self, job: RenderJob, allocation: Allocation) -> None:
         self.allocation = allocation
-        self.nodes = len(allocation.nodes)  # that the job has, without those that are lost
+        self.nodes = len(allocation.nodes)  # nodes of the job that still work
         self.possible = Possible()
         self._range: tuple[int, int] | None = None  # of the numbers of nodes with which the job may start again
         self._wanted = job.ranks is None and allocation.run <= job.max_requeues and not self._in_vain(job)
@@ -134,8 +134,8 @@ class Growth:
         if left < MARGIN * again:
             return ""
         return (
-            f"{plural(found.nodes, 'node')} can be had instead of {self.nodes}: what is left takes {duration(left)}, "
-            f"with a restart about {duration(again)}"
+            f"{plural(found.nodes, 'node')} are available instead of {self.nodes}: "
+            f"what is left takes {duration(left)}, with a restart about {duration(again)}"
         )
 
 

@@ -40,7 +40,7 @@ def test_a_state_whose_files_are_there_stays_as_it_is_to_the_byte(job, tmp_path)
 
 
 def test_a_state_for_another_machine_reads_the_files_in_a_folder_there(job, tmp_path):
-    """Files with the same name stay apart, and those that are found in --data-dir are meant."""
+    """It reads the files that would be read here: those in --data-dir, where they are found there."""
     touch(tmp_path / "a" / "x.vtu", tmp_path / "b" / "x.vtu")
     content = state(reader(tmp_path / "a" / "x.vtu"), reader("Y:\\Data\\b\\x.vtu", id_=11))
     out = engine.moved(content, job(data_dir=tmp_path / "b"), "/shared/job")

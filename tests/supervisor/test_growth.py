@@ -53,7 +53,7 @@ def test_a_job_starts_again_on_more_nodes_if_that_clearly_saves_time(
     reason = growth(tmp_path, found).reason(rendering(left), 1.0)
     assert bool(reason) is grows, reason
     if grows:
-        assert reason.startswith(f"{found.nodes} nodes can be had instead of 2: what is left takes ")
+        assert reason.startswith(f"{found.nodes} nodes are available instead of 2: what is left takes ")
 
 
 def test_nodes_that_are_lost_do_not_count(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_nodes_that_are_lost_do_not_count(tmp_path: Path) -> None:
     made.forget(["n2"])
     assert not made.reason(rendering(8000), 1.0), "the lost node was counted"
     made.possible = Possible(2)
-    assert made.reason(rendering(8000), 1.0).startswith("2 nodes can be had instead of 1: ")
+    assert made.reason(rendering(8000), 1.0).startswith("2 nodes are available instead of 1: ")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A real Slurm cluster whose nodes exist only while Slurm wants them, like those that are rented in a cloud."""
+"""A real Slurm cluster whose nodes start when a job needs them and end afterwards, like rented ones in a cloud."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CloudCluster(Cluster):
 
     def __init__(self, folder: Path, shared: Sequence[Path], *, count: int = 3, network: str = "10.89.0") -> None:
         super().__init__(folder, shared, count=count, network=network)
-        self.capacity = True  # whether nodes can be had at all
+        self.capacity = True  # whether there are nodes at all
         self._ended = threading.Event()
         self._provider = threading.Thread(target=self._provide)
 
@@ -83,7 +83,7 @@ class CloudCluster(Cluster):
             for place in sorted((self.folder / "cloud").glob("wish-*")):
                 name, wish = place.name.removeprefix("wish-"), place.read_text().strip()
                 if not wish or (wish == "resume" and not self.capacity):
-                    continue  # it is being written, or there is no node to be had
+                    continue  # it is being written, or there is no node
                 place.unlink()
                 if name in self._first:
                     self.crash(name)

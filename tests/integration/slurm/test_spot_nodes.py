@@ -86,6 +86,6 @@ def test_a_job_starts_again_on_the_nodes_that_have_become_free(
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1"), log
     assert_each_frame_was_done_once(output, 1200)
     assert len(records(output, "take")) == 1200, "images in progress were finished"
-    pays = r"2 nodes can be had instead of 1: what is left takes \d min \d\d s, with a restart about \d min \d\d s"
+    pays = r"2 nodes are available instead of 1: what is left takes \d min \d\d s, with a restart about \d min \d\d s"
     assert re.search(rf"error: {pays}; \d+ of 1200 images are done; Slurm job {number} is requeued and will", log)
     assert f"Slurm job {number}, started for the 2nd time: 4 ranks on n[" in log
