@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 CRASH_SECONDS = 5.0  # without doing anything in the handler of a crash, which may wait for a lock for ever
-# A library that prints a backtrace blocks one of these while it does so. Threads that block all signals are no sign.
+# A library that prints a backtrace blocks one of these while it does so. Threads that block all signals are no sign:
+# they block the other one too, which nothing blocks alone. (A renderer blocks the stop signals, as SIGTERM.)
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+NO_CRASH = signal.SIGWINCH
 STOPPED_SECONDS = 10.0  # in which a process that someone stopped (SIGSTOP) may be continued
 IDLE_SECONDS = 600.0  # without any CPU time, reading or writing
 SLOWER = 20  # times the slowest image so far
@@ -86,6 +88,6 @@ class StallWatch:
             with contextlib.suppress(OSError, IndexError):  # the thread has just ended
                 blocked = int(status.read_text().split("SigBlk:")[1].split()[0], 16)
                 crashes = [number for number in CRASHES if blocked >> (number - 1) & 1]
-                if crashes and not blocked >> (signal.SIGTERM - 1) & 1:
+                if crashes and not blocked >> (NO_CRASH - 1) & 1:
                     return crashes[0].name
         return ""

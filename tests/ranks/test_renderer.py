@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import resource
@@ -45,6 +46,12 @@ class Target:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             os.kill(os.getpid(), -how)
         os._exit(how)
+
+    def hang_in_crash(self) -> None:
+        """Crash with a handler that never returns, as one that prints a backtrace when the allocator is locked."""
+        libc = ctypes.CDLL(None)
+        libc.signal(signal.SIGABRT, libc.pause)
+        os.abort()
 
     def read(self, path: str) -> None:
         current_file.note(path)
@@ -231,6 +238,15 @@ def test_the_variables_changed_since_its_start_are_known(renderer: Renderer, mon
     changed = renderer.environment
     changed.pop("PYTEST_CURRENT_TEST")
     assert changed == {"DISPLAY": ":7", "PATH": None}
+
+
+def test_a_renderer_that_hangs_in_the_handler_of_its_crash_is_lost_after_a_few_seconds(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stall, "CRASH_SECONDS", 0.5)
+    with pytest.raises(RendererLost) as caught:
+        renderer.call("hang_in_crash", limit=20)
+    assert caught.value.reason == "died (signal SIGABRT), hung while it printed a backtrace, and was ended"
 
 
 def test_what_it_prints_before_it_knows_its_log_appears_when_it_ends(
