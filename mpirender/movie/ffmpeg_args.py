@@ -17,7 +17,10 @@ DECODERS = {**COPIED, ".tif": "tiff", ".tiff": "tiff"}
 
 PALETTE, LISTED, PACKETS = "palette.png", "segments.txt", "packets.txt"  # in ffmpeg's working folder
 QUIET = ["-hide_banner", "-nostdin", "-nostats", "-xerror", "-loglevel", "level+info"]
-BT709 = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+# The images are sRGB, and the movies say so: primaries and matrix of BT.709, transfer function of IEC 61966-2-1.
+# Since version 7.1 ffmpeg takes these from the frames, before from the options.
+COLORS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1", "-color_range", "tv"]
+TAGGED = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=iec61966-2-1:range=tv"
 TO_BT709 = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 # showinfo computes checksums, so it gets a single pixel; the whole frames are decoded nevertheless.
 LOG_EACH = "crop=1:1:0:0:exact=1,showinfo"
@@ -198,7 +201,7 @@ def even_filters(size: tuple[int, int], transparent: bool) -> str:
     over_black = "format=gbrap,setparams=range=full,premultiply=inplace=1," if transparent else ""
     right, bottom = size[0] % 2, size[1] % 2
     pad = f"pad={size[0] + right}:{size[1] + bottom}:0:0,fillborders=right={right}:bottom={bottom}:mode=smear,"
-    return f"{over_black}format=gbrp,{pad if right or bottom else ''}{TO_BT709},format=yuv420p"
+    return f"{over_black}format=gbrp,{pad if right or bottom else ''}{TO_BT709},format=yuv420p,{TAGGED}"
 
 
 def gif_filters(transparent: bool) -> str:
@@ -215,10 +218,10 @@ def _filters(task: Encoding) -> list[str]:
         return ["-i", PALETTE, "-lavfi", f"[0:v]{logged};[image][1:v]paletteuse=diff_mode=rectangle"]
     if task.codec == "vp9":
         alpha = "a" if task.transparent else ""  # with it, libvpx refuses alternate frames
-        filters = _log_images(f"format=gbr{alpha}p,{TO_BT709},format=yuv{alpha}420p")
-        return ["-vf", filters, *BT709, *(["-auto-alt-ref", "0"] if alpha else [])]
+        filters = _log_images(f"format=gbr{alpha}p,{TO_BT709},format=yuv{alpha}420p,{TAGGED}")
+        return ["-vf", filters, *COLORS, *(["-auto-alt-ref", "0"] if alpha else [])]
     if RECIPES[task.codec].even:
-        return ["-vf", _log_images(even_filters(task.size, task.transparent)), *BT709]
+        return ["-vf", _log_images(even_filters(task.size, task.transparent)), *COLORS]
     return ["-vf", _log_images("format=bgr0|bgra" if task.codec == "ffv1" else "null")]
 
 
@@ -230,6 +233,7 @@ def _input(task: Encoding) -> list[str]:
 
 def _container(task: Encoding) -> list[str]:
     kind = task.part.suffix.lower()
+    # No write_colr for ffmpeg before 4.3, which does not know the number of sRGB there; the codec's header has it.
     index_first = ["-movflags", "+faststart"] if kind == ".mp4" else []
     return [*index_first, "-f", MUXERS[kind], "-y", f"file:{task.part}"]
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import subprocess
+import shutil
 from fractions import Fraction
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from movies import COLOURS, EVEN, OTHERS, assert_colours, decoded, picture, write, yuv_planes
+from movies import (
+    COLOURS,
+    EVEN,
+    OTHERS,
+    SRGB,
+    SRGB_ATOM,
+    assert_colours,
+    color_atom,
+    color_tags,
+    decoded,
+    picture,
+    write,
+    yuv_planes,
+)  # fmt: skip
 from mpirender.movie import encode, ffmpeg
 
 
@@ -22,7 +35,7 @@ def test_colors_come_back_as_they_went_in(tmp_path, images, kind):
 
 @pytest.mark.parametrize(("kind", "codec"), [("mp4", "h264"), ("webm", "vp9"), *OTHERS[:-1]])
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff"])
-def test_colors_are_stored_as_bt709_and_say_so(tmp_path, kind, codec, suffix):
+def test_colors_are_stored_with_the_matrix_of_bt709_and_say_that_they_are_srgb(tmp_path, kind, codec, suffix):
     path = tmp_path / f"m.{kind}"
     encode.encode(write(tmp_path, [picture()] * 3, suffix), path, rate=Fraction(25), codec=codec)
     luma, blue, red = yuv_planes(path, *EVEN)
@@ -32,8 +45,23 @@ def test_colors_are_stored_as_bt709_and_say_so(tmp_path, kind, codec, suffix):
         expected = (16 + 219 * y, 128 + 224 * (b - y) / 1.8556, 128 + 224 * (r - y) / 1.5748)
         x = column * 12 + 6
         assert (luma[10, x], blue[5, x // 2], red[5, x // 2]) == pytest.approx(expected, abs=4), name
-    told = subprocess.run([ffmpeg.ffmpeg(), "-i", path], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    assert b"yuv420p(tv, bt709" in told.stderr
+    assert color_tags(path) == SRGB
+    assert kind != "mp4" or color_atom(path) == SRGB_ATOM
+
+
+def programs():
+    """Return the ffmpeg that mpirender uses, and that of the system if there is one."""
+    return list(filter(None, dict.fromkeys([ffmpeg.ffmpeg(), shutil.which("ffmpeg")])))
+
+
+@pytest.mark.parametrize("program", programs())
+@pytest.mark.parametrize(("kind", "codec"), [("mp4", "h264"), ("webm", "vp9")])
+def test_every_ffmpeg_writes_the_colors(tmp_path, monkeypatch, program, kind, codec):
+    images = write(tmp_path, [picture(channels=4)] * 3)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", program)
+    movie = encode.encode(images, tmp_path / f"m.{kind}", rate=Fraction(25), codec=codec, transparent=True).path
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE")
+    assert color_tags(movie) == SRGB
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as Pillow
 
 from disks import disk
-from movies import decoded, gif_palettes, read_back
+from movies import SRGB, SRGB_ATOM, color_atom, color_tags, decoded, gif_palettes, read_back
 from mpirender.errors import EncodeFailed
 from mpirender.job.options import CODECS
 from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, segment_plan
@@ -84,6 +84,8 @@ def test_the_joined_movie_shows_just_the_frames_of_its_segments(film, kind, code
     assert np.array_equal(frames, np.concatenate([decoded(one.segment_path(number)) for number in range(3)]))
     greys = frames[:, 4:12, 4:12].mean(axis=(1, 2, 3))
     assert greys == pytest.approx(8 * np.arange(FRAMES), abs=6)
+    assert kind not in ("mp4", "webm") or color_tags(one.movie) == SRGB
+    assert kind != "mp4" or color_atom(one.movie) == SRGB_ATOM
     one.clear(3)
     assert not left(one)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import struct
 import subprocess
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from mpirender.movie.ffmpeg_args import QUIET
 from mpirender.movie.verify import STREAM, MovieInfo, decode
 
 KINDS = ("mp4", "webm", "gif", "mkv")
+SRGB = ("tv", "bt709", "bt709", "iec61966-2-1")  # range, matrix, primaries and transfer function
+SRGB_ATOM = (1, 13, 1, 0)  # primaries, transfer function, matrix (ITU-T H.273), and not the full range
 OTHERS = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs[1:]]  # all codecs except the defaults
 EVEN, ODD = (64, 48), (63, 47)
 COLOURS = {
@@ -77,6 +81,24 @@ def yuv_planes(path, width, height):
     assert len(data) == luma + 2 * chroma
     half = ((height + 1) // 2, -1)
     return data[:luma].reshape(height, -1), data[luma:-chroma].reshape(half), data[-chroma:].reshape(half)
+
+
+def color_tags(path):
+    """Return range, matrix, primaries and transfer function of a movie as its decoder reports them."""
+    told = subprocess.run(
+        [ffmpeg.ffmpeg(), "-i", path], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    ).stderr  # fmt: skip
+    found = re.search(r"Video: .*? \w+\((\w+), ([\w/-]+?)(?:, progressive)?\)", told)
+    assert found, told
+    names = found[2].split("/")
+    return (found[1], *(names * 3 if len(names) == 1 else names))
+
+
+def color_atom(path):
+    """Return primaries, transfer function, matrix and full range as an mp4 file states them (ISO 14496-12, 12.1.5)."""
+    content = path.read_bytes()
+    at = content.index(b"colrnclx")
+    return struct.unpack(">HHHB", content[at + 8 : at + 15])
 
 
 def assert_colours(frame, tolerance):
