@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mpirender.version import __version__
+
 if TYPE_CHECKING:
     from mpirender import pool
     from mpirender.job.render_job import RenderJob
     from mpirender.supervisor.result import RenderResult
     from mpirender.supervisor.run import render
 
-__version__ = "0.1.0"
 __all__ = ["RenderJob", "RenderResult", "__version__", "pool", "render"]
 MODULES = {"RenderJob": "job.render_job", "RenderResult": "supervisor.result", "render": "supervisor.run"}
 

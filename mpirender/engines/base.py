@@ -141,6 +141,7 @@ class Rendered(NamedTuple):
     measured: Numbers | None = None  # the measurements that the job asks for, if any
     beside: Sequence[str] = ()  # paths of the other files that the engine wrote for this image, in folder_beside(path)
     inputs: Sequence[FileState] = ()  # files on which the picture depends, if the scene observes them
+    time: float | None = None  # animation time of the frame, None if the engine has none
 
 
 def folder_beside(path: Path) -> Path:

@@ -183,11 +183,11 @@ class PatternScene(Scene):
         fails = frame in self.failing or (frame in self.flaky and self._is_first_attempt(frame))
         errors = [f"the pattern is set to fail at frame {frame}"] if fails else []
         if path.suffix == ".png":
-            return Rendered(errors, picture, inputs=inputs)
+            return Rendered(errors, picture, inputs=inputs, time=float(frame))
         import imageio.v3 as iio
 
         iio.imwrite(path, picture, plugin="pillow")  # other plugins ignore a full disk
-        return Rendered(errors, inputs=inputs)
+        return Rendered(errors, inputs=inputs, time=float(frame))
 
     def _read(self, frame: int) -> tuple[int, list[FileState]]:
         """Return the number that the image of a frame shows, and the files from which it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property
@@ -66,6 +66,8 @@ class RenderJob:
         pixels=True, metavar="WHAT", engines=ONLY_PARAVIEW, several=True, read=options.measure)
     overwrite: bool = option(False, "Replace files in the output folder that mpirender did not make, and frames of "
         "another scene.", pixels=False)
+    no_metadata: bool = option(False, "Write neither scene, frame, time, versions, fingerprint nor command into the "
+        "files of images and movies. Images that are already complete stay as they are.", pixels=False)
     trust_output: bool = option(False, "Use an output folder that belongs to another user, who can then exchange the "
         "files in it.", pixels=False)
 
@@ -266,11 +268,11 @@ class RenderJob:
         """Return the command that makes this job."""
         return ["mpirender", "study" if self.vary else "render", *self.arguments()]
 
-    def arguments(self) -> list[str]:
-        """Return the arguments of :meth:`command`, without those that have their default."""
+    def arguments(self, fields: Collection[str] = ()) -> list[str]:
+        """Return the arguments of :meth:`command`, only of these fields if some are given, without defaults."""
         words = [str(self.scene)]
         for name, one in OPTIONS.items():
-            value = getattr(self, name)
+            value = one.default if fields and name not in fields else getattr(self, name)
             if one.group and value != one.default:
                 items = value if one.several else (value,)
                 words += [one.flag] if value is True else [w for item in items for w in (one.flag, _written(item))]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from mpirender.engines.base import FileState, Numbers, Scene
 from mpirender.errors import NoSpace, out_of_space
+from mpirender.job import origin
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.ranks.data_record import DataRecord
@@ -68,6 +69,7 @@ class FrameRenderer:
         self.fit = True  # whether this rank can render; if not, the reason is that of its failed images
         self.outputs = {output.name: output for output in job.outputs}
         self.identity = fingerprint
+        self._sources = origin.sources(job, scene.description, fingerprint)
         self._pending: deque[PendingImage] = deque()  # whose files are being written
         self._turn = 0
         self._outcomes: dict[Image, ImageOutcome] = {}
@@ -132,12 +134,14 @@ class FrameRenderer:
         part = files.part_path(place)
         try:
             rendered = self.scene.render(pending.image.frame, output, part)
-            pending.errors, picture, pending.memory, pending.measured, beside, pending.inputs = rendered
+            pending.errors, picture, pending.memory, pending.measured, beside, pending.inputs, animation_time = rendered
             pending.rendering = time.perf_counter() - pending.started
             if any("out of disk space" in text for text in pending.errors):  # a message of VTK's writers
                 raise NoSpace(self.job.output)
             if not pending.errors or self.job.on_error != "fail":
-                pending.written = self._writer.put(picture, part, place, beside)
+                source = self._sources.get(output.name)
+                made_of = source.image(pending.image.frame, animation_time) if source else None
+                pending.written = self._writer.put(picture, part, place, beside, made_of)
                 pending.seconds = time.perf_counter() - pending.started
                 self._pending.append(pending)
                 return  # the writer puts the file in its place

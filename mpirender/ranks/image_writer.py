@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpirender.engines.base import folder_beside
-from mpirender.ranks import png
+from mpirender.job.origin import Origin
+from mpirender.ranks import image_metadata, png
 from mpirender.run_folder.event_values import OtherFile
 from mpirender.system import files
 
@@ -33,26 +34,33 @@ class ImageWriter:
         self._strips = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def put(
-        self, picture: NDArray[np.uint8] | None, part: Path, place: Path, beside: Sequence[str] = ()
-    ) -> Future[Facts]:
+        self, picture: NDArray[np.uint8] | None, part: Path, place: Path, beside: Sequence[str] = (),
+        origin: Origin | None = None,
+    ) -> Future[Facts]:  # fmt: skip
         """Write an image to ``part`` and move it to its ``place``; without pixels, ``part`` is complete already.
 
         :param beside: other files in ``folder_beside(part)``, which move to the folder of ``place``.
         :param picture: rows from the top, shape (height, width, channels), uint8; unchanged until it is written.
+        :param origin: is written into the file.
         :returns: the facts about the file, or an OSError.
         """
-        return self._images.submit(self._write, picture, part, place, beside)
+        return self._images.submit(self._write, picture, part, place, beside, origin)
 
     def close(self) -> None:
         """Wait until every image is written."""
         for pool in filter(None, (self._images, self._strips)):
             pool.shutdown()
 
-    def _write(self, picture: NDArray[np.uint8] | None, part: Path, place: Path, beside: Sequence[str]) -> Facts:
+    def _write(
+        self, picture: NDArray[np.uint8] | None, part: Path, place: Path, beside: Sequence[str], origin: Origin | None
+    ) -> Facts:
         started = time.perf_counter()
         try:
             if picture is not None:
-                png.write(part, picture, self._level, map if self._strips is None else self._strips.map)
+                texts = image_metadata.png_chunks(origin) if origin else ()
+                png.write(part, picture, self._level, map if self._strips is None else self._strips.map, texts)
+            elif origin:
+                image_metadata.insert(part, origin)
             others = [self._move(folder_beside(part) / name, place.parent / name, name) for name in beside]
             facts = files.put_in_place(part, place)
         except BaseException:

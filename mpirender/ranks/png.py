@@ -37,12 +37,16 @@ class Strip(NamedTuple):
     length: int
 
 
-def write(path: Path, picture: NDArray[np.uint8], compression_level: int, each: Map = map) -> None:
+def write(
+    path: Path, picture: NDArray[np.uint8], compression_level: int, each: Map = map,
+    texts: Sequence[tuple[bytes, bytes]] = (),
+) -> None:  # fmt: skip
     """Write an image.
 
     :param picture: rows from the top, shape (height, width, channels), uint8, 1 to 4 channels.
     :param compression_level: of zlib, 0 to 9.
     :param each: applies a function to every strip; a thread pool's map does so in parallel.
+    :param texts: kind and content of further chunks, before the pixels.
     """
     height, width, channels = picture.shape
     flat = picture.reshape(height, width * channels)
@@ -51,7 +55,7 @@ def write(path: Path, picture: NDArray[np.uint8], compression_level: int, each: 
     data = [ZLIB_HEADER, *(strip.compressed for strip in made), struct.pack(">I", adler32(made))]
     with path.open("wb") as file:
         file.write(SIGNATURE)
-        for kind, content in ((b"IHDR", header), *((b"IDAT", part) for part in data), (b"IEND", b"")):
+        for kind, content in ((b"IHDR", header), *texts, *((b"IDAT", part) for part in data), (b"IEND", b"")):
             file.writelines(_chunk(kind, content))
 
 

@@ -181,7 +181,8 @@ class RemoteScene(Scene):
         self._held = self._held if self._images > 1 else renderer.memory()
         pixels = None if picture.shape is None else self._pixels(picture.shape)
         memory = renderer.peak + host.peak()
-        return Rendered(picture.errors, pixels, memory, picture.measured, picture.beside, picture.inputs)
+        about = (picture.measured, picture.beside, picture.inputs, picture.time)
+        return Rendered(picture.errors, pixels, memory, *about)
 
     def probe(self, frame: int) -> str:
         """Render a frame in a small size; return a digest of its pixels, empty if this renderer cannot render it."""

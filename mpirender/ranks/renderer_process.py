@@ -52,6 +52,7 @@ class Picture(NamedTuple):
     measured: Numbers | None
     beside: Sequence[str]
     inputs: Sequence[FileState]
+    time: float | None
 
 
 @dataclass(frozen=True)
@@ -200,5 +201,6 @@ class SceneProcess:
             shape = rendered.picture.shape
             target = np.frombuffer(self._slots, np.uint8, rendered.picture.size, slot * size).reshape(shape)
             np.copyto(target, rendered.picture)
-        picture = Picture(rendered.errors, shape, rendered.measured, rendered.beside, rendered.inputs)
+        about = (rendered.measured, rendered.beside, rendered.inputs, rendered.time)
+        picture = Picture(rendered.errors, shape, *about)
         return picture, self._scene.take_warnings()

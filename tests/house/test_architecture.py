@@ -24,7 +24,7 @@ LONGEST_TEST_FILE = 400
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "hosted" not in path.parts]
 # Packages whose modules also run inside pvbatch or Blender.
 INSIDE_PVBATCH = (
-    "errors.py", "job", "system", "engines", "run_folder", "movie", "ranks", "pool/worker.py",
+    "errors.py", "version.py", "job", "system", "engines", "run_folder", "movie", "ranks", "pool/worker.py",
     "pool/function_process.py", "sessions/rank.py",
 )  # fmt: skip
 ALLOWED_INSIDE_PVBATCH = {

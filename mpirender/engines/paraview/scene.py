@@ -131,7 +131,8 @@ class ParaViewScene(Scene):
         measured = None if self._meter is None else self._meter.read((frame, output.overrides))
         errors = self._data.with_files(self._log.take() + errors_before) + self._data.problems()
         self._suspect = _affect_data(errors)
-        return Rendered(errors, picture, measured=measured, inputs=watch.files() if watch else ())
+        inputs, time = watch.files() if watch else (), self._playback.times[frame]
+        return Rendered(errors, picture, measured=measured, inputs=inputs, time=time)
 
     def _needs_fresh_process(self, frame: int, *, suspect: bool) -> bool:
         if self._order.scene.computes:
