@@ -154,7 +154,8 @@ def told(machine: dict[str, Any]) -> str:
     nodes = f"{machine['nodes']} nodes, " if machine["nodes"] > 1 else ""
     program = {"paraview": "ParaView", "blender": "Blender"}.get(machine["engine"], machine["engine"])
     where = f"{machine['cpu']}, {nodes}{machine['cores']} cores"
-    return f"{where}; {program} {machine['version']}, mpirender {machine['mpirender']}; {machine['date']}"
+    version = f"{program} {machine['version']}, " if program else ""
+    return f"{where}; {version}mpirender {machine['mpirender']}; {machine['date']}"
 
 
 def table(cells: Sequence[Sequence[str]], *, markdown: bool = False) -> list[str]:

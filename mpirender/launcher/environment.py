@@ -48,7 +48,7 @@ ROOT_SETTINGS = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"
 NO_REMOTE_SHELL = {"OMPI_MCA_plm_rsh_agent": "/bin/false"}
 
 # Compiled packages among these are used only if the host program has none of its own.
-PACKAGES_OF_RANKS = ("fileseq", "imageio_ffmpeg", "imageio", "numpy", "mpi4py", "PIL")
+PACKAGES_OF_RANKS = ("fileseq", "imageio_ffmpeg", "imageio", "numpy", "mpi4py", "PIL", "isal")
 
 
 def environment_of(placement: Placement, *, contained: bool = False) -> dict[str, str]:

@@ -28,7 +28,7 @@ INSIDE_PVBATCH = (
     "pool/function_process.py", "sessions/rank.py",
 )  # fmt: skip
 ALLOWED_INSIDE_PVBATCH = {
-    *sys.stdlib_module_names, "mpirender", "mpi4py", "numpy", "imageio", "imageio_ffmpeg", "fileseq",
+    *sys.stdlib_module_names, "mpirender", "mpi4py", "numpy", "imageio", "imageio_ffmpeg", "fileseq", "isal",
     "paraview", "vtkmodules", "bpy", "gpu",
 }  # fmt: skip
 

@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import os
 import subprocess
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from isal import isal_zlib
 
 from images import pixels
+from mpirender.launcher.environment import variables
 from mpirender.movie.ffmpeg import ffmpeg
 from mpirender.ranks import png
+from processes import need
+
+
+@pytest.fixture(params=[isal_zlib, zlib], ids=["isal", "zlib"], autouse=True)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compress with isal, and as where it cannot be imported."""
+    monkeypatch.setattr(png, "fast", request.param)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -48,3 +59,18 @@ def test_an_image_of_many_strips_is_the_same_file_for_any_number_of_threads(tmp_
     strictly = ["-v", "error", "-xerror", "-err_detect", "crccheck+explode", "-i", str(tmp_path / "one.png")]
     ends = subprocess.run([ffmpeg(), *strictly, "-f", "null", "-"], capture_output=True, text=True, check=False)
     assert (ends.returncode, ends.stderr) == (0, ""), "a strict decoder must accept the checksums"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", [isal_zlib], indirect=True)
+def test_a_rank_inside_paraview_of_the_same_python_compresses_with_isal(tmp_path: Path) -> None:
+    need("pvbatch")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from mpirender.system import site\nsite.extend_module_path()\n"
+        "from mpirender.ranks import png\nprint(png.fast.__name__)\n"
+    )
+    command = ["pvbatch", "--no-mpi", script]
+    environment = {**os.environ, **variables(1, os.environ)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "isal.isal_zlib\n", done.stderr
