@@ -19,6 +19,7 @@ from mpirender.job.origin import Origin
 PNG, JPG, TIFF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", re.compile(rb"II\*\0|MM\0\*")
 PNG_HEADER_END = 33  # bytes: signature and IHDR, which comes first
 DOCUMENT_NAME, DESCRIPTION, SOFTWARE = 269, 270, 305  # tags of TIFF 6.0, also of Exif
+CHANGING = (306, 316)  # date and host, which Blender writes
 ASCII = 2  # type of a value
 APP0, APP1, COMMENT, SCAN = 0xE0, 0xE1, 0xFE, 0xDA  # markers of jpg files
 EXIF = b"Exif\0\0"
@@ -32,15 +33,18 @@ def png_chunks(origin: Origin) -> list[tuple[bytes, bytes]]:
     return [_png_text(keyword.encode(), text) for keyword, text in texts.items()]
 
 
-def insert(path: Path, origin: Origin) -> None:
-    """Write the metadata into an image that a program has written."""
+def insert(path: Path, origin: Origin | None) -> None:
+    """Write the metadata into an image that a program has written, and remove its date; without an origin only that."""
     content = path.read_bytes()
     with contextlib.suppress(struct.error, IndexError):  # of an unknown structure
         path.write_bytes(_with_metadata(content, origin))
 
 
-def _with_metadata(content: bytes, origin: Origin) -> bytes:
+def _with_metadata(content: bytes, origin: Origin | None) -> bytes:
     """Return the content of an image with the metadata."""
+    if origin is None:
+        dated = TIFF.match(content) and any(entry[0] in CHANGING for entry in _entries(content, _order(content))[0])
+        return _with_tags(content, {}) if dated else content
     if content.startswith(PNG):
         chunks = b"".join(_png_chunk(*chunk) for chunk in png_chunks(origin))
         return content[:PNG_HEADER_END] + chunks + content[PNG_HEADER_END:]
@@ -82,7 +86,7 @@ def _texts(content: bytes) -> Iterator[str]:
             if marker == COMMENT:
                 yield content[start + 4 : end].decode("latin-1")
     elif TIFF.match(content):
-        order = "<" if content[:2] == b"II" else ">"
+        order = _order(content)
         for tag, kind, count, value in _entries(content, order)[0]:
             if tag == DESCRIPTION and kind == ASCII and 4 < count < LONGEST:
                 start = struct.unpack(f"{order}I", value)[0]
@@ -126,6 +130,11 @@ def _no_tags() -> bytes:
     return struct.pack("<2sHIHI", b"II", 42, 8, 0, 0)
 
 
+def _order(content: bytes) -> str:
+    """Return the byte order of a tiff file, as ``struct`` names it."""
+    return "<" if content[:2] == b"II" else ">"
+
+
 def _entries(content: bytes, order: str) -> tuple[list[tuple[int, int, int, bytes]], bytes]:
     """Return tag, type, count and value of each entry of the first directory, and the place of the next directory."""
     start = struct.unpack_from(f"{order}I", content, 4)[0]
@@ -136,10 +145,10 @@ def _entries(content: bytes, order: str) -> tuple[list[tuple[int, int, int, byte
 
 
 def _with_tags(content: bytes, texts: Mapping[int, str]) -> bytes:
-    """Return a tiff file with these texts as tags: its first directory is written anew, at the end."""
-    order = "<" if content[:2] == b"II" else ">"
+    """Return a tiff file with these texts as tags, without date and host: its directory is written anew, at the end."""
+    order = _order(content)
     entries, following = _entries(content, order)
-    entries = [entry for entry in entries if entry[0] not in texts]
+    entries = [entry for entry in entries if entry[0] not in (*texts, *CHANGING)]
     content += b"\0" * (len(content) % 2)
     for tag, text in texts.items():
         data = text.encode() + b"\0"

@@ -59,7 +59,7 @@ class ImageWriter:
             if picture is not None:
                 texts = image_metadata.png_chunks(origin) if origin else ()
                 png.write(part, picture, self._level, map if self._strips is None else self._strips.map, texts)
-            elif origin:
+            else:
                 image_metadata.insert(part, origin)
             others = [self._move(folder_beside(part) / name, place.parent / name, name) for name in beside]
             facts = files.put_in_place(part, place)

@@ -185,6 +185,10 @@ class BlenderScene(Scene):
             self._choose_samples(job.samples)
         if job.transparent_background:
             scene.render.film_transparent = True
+        if not scene.render.use_stamp:  # then they are in the files only: path, date and time of rendering, host
+            for name in dir(scene.render):
+                if name.startswith("use_stamp_"):
+                    setattr(scene.render, name, False)
 
     def _choose_engine(self, names: Sequence[str]) -> None:
         """Set the engine by the first identifier that this version knows."""

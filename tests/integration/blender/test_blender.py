@@ -21,6 +21,7 @@ from blender_runs import rendered, say
 from disks import disk
 from images import assert_same_pictures, pixels
 from movies import read_back
+from mpirender.ranks import image_metadata
 from mpirender.run_folder import events, journal
 from mpirender.run_folder.journal import Tail
 from processes import Run, need
@@ -113,6 +114,9 @@ def test_files_that_blender_makes_itself_are_its_own(
     for image, other in zip(made, sorted(own.iterdir())):
         pictures = [iio.imread(path, plugin="pillow") for path in (image, other)]
         assert np.array_equal(*pictures), image
+        content = image.read_bytes()
+        assert image_metadata.read(content).scene == "deep.blend"
+        assert not re.search(rb"Date|RenderTime|20\d\d:|" + str(tmp_path).encode(), content), "differs in every run"
     if kind == "png":
         assert made[0].read_bytes()[24] == 16, "bits per channel"
 
