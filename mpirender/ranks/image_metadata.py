@@ -148,13 +148,17 @@ def _with_tags(content: bytes, texts: Mapping[int, str]) -> bytes:
     """Return a tiff file with these texts as tags, without date and host: its directory is written anew, at the end."""
     order = _order(content)
     entries, following = _entries(content, order)
+    for tag, kind, count, value in entries:
+        if tag in CHANGING and kind == ASCII and 4 < count < len(content):  # shorter values are in the entry itself
+            start = struct.unpack(f"{order}I", value)[0]
+            content = content[:start] + bytes(count) + content[start + count :]
     entries = [entry for entry in entries if entry[0] not in (*texts, *CHANGING)]
-    content += b"\0" * (len(content) % 2)
+    content += bytes(len(content) % 2)
     for tag, text in texts.items():
         data = text.encode() + b"\0"
-        data += b"\0" * max(4 - len(data), 0)  # shorter values are in the entry itself
+        data += bytes(max(4 - len(data), 0))
         entries.append((tag, ASCII, len(data), struct.pack(f"{order}I", len(content))))
-        content += data + b"\0" * (len(data) % 2)
+        content += data + bytes(len(data) % 2)
     directory = struct.pack(f"{order}H", len(entries))
     directory += b"".join(struct.pack(f"{order}HHI4s", *entry) for entry in sorted(entries)) + following
     return content[:4] + struct.pack(f"{order}I", len(content)) + content[8:] + directory
