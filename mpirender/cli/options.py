@@ -10,7 +10,7 @@ import click
 import cloup
 from cloup import option, option_group
 
-from mpirender.job.options import CODECS
+from mpirender.job.options import CODEC_NAMES, PIXEL_FORMATS
 from mpirender.job.render_job import OPTIONS
 from mpirender.system import site
 
@@ -77,15 +77,15 @@ SLURM = option_group(
     "Slurm job (options of sbatch)",
     *(option(f"--{name.replace('_', '-')}", metavar="VALUE", help=text) for name, text in OF_SBATCH.items()),
 )
-CODEC = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in CODECS.items())
 ENCODING = option_group(
     "Movie",
     of_job("frame_rate", help="Frames per second, a number or a ratio such as 30000/1001. [default: as rendered]"),
     of_job("movie", default=None, help="Movie format: mp4, webm, gif, mkv. [default: as rendered, else mp4]"),
-    option("--codec", metavar="CODEC",
-           help=f"Codec. {CODEC} (images: the image files, unchanged). [default: the first one]"),
+    of_job("codec", help=f"Codec. {CODEC_NAMES} (images: the image files, unchanged). [default: as rendered]"),
+    of_job("pixel_format", default=None,
+           help=f"How mp4 and webm movies store colors: {', '.join(PIXEL_FORMATS)}. [default: as rendered]"),
     option("--name", metavar="SUFFIX", help="Write SCENE_SIZE_SUFFIX instead of replacing the movie. [default: the "
-           "codec, if it is not the first one]"),
+           "codec, if it is not that of the run]"),
     of_job("overwrite", help="Replace movies that mpirender did not make."),
     of_job("sizes", metavar="NAME", help="Encode only this size. Can be repeated. [default: all sizes of the run]"),
     of_job("frames", help="Frames to show, such as 0-99. [default: all frames of the run]"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,12 @@ from mpirender.job.sweep import NUMBER
 MOVIES = {"mp4": "H.264", "webm": "VP9", "gif": "", "mkv": "lossless, for further editing", "none": ""}
 # The codecs of each kind, the default first; ``images`` are the png or jpg files themselves.
 CODECS = {"mp4": ("h264", "h265", "av1"), "webm": ("vp9", "av1"), "gif": ("gif",), "mkv": ("images", "ffv1")}
+CODEC_NAMES = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in CODECS.items())
+USUAL_FORMAT, FULL_COLOR = "yuv420p", "yuv444p"
+PIXEL_FORMATS = {
+    USUAL_FORMAT: "half the color resolution; plays everywhere",
+    FULL_COLOR: "full color resolution, for thin colored lines; many browsers, phones and TVs cannot play it",
+}
 IMAGE_FORMATS = ("png", "jpg", "tiff")
 DYNAMIC = "dynamic"
 AUTO = "auto"
@@ -55,6 +61,21 @@ ASSIGNMENT = re.compile(r"[^=]+\.[^=.]+=")  # NAME.PROPERTY=; both may contain s
 # SOURCE.ARRAY, or integral(SOURCE).ARRAY; both names may contain dots.
 MEASURE = re.compile(r"(?:integral\((?P<integrated>.+)\)|(?!integral\()(?P<source>.+))\.(?P<array>.+)")
 COLOR_RANGE = re.compile(rf"(?:(?P<array>.+)=)?(?P<how>global|data|clamp|(?P<least>{NUMBER})\s*,\s*(?P<most>{NUMBER}))")
+
+
+def wrong_movie(kind: str, codec: str | None, pixel_format: str, *, transparent: bool) -> Iterator[str]:
+    """Yield what a kind of movie does not support; without a movie, nothing."""
+    codecs = CODECS.get(kind)
+    if codecs is None:
+        return
+    if codec is not None and codec not in codecs:
+        yield f"--codec {codec!r} must be one of: {', '.join(codecs)} for {kind}"
+    if (kind, codec) == ("webm", "av1") and transparent:
+        yield "--codec av1 does not support transparency, which these frames have; use vp9, or --movie mp4 on black"
+    if pixel_format == FULL_COLOR and kind not in ("mp4", "webm"):
+        yield f"--pixel-format {FULL_COLOR} applies to mp4 and webm, not to {kind}; leave it out"
+    elif pixel_format == FULL_COLOR and kind == "webm" and transparent:
+        yield f"--pixel-format {FULL_COLOR} does not support transparency, which these frames have; leave it out"
 
 
 def absolute_path(given: str | Path) -> Path | None:

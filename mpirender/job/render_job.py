@@ -14,7 +14,7 @@ from mpirender.errors import UsageError
 from mpirender.job import frames as framesets
 from mpirender.job import options, outputs, sweep
 from mpirender.job.metadata import Option, declarations, option
-from mpirender.job.options import AUTO, BOTH_EYES, DEFAULT_RATE, DEFAULT_SIZE
+from mpirender.job.options import AUTO, BOTH_EYES, CODECS, DEFAULT_RATE, DEFAULT_SIZE
 from mpirender.job.outputs import Image, Output, Size
 from mpirender.job.programs import Programs, absolute, absolute_program
 from mpirender.job.sweep import Variant
@@ -52,6 +52,10 @@ class RenderJob:
     frame_rate: str | None = option(None, "Frames per second of the movie, a number or a ratio such as 30000/1001.",
         pixels=False, metavar="RATE", short="-r", without="the scene's own, else 25", read=options.frame_rate)
     movie: str = option("mp4", "Movie format.", pixels=False, metavar="FORMAT", short="-m", choices=options.MOVIES)
+    codec: str | None = option(None, f"Codec of the movie. {options.CODEC_NAMES} (images: the image files, unchanged).",
+        pixels=False, without="the first one")
+    pixel_format: str = option(options.USUAL_FORMAT, "How mp4 and webm movies store colors. The images do not change.",
+        pixels=False, metavar="FORMAT", choices=options.PIXEL_FORMATS)
     image_format: str = option("png", "Image format.", pixels=True, metavar="FORMAT", choices=options.IMAGE_FORMATS)
     quality: int | None = option(
         None, "JPEG quality, 0 to 100.", pixels=True, least=0, most=100, without="95; in Blender the scene's")
@@ -234,6 +238,11 @@ class RenderJob:
         return Fraction(self.frame_rate or DEFAULT_RATE)
 
     @property
+    def movie_codec(self) -> str:
+        """The codec of the movie; the job must ask for one."""
+        return self.codec or CODECS[self.movie][0]
+
+    @property
     def programs(self) -> Programs:
         """The programs that run the ranks, and the hardware they render on."""
         return Programs(**{one.name: getattr(self, one.name) for one in fields(Programs)})
@@ -313,6 +322,7 @@ def _contradictions(job: RenderJob) -> Iterator[str]:
     if job.price_limit is not None and job.price is None:
         yield "--price-limit needs the price of a node per hour: --price DOLLARS"
     yield from job.programs.mistakes()
+    yield from options.wrong_movie(job.movie, job.codec, job.pixel_format, transparent=job.transparent_background)
     if job.transparent_background and job.image_format == "jpg":
         yield "--transparent-background needs --image-format png or tiff; jpg has no transparency"
     if job.quality is not None and job.image_format != "jpg":

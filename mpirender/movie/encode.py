@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mpirender.errors import EncodeFailed, NoSpace, out_of_space
-from mpirender.job.options import CODECS
+from mpirender.job.options import CODECS, USUAL_FORMAT
 from mpirender.movie import ffmpeg_args
-from mpirender.movie.ffmpeg import FfmpegDied, encoders, ffmpeg, run
+from mpirender.movie.ffmpeg import FfmpegDied, check, encoders, ffmpeg, run
 from mpirender.movie.ffmpeg_args import Encoding
 from mpirender.movie.image_stream import ImageChanged, ImageDamaged, ImageStream
 from mpirender.movie.verify import MovieInfo, decode, described, differences
@@ -33,7 +33,8 @@ UNCHECKED: Digests = {}
 
 def encode(
     images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0,
-    transparent: bool = False, digests: Digests = UNCHECKED, made: files.Made = lambda part, movie: None,
+    transparent: bool = False, pixel_format: str = USUAL_FORMAT, digests: Digests = UNCHECKED,
+    made: files.Made = lambda part, movie: None,
 ) -> MovieInfo:  # fmt: skip
     """Encode the images, in this order, into a movie of the kind that its suffix names.
 
@@ -48,6 +49,7 @@ def encode(
         png or jpg files themselves in an mkv, and tiff as png.
     :param threads: threads of ffmpeg; 0 for all cores.
     :param transparent: keep the images' transparency; mp4 has none and shows them over black.
+    :param pixel_format: one of :data:`mpirender.job.options.PIXEL_FORMATS`, for mp4 and webm without transparency.
     :param digests: those of the images as they were recorded; a file with another one is not encoded.
     :param made: is called before the movie takes its place.
     :raises ImageChanged: an image is not the one that was recorded.
@@ -56,15 +58,18 @@ def encode(
     :raises ToolMissing: ffmpeg or its encoder is missing.
     """
     movie = movie.absolute()
-    task = request(images, movie, rate=rate, codec=codec, threads=threads, transparent=transparent)
+    task = request(
+        images, movie, rate=rate, codec=codec, threads=threads, transparent=transparent, pixel_format=pixel_format
+    )
     with disk_errors(movie), files.replacing(movie, made=made) as part:
         info = write(replace(task, part=part), images, movie.name, digests)
     return replace(info, path=movie)
 
 
 def request(
-    images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0, transparent: bool = False
-) -> Encoding:
+    images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0,
+    transparent: bool = False, pixel_format: str = USUAL_FORMAT,
+) -> Encoding:  # fmt: skip
     """Check the arguments of :func:`encode` and return them as a task for ffmpeg.
 
     :raises EncodeFailed: they cannot work.
@@ -73,7 +78,20 @@ def request(
     codec = codec or CODECS.get(movie.suffix.lower()[1:], ("",))[0]
     _check_request(images, movie, rate, codec, transparent)
     suffix = images[0].suffix.lower()
-    return Encoding(ffmpeg(), suffix, movie, (0, 0), rate.limit_denominator(FINEST), codec, "", threads, transparent)
+    return Encoding(
+        ffmpeg(), suffix, movie, (0, 0), rate.limit_denominator(FINEST), codec, "", pixel_format, threads, transparent
+    )
+
+
+def check_encoder(codec: str, pixel_format: str, size: tuple[int, int], rate: Fraction) -> None:
+    """Check that an encoder takes images of this size in pixels and this frame rate.
+
+    :raises EncodeFailed: none does.
+    :raises ToolMissing: ffmpeg is missing, does not run, or has no encoder for the codec.
+    """
+    check(codec)
+    task = Encoding(ffmpeg(), ".png", Path(), size, rate, codec, pixel_format=pixel_format)
+    ffmpeg_args.with_encoder(task, encoders(task.program))
 
 
 @contextlib.contextmanager
@@ -131,7 +149,8 @@ def write(
         run(ffmpeg_args.encode_command(ready), name, folder, ImageStream(images, task.rate, digests))
         info = decode(task.program, task.part, name, task.threads, task.codec)
     wrong = differences(
-        info, first, frames=len(images), rate=task.rate, codec=task.codec, transparent=task.transparent
+        info, first, frames=len(images), rate=task.rate, codec=task.codec, transparent=task.transparent,
+        pixel_format=task.pixel_format,
     )  # fmt: skip
     if wrong:
         raise EncodeFailed(f"{name} was not kept, since it did not decode as requested: {'; '.join(wrong)}")

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from mpirender.errors import EncodeFailed, ToolMissing
+from mpirender.job.options import FULL_COLOR, USUAL_FORMAT
 
 PIP_LINE = "python -m pip install imageio-ffmpeg"
 MUXERS = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".mkv": "matroska"}
@@ -44,6 +45,7 @@ class Encoder:
     slowest: float = 0.0  # frames per second
     fastest: float = 1000.0
     threads: tuple[str, str] | None = None  # the option that limits its threads, if ``-threads`` does not
+    full_color: bool = True  # whether it encodes yuv444p
     alone: tuple[str, ...] = ()  # options for a whole movie
     in_segments: tuple[str, ...] = ()  # options for a segment
 
@@ -71,7 +73,9 @@ ENCODERS = {
     "libx265": Encoder(
         ("-preset", "medium", "-crf", "20", *KEY, "-tag:v", "hvc1"), smallest=16, threads=("-x265-params", "pools=")
     ),
-    "libsvtav1": Encoder(("-preset", "6", "-crf", "23"), 64, fastest=240, threads=("-svtav1-params", "lp=")),
+    "libsvtav1": Encoder(
+        ("-preset", "6", "-crf", "23"), 64, fastest=240, threads=("-svtav1-params", "lp="), full_color=False
+    ),
     # Experimental up to ffmpeg 4.2; its default is one key frame in 9999.
     "libaom-av1": Encoder(
         ("-strict", "experimental", "-b:v", "0", "-crf", "26", "-cpu-used", "6", "-row-mt", "1", "-g", "240"), slowest=1
@@ -94,6 +98,7 @@ class Encoding:
     rate: Fraction
     codec: str = "h264"
     encoder: str = "libx264"
+    pixel_format: str = USUAL_FORMAT
     threads: int = 0
     transparent: bool = False
     segment: bool = False
@@ -114,9 +119,11 @@ def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
     for name in usable:
         limits = ENCODERS.get(name, Encoder())
         smaller = min(expected_sides(task.codec, *task.size))
-        if smaller >= limits.smallest and limits.slowest <= task.rate <= limits.fastest:
+        stores = limits.full_color or task.pixel_format != FULL_COLOR
+        if smaller >= limits.smallest and limits.slowest <= task.rate <= limits.fastest and stores:
             return replace(task, encoder=name)
     wanted = f"{task.size[0]}x{task.size[1]} pixels at {float(task.rate):g} frames per second"
+    wanted += f" in {task.pixel_format}" if task.pixel_format == FULL_COLOR else ""
     found = " and ".join(usable)
     raise EncodeFailed(f"{task.codec} is not possible for {wanted} with this ffmpeg's {found}; use another codec")
 
@@ -195,13 +202,13 @@ def packets_command(program: str, movie: Path) -> list[str]:
     return [program, *QUIET, "-i", f"file:{movie}", "-map", "0:v:0", "-c", "copy", "-f", "framemd5", "-y", PACKETS]
 
 
-def even_filters(size: tuple[int, int], transparent: bool) -> str:
-    """Return the filters from an image to what every player shows: on black, even sides, BT.709, 4:2:0."""
+def even_filters(size: tuple[int, int], transparent: bool, pixel_format: str) -> str:
+    """Return the filters from an image to what every player shows: on black, even sides, BT.709."""
     # Without an explicit range, ffmpeg 4 takes 16 for black.
     over_black = "format=gbrap,setparams=range=full,premultiply=inplace=1," if transparent else ""
     right, bottom = size[0] % 2, size[1] % 2
     pad = f"pad={size[0] + right}:{size[1] + bottom}:0:0,fillborders=right={right}:bottom={bottom}:mode=smear,"
-    return f"{over_black}format=gbrp,{pad if right or bottom else ''}{TO_BT709},format=yuv420p,{TAGGED}"
+    return f"{over_black}format=gbrp,{pad if right or bottom else ''}{TO_BT709},format={pixel_format},{TAGGED}"
 
 
 def gif_filters(transparent: bool) -> str:
@@ -218,10 +225,11 @@ def _filters(task: Encoding) -> list[str]:
         return ["-i", PALETTE, "-lavfi", f"[0:v]{logged};[image][1:v]paletteuse=diff_mode=rectangle"]
     if task.codec == "vp9":
         alpha = "a" if task.transparent else ""  # with it, libvpx refuses alternate frames
-        filters = _log_images(f"format=gbr{alpha}p,{TO_BT709},format=yuv{alpha}420p,{TAGGED}")
+        stored = "yuva420p" if alpha else task.pixel_format
+        filters = _log_images(f"format=gbr{alpha}p,{TO_BT709},format={stored},{TAGGED}")
         return ["-vf", filters, *COLORS, *(["-auto-alt-ref", "0"] if alpha else [])]
     if RECIPES[task.codec].even:
-        return ["-vf", _log_images(even_filters(task.size, task.transparent)), *COLORS]
+        return ["-vf", _log_images(even_filters(task.size, task.transparent, task.pixel_format)), *COLORS]
     return ["-vf", _log_images("format=bgr0|bgra" if task.codec == "ffv1" else "null")]
 
 

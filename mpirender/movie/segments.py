@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mpirender.errors import EncodeFailed
+from mpirender.job.options import USUAL_FORMAT
 from mpirender.movie import encode, ffmpeg_args
 from mpirender.movie.ffmpeg import run
 from mpirender.movie.ffmpeg_args import Encoding
@@ -52,6 +53,7 @@ class SegmentedMovie:
     threads: int
     codec: str
     transparent: bool = False
+    pixel_format: str = USUAL_FORMAT
     digests: encode.Digests = field(default_factory=dict)  # of the images, as they were recorded
     made: files.Made = lambda part, movie: None
     writer: int = 0  # process id in the names of the segments, 0 for this process
@@ -80,7 +82,8 @@ class SegmentedMovie:
 
     @property
     def _how(self) -> dict[str, Any]:
-        return {"rate": self.rate, "codec": self.codec, "threads": self.threads, "transparent": self.transparent}
+        names = ("rate", "codec", "threads", "transparent", "pixel_format")
+        return {name: getattr(self, name) for name in names}
 
     def _task(self, images: Sequence[Path]) -> Encoding:
         return encode.request(images, self.movie, **self._how)
@@ -129,7 +132,8 @@ class SegmentedMovie:
             with encode.prepared(task, self.images[:1], self.digests) as (_, first, _):
                 pass
             wrong = differences(
-                info, first, frames=len(self.images), rate=self.rate, codec=task.codec, transparent=self.transparent
+                info, first, frames=len(self.images), rate=self.rate, codec=task.codec, transparent=self.transparent,
+                pixel_format=self.pixel_format,
             )  # fmt: skip
             _refuse(self.movie, wrong)
         return replace(info, path=self.movie)

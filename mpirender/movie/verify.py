@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from mpirender.errors import EncodeFailed
-from mpirender.job.options import CODECS
+from mpirender.job.options import CODECS, FULL_COLOR, USUAL_FORMAT
 from mpirender.movie.ffmpeg import run
 from mpirender.movie.ffmpeg_args import TICKS, expected_sides, expected_stream, read_command
 
@@ -52,8 +52,9 @@ def described(log: str, path: Path, name: str) -> MovieInfo:
 
 
 def differences(
-    info: MovieInfo, image: MovieInfo, *, frames: int, rate: Fraction, codec: str = "", transparent: bool = False
-) -> list[str]:
+    info: MovieInfo, image: MovieInfo, *, frames: int, rate: Fraction, codec: str = "", transparent: bool = False,
+    pixel_format: str = USUAL_FORMAT,
+) -> list[str]:  # fmt: skip
     """Return how a movie differs from the request, given one of its images; empty if it does not."""
     kind = info.path.suffix.lower()
     codec = codec or CODECS[kind[1:]][0]
@@ -61,11 +62,13 @@ def differences(
     width, height = expected_sides(codec, image.width, image.height)
     # Both ends of the movie are rounded to the container's clock; a single frame has no rate.
     seconds_off = info.frames * abs(1 / (info.frame_rate or 1e-9) - 1 / float(rate)) if info.frames > 1 else 0
+    full_color = pixel_format == FULL_COLOR and kind in (".mp4", ".webm")
     checks = {
         f"{info.frames} frames instead of {frames}": info.frames == frames,
         f"{info.width}x{info.height} instead of {width}x{height}": (info.width, info.height) == (width, height),
         f"{info.frame_rate:g} frames per second instead of {float(rate):g}": seconds_off <= 2 * TICKS[kind],
         f"{info.codec} instead of {stream}": info.codec == stream,
+        f"{info.pixel_format} instead of {pixel_format}": not full_color or info.pixel_format == pixel_format,
         "no transparency": not (transparent and kind == ".webm") or info.pixel_format.startswith("yuva"),
     }
     return [wrong for wrong, passed in checks.items() if not passed]

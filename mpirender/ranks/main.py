@@ -27,7 +27,6 @@ from mpirender.engines.base import BackendDevice, Scene
 from mpirender.errors import MpirenderError, NoSpace, UsageError, one_line, out_of_space
 from mpirender.job import frames as framesets
 from mpirender.job import paths
-from mpirender.job.options import CODECS
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.movie import ffmpeg
@@ -319,7 +318,7 @@ def check_opened(comm: Comm, log: Journal, job: RenderJob, scene: Scene, device:
     is an ffmpeg without the encoder: that of the ranks may be another than the supervisor's.
     """
     if comm.rank == 0 and job.movie != "none":
-        ffmpeg.check(CODECS[job.movie][0])
+        ffmpeg.check(job.movie_codec)
     gpu_assignment.check(device, scene.renderer, job.programs)
     for error in scene.errors:
         log.write(events.Complaint(error))

@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Any
 
 from mpirender.errors import EncodeFailed, FramesChanged, MpirenderError, NoSpace, ToolMissing
-from mpirender.job.options import CODECS
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.movie.image_stream import ImageChanged, ImageDamaged
@@ -44,7 +43,7 @@ def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int], digest
     """
     log.write(events.Phase("encode"))
     started = time.perf_counter()
-    codec, transparent = CODECS[job.movie][0], job.transparent_background
+    codec, transparent = job.movie_codec, job.transparent_background
     cores = comm.allgather(Cores.here())
     names = [output.name for output in job.outputs]
     segments = plan(names, len(frames), rank_order(cores), codec, transparent=transparent)
@@ -54,7 +53,16 @@ def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int], digest
         images = [job.image(output, frame) for frame in frames]
         recorded = {job.place(image): one for image, one in digests.items() if image.output == output.name}
         movies[output.name] = SegmentedMovie(
-            images, job.movie_path(output), job.rate, threads, codec, transparent, recorded, made, writer
+            images,
+            job.movie_path(output),
+            job.rate,
+            threads,
+            codec,
+            transparent,
+            job.pixel_format,
+            recorded,
+            made,
+            writer,
         )
     without_palette = make_palettes(comm, movies, segments)
     mine = [segment for segment in segments if segment.rank == comm.rank and segment.output not in without_palette]

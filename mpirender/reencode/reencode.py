@@ -16,7 +16,7 @@ from rich.text import Text
 
 from mpirender.errors import FramesChanged, FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
 from mpirender.job import frames as framesets
-from mpirender.job.options import CODECS
+from mpirender.job.options import CODECS, PIXEL_FORMATS, USUAL_FORMAT, wrong_movie
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.movie import encode, image_stream, verify
@@ -39,11 +39,13 @@ class EncodeRequest:
     output: Path  # the folder that render wrote to
     frame_rate: str | None = None
     movie: str | None = None
-    codec: str | None = None  # one of :data:`mpirender.job.options.CODECS` for the kind of movie, by default the first
+    codec: str | None = None  # one of :data:`mpirender.job.options.CODECS` for the kind of movie
+    pixel_format: str | None = None  # one of :data:`mpirender.job.options.PIXEL_FORMATS`
     sizes: tuple[str, ...] = ()  # names of some of the run's sizes; empty for all
     frames: str | None = None  # a frame set; by default those of the run
     allow_missing: str | None = None  # how to treat missing frames: ``skip`` or ``hold``; None refuses them
-    # Is appended to the usual name of the movies, so that the existing ones stay; by default another codec than usual.
+    # Is appended to the usual name of the movies, so that the existing ones stay; by default a codec that the run does
+    # not use.
     name: str | None = None
     overwrite: bool = False  # whether to replace files that mpirender did not make
 
@@ -86,15 +88,15 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
     :raises Stopped: a signal came.
     """
     rendered = read_job(request.output.absolute())
-    job, codec = understand(request, rendered)
+    job = understand(request, rendered)
     owner = lock.living_owner(job.folder)
     if owner is not None and owner.run not in lock.NO_RUNS:
         raise UsageError(
             f"{request.output}: a run still renders these frames (pid {owner.pid} on {owner.host}); encode when it has "
             f"ended: mpirender status {shlex.quote(str(request.output))} --watch"
         )
-    if request.name is None and codec != CODECS[job.movie][0]:
-        request = replace(request, name=codec)
+    if request.name is None and job.codec != codec_of(replace(request, codec=None), job.movie, rendered):
+        request = replace(request, name=job.codec)
     try:
         with exclusive.exclusive_access(job.folder) as check, own_files.recorder(job) as record:
             with busy("checking the frames"):
@@ -103,7 +105,7 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
                     own_files.refuse(job, place(job, inventory.output, request.name))
             made = []
             for inventory in inventories:
-                made.append(make(request, job, codec, inventory, busy, record=record))
+                made.append(make(request, job, inventory, busy, record=record))
                 check()
             return made
     except image_stream.ImageChanged as error:
@@ -132,8 +134,8 @@ def read_job(output: Path) -> RenderJob:
     return replace(job, output=output)
 
 
-def understand(request: EncodeRequest, rendered: RenderJob) -> tuple[RenderJob, str]:
-    """Return the job with the values of the request, and the codec.
+def understand(request: EncodeRequest, rendered: RenderJob) -> RenderJob:
+    """Return the job with the values of the request.
 
     :raises UsageError: with every mistake in the request.
     """
@@ -144,10 +146,24 @@ def understand(request: EncodeRequest, rendered: RenderJob) -> tuple[RenderJob, 
         except UsageError as error:
             mistakes += error.mistakes
     kind = request.movie or (rendered.movie if rendered.movie in CODECS else USUAL_KIND)
-    mistakes += wrong_kind(kind, request.codec, job)
+    mistakes += wrong_kind(kind, request, job)
     if mistakes:
         raise UsageError(mistakes)
-    return replace(job, movie=kind, overwrite=request.overwrite), request.codec or CODECS[kind][0]
+    codec, pixel_format = codec_of(request, kind, rendered), format_of(request, kind, job)
+    return replace(job, movie=kind, codec=codec, pixel_format=pixel_format, overwrite=request.overwrite)
+
+
+def codec_of(request: EncodeRequest, kind: str, rendered: RenderJob) -> str:
+    """Return the codec of the movie: as requested, as in the run, or the usual one of another kind."""
+    return request.codec or (rendered.codec if kind == rendered.movie else None) or CODECS[kind][0]
+
+
+def format_of(request: EncodeRequest, kind: str, rendered: RenderJob) -> str:
+    """Return the pixel format of the movie: as requested, or as in the run if the kind of movie has it."""
+    if request.pixel_format:
+        return request.pixel_format
+    wrong = wrong_movie(kind, None, rendered.pixel_format, transparent=rendered.transparent_background)
+    return USUAL_FORMAT if any(wrong) else rendered.pixel_format
 
 
 def wrong_names(request: EncodeRequest, rendered: RenderJob) -> list[str]:
@@ -162,16 +178,14 @@ def wrong_names(request: EncodeRequest, rendered: RenderJob) -> list[str]:
     return mistakes
 
 
-def wrong_kind(kind: str, codec: str | None, job: RenderJob) -> list[str]:
+def wrong_kind(kind: str, request: EncodeRequest, job: RenderJob) -> list[str]:
     """Return what is wrong with the kind of movie, or what it does not support."""
     if kind not in CODECS:
         return [f"--movie {kind!r} must be one of: {', '.join(CODECS)}"]
-    mistakes = []
-    if codec is not None and codec not in CODECS[kind]:
-        mistakes.append(f"--codec {codec!r} must be one of: {', '.join(CODECS[kind])} for {kind}")
-    if (kind, codec) == ("webm", "av1") and job.transparent_background:
-        instead = "use vp9, or --movie mp4 on black"
-        mistakes.append(f"--codec av1 does not support transparency, which these frames have; {instead}")
+    asked = request.pixel_format or USUAL_FORMAT
+    if asked not in PIXEL_FORMATS:
+        return [f"--pixel-format {asked!r} must be one of: {', '.join(PIXEL_FORMATS)}"]
+    mistakes = list(wrong_movie(kind, request.codec, asked, transparent=job.transparent_background))
     if kind == "gif" and job.rate > encode.GIF_FASTEST:
         most = f"gif players show at most {encode.GIF_FASTEST} a second"
         mistakes.append(f"--frame-rate {job.frame_rate} is too fast: {most}")
@@ -234,19 +248,20 @@ def place(job: RenderJob, output: Output, name: str | None) -> Path:
 
 
 def make(
-    request: EncodeRequest, job: RenderJob, codec: str, inventory: FrameInventory, busy: Busy, *,
-    record: files.Made,
-) -> EncodedMovie:  # fmt: skip
+    request: EncodeRequest, job: RenderJob, inventory: FrameInventory, busy: Busy, *, record: files.Made
+) -> EncodedMovie:
     """Make the movie of an output, and record it."""
     images = [job.image(inventory.output, frame) for frame in inventory.shown(request.allow_missing)]
     digests = {job.image(inventory.output, frame): one for frame, one in inventory.digests.items()}
     target = place(job, inventory.output, request.name)
-    with busy(f"encoding {target.name}: {len(images)} frames, {float(job.rate):g} a second, {codec}"):
+    with busy(f"encoding {target.name}: {len(images)} frames, {float(job.rate):g} a second, {job.movie_codec}"):
         info = encode.encode(
-            images, target, rate=job.rate, codec=codec, transparent=job.transparent_background, digests=digests,
-            made=record,
+            images, target, rate=job.rate, codec=job.movie_codec, transparent=job.transparent_background,
+            pixel_format=job.pixel_format, digests=digests, made=record,
         )  # fmt: skip
-    return EncodedMovie(inventory, info, job.rate, codec, tuple(report_gaps(inventory, request.allow_missing)))
+    return EncodedMovie(
+        inventory, info, job.rate, job.movie_codec, tuple(report_gaps(inventory, request.allow_missing))
+    )
 
 
 def report_gaps(inventory: FrameInventory, gaps: str | None) -> list[str]:

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from mpirender import engines
 from mpirender.engines.base import Engine, Inspection
-from mpirender.errors import MpirenderError, ToolMissing, UsageError
+from mpirender.errors import EncodeFailed, MpirenderError, ToolMissing, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job import paths
-from mpirender.job.options import ALL, AUTO, CODECS, DEFAULT_RATE, DEFAULT_SIZE
+from mpirender.job.options import ALL, AUTO, DEFAULT_RATE, DEFAULT_SIZE
 from mpirender.job.outputs import Size
 from mpirender.job.programs import Programs
 from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.launcher import command_line
 from mpirender.launcher.placement import LARGEST
-from mpirender.movie import ffmpeg
+from mpirender.movie import encode, ffmpeg
 from mpirender.ranks.mpi import started_processes
 from mpirender.run_folder import folder, own_files
 from mpirender.supervisor import limits
@@ -57,8 +57,10 @@ def check(job: RenderJob, inspection: Inspection | None = None, *, tools: bool =
     if tools:
         mistakes += filter(None, [launcher_problem(job.launcher, os.environ), apptainer.problem(job.container)])
         mistakes += (found := list(limits.problems(job)))
+        mistakes += filter(None, [encoder_problem(job)])
+        codec = "" if job.movie == "none" else job.movie_codec
         if inspection and not found:  # otherwise tools would fail because of the limits
-            missing = missing_tools(engines.for_scene(job.scene), job.programs, job.launcher, movie=job.movie)
+            missing = missing_tools(engines.for_scene(job.scene), job.programs, job.launcher, codec=codec)
     if mistakes:
         raise UsageError([*mistakes, *missing])
     if missing:
@@ -156,20 +158,34 @@ def launcher_problem(launcher: str, environ: Mapping[str, str]) -> str:
     return ""
 
 
-def missing_tools(engine: Engine, programs: Programs, launcher: str, *, movie: str = "none") -> list[str]:
+def missing_tools(engine: Engine, programs: Programs, launcher: str, *, codec: str = "") -> list[str]:
     """Return messages about the programs that a launch needs and that are missing; in an allocation srun suffices."""
     missing: list[str] = []
     needed = launcher == "mpiexec" or (launcher == "auto" and not slurm.job_number()) or programs.mpiexec
     looks: list[Callable[[], object]] = [partial(command_line.mpiexec, engine, programs)] if needed else []
     looks.append(partial(engine.verify, programs))
-    if movie != "none" and not programs.container:  # a container has an ffmpeg of its own, which rank 0 checks
-        looks.append(partial(ffmpeg.check, CODECS[movie][0]))
+    if codec and not programs.container:  # a container has an ffmpeg of its own, which rank 0 checks
+        looks.append(partial(ffmpeg.check, codec))
     for look in looks:
         try:
             look()
         except MpirenderError as error:
             missing.append(str(error))
     return missing
+
+
+def encoder_problem(job: RenderJob) -> str:
+    """Return why no encoder of this ffmpeg takes the images of a job, empty if one does, or ffmpeg is missing."""
+    if job.movie == "none" or job.container:
+        return ""
+    try:
+        for output in job.outputs:
+            encode.check_encoder(job.movie_codec, job.pixel_format, (output.width, output.height), job.rate)
+    except EncodeFailed as error:
+        return str(error)
+    except ToolMissing:
+        return ""
+    return ""
 
 
 def output_problem(output: Path) -> str:

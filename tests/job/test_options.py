@@ -63,7 +63,7 @@ def changed(name: str) -> object:
         "output": "elsewhere", "sizes": "4K", "frames": "0-3", "frame_rate": 30, "measure": "Cone1.p", "views": "V",
         "layouts": "L", "overrides": "Cone1.Resolution=3", "camera": "orbit", "color_range": "0,1",
         "separator_color": "1,1,1", "vary": "Cone1.Resolution=3,6", "data_dir": "data", "files": "r=/x.vtu",
-        "gpus": "0,1", "display": ":1", "script_arguments": ("--step", "1", "-v", "1"),
+        "gpus": "0,1", "codec": "h265", "display": ":1", "script_arguments": ("--step", "1", "-v", "1"),
     }  # fmt: skip
     value = True if one.kind is bool else 3 if one.kind in (int, float) else f"my-{name}"
     return examples.get(name, value)

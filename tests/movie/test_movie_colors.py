@@ -49,6 +49,21 @@ def test_colors_are_stored_with_the_matrix_of_bt709_and_say_that_they_are_srgb(t
     assert kind != "mp4" or color_atom(path) == SRGB_ATOM
 
 
+@pytest.mark.parametrize(("kind", "codec"), [("mp4", "h264"), ("webm", "vp9"), *OTHERS[:-1]])
+def test_thin_lines_keep_their_color_in_full_color_resolution(tmp_path, kind, codec):
+    pixels = np.full((48, 64, 3), 255, np.uint8)
+    pixels[:, 21] = pixels[:, 40] = (230, 0, 0)  # one pixel wide, on odd and even columns
+    images = write(tmp_path, [pixels] * 3)
+    off = {}
+    for pixel_format in ("yuv420p", "yuv444p"):
+        path = tmp_path / f"{pixel_format}.{kind}"
+        info = encode.encode(images, path, rate=Fraction(25), codec=codec, pixel_format=pixel_format)
+        assert info.pixel_format == pixel_format
+        assert color_tags(path) == SRGB
+        off[pixel_format] = np.abs(decoded(path)[0][8:40, [21, 40]] - (230, 0, 0)).max()
+    assert off["yuv444p"] <= 20 < off["yuv420p"]
+
+
 def programs():
     """Return the ffmpeg that mpirender uses, and that of the system if there is one."""
     return list(filter(None, dict.fromkeys([ffmpeg.ffmpeg(), shutil.which("ffmpeg")])))
