@@ -87,6 +87,8 @@ ENCODING = option_group(
     option("--name", metavar="SUFFIX", help="Write SCENE_SIZE_SUFFIX instead of replacing the movie. [default: the "
            "codec, if it is not that of the run]"),
     of_job("overwrite", help="Replace movies that mpirender did not make."),
+    of_job("no_metadata", help="Write no scene, frames, versions, fingerprint and command into the movies. [default: "
+           "as rendered]"),
     of_job("sizes", metavar="NAME", help="Encode only this size. Can be repeated. [default: all sizes of the run]"),
     of_job("frames", help="Frames to show, such as 0-99. [default: all frames of the run]"),
     option("--allow-missing", metavar="HOW", help="What to do about missing or damaged frames: skip (leave them out), "

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from mpirender.job import frames as framesets
-from mpirender.job.outputs import Output, Size
+from mpirender.job.outputs import Output
 from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.version import __version__
 
@@ -22,7 +22,7 @@ from mpirender.version import __version__
 FOLDERS = re.compile(r"(?<![\w.~/])~?/(?:[^/\s'\",:;()\[\]]+/)*(?=[^/\s])")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 LONGEST_COMMAND = 16_384  # characters; longer ones are left out: a segment of a jpg file holds 64 KiB
-MOVIE_OPTIONS = ("movie", "frame_rate")
+MOVIE_OPTIONS = ("movie", "frame_rate", "codec", "pixel_format")
 MARK = "mpirender"  # the key of the version, by which a record is recognized
 
 
@@ -54,7 +54,7 @@ class Origin:
     def record(self) -> str:
         """Everything as one line of ASCII characters, which every file format can hold: a JSON object."""
         known = {MARK: self.version, **{name: getattr(self, name) for name in FIELDS}, "time": self.time}
-        return json.dumps({name: value for name, value in known.items() if value not in (None, "")})
+        return json.dumps({name: value for name, value in known.items() if value is not None})
 
     @classmethod
     def read(cls, record: str) -> Origin | None:
@@ -100,7 +100,8 @@ class Source:
 
     @cached_property
     def _image_options(self) -> list[str]:
-        return options_of(replace(self.job, movie="none"), self.output, ("movie",))
+        images = replace(self.job, movie="none", codec=None, pixel_format=OPTIONS["pixel_format"].default)
+        return options_of(images, self.output, ("movie",))
 
     def _origin(self, frames: str, options: Sequence[str]) -> Origin:
         scene = printable(self.job.scene.name)
@@ -124,11 +125,9 @@ def sources(job: RenderJob, renderer: str, fingerprint: str) -> dict[str, Source
 
 def options_of(job: RenderJob, output: Output, more: Sequence[str] = ()) -> list[str]:
     """Return the options that change the pixels of an output, and ``more``, without folders."""
-    shape = (output.width, output.height)
-    sizes = (*(size for size in job.sizes if (size.width, size.height) == shape), Size.of(*shape))[:1]
     one = replace(
         job,
-        sizes=sizes,
+        sizes=(output.asked_size,),
         views=(output.view,) if output.view and job.views else (),
         layouts=(output.layout,) if output.layout and job.layouts else (),
         vary=(),

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 
 from mpirender.errors import EncodeFailed, NoSpace, out_of_space
 from mpirender.job.options import CODECS, USUAL_FORMAT
-from mpirender.movie import ffmpeg_args
+from mpirender.job.origin import Origin
+from mpirender.movie import ffmpeg_args, gif
 from mpirender.movie.ffmpeg import FfmpegDied, check, encoders, ffmpeg, run
 from mpirender.movie.ffmpeg_args import Encoding
 from mpirender.movie.image_stream import ImageChanged, ImageDamaged, ImageStream
@@ -34,7 +35,7 @@ UNCHECKED: Digests = {}
 def encode(
     images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0,
     transparent: bool = False, pixel_format: str = USUAL_FORMAT, digests: Digests = UNCHECKED,
-    made: files.Made = lambda part, movie: None,
+    origin: Origin | None = None, made: files.Made = lambda part, movie: None,
 ) -> MovieInfo:  # fmt: skip
     """Encode the images, in this order, into a movie of the kind that its suffix names.
 
@@ -51,6 +52,7 @@ def encode(
     :param transparent: keep the images' transparency; mp4 has none and shows them over black.
     :param pixel_format: one of :data:`mpirender.job.options.PIXEL_FORMATS`, for mp4 and webm without transparency.
     :param digests: those of the images as they were recorded; a file with another one is not encoded.
+    :param origin: is written into the movie.
     :param made: is called before the movie takes its place.
     :raises ImageChanged: an image is not the one that was recorded.
     :raises EncodeFailed: an image is missing, truncated or unlike the first, ffmpeg failed, or the movie has errors.
@@ -62,7 +64,7 @@ def encode(
         images, movie, rate=rate, codec=codec, threads=threads, transparent=transparent, pixel_format=pixel_format
     )
     with disk_errors(movie), files.replacing(movie, made=made) as part:
-        info = write(replace(task, part=part), images, movie.name, digests)
+        info = write(replace(task, part=part, origin=origin), images, movie.name, digests)
     return replace(info, path=movie)
 
 
@@ -147,6 +149,8 @@ def write(
         elif task.codec == "gif":
             write_palette(ready, images, name, digests, folder)
         run(ffmpeg_args.encode_command(ready), name, folder, ImageStream(images, task.rate, digests))
+        if task.codec == "gif" and task.origin is not None:
+            gif.comment(task.part, task.origin.record)
         info = decode(task.program, task.part, name, task.threads, task.codec)
     wrong = differences(
         info, first, frames=len(images), rate=task.rate, codec=task.codec, transparent=task.transparent,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mpirender.errors import EncodeFailed, ToolMissing
 from mpirender.job.options import FULL_COLOR, USUAL_FORMAT
+from mpirender.job.origin import Origin
 
 PIP_LINE = "python -m pip install imageio-ffmpeg"
 MUXERS = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".mkv": "matroska"}
@@ -102,6 +103,7 @@ class Encoding:
     threads: int = 0
     transparent: bool = False
     segment: bool = False
+    origin: Origin | None = None  # is written into the movie
 
 
 def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
@@ -202,6 +204,11 @@ def packets_command(program: str, movie: Path) -> list[str]:
     return [program, *QUIET, "-i", f"file:{movie}", "-map", "0:v:0", "-c", "copy", "-f", "framemd5", "-y", PACKETS]
 
 
+def metadata_command(program: str, movie: Path, target: str) -> list[str]:
+    """Return the command that writes the title, comment and so on of a movie into a text file."""
+    return [program, *QUIET, "-i", f"file:{movie}", "-f", "ffmetadata", "-y", target]
+
+
 def even_filters(size: tuple[int, int], transparent: bool, pixel_format: str) -> str:
     """Return the filters from an image to what every player shows: on black, even sides, BT.709."""
     # Without an explicit range, ffmpeg 4 takes 16 for black.
@@ -243,7 +250,15 @@ def _container(task: Encoding) -> list[str]:
     kind = task.part.suffix.lower()
     # No write_colr for ffmpeg before 4.3, which does not know the number of sRGB there; the codec's header has it.
     index_first = ["-movflags", "+faststart"] if kind == ".mp4" else []
-    return [*index_first, "-f", MUXERS[kind], "-y", f"file:{task.part}"]
+    return [*index_first, *_metadata(task), "-f", MUXERS[kind], "-y", f"file:{task.part}"]
+
+
+def _metadata(task: Encoding) -> list[str]:
+    """Return the options that write where the movie comes from into it; a gif gets it afterwards."""
+    if task.origin is None or task.segment:
+        return []
+    texts = {"title": task.origin.title, "description": task.origin.software, "comment": task.origin.record}
+    return [word for name, text in texts.items() for word in ("-metadata", f"{name}={text}")]
 
 
 def _strict(suffix: str) -> list[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mpirender.errors import EncodeFailed
 
-EXTENSION, PICTURE, END, CONTROL = 0x21, 0x2C, 0x3B, 0xF9
+EXTENSION, PICTURE, END, CONTROL, COMMENT = 0x21, 0x2C, 0x3B, 0xF9, 0xFE
+BLOCK = 255  # bytes of a block of text, at most
 SCREEN = 13  # bytes before the palette
 PLAIN_CONTROL = bytes([EXTENSION, CONTROL, 4, 0, 0, 0, 0, 0])  # delay at 4 and 5
 
@@ -49,6 +50,36 @@ def join(parts: Sequence[Path], target: Path, rate: Fraction) -> None:
                 file.write(control + image.rest)
                 count += 1
         file.write(bytes([END]))
+
+
+def comment(path: Path, text: str) -> None:
+    """Write a text of ASCII characters into a GIF file, in front of its first image."""
+    content, data = text.encode("ascii"), path.read_bytes()
+    at = next(images(data)).start
+    blocks = (content[start : start + BLOCK] for start in range(0, len(content), BLOCK))
+    extension = bytes([EXTENSION, COMMENT]) + b"".join(bytes([len(one)]) + one for one in blocks) + bytes(1)
+    path.write_bytes(data[:at] + extension + data[at:])
+
+
+def comments(data: bytes) -> Iterator[str]:
+    """Yield the texts in a GIF file, those in front of its first image.
+
+    :raises EncodeFailed: it is not a GIF.
+    :raises IndexError: it is truncated.
+    """
+    at = _palette_end(data)
+    while data[at] == EXTENSION:
+        end = _after_blocks(data, at + 2)
+        if data[at + 1] == COMMENT:
+            yield b"".join(_blocks(data, at + 2)).decode("latin-1")
+        at = end
+
+
+def _blocks(data: bytes, at: int) -> Iterator[bytes]:
+    """Yield the blocks of a chain."""
+    while data[at]:
+        yield data[at + 1 : at + 1 + data[at]]
+        at += 1 + data[at]
 
 
 def images(data: bytes) -> Iterator[GifImage]:

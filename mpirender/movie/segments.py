@@ -14,7 +14,8 @@ from typing import Any
 
 from mpirender.errors import EncodeFailed
 from mpirender.job.options import USUAL_FORMAT
-from mpirender.movie import encode, ffmpeg_args
+from mpirender.job.origin import Origin
+from mpirender.movie import encode, ffmpeg_args, gif
 from mpirender.movie.ffmpeg import run
 from mpirender.movie.ffmpeg_args import Encoding
 from mpirender.movie.segment_plan import Segment
@@ -55,6 +56,7 @@ class SegmentedMovie:
     transparent: bool = False
     pixel_format: str = USUAL_FORMAT
     digests: encode.Digests = field(default_factory=dict)  # of the images, as they were recorded
+    origin: Origin | None = None  # is written into the movie
     made: files.Made = lambda part, movie: None
     writer: int = 0  # process id in the names of the segments, 0 for this process
 
@@ -90,7 +92,9 @@ class SegmentedMovie:
 
     def make(self) -> MovieInfo:
         """Make the movie with one encoder; see :func:`mpirender.movie.encode.encode`."""
-        return encode.encode(self.images, self.movie, **self._how, digests=self.digests, made=self.made)
+        return encode.encode(
+            self.images, self.movie, **self._how, digests=self.digests, origin=self.origin, made=self.made
+        )
 
     def make_palette(self) -> None:
         """Compute one palette for all segments, from all images or from 100 images spread over the movie.
@@ -127,7 +131,7 @@ class SegmentedMovie:
         kinds = {(one.info.width, one.info.height, one.info.codec, one.info.pixel_format) for one in segments}
         _refuse(self.movie, [f"they differ: {sorted(kinds)}"] if len(kinds) > 1 else [])
         with encode.disk_errors(self.movie), files.replacing(self.movie, made=self.made) as part:
-            task = replace(self._task(self.images), part=part)
+            task = replace(self._task(self.images), part=part, origin=self.origin)
             info = self._joined(task, segments)
             with encode.prepared(task, self.images[:1], self.digests) as (_, first, _):
                 pass
@@ -143,9 +147,9 @@ class SegmentedMovie:
         parts = [one.segment for one in segments]
         paths = [self.segment_path(part.number) for part in parts]
         if self.needs_palette:  # decoding is fast, and only decoding shows its timing
-            from mpirender.movie import gif
-
             gif.join(paths, task.part, self.rate)
+            if self.origin is not None:
+                gif.comment(task.part, self.origin.record)
             return decode(task.program, task.part, self.movie.name, task.threads)
         with TemporaryDirectory(prefix="mpirender-") as place:
             self._list(Path(place), paths, parts)

@@ -12,7 +12,8 @@ from mpirender.job.options import CODECS, FULL_COLOR, USUAL_FORMAT
 from mpirender.movie.ffmpeg import run
 from mpirender.movie.ffmpeg_args import TICKS, expected_sides, expected_stream, read_command
 
-STREAM = re.compile(r"Video: (\w+).*?, (\w+)(?:\(.*?\))?, (\d+)x(\d+)")
+# At the beginning of a line: a title could hold the same words.
+STREAM = re.compile(r"^(?:\[info\] )? *Stream #\S+: Video: (\w+).*?, (\w+)(?:\(.*?\))?, (\d+)x(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

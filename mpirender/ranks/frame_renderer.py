@@ -69,7 +69,7 @@ class FrameRenderer:
         self.fit = True  # whether this rank can render; if not, the reason is that of its failed images
         self.outputs = {output.name: output for output in job.outputs}
         self.identity = fingerprint
-        self._sources = origin.sources(job, scene.description, fingerprint)
+        self.sources = origin.sources(job, scene.description, fingerprint)
         self._pending: deque[PendingImage] = deque()  # whose files are being written
         self._turn = 0
         self._outcomes: dict[Image, ImageOutcome] = {}
@@ -139,7 +139,7 @@ class FrameRenderer:
             if any("out of disk space" in text for text in pending.errors):  # a message of VTK's writers
                 raise NoSpace(self.job.output)
             if not pending.errors or self.job.on_error != "fail":
-                source = self._sources.get(output.name)
+                source = self.sources.get(output.name)
                 made_of = source.image(pending.image.frame, animation_time) if source else None
                 pending.written = self._writer.put(picture, part, place, beside, made_of)
                 pending.seconds = time.perf_counter() - pending.started

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mpirender.errors import FramesChanged, FramesMissing, MpirenderError, Stopped
 from mpirender.job import frames as framesets
+from mpirender.job.origin import Source
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.ranks import data_record, movies
@@ -32,12 +33,14 @@ def finish(
     *,
     data: DataRecord | None = None,
     stopped: str = "",
+    sources: Mapping[str, Source] = movies.NO_SOURCES,
 ) -> None:
     """Gather the images of all ranks; if they are complete, make the movies, one per output.
 
     :param outcomes: of the images of this rank; on rank 0 also of those that earlier runs completed.
     :param data: the record of the data files on which the images depend.
     :param stopped: the signal that asked this rank to stop, empty for none.
+    :param sources: what the movies are to say about their origin, by output.
     :raises FramesMissing: on rank 0, with each missing frame, rank, host and reason.
     :raises FramesChanged: on rank 0, if images or data were changed or deleted and no other frame is missing.
     :raises Stopped: on rank 0, if images are missing because a rank was asked to stop.
@@ -56,7 +59,7 @@ def finish(
         signals = [signal for _, signal in gathered if signal]
         raise incomplete(images, found, changed, missing, signals[0] if signals else "")
     if not missing and job.movie != "none":
-        movies.make(comm, log, job, sorted({image.frame for image in images}), digests)
+        movies.make(comm, log, job, sorted({image.frame for image in images}), digests, sources=sources)
 
 
 def latest(parts: Iterable[Mapping[Image, ImageOutcome]]) -> dict[Image, ImageOutcome]:

@@ -145,7 +145,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         if comm.rank == 0:
             outcomes.update({**done, **frames.fail(plan.set_aside)})
         log.write(events.Phase("gather"))
-        gather.finish(comm, log, job, images, outcomes, data=record, stopped=stop.name)
+        gather.finish(comm, log, job, images, outcomes, data=record, stopped=stop.name, sources=frames.sources)
         log.write(events.Phase("end"))
 
 

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from mpirender.errors import EncodeFailed, FramesChanged, MpirenderError, NoSpace, ToolMissing
+from mpirender.job.origin import Source
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.movie.image_stream import ImageChanged, ImageDamaged
@@ -21,6 +22,7 @@ from mpirender.run_folder import events
 from mpirender.run_folder.journal import Journal
 from mpirender.system.comm import Comm
 
+NO_SOURCES: Mapping[str, Source] = {}
 FATAL = (NoSpace, ToolMissing, ImageDamaged)  # errors that a single encoder would meet as well
 
 
@@ -34,10 +36,14 @@ class SegmentResult:
     seconds: float
 
 
-def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int], digests: Mapping[Image, str]) -> None:
+def make(
+    comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int], digests: Mapping[Image, str], *,
+    sources: Mapping[str, Source] = NO_SOURCES,
+) -> None:  # fmt: skip
     """Make the movies: every rank encodes a segment of each and rank 0 joins them; one rank encodes a short movie.
 
     :param digests: those of the images as they were recorded; a file with another one is not encoded.
+    :param sources: what the movies are to say about their origin, by output.
     :raises EncodeFailed: on rank 0, with each movie that was not made; NoSpace if the disk is full.
     :raises FramesChanged: on rank 0, with the images that are not those that were recorded.
     """
@@ -61,6 +67,7 @@ def make(comm: Comm, log: Journal, job: RenderJob, frames: Sequence[int], digest
             transparent,
             job.pixel_format,
             recorded,
+            sources[output.name].movie(frames) if output.name in sources else None,
             made,
             writer,
         )

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mpirender.errors import one_line
+from mpirender.job import origin
 from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.placement import cores
@@ -25,6 +26,7 @@ class FrameInventory:
     missing: Mapping[str, list[int]]  # the others, by the reason why they do not count
     digests: Mapping[int, str]  # of the files of the sound frames, as they were recorded
     complained: int  # number of sound frames that were kept although the engine reported an error
+    source: origin.Source | None = None  # what a movie is to say about its origin
 
     def shown(self, gaps: str | None) -> list[int]:
         """Return the frames in the order in which the movie shows them; missing ones are left out.
@@ -45,9 +47,11 @@ def newest_plan(recorded: Sequence[Event]) -> Plan | None:
 
 
 def inventory_of(
-    job: RenderJob, outputs: Sequence[Output], requested: tuple[int, ...], recorded: Sequence[Event], fingerprint: str
+    job: RenderJob, outputs: Sequence[Output], requested: tuple[int, ...], recorded: Sequence[Event], plan: Plan
 ) -> list[FrameInventory]:
     """Return which frames of each output count: recorded as done in the newest run, and their files are unchanged."""
+    fingerprint = plan.fingerprint
+    sources = origin.sources(job, str(plan.parts.get("renderer", "")), fingerprint)
     last = journal.newest(recorded, fingerprint, outputs)
     others = {event.image for event in recorded if isinstance(event, Done) and event.fingerprint != fingerprint}
     found = []
@@ -63,7 +67,9 @@ def inventory_of(
             whole = [outcome for outcome in kept if isinstance(outcome, Done)]
             digests = {outcome.image.frame: outcome.digest for outcome in whole}
             complained = sum(bool(outcome.complaints) for outcome in whole)
-            found.append(FrameInventory(output, requested, sound, missing, digests, complained))
+            found.append(
+                FrameInventory(output, requested, sound, missing, digests, complained, sources.get(output.name))
+            )
     return found
 
 

@@ -48,6 +48,7 @@ class EncodeRequest:
     # not use.
     name: str | None = None
     overwrite: bool = False  # whether to replace files that mpirender did not make
+    no_metadata: bool = False  # whether the movies shall not say where they come from
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ def understand(request: EncodeRequest, rendered: RenderJob) -> RenderJob:
     if mistakes:
         raise UsageError(mistakes)
     codec, pixel_format = codec_of(request, kind, rendered), format_of(request, kind, job)
-    return replace(job, movie=kind, codec=codec, pixel_format=pixel_format, overwrite=request.overwrite)
+    job = replace(job, movie=kind, codec=codec, pixel_format=pixel_format, overwrite=request.overwrite)
+    return replace(job, no_metadata=rendered.no_metadata or request.no_metadata)
 
 
 def codec_of(request: EncodeRequest, kind: str, rendered: RenderJob) -> str:
@@ -208,7 +210,7 @@ def inventories_of(request: EncodeRequest, job: RenderJob, rendered: RenderJob) 
         raise UsageError(beyond)
     sizes = {name.lower() for name in request.sizes} or {output.name.lower() for output in job.outputs}
     outputs = [output for output in job.outputs if output.name.lower() in sizes]
-    inventories = inventory_of(job, outputs, frames, recorded, plan.fingerprint)
+    inventories = inventory_of(job, outputs, frames, recorded, plan)
     if not all(inventory.sound if request.allow_missing else not inventory.missing for inventory in inventories):
         raise FramesMissing("\n".join(report_missing(request, job, rendered, inventories)))
     return inventories
@@ -251,13 +253,15 @@ def make(
     request: EncodeRequest, job: RenderJob, inventory: FrameInventory, busy: Busy, *, record: files.Made
 ) -> EncodedMovie:
     """Make the movie of an output, and record it."""
-    images = [job.image(inventory.output, frame) for frame in inventory.shown(request.allow_missing)]
+    frames = inventory.shown(request.allow_missing)
+    images = [job.image(inventory.output, frame) for frame in frames]
     digests = {job.image(inventory.output, frame): one for frame, one in inventory.digests.items()}
     target = place(job, inventory.output, request.name)
     with busy(f"encoding {target.name}: {len(images)} frames, {float(job.rate):g} a second, {job.movie_codec}"):
         info = encode.encode(
             images, target, rate=job.rate, codec=job.movie_codec, transparent=job.transparent_background,
             pixel_format=job.pixel_format, digests=digests, made=record,
+            origin=inventory.source.movie(frames) if inventory.source else None,
         )  # fmt: skip
     return EncodedMovie(
         inventory, info, job.rate, job.movie_codec, tuple(report_gaps(inventory, request.allow_missing))

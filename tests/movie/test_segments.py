@@ -17,7 +17,8 @@ from disks import disk
 from movies import SRGB, SRGB_ATOM, color_atom, color_tags, decoded, gif_palettes, read_back
 from mpirender.errors import EncodeFailed
 from mpirender.job.options import CODECS
-from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, segment_plan
+from mpirender.job.origin import Origin
+from mpirender.movie import encode, ffmpeg, ffmpeg_args, gif, movie_metadata, segment_plan
 from mpirender.movie.segment_plan import Cores, Segment
 from mpirender.movie.segments import Packets, SegmentedMovie, packet_differences
 from mpirender.ranks import movies
@@ -28,6 +29,7 @@ FRAMES = 30
 BOUNDS = (0, 11, 19, 30)
 SEGMENTS = [Segment("HD", number, 3, *BOUNDS[number : number + 2], rank=number) for number in range(3)]
 JOINED = [(kind, codec) for kind, codecs in CODECS.items() for codec in codecs if codec not in segment_plan.COPIED]
+ORIGIN = Origin("1.2", "ParaView 6.1.0", "orbit.pvsm", "HD", "0-9", "ab12", "mpirender render orbit.pvsm")
 NTSC = Fraction(30000, 1001)
 
 
@@ -52,7 +54,8 @@ def film(tmp_path):
         for frame, path in enumerate(images):
             iio.imwrite(path, picture(frame, channels))
         target = folder / f"orbit.{kind}"
-        return SegmentedMovie(images, target, rate, 1, codec or CODECS[kind][0], transparent=channels == 4)
+        how = {"transparent": channels == 4, "origin": ORIGIN}
+        return SegmentedMovie(images, target, rate, 1, codec or CODECS[kind][0], **how)
 
     return make
 
@@ -88,6 +91,7 @@ def test_the_joined_movie_shows_just_the_frames_of_its_segments(film, kind, code
     assert kind != "mp4" or color_atom(one.movie) == SRGB_ATOM
     one.clear(3)
     assert not left(one)
+    assert movie_metadata.read(one.movie) == ORIGIN
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image as Picture
 
 from mpirender.job.origin import Origin, Source, options_of
 from mpirender.job.render_job import RenderJob
-from mpirender.movie import encode
+from mpirender.movie import encode, movie_metadata
 from mpirender.ranks import image_metadata
 from processes import Run
 from records import done_frames
@@ -90,7 +90,7 @@ def test_the_command_names_files_without_their_folders(tmp_path: Path) -> None:
     output = job.outputs[-1]
     words = options_of(job, output, ("movie", "frame_rate"))
     assert words == [
-        "--size", "small=64x48", "--frame-rate", "30000/1001", "--view", "B", "--set", "Text1.Text=50 km/h",
+        "--size", "B_small=64x48", "--frame-rate", "30000/1001", "--view", "B", "--set", "Text1.Text=50 km/h",
         "--set", "reader.FileName=b.vtu", "--set", "Cone1.Resolution=6", "--plugin", "my.so",
     ]  # fmt: skip
     assert str(tmp_path) not in Source(job, output, "ParaView 6", "ab").image(3).record
@@ -110,6 +110,8 @@ def test_frames_are_the_same_files_whichever_rank_renders_them_and_metadata_are_
         found = image_metadata.read(a.read_bytes())
         assert (found.scene, found.frames, found.time) == (scene.name, str(frame), frame)
         assert not image_metadata.read(c.read_bytes())
+    told, untold = (movie_metadata.read(tmp_path / folder / "wéllé_64x48.mp4") for folder in "ac")
+    assert (told.scene, told.frames, untold) == (scene.name, "0-4", None)
     result = run("render", scene, *size, "-o", "c")
     assert "0 rendered, 5 kept" in result.stdout, result.stderr
     assert len(done_frames(tmp_path / "c")) == 5
