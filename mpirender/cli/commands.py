@@ -15,7 +15,7 @@ import click
 import cloup
 
 from mpirender import __version__
-from mpirender.cli import mistyped, standard_streams
+from mpirender.cli import estimate_command, mistyped, standard_streams
 from mpirender.cli import options as declared
 from mpirender.cli.cloud_commands import cloud
 from mpirender.cli.job_from_options import checked_job_of, job_of, make_study
@@ -32,7 +32,7 @@ EXIT_CODES = (
     "Exit codes: 0 done, 2 usage or configuration error, 3 a tool is missing, 4 frames are missing, 5 encoding failed, "
     "6 launch failed, 7 price limit reached, 75 stopped early by a signal (run the command again), 130 interrupted."
 )
-RUNNING = ("render", "study", "submit", "encode", "serve", "cloud")  # the commands that do more than print
+RUNNING = ("render", "study", "submit", "estimate", "encode", "serve", "cloud")  # the commands that do more than print
 
 
 @cloup.group(cls=mistyped.Commands, context_settings=declared.SETTINGS, epilog=EXIT_CODES)
@@ -104,6 +104,19 @@ def submit(script: str | None, cores: int | None, sbatch_options: tuple[str, ...
         "cancel": f"scancel {number}",
     }
     click.echo("\n".join(f"{name:>10}  {value}" for name, value in rows.items()))
+
+
+@cli.command(context_settings=declared.SETTINGS)
+@with_options(
+    declared.SCENE, declared.ARGUMENTS, *declared.RENDERING, estimate_command.OPTIONS, declared.QUIET, declared.JSON
+)
+def estimate(**options: Any) -> None:  # noqa: ANN401
+    """Render a few frames, and say what the whole run will take.
+
+    Prints the time on several numbers of nodes, and memory, disk, core-hours and cost. The frames count: render
+    with the same options keeps them.
+    """
+    estimate_command.run(options, progress)
 
 
 @cli.command(context_settings=declared.SETTINGS)

@@ -15,10 +15,10 @@ HEAD = """# Options
 This page lists every option of every command, and the field of `RenderJob` that sets it from Python. It is generated:
 `python -m mpirender.cli.reference > docs/reference/options.md`.
 
-The first tables list the options of `render`, `study`, `submit` and `RenderJob`. `--vary` and `--at` do not belong to
-`render`. *Scenes* are the kinds of scenes that an option applies to. *Out of date* says whether existing images are out
-of date if you change the option, so that they are rendered again. They are also out of date if the scene, its data
-files, or the version or renderer of ParaView or Blender change.
+The first tables list the options of `render`, `study`, `submit`, `estimate` and `RenderJob`. `--vary` and `--at` do not
+belong to `render` and `estimate`. *Scenes* are the kinds of scenes that an option applies to. *Out of date* says
+whether existing images are out of date if you change the option, so that they are rendered again. They are also out of
+date if the scene, its data files, or the version or renderer of ParaView or Blender change.
 """
 KINDS = {"paraview": "ParaView", "blender": "Blender"}
 
@@ -37,7 +37,7 @@ def page() -> str:
         ]  # fmt: skip
         parts.append(_table(group, ("option", "field", "scenes", "out of date", "description"), rows))
     for names, command in commands():
-        own = not names.endswith(("render", "study", "submit"))
+        own = not names.endswith(("render", "study", "submit", "estimate"))
         others = [record for name, record in _records(names, command).items() if own or name not in OPTIONS]
         parts.append(_table(f"Options of `{names}`{'' if own else ' only'}", ("option", "description"), others))
     return "\n".join(parts)

@@ -1,7 +1,8 @@
 """What people see of a run: progress, status, summary, contact sheet and tables.
 
 ``progress`` follows a run from inside, ``status`` from any machine that sees the folder, and ``phases`` names what it
-does; ``summary``, ``image_table``, ``rank_table`` and ``sweep_report`` describe a run that has ended.
+does; ``estimate_text`` says what a run will take;
+``summary``, ``image_table``, ``rank_table`` and ``sweep_report`` describe a run that has ended.
 """
 
-__all__ = ["image_table", "phases", "progress", "rank_table", "status", "summary", "sweep_report"]
+__all__ = ["estimate_text", "image_table", "phases", "progress", "rank_table", "status", "summary", "sweep_report"]

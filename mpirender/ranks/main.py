@@ -14,7 +14,6 @@ import os
 import re
 import socket
 import sys
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -105,7 +104,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         log = stack.enter_context(Journal(job.folder, comm.rank, socket.gethostname()))
         stop = stack.enter_context(signals.on_signals(lambda name: log.write(events.Stop(name)), at_once=True))
         followers = groups.followers(layout.group, layout.world)
-        log.write(events.Start(plan.run, plan.launch, comm.size, os.getpid(), layout.world.rank, age(), followers))
+        log.write(events.Start(plan.run, plan.launch, comm.size, os.getpid(), layout.world.rank, host.age(), followers))
         stack.enter_context(recorded(log, job))
 
         def go_on() -> bool:
@@ -282,12 +281,6 @@ def read_job(job_file: Path, digest: str = "") -> RenderJob:
             f"{job_file}: written by another version of mpirender ({one_line(str(error))}); "
             "the container must hold the same version as the host"
         ) from None
-
-
-def age() -> float:
-    """Return the seconds since this process started: field 22 of proc_pid_stat(5), in ticks since the boot."""
-    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def broadcast_scene(world: Comm, source: SceneSource | None) -> tuple[bytes, Files]:

@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,12 @@ def oom_kills() -> int:
             if found := re.search(r"^oom_kill (\d+)$", file.read_text(), re.MULTILINE):
                 return int(found[1])
     return 0
+
+
+def age() -> float:
+    """Return the seconds since this process started: field 22 of proc_pid_stat(5), in ticks since the boot."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _cgroups() -> Iterator[Path]:

@@ -1,0 +1,117 @@
+"""The estimate of a run as numbers: time, cost, memory and disk, and what would make it faster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mpirender.job.options import DYNAMIC
+from mpirender.job.render_job import RenderJob
+from mpirender.run_folder.cost import HOUR
+from mpirender.supervisor import estimate
+from mpirender.supervisor.estimate import Curve, Prediction
+from mpirender.supervisor.memory_estimate import USABLE
+from mpirender.supervisor.sample import Sample
+
+WORTH = 0.03  # part of the time that must be saved for advice
+LESS = 0.7  # a frame after another one takes less of its time than that if both share what was computed
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a run takes on some nodes."""
+
+    prediction: Prediction
+    core_hours: float
+    dollars: float | None  # None without a price
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What would make the run faster, and the part of the time that it saves."""
+
+    option: str
+    gain: float
+    how: str  # how the gain is known
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The estimate of a run."""
+
+    frames: int
+    sampled: tuple[int, ...]
+    per_frame: tuple[float, float, float]  # seconds: mean over the animation, least and most of the sample
+    per_frame_error: float  # of the mean
+    rows: tuple[Row, ...]  # of the whole job
+    left: Prediction  # of the frames that are not done yet, here
+    memory: int  # of a rank, in bytes, and of a node
+    node_memory: int
+    fitting: int  # ranks that fit into the memory of a node, 0 if unknown
+    image_bytes: float  # of all images
+    movie_bytes: dict[str, float]
+    advice: tuple[Advice, ...]
+    notes: tuple[str, ...]
+
+
+def fitting(sample: Sample) -> int:
+    """Return how many ranks fit into the memory of a node, 0 if it is unknown."""
+    if not sample.memory or not sample.node_memory:
+        return 0
+    return max(int(USABLE * sample.node_memory / sample.memory), 1)
+
+
+def of(
+    job: RenderJob, sample: Sample, nodes: Sequence[int] = (), ranks_per_node: int | None = None,
+    measured_advice: Sequence[Advice] = (),
+) -> Estimate:  # fmt: skip
+    """Return the estimate of a job from its sample.
+
+    :param nodes: numbers of nodes; by default 1, 2, 4 and 8 as long as each rank has frames.
+    :param ranks_per_node: on each node; by default as many as there are here.
+    """
+    measured, done = sample.measured, {one.place for one in sample.measured.sample}
+    each = ranks_per_node or max(sample.ranks * sample.group // sample.nodes, 1)
+    rows = []
+    for count in nodes or estimate.node_counts(max(each // sample.group, 1), measured.frames):
+        ranks = count * each
+        prediction = estimate.predict(measured, count, max(ranks // sample.group, 1))
+        hours = prediction.total / HOUR
+        rows.append(
+            Row(prediction, hours * ranks * sample.threads, None if job.price is None else hours * count * job.price)
+        )
+    curve = Curve(measured.frames, measured.sample)
+    mean_error = estimate.CONFIDENCE * curve.error() / measured.frames
+    return Estimate(
+        measured.frames, sample.frames, curve.spread, mean_error, tuple(rows),
+        estimate.predict(measured, sample.nodes, sample.ranks, done),
+        sample.memory, sample.node_memory, fitting(sample),
+        sum(sample.image_bytes.values()) * measured.frames, estimate.movie_bytes(measured, sample.ranks),
+        (*_schedule_advice(sample), *measured_advice), tuple(_notes(job, sample)),
+    )  # fmt: skip
+
+
+def _schedule_advice(sample: Sample) -> list[Advice]:
+    """Return whether another schedule is faster, by the measured seconds of the frames."""
+    if sample.measured.schedule in (DYNAMIC, "contiguous") or sample.ranks == 1:
+        return []
+    gain = estimate.gains(sample.measured, sample.ranks, {DYNAMIC: DYNAMIC})[DYNAMIC]
+    how = f"computed from the frames measured, for {sample.ranks} ranks"
+    return [Advice(f"--schedule {DYNAMIC}", gain, how)] if gain >= WORTH else []
+
+
+def _notes(job: RenderJob, sample: Sample) -> list[str]:
+    """Return what the estimate does not hold."""
+    notes = []
+    if job.schedule == "contiguous":
+        notes.append(
+            "each rank also computes the frames before its own if frames depend on earlier ones; that is not included"
+        )
+    if any(one.rpartition("=")[2] == "global" for one in job.color_range):
+        notes.append("--color-range global is computed from the frames that are rendered: these are rendered again")
+    if sample.follow < LESS:
+        notes.append(
+            f"frames that follow another one took {sample.follow:.0%} of its time, perhaps because both show the same "
+            "data; the run can take less than estimated"
+        )
+    return notes
