@@ -200,18 +200,27 @@ def status(output: str, watch: bool, as_json: bool) -> None:
 
 @cli.command(context_settings=declared.SETTINGS)
 @with_options(declared.RUN_FOLDER, declared.ENCODING, declared.QUIET)
-def encode(output: str, quiet: bool, **options: Any) -> None:  # noqa: ANN401
+def encode(output: str, quiet: bool, watch: bool, **options: Any) -> None:  # noqa: ANN401
     """Make new movies from the frames of a run.
 
     They can have another frame rate, format or codec. An existing movie is kept until the new one is complete. Needs
-    neither ParaView nor MPI.
+    neither ParaView nor MPI. While a run still renders, makes a small preview of the movie from the frames that are
+    done, SCENE_SIZE_preview.mp4, and leaves the run alone.
     """
-    from mpirender.reencode import reencode
+    from mpirender.reencode import preview, reencode
+
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(printable(text))
 
     busy = contextlib.nullcontext if quiet else reencode.on_stream(sys.stdout)
-    made = reencode.reencode(reencode.EncodeRequest(Path(output), **options), busy)
-    if not quiet:
-        click.echo(printable(reencode.summary(made)))
+    request = reencode.EncodeRequest(Path(output), **options)
+    if watch:
+        preview.watch(request, say)
+    elif preview.renders_now(request.output):
+        say(preview.once(request, busy))
+    else:
+        say(reencode.summary(reencode.reencode(request, busy)))
 
 
 cli.add_command(cloud)

@@ -93,6 +93,8 @@ ENCODING = option_group(
     of_job("frames", help="Frames to show, such as 0-99. [default: all frames of the run]"),
     option("--allow-missing", metavar="HOW", help="What to do about missing or damaged frames: skip (leave them out), "
            "hold (repeat the frame before). [default: make no movie]"),
+    option("-w", "--watch", is_flag=True, help="While a run renders, keep the preview of its movie up to date, until "
+           "the run ends."),
 )  # fmt: skip
 SESSION = option_group(
     "Session",

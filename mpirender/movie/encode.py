@@ -34,7 +34,7 @@ UNCHECKED: Digests = {}
 
 def encode(
     images: Sequence[Path], movie: Path, *, rate: Fraction, codec: str = "", threads: int = 0,
-    transparent: bool = False, pixel_format: str = USUAL_FORMAT, digests: Digests = UNCHECKED,
+    transparent: bool = False, pixel_format: str = USUAL_FORMAT, longest: int = 0, digests: Digests = UNCHECKED,
     origin: Origin | None = None, made: files.Made = lambda part, movie: None,
 ) -> MovieInfo:  # fmt: skip
     """Encode the images, in this order, into a movie of the kind that its suffix names.
@@ -51,6 +51,8 @@ def encode(
     :param threads: threads of ffmpeg; 0 for all cores.
     :param transparent: keep the images' transparency; mp4 has none and shows them over black.
     :param pixel_format: one of :data:`mpirender.job.options.PIXEL_FORMATS`, for mp4 and webm without transparency.
+    :param longest: limit of the longer side, to which larger images are scaled, not with the codec ``images``; 0 for
+        none.
     :param digests: those of the images as they were recorded; a file with another one is not encoded.
     :param origin: is written into the movie.
     :param made: is called before the movie takes its place.
@@ -64,7 +66,7 @@ def encode(
         images, movie, rate=rate, codec=codec, threads=threads, transparent=transparent, pixel_format=pixel_format
     )
     with disk_errors(movie), files.replacing(movie, made=made) as part:
-        info = write(replace(task, part=part, origin=origin), images, movie.name, digests)
+        info = write(replace(task, part=part, longest=longest, origin=origin), images, movie.name, digests)
     return replace(info, path=movie)
 
 
@@ -152,8 +154,9 @@ def write(
         if task.codec == "gif" and task.origin is not None:
             gif.comment(task.part, task.origin.record)
         info = decode(task.program, task.part, name, task.threads, task.codec)
+        shown = replace(first, width=ready.shown[0], height=ready.shown[1])
     wrong = differences(
-        info, first, frames=len(images), rate=task.rate, codec=task.codec, transparent=task.transparent,
+        info, shown, frames=len(images), rate=task.rate, codec=task.codec, transparent=task.transparent,
         pixel_format=task.pixel_format,
     )  # fmt: skip
     if wrong:

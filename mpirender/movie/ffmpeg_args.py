@@ -90,7 +90,7 @@ ENCODERS = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """The parameters of the command lines; ``suffix`` is that of the images."""
+    """The parameters of the command lines; ``suffix`` and ``size`` are those of the images."""
 
     program: str
     suffix: str
@@ -104,6 +104,14 @@ class Encoding:
     transparent: bool = False
     segment: bool = False
     origin: Origin | None = None  # is written into the movie
+    longest: int = 0  # limit of the longer side of the movie, to which larger images are scaled; 0 for none
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """The size of the images, as the movie shows them."""
+        width, height = self.size
+        scale = min(self.longest / max(width, height, 1), 1.0) if self.longest else 1.0
+        return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
@@ -120,11 +128,11 @@ def with_encoder(task: Encoding, available: Collection[str]) -> Encoding:
         raise ToolMissing(no_encoder(task.program, task.codec))
     for name in usable:
         limits = ENCODERS.get(name, Encoder())
-        smaller = min(expected_sides(task.codec, *task.size))
+        smaller = min(expected_sides(task.codec, *task.shown))
         stores = limits.full_color or task.pixel_format != FULL_COLOR
         if smaller >= limits.smallest and limits.slowest <= task.rate <= limits.fastest and stores:
             return replace(task, encoder=name)
-    wanted = f"{task.size[0]}x{task.size[1]} pixels at {float(task.rate):g} frames per second"
+    wanted = f"{task.shown[0]}x{task.shown[1]} pixels at {float(task.rate):g} frames per second"
     wanted += f" in {task.pixel_format}" if task.pixel_format == FULL_COLOR else ""
     found = " and ".join(usable)
     raise EncodeFailed(f"{task.codec} is not possible for {wanted} with this ffmpeg's {found}; use another codec")
@@ -167,8 +175,9 @@ def palette_command(task: Encoding) -> list[str]:
 
     It is a separate pass: in one pass with the encoding, ffmpeg would keep every frame in memory.
     """
-    palette = f"{gif_filters(task.transparent)},palettegen=stats_mode=full:reserve_transparent={task.transparent:d}"
-    out = ["-vf", palette, "-frames:v", "1", "-update", "1", "-f", "image2", "-y", PALETTE]
+    palette = f"palettegen=stats_mode=full:reserve_transparent={task.transparent:d}"
+    filters = f"{_scaling(task)}{gif_filters(task.transparent)},{palette}"
+    out = ["-vf", filters, "-frames:v", "1", "-update", "1", "-f", "image2", "-y", PALETTE]
     return [task.program, *QUIET, *_input(task), *out]
 
 
@@ -223,21 +232,31 @@ def gif_filters(transparent: bool) -> str:
     return "format=rgba,lutrgb=a=255*floor(val/128)" if transparent else "format=gbrp"
 
 
+def _scaling(task: Encoding) -> str:
+    """Return the filter that makes images smaller, if any."""
+    width, height = task.shown
+    return f"scale={width}:{height}:flags=area," if (width, height) != task.size else ""
+
+
 def _filters(task: Encoding) -> list[str]:
     """Return the options with the filters from the images to the frames."""
     if task.encoder == "copy":
         return []
     if task.codec == "gif":
-        logged = _log_images(f"{gif_filters(task.transparent)}[image]")
+        logged = _log_images(f"{_scaling(task)}{gif_filters(task.transparent)}[image]")
         return ["-i", PALETTE, "-lavfi", f"[0:v]{logged};[image][1:v]paletteuse=diff_mode=rectangle"]
     if task.codec == "vp9":
         alpha = "a" if task.transparent else ""  # with it, libvpx refuses alternate frames
         stored = "yuva420p" if alpha else task.pixel_format
-        filters = _log_images(f"format=gbr{alpha}p,{TO_BT709},format={stored},{TAGGED}")
+        filters = _log_images(f"{_scaling(task)}format=gbr{alpha}p,{TO_BT709},format={stored},{TAGGED}")
         return ["-vf", filters, *COLORS, *(["-auto-alt-ref", "0"] if alpha else [])]
     if RECIPES[task.codec].even:
-        return ["-vf", _log_images(even_filters(task.size, task.transparent, task.pixel_format)), *COLORS]
-    return ["-vf", _log_images("format=bgr0|bgra" if task.codec == "ffv1" else "null")]
+        return [
+            "-vf",
+            _log_images(_scaling(task) + even_filters(task.shown, task.transparent, task.pixel_format)),
+            *COLORS,
+        ]
+    return ["-vf", _log_images(_scaling(task) + ("format=bgr0|bgra" if task.codec == "ffv1" else "null"))]
 
 
 def _input(task: Encoding) -> list[str]:
