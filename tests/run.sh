@@ -36,7 +36,7 @@ tests "${FAST[@]}" || code=$?
 clusters=(tests/integration/{slurm,blender} tests/supervisor tests/ranks)
 long=(tests/integration/paraview/test_{stereo,by_hand,paraview6,second_root,serve,serve_versions,color_maps}.py
     tests/pool tests/system tests/documents tests/benchmarks)
-cloud=(tests/integration/cloud tests/cloud)
+cloud=(tests/integration/{cloud,container} tests/{cloud,faults,reencode,run_folder})
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
 chmod 755 "$beside" # some of their jobs run as another user
