@@ -134,7 +134,8 @@ def inspect(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     preflight.inspect(job)  # a wrong file is reported at once; asking for the version takes a second
     read_by = for_scene(job.scene).version(job.programs)
     inspection = preflight.inspect(job, read_by)
-    inspection = dataclasses.replace(inspection, advice=(*inspection.advice, *memory_estimate.advice(inspection)))
+    advice = (*inspection.advice, *memory_estimate.advice(inspection), *preflight.short_movie(job, inspection))
+    inspection = dataclasses.replace(inspection, advice=advice)
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(inspection), "read_by": read_by}, indent=2))
     else:

@@ -48,6 +48,7 @@ def dry_run_lines(job: RenderJob, inspection: Inspection) -> list[str]:
     return [
         *filter(None, [preflight.script_note(inspection)]),
         *(f"warning: {warning}" for warning in inspection.warnings),
+        *(f"advice: {advice}" for advice in preflight.short_movie(job, inspection)),
         f"{count} on {ranks_or_groups(placement.groups, placement.group)}",
         *notes(placement),
         *(_distribution(job, frames, placement) if frames else []),

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from mpirender.system.text import listed
 
 MOST_IMAGES = 2_000_000  # each rank knows all of them
 LARGEST_TEXT = 64 * 1024**2  # bytes of a state or script; the tree of a larger state takes more than 1 GB
+SHORTEST_MOVIE = 2  # seconds; a shorter one is over before it is seen
 LEAST_FREE = 20 * 1024 * 1024  # bytes; less does not hold the journals and a few frames
 
 
@@ -122,6 +124,17 @@ def too_many_images(job: RenderJob, inspection: Inspection) -> str:
 def frames_of(job: RenderJob, inspection: Inspection) -> Sequence[int]:
     """Return the frames asked for; none if they are known only after the scene is opened."""
     return framesets.parse(job.frames) if job.frames else inspection.frames
+
+
+def short_movie(job: RenderJob, inspection: Inspection) -> list[str]:
+    """Return the advice to show fewer frames per second if the movie would last less than two seconds."""
+    frames = len(frames_of(job, inspection))
+    rate = Fraction(job.frame_rate or inspection.frame_rate or DEFAULT_RATE)
+    if job.movie == "none" or frames < 2 or frames / rate >= SHORTEST_MOVIE:  # a single frame is a still
+        return []
+    slower = frames // SHORTEST_MOVIE
+    lasts = f"the movie lasts {float(frames / rate):.3g} s ({frames} frames at {float(rate):g} per second)"
+    return [f"{lasts}; --frame-rate {slower} makes it {frames / slower:.3g} s long"]
 
 
 def inspect(job: RenderJob, read_by: str = "") -> Inspection:
