@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,18 @@ def isosurfaces(state: Path, frames: int) -> None:
 
 def series(state: Path, frames: int) -> None:
     """Write surfaces that grow and shrink, one file per timestep, and save a view of them."""
+    surfaces(state, [half_side(step, frames) for step in range(frames)])
+
+
+def growing(state: Path, frames: int) -> None:
+    """Write surfaces that grow all the time, one file per timestep, and save a view of them."""
+    surfaces(state, [round(LEAST + (MOST - LEAST) * step / max(frames - 1, 1)) for step in range(frames)])
+
+
+def surfaces(state: Path, halves: Sequence[int]) -> None:
+    """Write surfaces in boxes with these half side lengths, one file per timestep, and save a view of them."""
     view = new_view(WINDOW)
-    reader = simple.PVDReader(FileName=str(write_series(state.with_suffix(""), frames)))
+    reader = simple.PVDReader(FileName=str(write_series(state.with_suffix(""), halves)))
     simple.Show(reader, view)
     view.CameraPosition, view.CameraFocalPoint = [150, 100, 185], [0, 0, 0]
     animation = simple.GetAnimationScene()
@@ -50,12 +60,11 @@ def series(state: Path, frames: int) -> None:
     animation.PlayMode = "Snap To TimeSteps"
 
 
-def write_series(folder: Path, frames: int) -> Path:
+def write_series(folder: Path, halves: Sequence[int]) -> Path:
     """Write one surface per timestep and the file that lists them; return the path of that file."""
     folder.mkdir()
-    names = [f"surface_{step:04d}.vtp" for step in range(frames)]
-    for step, name in enumerate(names):
-        half = half_side(step, frames)
+    names = [f"surface_{step:04d}.vtp" for step in range(len(halves))]
+    for name, half in zip(names, halves):
         source, contour, writer = vtkRTAnalyticSource(), vtkContourFilter(), vtkXMLPolyDataWriter()
         source.SetWholeExtent(*[-half, half] * 3)
         contour.SetInputConnection(source.GetOutputPort())
@@ -102,7 +111,12 @@ def orbit(view: Any, frames: int, *, radius: float, height: float) -> None:  # n
     animation.NumberOfFrames = frames
 
 
-SCENES: dict[str, Callable[[Path, int], None]] = {"cone": cone, "isosurfaces": isosurfaces, "series": series}
+SCENES: dict[str, Callable[[Path, int], None]] = {
+    "cone": cone,
+    "isosurfaces": isosurfaces,
+    "series": series,
+    "growing": growing,
+}
 
 if __name__ == "__main__":
     STATE = Path(sys.argv[2])

@@ -38,6 +38,7 @@ SCENES = {
         Scene("cone", "a cone, the camera on an orbit: next to nothing to render", ("HD", "4K")),
         Scene("isosurfaces", "five isosurfaces of a wavelet of 121³ points, the camera on an orbit", ("HD",)),
         Scene("series", "a time series of surfaces in files, the largest 12 times as large as the smallest", ("HD",)),
+        Scene("growing", "a time series of surfaces in files, the last 12 times as large as the first", ("HD",)),
         Scene("balls", "glossy balls by Cycles, the camera on its way past them", ("320x180",), ".blend"),
     )
 }

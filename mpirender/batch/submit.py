@@ -32,8 +32,7 @@ def submit(job: RenderJob, script: str) -> str:
     :raises ToolMissing: sbatch is not found.
     :raises LaunchFailed: Slurm refused the job, with its message.
     """
-    if shutil.which("sbatch") is None:
-        raise ToolMissing(f"sbatch is not found; {ELSEWHERE}")
+    need_sbatch()
     place = job.output / NAME
     try:
         folder.make(job)
@@ -42,6 +41,20 @@ def submit(job: RenderJob, script: str) -> str:
             files.write_text(place, script, made=made)
     except OSError as error:
         raise UsageError(f"{place}: cannot be written ({error.strerror or error})") from None
+    return sbatch(place)
+
+
+def need_sbatch() -> None:
+    """Raise ToolMissing if sbatch is not found."""
+    if shutil.which("sbatch") is None:
+        raise ToolMissing(f"sbatch is not found; {ELSEWHERE}")
+
+
+def sbatch(place: Path) -> str:
+    """Submit a batch script; return the number of the Slurm job.
+
+    :raises LaunchFailed: Slurm refused the job, with its message.
+    """
     try:
         return slurm.run("sbatch", "--parsable", str(place)).split(";")[0].strip()
     except LaunchFailed as error:
@@ -138,7 +151,9 @@ def wrong_script(script: Path, *, study: bool = False) -> list[str]:
         return [f"--script {script}: no such file"]
     text = script.read_text(errors="replace")
     if study and site.BATCH_COMMAND not in text:
-        return [f"--script {script}: it cannot run a study; copy ${site.BATCH_COMMAND} from launch/{NAME}"]
+        return [
+            f"--script {script}: it cannot run a study or an estimate; copy ${site.BATCH_COMMAND} from launch/{NAME}"
+        ]
     if '"$@"' not in text:
         return [f'--script {script}: it does not pass its arguments on ("$@"); start from a copy of launch/{NAME}']
     return []

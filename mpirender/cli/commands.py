@@ -8,6 +8,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,9 @@ def study(at: int | None, **options: Any) -> None:  # noqa: ANN401
     cloup.argument("sbatch_options", nargs=-1, help="Any other options of sbatch, after --.", required=False),
     declared.SUBMISSION, declared.SLURM, *declared.STUDY,
 )  # fmt: skip
-def submit(script: str | None, cores: int | None, sbatch_options: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+def submit(
+    script: str | None, cores: int | None, estimate: str | None, sbatch_options: tuple[str, ...], **options: Any  # noqa: ANN401
+) -> None:  # fmt: skip
     """Check a scene, then render it in a Slurm job.
 
     With --vary, the job renders a parameter study. The batch script is written into the output folder. The job
@@ -85,12 +88,21 @@ def submit(script: str | None, cores: int | None, sbatch_options: tuple[str, ...
     of_sbatch = {name: value for name in OF_SBATCH if (value := options.pop(name)) is not None}
     given = [f"--{name.replace('_', '-')}={value}" for name, value in of_sbatch.items()]
     template = Path(script).absolute() if script else batch.template()
-    mistakes = [*batch.wrong_options(sbatch_options), *batch.wrong_script(template, study=bool(options["vary"]))]
+    mistakes = [
+        *batch.wrong_options(sbatch_options),
+        *batch.wrong_script(template, study=bool(options["vary"]) or estimate == "job"),
+    ]
     if cores:
         more, wrong = batch.part_of_node(cores, of_sbatch)
         given, mistakes = [*given, *more], [*mistakes, *wrong]
     mistakes += make_study(options, at) if options["vary"] or at is not None else []
-    job, _ = checked_job_of(options, mistakes, check=batch.check)
+    if estimate and options["vary"]:
+        mistakes.append("--estimate does not apply to a study; leave it out")
+    job, inspection = checked_job_of(options, mistakes, check=batch.check)
+    if estimate:
+        ready = (template, [*given, *sbatch_options]) if estimate == "job" else None
+        shown = partial(progress, quiet=print_only)
+        given += estimate_command.size_of_job(job, inspection, of_sbatch, cores=cores, in_job=ready, progress=shown)
     text = batch.script_for(job, [*given, *sbatch_options], template, shares_node=cores is not None)
     if print_only:
         click.echo(text, nl=False)

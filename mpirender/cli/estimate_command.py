@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
 
 from mpirender.cli.job_from_options import checked_job_of
-from mpirender.system.text import printable
+from mpirender.system.text import printable, whole_number
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mpirender.engines.base import Inspection
+    from mpirender.job.render_job import RenderJob
     from mpirender.supervisor.run import Watch
+
+    Progress = Callable[..., AbstractContextManager[Watch]]
 
 OPTIONS = cloup.option_group(
     "Estimate",
+    cloup.option(
+        "--alternatives",
+        is_flag=True,
+        help="Also measure whether half as many ranks with twice the threads, or --one-pass, are faster. Each takes a "
+        "start-up and a few frames.",
+    ),
     cloup.option(
         "--dry-run", is_flag=True, help="Check everything, and print which frames would be rendered; render nothing."
     ),
@@ -31,14 +42,16 @@ OPTIONS = cloup.option_group(
 )  # fmt: skip
 
 
-def run(options: dict[str, Any], progress: Callable[..., AbstractContextManager[Watch]]) -> None:
+def run(options: dict[str, Any], progress: Progress) -> None:
     """Render some frames, and print the estimate; ``progress`` shows what the ranks do."""
     from mpirender.job import frames as framesets
     from mpirender.monitor import estimate_text
-    from mpirender.supervisor import estimate_report, sample
+    from mpirender.supervisor import alternatives, estimate_report, sample
 
     as_json, quiet, dry_run = (options.pop(name) for name in ("as_json", "quiet", "dry_run"))
-    wanted, listed, each = (options.pop(name) for name in ("sample_frames", "on_nodes", "ranks_per_node"))
+    wanted, listed, each, tried = (
+        options.pop(name) for name in ("sample_frames", "on_nodes", "ranks_per_node", "alternatives")
+    )
     mistakes: list[str] = []
     nodes = _numbers(listed, mistakes)
     job, inspection = checked_job_of(options, mistakes)
@@ -46,11 +59,14 @@ def run(options: dict[str, Any], progress: Callable[..., AbstractContextManager[
         chosen = framesets.named(sample.chosen_frames(job, inspection, wanted))
         click.echo(f"renders {chosen} at {', '.join(map(str, job.outputs))} into {job.output}")
         return
-    with progress(quiet=quiet or as_json) as watch:
+    shown = partial(progress, quiet=quiet or as_json)
+    with shown() as watch:
         sampled = sample.render(job, inspection, wanted, watch)
-    found = estimate_report.of(job, sampled, nodes, each)
+    advice = alternatives.measure(job, inspection, sampled, shown) if tried else []
+    found = estimate_report.of(job, sampled, nodes, each, advice)
+    estimate_report.write(job, found)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found), indent=2))
+        click.echo(estimate_report.to_json(found))
     else:
         click.echo(printable(estimate_text.text(job, found)))
 
@@ -65,3 +81,36 @@ def _numbers(text: str | None, mistakes: list[str]) -> list[int]:
         mistakes.append(f"--on-nodes {text!r} is no list of numbers of nodes; write it like 1,4,16")
         return []
     return numbers
+
+
+def size_of_job(
+    job: RenderJob, inspection: Inspection, of_sbatch: Mapping[str, str], *, cores: int | None,
+    in_job: tuple[Path, Sequence[str]] | None, progress: Progress,
+) -> list[str]:  # fmt: skip
+    """Estimate a run, print for how long it takes which nodes, and return the options of sbatch for that.
+
+    :param of_sbatch: options of sbatch that the user gave, by name.
+    :param cores: of one node, for a job on a part of it.
+    :param in_job: batch script and options of sbatch, to make the estimate in a short job; None to make it here.
+    """
+    from mpirender.batch import job_size
+    from mpirender.supervisor import estimate_report, sample
+
+    nodes = [1] if cores else job_size.counts(of_sbatch)
+    per_node = whole_number(of_sbatch.get("ntasks_per_node", "")) or cores
+    if in_job is not None:
+        words = ["--on-nodes", ",".join(map(str, nodes)), *(["--ranks-per-node", str(per_node)] if per_node else [])]
+        template, given = in_job
+        rows = job_size.estimate_in_job(job, given, template, words, lambda line: click.echo(line, err=True))
+    else:
+        with progress() as watch:
+            sampled = sample.render(job, inspection, None, watch)
+        found = estimate_report.of(job, sampled, nodes, per_node)
+        estimate_report.write(job, found)
+        rows = list(found.rows)
+    size = job_size.choose(rows, of_sbatch)
+    click.echo(f"{'estimate':>10}  {size.text}", err=True)
+    own = {"nodes": str(size.nodes), "time": size.limit}
+    if cores:
+        own.pop("nodes")
+    return [f"--{name}={value}" for name, value in own.items() if name not in of_sbatch]

@@ -70,6 +70,9 @@ SUBMISSION = option_group(
     option("--script", metavar="PATH",
            help="Batch script to use. [default: MPIRENDER_SLURM_SCRIPT, else the script of mpirender]"),
     option("--print", "print_only", is_flag=True, help="Print the batch script; do not submit it."),
+    option("--estimate", metavar="HOW", type=click.Choice(["here", "job"]), help="Estimate the run first, on this "
+           "machine (here) or in a short job on one node (job). Nodes and time limit are taken from that if you give "
+           "none. See mpirender estimate."),
     option("--cores", type=click.IntRange(min=1), metavar="N",
            help="Take N cores of one node, and leave the others to other jobs. [default: whole nodes]"),
 )  # fmt: skip

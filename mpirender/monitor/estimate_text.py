@@ -43,7 +43,9 @@ def _rows(job: RenderJob, estimate: Estimate) -> Iterator[tuple[str, Sequence[st
         yield "memory", [f"up to {amount(estimate.memory)} a rank{fit if estimate.fitting else ''}"]
     movies = [f"about {amount(size)} {name}" for name, size in estimate.movie_bytes.items()]
     yield "disk", [f"{amount(estimate.image_bytes)} of images", *(["movie: " + ", ".join(movies)] if movies else [])]
-    yield "advice", [f"{one.option} saves about {one.gain:.0%} ({one.how})" for one in estimate.advice]
+    yield "advice", [f"{one.option} saves about {one.gain:.0%} ({one.how})" for one in estimate.advice if one.gain > 0]
+    slower = [one for one in estimate.advice if one.gain <= 0]
+    yield "slower", [f"{one.option} takes {-one.gain:.0%} more ({one.how})" for one in slower]
     yield "note", estimate.notes
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mpirender.errors import LaunchFailed
 from mpirender.job.options import DYNAMIC
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder.cost import HOUR
 from mpirender.supervisor import estimate
+from mpirender.supervisor.alternatives import Advice
 from mpirender.supervisor.estimate import Curve, Prediction
 from mpirender.supervisor.memory_estimate import USABLE
 from mpirender.supervisor.sample import Sample
+from mpirender.system import files
 
-WORTH = 0.03  # part of the time that must be saved for advice
-LESS = 0.7  # a frame after another one takes less of its time than that if both share what was computed
+NAME = "estimate.json"  # in the folder of the run
+WORTH = 0.05  # part of the time that must be saved for advice
+LESS = 0.6  # a frame after another one takes less of its time than that if both share what was computed
 
 
 @dataclass(frozen=True)
@@ -24,15 +30,6 @@ class Row:
     prediction: Prediction
     core_hours: float
     dollars: float | None  # None without a price
-
-
-@dataclass(frozen=True)
-class Advice:
-    """What would make the run faster, and the part of the time that it saves."""
-
-    option: str
-    gain: float
-    how: str  # how the gain is known
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,29 @@ class Estimate:
     movie_bytes: dict[str, float]
     advice: tuple[Advice, ...]
     notes: tuple[str, ...]
+
+
+def write(job: RenderJob, found: Estimate) -> None:
+    """Write an estimate into the folder of its run."""
+    files.write_text(job.folder / NAME, to_json(found))
+
+
+def to_json(found: Estimate) -> str:
+    """Return an estimate as JSON."""
+    return json.dumps(dataclasses.asdict(found), indent=2)
+
+
+def read_rows(job: RenderJob) -> list[Row]:
+    """Return what the estimate in the folder of a run says about nodes.
+
+    :raises LaunchFailed: there is none, or it is damaged.
+    """
+    path = job.folder / NAME
+    try:
+        rows = json.loads(files.content(path))["rows"]
+        return [Row(Prediction(**row["prediction"]), float(row["core_hours"]), row["dollars"]) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise LaunchFailed(f"{path}: no estimate, or a damaged one") from None
 
 
 def fitting(sample: Sample) -> int:

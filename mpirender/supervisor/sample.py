@@ -62,10 +62,18 @@ def render(job: RenderJob, inspection: Inspection, wanted: int | None, watch: Wa
     before = host.age()
     chosen = chosen_frames(job, inspection, wanted)
     began = time.time() - before
+    render_frames(job, inspection, chosen, watch)
+    return _sample(job, frames_of(job, inspection), chosen, began)
+
+
+def render_frames(job: RenderJob, inspection: Inspection, chosen: Sequence[int], watch: Watch) -> LaunchState:
+    """Render some frames of a job into its folder, without a movie; return the launch of the ranks that did it."""
     # In blocks, so that the frames with which ranks begin are spread over the animation.
     part = dataclasses.replace(job, frames=framesets.text(chosen), movie="none", schedule="contiguous")
     run.render(part, watch, inspection)
-    return _sample(job, frames_of(job, inspection), chosen, began)
+    launch = RunHistory(journal.read(job.folder)).newest(None).planned
+    assert launch is not None  # the run has ended without an error
+    return launch
 
 
 def chosen_frames(job: RenderJob, inspection: Inspection, wanted: int | None) -> list[int]:
@@ -127,7 +135,7 @@ def _sample(job: RenderJob, frames: Sequence[int], chosen: Sequence[int], began:
             output.name: statistics.fmean(one.bytes for image, one in done.items() if image.output == output.name)
             for output in job.outputs
         },
-        follow=_follow(seconds, pairs),
+        follow=_follow(seconds, [pair for pair in pairs if pair[0] not in firsts]),
     )  # fmt: skip
 
 

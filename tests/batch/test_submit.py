@@ -49,7 +49,7 @@ def test_a_study_is_submitted_as_one(run: Run, tmp_path: Path) -> None:
     site.write_text('#!/bin/bash\nexec mpirender render "$@"\n')
     done = run("submit", "a.pvsm", "--vary", "Cone1.Resolution=3,6", "--at", 1, "--frames", "2", "--script", site)
     assert done.returncode == 2
-    assert "it cannot run a study; copy $MPIRENDER_COMMAND from launch/mpi_render.slurm" in done.stderr
+    assert "it cannot run a study or an estimate; copy $MPIRENDER_COMMAND from launch/mpi_render.slurm" in done.stderr
     assert "--at and --frames exclude each other" in done.stderr
 
 

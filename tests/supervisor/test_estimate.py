@@ -124,6 +124,15 @@ def test_estimate_prints_a_table(run: Run, pattern: Pattern) -> None:
     assert "of images" in printed
 
 
+def test_other_options_are_measured_on_further_frames(run: Run, pattern: Pattern, tmp_path: Path) -> None:
+    pattern('{"frames": 60, "seconds": 0.1}')
+    done = run("estimate", "test.pattern", *SMALL, "--movie", "none", "--alternatives", "--json")
+    assert done.returncode == 0, done.stderr
+    gains = {one["option"]: one["gain"] for one in json.loads(done.stdout)["advice"]}
+    assert gains["--ranks 1"] < 0, "an image sleeps as long with two threads"
+    assert done_frames(tmp_path / "test_renders") == [0, 1, 20, 21, 22, 39, 40, 41, 42, 59]
+
+
 def test_mistakes_have_one_line_each(run: Run, pattern: Pattern, tmp_path: Path) -> None:
     done = run("estimate", pattern(), "--on-nodes", "1,0", "--size", "nonsense")
     assert done.returncode == 2

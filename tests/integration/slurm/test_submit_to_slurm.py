@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from records import done_frames
 from repository import REPOSITORY
 from slurm_cluster import Cluster
 from slurm_jobs import PROGRAM, SMALL, TWO_BY_TWO, Submit, ended, slow_scene, some_are_done
@@ -34,6 +35,22 @@ def test_submit_checks_writes_the_script_and_the_job_makes_the_movie(cluster: Cl
     assert "#SBATCH --comment 'a b'" in (output / "mpi_render.slurm").read_text()
     watch = re.search(r"watch  (.*)\n", done.stdout)[1]
     assert "finished" in cluster.ask(PROGRAM, *shlex.split(watch)[1:])
+
+
+def test_an_estimate_in_a_short_job_sets_nodes_and_time(cluster: Cluster, tmp_path: Path) -> None:
+    words = ("--size", "80x50", "--ntasks-per-node", 2, "--estimate", "job", "--time", 60)
+    done = cluster.run(PROGRAM, "submit", slow_scene(tmp_path, 40, 0.05), *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Slurm job \d+ makes the estimate", done.stderr)
+    output = tmp_path / "slow_renders"
+    sampled = done_frames(output)
+    assert len(sampled) == 6, "an estimate of 40 frames on 2 ranks renders 6"
+    script = (output / "mpi_render.slurm").read_text()
+    assert "#SBATCH --time=60\n" in script
+    assert "#SBATCH --nodes=1\n" in script.partition("Inserted by mpirender")[2]
+    job = ended(cluster, re.search(r"submitted  Slurm job (\d+)\n", done.stdout)[1])
+    assert job["JobState"] == "COMPLETED"
+    assert done_frames(output) == list(range(40)), "the frames of the estimate are not rendered again"
 
 
 def test_a_job_that_slurm_refuses_is_reported_in_one_line(cluster: Cluster, tmp_path: Path) -> None:
