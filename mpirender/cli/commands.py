@@ -236,6 +236,19 @@ def encode(output: str, quiet: bool, watch: bool, **options: Any) -> None:  # no
         say(reencode.summary(reencode.reencode(request, busy)))
 
 
+@cli.command(context_settings=declared.SETTINGS)
+@with_options(cloup.argument("file", help="Image or movie."))
+def whence(file: str) -> None:
+    """Show where an image or a movie comes from, and the command that makes it again.
+
+    Reads what mpirender wrote into the file and, if the file is in the folder of its run, the records of the run: by
+    which command, when and where it was written, and whether it was changed since.
+    """
+    from mpirender.monitor import whence as origins
+
+    click.echo(printable("\n".join(origins.lines(Path(file)))))
+
+
 cli.add_command(cloud)
 
 

@@ -27,7 +27,7 @@ from mpirender.movie.image_stream import ImageChanged
 from mpirender.movie.verify import MovieInfo
 from mpirender.reencode import reencode
 from mpirender.reencode.reencode import Busy, EncodeRequest
-from mpirender.run_folder import exclusive, journal, lock, own_files
+from mpirender.run_folder import exclusive, folder, journal, lock, own_files
 from mpirender.run_folder.events import Done, Fail, ImageOutcome, Plan
 from mpirender.run_folder.journal import Journal, Tail
 from mpirender.supervisor.disk_estimate import amount
@@ -128,7 +128,7 @@ class Previewer:
 
     def _read_job(self) -> RenderJob:
         """Return the job of the run as it is now, with the kind of movie of the request."""
-        job = reencode.understand(self._request, reencode.read_job(self._request.output))
+        job = reencode.understand(self._request, folder.read_job(self._request.output))
         return replace(job, codec="ffv1") if job.movie_codec == "images" else job
 
     def _clear(self) -> None:

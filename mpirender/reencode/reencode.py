@@ -14,11 +14,11 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from mpirender.errors import FramesChanged, FramesMissing, MpirenderError, NoSpace, UsageError, out_of_space
+from mpirender.errors import FramesChanged, FramesMissing, NoSpace, UsageError, out_of_space
 from mpirender.job import frames as framesets
 from mpirender.job.options import CODECS, PIXEL_FORMATS, USUAL_FORMAT, wrong_movie
 from mpirender.job.outputs import Output
-from mpirender.job.render_job import FOLDER, RenderJob
+from mpirender.job.render_job import RenderJob
 from mpirender.movie import encode, image_stream, verify
 from mpirender.reencode.inventory import FrameInventory, inventory_of, newest_plan
 from mpirender.run_folder import exclusive, folder, journal, lock, own_files
@@ -88,7 +88,7 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
     :raises ToolMissing: ffmpeg is not installed, or lacks the encoder.
     :raises Stopped: a signal came.
     """
-    rendered = read_job(request.output.absolute())
+    rendered = folder.read_job(request.output.absolute())
     job = understand(request, rendered)
     owner = lock.living_owner(job.folder)
     if owner is not None and owner.run not in lock.NO_RUNS:
@@ -116,23 +116,6 @@ def reencode(request: EncodeRequest, busy: Busy = contextlib.nullcontext) -> lis
             raise NoSpace(job.output) from None
         where = error.filename or request.output
         raise UsageError(f"{where}: cannot be read and written ({error.strerror or error})") from None
-
-
-def read_job(output: Path) -> RenderJob:
-    """Return the job of a folder, which may have been moved since.
-
-    :raises UsageError: it has none, or it cannot be read.
-    """
-    try:
-        job = RenderJob.from_json(files.content(output / FOLDER / "job.json").decode())
-    except (FileNotFoundError, NotADirectoryError):
-        raise folder.no_run(output) from None
-    except OSError as error:
-        raise UsageError(f"{error.filename or output}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, TypeError, KeyError, MpirenderError):
-        what = "damaged, or of another version; run mpirender render to write it again"
-        raise UsageError(f"{output / FOLDER / 'job.json'}: {what}") from None
-    return replace(job, output=output)
 
 
 def understand(request: EncodeRequest, rendered: RenderJob) -> RenderJob:

@@ -1,4 +1,4 @@
-"""The folder of a run: write the job into it, remove partial files, report that it is not writable."""
+"""The folder of a run: write the job into it, read it, remove partial files, report that it is not writable."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import contextlib
 import os
 import pwd
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mpirender.errors import MpirenderError, NoSpace, UsageError, out_of_space
-from mpirender.job.render_job import RenderJob
+from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.run_folder import lock
 from mpirender.system import files
 
@@ -96,3 +97,20 @@ def no_run(output: Path) -> UsageError:
     """Return the error for a folder that is not that of a run."""
     hint = "give the folder that render wrote to (--output; SCENE_renders by default)"
     return UsageError(f"{output}: no run of mpirender here; {hint}")
+
+
+def read_job(output: Path) -> RenderJob:
+    """Return the job of a folder, which may have been moved since.
+
+    :raises UsageError: it has none, or it cannot be read.
+    """
+    try:
+        job = RenderJob.from_json(files.content(output / FOLDER / "job.json").decode())
+    except (FileNotFoundError, NotADirectoryError):
+        raise no_run(output) from None
+    except OSError as error:
+        raise UsageError(f"{error.filename or output}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, TypeError, KeyError, MpirenderError):
+        what = "damaged, or of another version; run mpirender render to write it again"
+        raise UsageError(f"{output / FOLDER / 'job.json'}: {what}") from None
+    return replace(job, output=output)

@@ -75,9 +75,14 @@ class OwnFiles:
         if self._damaged:
             return True
         try:
-            return (readable(str(place.relative_to(job.output))), *files.short_digest(place)) in self._made
+            return (recorded_name(job, place), *files.short_digest(place)) in self._made
         except OSError:
             return False
+
+
+def recorded_name(job: RenderJob, place: Path) -> str:
+    """Return the name under which a file in the output folder is recorded, when it has been made."""
+    return readable(str(place.relative_to(job.output)))
 
 
 def table_path(job: RenderJob) -> Path:

@@ -86,7 +86,7 @@ def bring_blend(request: pytest.FixtureRequest, folder: Path, text: str) -> None
 ALL = shown_commands("mpirender")
 DRY = {"render": "--dry-run", "estimate": "--dry-run", "study": "--dry-run", "submit": "--print", "serve": "--dry-run"}
 IN_THE_CLOUD = ("create", "upload", "submit", "status", "fetch", "delete", "render")  # commands with --dry-run
-OF_A_RUN = [command for command in ALL if command.split()[1] in ("status", "encode")]
+OF_A_RUN = [command for command in ALL if command.split()[1] in ("status", "encode", "whence")]
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_the_commands_shown_are_accepted(
 
 @pytest.mark.slow
 def test_the_commands_shown_about_a_run_work_on_one(run: Run, folder: Path) -> None:
-    assert run("render", "orbit.pvsm", "--frames", "0-2", "--size", "160x90", cwd=folder).returncode == 0
+    assert run("render", "orbit.pvsm", "--frames", "0-2", "--size", "HD=160x90", cwd=folder).returncode == 0
     for command in OF_A_RUN:
         done = run(*shlex.split(command, comments=True)[1:], cwd=folder)
         assert done.returncode == 0, command + done.stderr
