@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ import click
 import cloup
 
 from mpirender import __version__
-from mpirender.cli import estimate_command, mistyped, standard_streams
+from mpirender.cli import estimate_command, mistyped, pages, standard_streams
 from mpirender.cli import options as declared
 from mpirender.cli.cloud_commands import cloud
 from mpirender.cli.job_from_options import checked_job_of, job_of, make_study
@@ -33,7 +34,8 @@ EXIT_CODES = (
     "Exit codes: 0 done, 2 usage or configuration error, 3 a tool is missing, 4 frames are missing, 5 encoding failed, "
     "6 launch failed, 7 price limit reached, 75 stopped early by a signal (run the command again), 130 interrupted."
 )
-RUNNING = ("render", "study", "submit", "estimate", "encode", "serve", "cloud")  # the commands that do more than print
+# The commands that do more than print.
+RUNNING = ("render", "study", "submit", "estimate", "report", "encode", "serve", "cloud")
 
 
 @cloup.group(cls=mistyped.Commands, context_settings=declared.SETTINGS, epilog=EXIT_CODES)
@@ -195,20 +197,33 @@ def doctor(**options: Any) -> None:  # noqa: ANN401
 
 
 @cli.command(context_settings=declared.SETTINGS)
-@with_options(declared.RUN_FOLDER, declared.WATCH, declared.JSON)
-def status(output: str, watch: bool, as_json: bool) -> None:
+@with_options(declared.RUN_FOLDER, declared.WATCH, declared.JSON, declared.HTML)
+def status(output: str, watch: bool, as_json: bool, html: str | None) -> None:
     """Show the state of a run.
 
     Shows the frames done, failed and left, the estimated end, and what each rank does. Works on every machine that can
-    read the output folder, and writes nothing.
+    read the output folder, and writes nothing into it.
     """
     from mpirender.monitor.status import follow
 
-    follower = follow.Follower(Path(output))
+    follower = follow.Follower(Path(output)) if html is None else pages.follower(Path(output), Path(html))
     if watch:
         follow.watch(follower, sys.stdout, json_lines=as_json, unread=standard_streams.unread)
     else:
         click.echo((follow.as_json if as_json else follow.as_text)(follower.look()), nl=False)
+
+
+@cli.command(context_settings=declared.SETTINGS)
+@with_options(declared.RUN_FOLDER)
+def report(output: str) -> None:
+    """Write the page of a run, report.html, again.
+
+    Every run writes it at its end. It is made from the journals alone, also on another machine; without the frames it
+    has no pictures. For a run in progress, use mpirender status OUTPUT --html FILE.
+    """
+    from mpirender.monitor.report import writing
+
+    click.echo(printable(str(writing.again(Path(output)))))
 
 
 @cli.command(context_settings=declared.SETTINGS)
@@ -268,16 +283,23 @@ def carry_out(
     plan = plan_of(job, inspection, click.echo) if verbose else None
     if plan is not None:
         click.echo(shown(job, plan))
-    with progress(quiet=quiet) as watch:
-        result = requeue.render(job, watch, inspection, plan)
+    began = time.time()
+    try:
+        with progress(quiet=quiet) as watch:
+            result = requeue.render(job, watch, inspection, plan)
+    except MpirenderError as error:
+        code = report_error(error.message, error.exit_code)  # at once: Slurm may soon end this process
+        pages.write(job, began)
+        sys.exit(code)
     sheet = None
     try:
         sheet = write_sheet(job, result)
     except (OSError, UsageError) as error:  # the frames and movies are complete
         why = getattr(error, "strerror", None) or error
         click.echo(printable(f"warning: the contact sheet could not be written: {why}"), err=True)
+    page = pages.write(job, began)
     if not quiet:
-        click.echo(printable(summary.summary(job, result, sheet)))
+        click.echo(printable(summary.summary(job, result, sheet, page)))
 
 
 def progress(*, quiet: bool) -> contextlib.AbstractContextManager[Callable[[Sequence[Event]], None]]:
@@ -310,13 +332,13 @@ def exit_code() -> int:
         error.show()
         return UsageError.exit_code
     except click.ClickException as error:
-        return report(mistyped.line(error), UsageError.exit_code)
+        return report_error(mistyped.line(error), UsageError.exit_code)
     except MpirenderError as error:
-        return report(error.message, error.exit_code)
+        return report_error(error.message, error.exit_code)
     return 0
 
 
-def report(message: str, code: int) -> int:
+def report_error(message: str, code: int) -> int:
     """Print an error, and return its exit code."""
     for line in message.splitlines():
         click.echo(f"mpirender: error: {printable(line)}", err=True)

@@ -171,6 +171,10 @@ INSPECTION = [
 ]
 JSON = option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 WATCH = option("-w", "--watch", is_flag=True, help="Repeat every two seconds until the run ends.")
+HTML = option(
+    "--html", metavar="FILE",
+    help="Also write the page about the run (report.html) into this file; with --watch, keep it current.",
+)  # fmt: skip
 QUIET = option("-q", "--quiet", is_flag=True, help="Print only errors.")
 PRINTING = option_group(
     "Printing",

@@ -18,7 +18,7 @@ LABEL_WIDTH = 13  # characters of the summary
 LISTED = 8  # folders, or movies
 
 
-def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
+def summary(job: RenderJob, result: RenderResult, sheet: Path | None, page: Path | None = None) -> str:
     """Write where the results are, how long the run took and what an image cost."""
     count, unit = len(next(iter(result.frames.values()))), rank_or_group(result.ranks_per_frame)
     kept = f", {result.kept} kept from before" if result.kept else ""
@@ -41,6 +41,7 @@ def summary(job: RenderJob, result: RenderResult, sheet: Path | None) -> str:
         ("warning", [text for text, number in ((kept_faulty, result.complained), (damaged, result.skipped)) if number]),
         ("measured", [str(table_path(job))] if sheet is not None and job.measure else []),
         ("contact sheet", [] if sheet is None else [str(sheet)]),
+        ("report", [] if page is None else [str(page)]),
     ]
     lines = ((label if not number else "", text) for label, texts in rows for number, text in enumerate(texts))
     return "\n".join(f"{label:>{LABEL_WIDTH}}  {text}" for label, text in lines)

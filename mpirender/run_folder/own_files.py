@@ -24,6 +24,7 @@ from mpirender.run_folder.journal import Journal, Tail
 from mpirender.system import files
 
 CONTACT_SHEET = "contact_sheet.png"
+REPORT = "report.html"
 PART = re.compile(r"\.part-(\d+)-.+", re.DOTALL)
 NAMED = 3  # files in messages
 INSTEAD = "move it away, choose another --output, or replace it with --overwrite"
@@ -91,10 +92,11 @@ def table_path(job: RenderJob) -> Path:
 
 
 def results(job: RenderJob) -> list[Path]:
-    """Return the files that a job writes beside its images: movies, contact sheet and tables."""
+    """Return the files that a job writes beside its images: movies, contact sheet, tables and report."""
     movies = [job.movie_path(output) for output in job.outputs] if job.movie != "none" else []
     tables = [table_path(job)] if job.vary or job.measure else []
-    return [*movies, job.output / CONTACT_SHEET, *tables, *([table_path(job).with_suffix(".json")] if job.vary else [])]
+    tables += [table_path(job).with_suffix(".json")] if job.vary else []
+    return [*movies, job.output / CONTACT_SHEET, *tables, job.output / REPORT]
 
 
 def mistakes(job: RenderJob, frames: Collection[int], beside: Sequence[str] = ()) -> list[str]:

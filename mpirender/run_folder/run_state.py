@@ -10,10 +10,19 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mpirender.job.outputs import Image
 from mpirender.run_folder import events
 from mpirender.run_folder.events import SUPERVISOR, Death, Done, Event, Fail, ImageOutcome, Launch, Plan, Start, Take
+
+
+class Span(NamedTuple):
+    """When a rank worked on an image; ``rendering`` are those of its ``seconds`` that the engine took."""
+
+    began: float  # in seconds since the epoch
+    rendering: float
+    seconds: float
 
 
 @dataclass
@@ -28,7 +37,9 @@ class RankSession:
     taken_at: float = 0.0
     heard_at: float = field(default_factory=time.monotonic)
     first_take: float | None = None
-    unwritten: list[Image] = field(default_factory=list)  # begun, but their files are not in place yet
+    # When it began with each image whose file is not in place yet, in seconds since the epoch.
+    unwritten: dict[Image, float] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)  # of the images that it has ended, completed or failed
     images: Counter[str] = field(default_factory=Counter)  # number of those that it has completed, by output
     bytes: Counter[str] = field(default_factory=Counter)  # size of these
     seconds: float = 0.0  # that these took; ``slowest`` is the most that one of them took
@@ -59,7 +70,7 @@ class RankSession:
         if isinstance(event, Take):
             self.taken, self.taken_at = event, time.monotonic()
             self.first_take = event.time if self.first_take is None else self.first_take
-            self.unwritten.append(event.image)
+            self.unwritten[event.image] = event.time
         elif isinstance(event, (Done, Fail)):
             self._end_image(event)
         elif isinstance(event, events.Phase):
@@ -81,8 +92,9 @@ class RankSession:
         self.rendering += outcome.rendering
         if self.taken is not None and self.taken.image == outcome.image:
             self.taken = None  # otherwise an image that was written while the next one is rendered
-        if outcome.image in self.unwritten:  # an image that is set aside was not begun
-            self.unwritten.remove(outcome.image)
+        began = self.unwritten.pop(outcome.image, None)
+        if began is not None:  # an image that is set aside was not begun
+            self.spans.append(Span(began, outcome.rendering, outcome.seconds))
         if isinstance(outcome, Done):
             self.images[outcome.image.output] += 1
             self.bytes[outcome.image.output] += outcome.bytes

@@ -9,6 +9,6 @@ other options.
 """
 
 __all__ = [
-    "alternatives", "disk_estimate", "early_end", "estimate", "estimate_report", "growth", "memory_estimate",
-    "preflight", "result", "retry_policy", "run", "sample", "timings",
+    "alternatives", "crash_recovery", "disk_estimate", "early_end", "estimate", "estimate_report", "growth",
+    "memory_estimate", "preflight", "result", "retry_policy", "run", "sample", "timings",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from itertools import islice
 
 from mpirender import engines
 from mpirender.errors import FramesChanged, FramesMissing, LaunchFailed, one_line
-from mpirender.job.outputs import Image
+from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.launcher import exit_diagnosis
 from mpirender.launcher.environment import mpi_variables
@@ -148,13 +148,7 @@ class CrashRecovery:
     def command_for(self, image: Image) -> str:
         """Return the command that renders one image on one rank, or one group; in stereo it renders both eyes."""
         output = next(output for output in self.job.outputs if output.name == image.output)
-        job = dataclasses.replace(
-            self.job, frames=str(image.frame), vary=(), overrides=(*self.job.overrides, *output.overrides),
-            sizes=(output.asked_size,),
-            views=(output.view,) if output.view else (), layouts=(output.layout,) if output.layout else (),
-            ranks=self.job.ranks_per_frame, movie="none", max_restarts=0,
-        )  # fmt: skip
-        return shlex.join(job.command())
+        return shlex.join(alone(self.job, output, str(image.frame)).command())
 
     def _cause(self, ranks: RunningRanks, end: LaunchEnd) -> tuple[int | None, str]:
         """Return the rank that died first, None if unknown, and the reason for people."""
@@ -191,3 +185,12 @@ class CrashRecovery:
         own = self.job.folder / f"rank-{rank:04d}.log"
         logs = [own, *sorted(self.job.folder.glob(f"{own.stem}-*.log"))]
         return [line for log in logs for line in last_log_lines(log)]
+
+
+def alone(job: RenderJob, output: Output, frames: str) -> RenderJob:
+    """Return the job that renders some frames of one output on one rank, or one group; in stereo, for both eyes."""
+    return dataclasses.replace(
+        job, frames=frames, vary=(), overrides=(*job.overrides, *output.overrides), sizes=(output.asked_size,),
+        views=(output.view,) if output.view else (), layouts=(output.layout,) if output.layout else (),
+        ranks=job.ranks_per_frame, movie="none", max_restarts=0,
+    )  # fmt: skip

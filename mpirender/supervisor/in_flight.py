@@ -26,7 +26,7 @@ class RunningRanks:
     @property
     def unwritten(self) -> dict[int, list[Image]]:
         """These, and the images before them whose files are not in place yet, by rank."""
-        return {rank: session.unwritten for rank, session in self.sessions.items() if session.unwritten}
+        return {rank: list(session.unwritten) for rank, session in self.sessions.items() if session.unwritten}
 
     @property
     def pids(self) -> dict[int, list[int]]:

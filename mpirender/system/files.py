@@ -90,10 +90,10 @@ def replacing(path: Path, tag: object = "", made: Made = lambda part, path: None
 
 
 def write_text(path: Path, text: str, tag: object = "", made: Made = lambda part, path: None) -> None:
-    """Write a text file atomically; see :func:`replacing`."""
+    """Write a text file in UTF-8 atomically; see :func:`replacing`."""
     with replacing(path, tag, made) as part:
         part.unlink(missing_ok=True)
-        with open(part, "x", opener=no_follow) as file:
+        with open(part, "x", encoding="utf-8", opener=no_follow) as file:
             file.write(text)
 
 

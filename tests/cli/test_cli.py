@@ -174,7 +174,7 @@ def test_the_summary_says_where_everything_is_and_what_it_cost(run: Run, pattern
     output = tmp_path / "test_renders"
     for text in (
         f"{output / '80x50'} (5 images)", f"{output / 'test_80x50.mp4'} (0.5 s)", f"{output / 'contact_sheet.png'}",
-        "5 rendered", "s each on a rank", "busy",
+        f"report  {output / 'report.html'}", "5 rendered", "s each on a rank", "busy",
     ):  # fmt: skip
         assert text in done.stdout
 

@@ -86,7 +86,7 @@ def bring_blend(request: pytest.FixtureRequest, folder: Path, text: str) -> None
 ALL = shown_commands("mpirender")
 DRY = {"render": "--dry-run", "estimate": "--dry-run", "study": "--dry-run", "submit": "--print", "serve": "--dry-run"}
 IN_THE_CLOUD = ("create", "upload", "submit", "status", "fetch", "delete", "render")  # commands with --dry-run
-OF_A_RUN = [command for command in ALL if command.split()[1] in ("status", "encode", "whence")]
+OF_A_RUN = [command for command in ALL if command.split()[1] in ("status", "report", "encode", "whence")]
 
 
 @pytest.mark.slow

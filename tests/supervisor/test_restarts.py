@@ -42,6 +42,10 @@ def test_a_frame_that_kills_a_rank_of_its_group_is_set_aside_after_two_deaths_an
     assert "1 of 10 images missing, so no movie was made" in done.stderr
     assert done_frames(output) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     assert len(records(output, "death")) == 2
+    page = (output / "report.html").read_text()
+    assert page.count(" died (") > 2
+    assert page.count('<path class="mark death"') == 1, "a line for the group"
+    assert re.search(r"160x90, frame 4</b><p>.*<pre>mpirender render \S+ .*--frames 4 ", page)
     assert running(tmp_path) == ""
 
 

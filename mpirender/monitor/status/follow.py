@@ -31,7 +31,7 @@ class Follower:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self._history = RunHistory()
+        self.history = RunHistory()
         self._tail = Tail(output / FOLDER, from_start=True)
 
     def look(self) -> Status:
@@ -48,21 +48,21 @@ class Follower:
             if owner is not None and owner.run in lock.NO_RUNS:
                 owner = None  # the status is that of the last run
             if self._tail.replaced():
-                self._history, self._tail = RunHistory(), Tail(folder, from_start=True)
+                self.history, self._tail = RunHistory(), Tail(folder, from_start=True)
             for event in self._tail.each():
-                self._history.apply(event)
+                self.history.apply(event)
         except OSError as error:
             raise UsageError(f"{self.output}: cannot be read ({error.strerror or error})") from None
-        job, skipped = _job(folder), self._tail.skipped
+        job, skipped = job_of(folder), self._tail.skipped
         scene = "" if job is None else job.scene.name
-        seen = status_of(self._history, owner, output=self.output, scene=scene, now=time.time(), skipped=skipped)
-        if seen.state == "died" and (launch := self._history.newest(None).now.launch) is not None and launch.job:
+        seen = status_of(self.history, owner, output=self.output, scene=scene, now=time.time(), skipped=skipped)
+        if seen.state == "died" and (launch := self.history.newest(None).now.launch) is not None and launch.job:
             again = launch.cluster in ("", slurm.cluster()) and slurm.starts_again(launch.job, launch.allocation)
             return dataclasses.replace(seen, starts_again=again)
         return _with_results(seen, job) if job is not None and seen.state == "finished" else seen
 
 
-def _job(folder: Path) -> RenderJob | None:
+def job_of(folder: Path) -> RenderJob | None:
     """Return the job of a folder, which may have been moved, None if it cannot be read."""
     try:
         job = RenderJob.from_json(files.content(folder / "job.json").decode())

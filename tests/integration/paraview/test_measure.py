@@ -141,6 +141,10 @@ def test_images_are_the_same_and_the_numbers_those_of_their_frames(
     done = run("render", scenes.state(name), *words, *measuring(*texts))
     assert done.returncode == 0, done.stderr
     assert_same_pictures(output / SIZE, scenes.frames(name))
+    page = (output / "report.html").read_text()
+    assert all(f"<h3>{text}" in page for text in texts), "a chart for each number"
+    assert page.count("data:image/webp") > len(expected)
+    assert "ParaView 5" in page
     rows = rows_in(output / "measured.csv")
     assert [row["frame"] for row in rows] == [str(frame) for frame in range(len(expected))]
     for row, numbers in zip(rows, expected):
