@@ -29,7 +29,7 @@ README = REPOSITORY / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md")), REPOSITORY / "benchmarks" / "README.md"]
 DOCUMENTS = [*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
 TEXTS = {page: page.read_text() for page in DOCUMENTS}
-BENCHMARKS = ("compare", "scaling", "schedules", "memory")  # modules with their own parser
+BENCHMARKS = ("compare", "gpu", "memory", "reloads", "scaling", "schedules", "writing")  # modules with their own parser
 README_BYTES = 8192
 
 # Options of programs whose help the tests do not read: tests/run.sh, pvbatch, paraview, srun.
