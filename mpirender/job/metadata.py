@@ -20,7 +20,7 @@ class Option:
     help: str  # the help text; choices, repetition and default are added to it
     pixels: bool | None = None  # whether images are rendered again if the value changes (pixels, or data beside them)
     group: str = ""  # the heading of ``--help`` that lists it; by default, that of the field before it
-    positional: bool = False  # whether it is an argument of the command, which has no group and no name
+    positional: bool = False  # whether it is an argument of the command, or set by mpirender alone: no group, no name
     metavar: str = ""
     name: str = ""  # name of the option without ``--``; by default, that of the field
     short: str = ""

@@ -205,6 +205,8 @@ class RenderJob:
         pixels=False, metavar="IMAGE", without="MPIRENDER_CONTAINER", read=absolute)
     script_arguments: tuple[str, ...] = option((), "Arguments of a Python script, after --.", pixels=True,
         positional=True, several=True, last_wins=True, engines=ONLY_PARAVIEW)
+    sample: str | None = option(None, "Those of the frames that an estimate renders: everything that is computed from "
+        "all frames stays the same.", pixels=False, positional=True, read=options.checked(framesets.parse))
     # fmt: on
 
     def __post_init__(self) -> None:

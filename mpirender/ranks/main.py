@@ -127,7 +127,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         parts = resume.identity(job, content, always, "; ".join(renderers))
         order = order_trial.keep_order(comm, log, scene, job, data, alike=len(renderers) == 1, past=past, parts=parts)
         parts["survey"] = color_range_survey.survey(comm, log, scene, images, past=past, key=[parts, data], go_on=go_on)
-        fingerprint = resume.fingerprint(parts)
+        fingerprint, now = resume.fingerprint(parts), resume.sampled(job, images)
         other_data = resume.of_other_data(comm, past, images, fingerprint, record)
         done = resume.completed(comm, job, images, past, fingerprint, other_data=other_data)
         if comm.rank == 0:
@@ -136,7 +136,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
             notes += [*source.inspection_warnings(content, scene.version), *scene.warnings]
             work = work_of(job, images, done, fingerprint, parts)
             log.write(replace(work, warnings=tuple(filter(None, notes)), skipped=journals.skipped))
-        left = [image for image in images if image not in done and image not in plan.set_aside]
+        left = [image for image in now if image not in done and image not in plan.set_aside]
         frames = FrameRenderer(log, scene, job, fingerprint, suspects=plan.suspects, data=record)
         outcomes = render_all(layout, order_trial.schedule(job, parts), left, frames, source, go_on=go_on)
         scene.finish()
@@ -144,7 +144,7 @@ def run(layout: RankLayout, job: RenderJob, run_id: str, renderer: SceneRenderer
         if comm.rank == 0:
             outcomes.update({**done, **frames.fail(plan.set_aside)})
         log.write(events.Phase("gather"))
-        gather.finish(comm, log, job, images, outcomes, data=record, stopped=stop.name, sources=frames.sources)
+        gather.finish(comm, log, job, now, outcomes, data=record, stopped=stop.name, sources=frames.sources)
         log.write(events.Phase("end"))
 
 

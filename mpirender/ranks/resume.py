@@ -64,6 +64,12 @@ def requested(job: RenderJob, scene: Scene) -> list[Image]:
     return [Image(frame, output.name) for outputs in variants for frame in frames for output in outputs]
 
 
+def sampled(job: RenderJob, images: Sequence[Image]) -> list[Image]:
+    """Return the images that a job renders now: all, or those of a few frames for an estimate."""
+    frames = None if job.sample is None else set(framesets.parse(job.sample))
+    return [image for image in images if frames is None or image.frame in frames]
+
+
 def of_other_data(
     comm: Comm, past: Sequence[Event], images: Sequence[Image], fingerprint: str, record: DataRecord
 ) -> dict[Image, States]:

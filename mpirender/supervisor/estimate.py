@@ -57,7 +57,7 @@ class Measured:
     frames: int  # of the whole run
     sample: tuple[SampledFrame, ...]  # in the order of their places
     start: float  # seconds from the command until the ranks begin to render
-    trial: float  # those of them that the next run does not need
+    trial: float  # those of them for the order trial and the survey of color ranges, whose results are recorded
     end: float  # seconds after the last frame, without the movie
     movies: tuple[MovieCost, ...]
     codec: str

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mpirender import engines
 from mpirender.errors import LaunchFailed
 from mpirender.job.options import DYNAMIC
-from mpirender.job.render_job import RenderJob
+from mpirender.job.render_job import OPTIONS, RenderJob
 from mpirender.run_folder.cost import HOUR
 from mpirender.supervisor import estimate
 from mpirender.supervisor.alternatives import Advice
+from mpirender.supervisor.disk_estimate import amount
 from mpirender.supervisor.estimate import Curve, Prediction
 from mpirender.supervisor.memory_estimate import USABLE
 from mpirender.supervisor.sample import Sample
@@ -107,7 +110,7 @@ def of(
         estimate.predict(measured, sample.nodes, sample.ranks, done),
         sample.memory, sample.node_memory, fitting(sample),
         sum(sample.image_bytes.values()) * measured.frames, estimate.movie_bytes(measured, sample.ranks),
-        (*_schedule_advice(sample), *measured_advice), tuple(_notes(job, sample)),
+        (*_schedule_advice(sample), *measured_advice), tuple(_notes(job, sample, each)),
     )  # fmt: skip
 
 
@@ -120,15 +123,33 @@ def _schedule_advice(sample: Sample) -> list[Advice]:
     return [Advice(f"--schedule {DYNAMIC}", gain, how)] if gain >= WORTH else []
 
 
-def _notes(job: RenderJob, sample: Sample) -> list[str]:
-    """Return what the estimate does not hold."""
+def _memory_note(job: RenderJob, sample: Sample, each: int) -> str:
+    """Return that so many ranks do not fit on a node, empty if they do."""
+    most = fitting(sample)
+    if not most or each <= most:
+        return ""
+    shares = OPTIONS["ranks_per_frame"].applies_to(engines.name_for(job.scene))
+    instead = f", or --ranks-per-frame {job.ranks_per_frame + 1}" if shares else ""
+    return f"{each} ranks do not fit into the memory of a node like this one: give --ranks-per-node {most}{instead}"
+
+
+def _disk_note(job: RenderJob, sample: Sample) -> str:
+    """Return that the disk here has too little room, empty if it has enough."""
+    movies = sum(estimate.movie_bytes(sample.measured, sample.ranks).values())
+    left = 1 - len(sample.frames) / sample.measured.frames
+    needed = sum(sample.image_bytes.values()) * sample.measured.frames * left + movies
+    free = shutil.disk_usage(job.output).free
+    return f"{amount(needed)} more are needed and {amount(free)} are free in {job.output}" if needed > free else ""
+
+
+def _notes(job: RenderJob, sample: Sample, each: int) -> list[str]:
+    """Return what the estimate does not hold, and what is short for ``each`` ranks on a node."""
     notes = []
     if job.schedule == "contiguous":
         notes.append(
             "each rank also computes the frames before its own if frames depend on earlier ones; that is not included"
         )
-    if any(one.rpartition("=")[2] == "global" for one in job.color_range):
-        notes.append("--color-range global is computed from the frames that are rendered: these are rendered again")
+    notes += filter(None, [_memory_note(job, sample, each), _disk_note(job, sample)])
     if sample.follow < LESS:
         notes.append(
             f"frames that follow another one took {sample.follow:.0%} of its time, perhaps because both show the same "

@@ -15,7 +15,7 @@ from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
 from mpirender.launcher.placement import LARGEST, RankRequest, cores, on_this_host
 from mpirender.movie.segment_plan import plan
-from mpirender.run_folder import events, journal
+from mpirender.run_folder import events, folder, journal
 from mpirender.run_folder.events import Done, Event
 from mpirender.run_folder.run_state import LaunchState, RankSession, RunHistory, RunState
 from mpirender.supervisor import movie_trial, preflight, run
@@ -69,8 +69,11 @@ def render(job: RenderJob, inspection: Inspection, wanted: int | None, watch: Wa
 def render_frames(job: RenderJob, inspection: Inspection, chosen: Sequence[int], watch: Watch) -> LaunchState:
     """Render some frames of a job into its folder, without a movie; return the launch of the ranks that did it."""
     # In blocks, so that the frames with which ranks begin are spread over the animation.
-    part = dataclasses.replace(job, frames=framesets.text(chosen), movie="none", schedule="contiguous")
-    run.render(part, watch, inspection)
+    part = dataclasses.replace(job, sample=framesets.text(chosen), movie="none", schedule="contiguous")
+    try:
+        run.render(part, watch, inspection)
+    finally:
+        folder.write_down(job)  # whoever reads the folder must see the whole job
     launch = RunHistory(journal.read(job.folder)).newest(None).planned
     assert launch is not None  # the run has ended without an error
     return launch
@@ -163,11 +166,11 @@ def first_frames(past: Sequence[Event]) -> set[int]:
 
 
 def times(state: RunState, launch: LaunchState) -> tuple[float, float, float]:
-    """Return seconds of a launch: until all ranks render, those of the order trial in them, and after the frames."""
+    """Return seconds of a launch: until all ranks render, those of them for what is recorded, and after the frames."""
     began = launch.launch.time if launch.launch is not None else state.began
     sessions = [one for one in launch.sessions.values() if _at(one, "render") and _at(one, "gather")]
     render = max(_at(one, "render") for one in sessions)
-    trial = max(_lasted(one, "trial") for one in sessions)
+    trial = max(_lasted(one, "trial") + _lasted(one, "survey") for one in sessions)
     tail = min(_at(one, "gather") - _at(one, "render") - one.spent for one in sessions)
     end = state.finished - max(_at(one, "gather") for one in sessions)
     return max(render - began, 0.0), trial, max(end, 0.0) + max(tail, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -101,6 +102,7 @@ def test_estimate_then_render_renders_only_the_rest(run: Run, pattern: Pattern, 
     output = tmp_path / "test_renders"
     assert done_frames(output) == found["sampled"] == [0, 20, 22, 39, 41, 59]
     assert not list(output.glob("*.mp4"))
+    assert "6 of 60 done, 54 left" in run("status", output).stdout
     assert [row["prediction"]["ranks"] for row in found["rows"]] == [2, 8]
     assert found["rows"][0]["prediction"]["frames"] > 1.4, "60 frames of 0.05 s on 2 ranks"
     assert found["rows"][1]["dollars"] == pytest.approx(4 * 3.6 * found["rows"][1]["core_hours"] / 8, rel=0.01)
@@ -111,6 +113,14 @@ def test_estimate_then_render_renders_only_the_rest(run: Run, pattern: Pattern, 
     assert run("render", "test.pattern", *SMALL, "-q").returncode == 0
     for image in sorted(whole.iterdir()):
         assert image.read_bytes() == (output / "80x50" / image.name).read_bytes()
+
+
+def test_a_node_with_little_memory_gets_fewer_ranks(run: Run, pattern: Pattern) -> None:
+    little = {**os.environ, "SLURM_MEM_PER_NODE": "300"}
+    words = (*SMALL, "--movie", "none", "--ranks-per-node", 64)
+    done = run("estimate", pattern('{"frames": 12}'), *words, env=little)
+    assert done.returncode == 0, done.stderr
+    assert "note  64 ranks do not fit into the memory of a node like this one: give --ranks-per-node" in done.stdout
 
 
 def test_estimate_prints_a_table(run: Run, pattern: Pattern) -> None:

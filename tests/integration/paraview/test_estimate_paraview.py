@@ -32,6 +32,16 @@ def test_the_frames_of_an_estimate_are_those_of_the_run(run: Run, scenes: Simple
     assert_same_pictures(tmp_path / "out" / SIZE, scenes.frames("series"))
 
 
+def test_ranges_over_all_frames_are_those_of_the_run(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
+    words = (scenes.state("annotated"), "--size", SIZE, "--ranks", 2, "--color-range", "global", "--movie", "none")
+    done = run("estimate", *words, "--output", tmp_path / "out", "--sample-frames", 2)
+    assert done.returncode == 0, done.stderr
+    again = run("render", *words, "--output", tmp_path / "out")
+    assert "2 kept from before" in again.stdout
+    assert run("render", *words, "--output", tmp_path / "reference", "-q").returncode == 0
+    assert_same_pictures(tmp_path / "out" / SIZE, tmp_path / "reference" / SIZE)
+
+
 def test_frames_that_depend_on_earlier_ones_are_the_first(run: Run, scenes: SimpleNamespace, tmp_path: Path) -> None:
     words = (scenes.state("flow"), "--size", SIZE, "--ranks", 2, "--output", tmp_path / "out", "--movie", "none")
     done = run("estimate", *words, "--sample-frames", 3)
