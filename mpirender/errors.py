@@ -92,9 +92,13 @@ class LaunchFailed(MpirenderError, exit_code=6):
 class Stopped(MpirenderError, exit_code=75):
     """A signal ended the run early; the same command continues it (EX_TEMPFAIL of sysexits.h)."""
 
-    def __init__(self, so_far: str, advice: str = "", *, signal: str = "") -> None:
-        """Make the message of what is done so far and of what to do next; signal is the name of the signal."""
-        self.so_far, self.signal = so_far, signal
+    def __init__(self, so_far: str, advice: str = "", *, signal: str = "", continues: bool = False) -> None:
+        """Make the message of what is done so far and of what to do next.
+
+        :param signal: the name of the signal.
+        :param continues: whether the run goes on by itself: Slurm starts its job again, or another run has taken over.
+        """
+        self.so_far, self.signal, self.continues = so_far, signal, continues
         super().__init__("; ".join(filter(None, [so_far, advice])))
 
 

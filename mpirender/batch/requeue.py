@@ -51,31 +51,35 @@ def render(
     def continued(error: Stopped) -> Stopped:
         if error.signal in (TIME_LIMIT_SIGNAL, SPOT_NOTICE, MORE_NODES) and job.max_requeues:
             fruitless = error.signal == TIME_LIMIT_SIGNAL and not done
-            how = f"Slurm job {allocation.job} {requeue(job, allocation, fruitless)}"
-            return Stopped(error.so_far, how, signal=error.signal)
+            how, continues = requeue(job, allocation, fruitless)
+            text = f"Slurm job {allocation.job} {how}"
+            return Stopped(error.so_far, text, signal=error.signal, continues=continues)
         if error.signal == END_SIGNAL and slurm.starts_again(allocation.job, allocation.run):
             how = f"{slurm.starting_again(allocation.job)} and continues with the remaining images"
-            return Stopped(error.so_far, how, signal=error.signal)
+            return Stopped(error.so_far, how, signal=error.signal, continues=True)
         return error
 
     return run.render(job, count, inspection, plan, continued=continued)
 
 
-def requeue(job: RenderJob, allocation: Allocation, fruitless: bool) -> str:
-    """Requeue the Slurm job if the next allocation can continue it; return the end of a message that says so."""
+def requeue(job: RenderJob, allocation: Allocation, fruitless: bool) -> tuple[str, bool]:
+    """Requeue the Slurm job if the next allocation can continue it.
+
+    Return the end of a message that says so, and whether it is requeued.
+    """
     if allocation.run > job.max_requeues:
         times = plural(job.max_requeues, "time")
-        return f"is not requeued: it was requeued {times} (--max-requeues); submit it again to continue"
+        return f"is not requeued: it was requeued {times} (--max-requeues); submit it again to continue", False
     if fruitless:
         fix = "give it more time (sbatch --time), or more cores per rank"
-        return f"is not requeued: no image was completed in this allocation; {fix}"
+        return f"is not requeued: no image was completed in this allocation; {fix}", False
     for number in (signal.SIGTERM, signal.SIGUSR1):  # Slurm sends the first at once; this message must still be printed
         signal.signal(number, signal.SIG_IGN)
     try:
         slurm.requeue(allocation.job)
     except LaunchFailed as problem:
-        return f"could not be requeued ({problem}); submit it again to continue"
-    return "is requeued and will continue with the remaining images"
+        return f"could not be requeued ({problem}); submit it again to continue", False
+    return "is requeued and will continue with the remaining images", True
 
 
 def fruitless_allocations(job: RenderJob, allocation: Allocation) -> int:

@@ -20,6 +20,7 @@ from mpirender import __version__
 from mpirender.cli import estimate_command, mistyped, pages, standard_streams
 from mpirender.cli import options as declared
 from mpirender.cli.cloud_commands import cloud
+from mpirender.cli.end_notice import end_notice
 from mpirender.cli.job_from_options import checked_job_of, job_of, make_study
 from mpirender.cli.options import OF_SBATCH, with_options
 from mpirender.errors import Interrupted, MpirenderError, ToolMissing, UsageError
@@ -276,30 +277,32 @@ def carry_out(
     from mpirender.monitor import summary
 
     dry_run, quiet, verbose = (options.pop(name) for name in ("dry_run", "quiet", "verbose"))
-    job, inspection = checked_job_of(options, mistakes)
-    if dry_run:
-        click.echo(printable("\n".join(dry_run_lines(job, inspection))))
-        return
-    plan = plan_of(job, inspection, click.echo) if verbose else None
-    if plan is not None:
-        click.echo(shown(job, plan))
-    began = time.time()
-    try:
-        with progress(quiet=quiet) as watch:
-            result = requeue.render(job, watch, inspection, plan)
-    except MpirenderError as error:
-        code = report_error(error.message, error.exit_code)  # at once: Slurm may soon end this process
-        pages.write(job, began)
-        sys.exit(code)
-    sheet = None
-    try:
-        sheet = write_sheet(job, result)
-    except (OSError, UsageError) as error:  # the frames and movies are complete
-        why = getattr(error, "strerror", None) or error
-        click.echo(printable(f"warning: the contact sheet could not be written: {why}"), err=True)
-    page = pages.write(job, began)
-    if not quiet:
-        click.echo(printable(summary.summary(job, result, sheet, page)))
+    with end_notice({} if dry_run else options, report_error, quiet=quiet) as notice:
+        job, inspection = checked_job_of(options, mistakes)
+        if dry_run:
+            click.echo(printable("\n".join(dry_run_lines(job, inspection))))
+            return
+        plan = plan_of(job, inspection, click.echo) if verbose else None
+        if plan is not None:
+            click.echo(shown(job, plan))
+        began = time.time()
+        try:
+            with progress(quiet=quiet) as watch:
+                result = requeue.render(job, notice.following(job, watch), inspection, plan)
+        except MpirenderError as error:
+            code = report_error(error.message, error.exit_code)  # at once: Slurm may soon end this process
+            notice.ended(error, pages.write(job, began))
+            sys.exit(code)
+        sheet = None
+        try:
+            sheet = write_sheet(job, result)
+        except (OSError, UsageError) as error:  # the frames and movies are complete
+            why = getattr(error, "strerror", None) or error
+            click.echo(printable(f"warning: the contact sheet could not be written: {why}"), err=True)
+        page = pages.write(job, began)
+        if not quiet:
+            click.echo(printable(summary.summary(job, result, sheet, page)))
+        notice.finished(result, sheet, page)
 
 
 def progress(*, quiet: bool) -> contextlib.AbstractContextManager[Callable[[Sequence[Event]], None]]:

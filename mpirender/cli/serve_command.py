@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import click
 
 from mpirender.errors import Interrupted, UsageError
+from mpirender.job.options import mail_address
 from mpirender.job.programs import Programs
 from mpirender.sessions import desktop, follow, job, mail, records, relay, resources, serve, server, texts
 from mpirender.sessions.job import SessionJob
 from mpirender.sessions.records import ENDED, Event, Records
 from mpirender.sessions.session import SessionRequest, Watch
-from mpirender.system import files, site, slurm
+from mpirender.system import files, host, site, slurm
 
 Value = TypeVar("Value")
 HERE = ("mpiexec", "none")  # launchers that, outside a Slurm job, serve on this machine
@@ -163,7 +164,7 @@ def request_of(options: dict[str, Any]) -> SessionRequest:
     :raises UsageError: with every mistake in them.
     """
     reading = Reading(options)
-    address, reverse = reading.read("--mail-user", mail.address), reading.read("--reverse", server.client_address)
+    address, reverse = reading.read("--mail-user", mail_address), reading.read("--reverse", server.client_address)
     memory, seconds = reading.read("--memory", resources.parse), reading.read("--time", resources.seconds)
     ranks = options["ranks"]
     if ranks is not None and ranks < 1:
@@ -208,4 +209,4 @@ def login(given: str | None) -> str:
     """Return user and host for the tunnel."""
     name = given or site.read(site.LOGIN_HOST) or socket.getfqdn()
     name = socket.gethostname() if name == "localhost" else name
-    return name if "@" in name else f"{serve.user_name()}@{name}"
+    return name if "@" in name else f"{host.user_name()}@{name}"

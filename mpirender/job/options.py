@@ -78,6 +78,26 @@ def wrong_movie(kind: str, codec: str | None, pixel_format: str, *, transparent:
         yield f"--pixel-format {FULL_COLOR} does not support transparency, which these frames have; leave it out"
 
 
+MAIL_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]-][^\s@<>,;:\"()\[\]]*(@[\w.-]+)?")
+
+
+def mail_address(text: str) -> str:
+    """Return an address of mail, or the name of a user of this site.
+
+    :raises ValueError: it is none.
+    """
+    if not MAIL_ADDRESS.fullmatch(text):
+        raise ValueError(f"{text!r} is not an address of mail")
+    return text
+
+
+def shell_command(text: str) -> str:
+    """Return a command for the shell, checked."""
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"{text!r}: write a command for the shell")
+    return text
+
+
 def absolute_path(given: str | Path) -> Path | None:
     """Return an absolute path, None for an empty text."""
     return Path(given).absolute() if given else None

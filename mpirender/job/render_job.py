@@ -182,6 +182,14 @@ class RenderJob:
         "many dollars. Images in progress are finished. The same command with a higher limit continues the run.",
         pixels=False, metavar="DOLLARS", above=0)
 
+    on_end: str | None = option(None, "Run this command of the shell when the run has finished, failed or stopped; not "
+        "between the parts of a Slurm job that continues. It gets the result as JSON on its standard input, and in "
+        "variables such as MPIRENDER_OUTCOME. It does not change the exit code.", group="Notice at the end",
+        pixels=False, metavar="COMMAND", read=options.shell_command)
+    mail: tuple[str, ...] = option((), "Send a mail at the end: result, time, cost, the contact sheet, and for a "
+        "failure the failed frames and the command that tries them.", pixels=False, metavar="ADDRESS", several=True,
+        read=options.mail_address)
+
     backend: str = option(AUTO, "Rendering backend.", group="Rendering hardware", pixels=False,
         choices=options.BACKENDS, engines=PARAVIEW)
     gpus: str | None = option(None, "EGL devices to use, such as 0,1, assigned round-robin to the ranks of a node. "

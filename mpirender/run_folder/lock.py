@@ -156,7 +156,7 @@ class Lock:
         if owner is not None and owner != self.me:
             other = f"another run has taken over ({owner})"
             silent = f"this run did not respond for {DEAD_SECONDS:.0f} s"
-            raise TakenOver(f"{silent}, so {other} and continues with the remaining images")
+            raise TakenOver(f"{silent}, so {other} and continues with the remaining images", continues=True)
         return owner
 
     def release(self) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pwd
 import socket
 import time
 from collections.abc import Callable
@@ -68,13 +66,6 @@ def end(files: Records, code: int, text: str) -> Event:
 def identifier(allocation: Allocation | None) -> str:
     """Return the name of the session: the number of the Slurm job, or host and process."""
     return allocation.job if allocation else f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
-
-
-def user_name() -> str:
-    """Return the name of the user, whatever the environment says."""
-    with contextlib.suppress(KeyError):
-        return pwd.getpwuid(os.geteuid()).pw_name
-    return str(os.geteuid())
 
 
 def check(request: SessionRequest) -> None:

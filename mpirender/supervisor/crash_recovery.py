@@ -192,5 +192,5 @@ def alone(job: RenderJob, output: Output, frames: str) -> RenderJob:
     return dataclasses.replace(
         job, frames=frames, vary=(), overrides=(*job.overrides, *output.overrides), sizes=(output.asked_size,),
         views=(output.view,) if output.view else (), layouts=(output.layout,) if output.layout else (),
-        ranks=job.ranks_per_frame, movie="none", max_restarts=0,
+        ranks=job.ranks_per_frame, movie="none", max_restarts=0, on_end=None, mail=(),
     )  # fmt: skip

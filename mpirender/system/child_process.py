@@ -141,6 +141,7 @@ def _end_if_stalled(process: subprocess.Popen[bytes], ended: threading.Event) ->
 def start(
     command: Sequence[str],
     *,
+    given: int | IO[bytes] = subprocess.DEVNULL,
     output: int | IO[bytes] = subprocess.DEVNULL,
     errors: int | IO[bytes] = subprocess.STDOUT,
     added: Mapping[str, str] | None = None,
@@ -150,6 +151,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
+    :param given: its standard input.
     :param added: variables added to the environment of this process.
     :param end_signal: the signal that the command gets when the thread that calls this dies.
     :param only_end_signal: whether the command ignores the other stop signals.
@@ -162,7 +164,7 @@ def start(
             signals.ignore_signals(but=(end_signal,))
 
     return subprocess.Popen(
-        command, env={**os.environ, **(added or {})}, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+        command, env={**os.environ, **(added or {})}, stdin=given, stdout=output, stderr=errors,
         start_new_session=True, pass_fds=pass_fds, preexec_fn=prepare,  # noqa: PLW1509 - it only makes system calls
     )  # fmt: skip
 
@@ -174,6 +176,7 @@ def run_until(
     timeout: float,
     errors: int = subprocess.STDOUT,
     added: Mapping[str, str] | None = None,
+    given: bytes = b"",
 ) -> tuple[int | None, str]:
     """Run a command, at most until ``stop`` or the time limit; then end it and every process of its group.
 
@@ -182,10 +185,14 @@ def run_until(
     :param stop: called every 0.05 s.
     :param timeout: seconds.
     :param errors: where its standard error goes; by default to the output.
+    :param given: its standard input.
     """
     deadline = time.monotonic() + timeout
-    with tempfile.TemporaryFile() as output:  # no pipe: a process that the command leaves would keep it open
-        process = start(command, output=output, errors=errors, added=added)
+    # No pipes: a process that the command leaves would keep them open.
+    with tempfile.TemporaryFile() as content, tempfile.TemporaryFile() as output:
+        content.write(given)
+        content.seek(0)
+        process = start(command, given=content, output=output, errors=errors, added=added)
         while process.poll() is None and time.monotonic() < deadline and not stop():
             time.sleep(PAUSE_SECONDS)
         code = process.poll()

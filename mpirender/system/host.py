@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import re
 import resource
 import sys
@@ -103,3 +104,10 @@ def cores() -> str:
     """Return the cores that this process may use, in the kernel's notation: ``0-3,8``."""
     found = re.search(r"Cpus_allowed_list:\s*(\S+)", Path("/proc/self/status").read_text())
     return found[1] if found else ""
+
+
+def user_name() -> str:
+    """Return the name of the user, whatever the environment says."""
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(os.geteuid()).pw_name
+    return str(os.geteuid())

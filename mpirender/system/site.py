@@ -19,9 +19,15 @@ PACKAGE_PATH = "MPIRENDER_PATH"  # the folders of the user's packages, for the r
 RANK_MEMORY = "MPIRENDER_RANK_MEMORY"  # of a rank of a session, such as 45G
 MOST_RANKS = "MPIRENDER_MAX_RANKS"  # that a session gets because of its memory
 SESSION_GPUS = "MPIRENDER_SESSION_GPUS"  # of each rank of a session
-SMTP = "MPIRENDER_SMTP"  # host and port of the mail server for sessions
+SMTP = "MPIRENDER_SMTP"  # host and port of the mail server
 CONNECT_ID = "MPIRENDER_CONNECT_ID"  # of a session that ParaView's Connect dialog starts
 LOGIN_HOST = "MPIRENDER_LOGIN_HOST"  # through which users reach the nodes
+OUTCOME = "MPIRENDER_OUTCOME"  # this and the next ones: for the command of --on-end
+EXIT_CODE = "MPIRENDER_EXIT_CODE"
+MESSAGE = "MPIRENDER_MESSAGE"
+SCENE = "MPIRENDER_SCENE"
+OUTPUT = "MPIRENDER_OUTPUT"
+MOVIE = "MPIRENDER_MOVIE"
 POOL = "MPIRENDER_POOL"  # address and key of a pool; not on the command line, which other users can read
 
 
