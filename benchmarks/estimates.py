@@ -26,7 +26,9 @@ from benchmarks import command, plotting, scenes
 from benchmarks.command import Raw
 from benchmarks.rows import call, plain_environment
 from mpirender.errors import LaunchFailed, UsageError
-from mpirender.job.render_job import RenderJob
+from mpirender.job.render_job import FOLDER, RenderJob
+from mpirender.run_folder import journal
+from mpirender.run_folder.run_state import RunHistory
 
 GOOD = 0.15  # of the real time
 PART = 0.05  # of the frames, at most
@@ -49,6 +51,7 @@ CASES = {
     "start-up": Case("small images of a cone: most of the time is start-up", "cone", 200, "320x180"),
     "blender": Case("balls by Cycles", "balls", 120, "320x180"),
 }
+PARTS = ("start", "frames", "movie", "end")
 STATE = "state"  # the case of a scene of the user
 
 
@@ -109,12 +112,26 @@ def measure(words: Sequence[str], folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     call([*program, "render", *options], plain_environment(), log)
     real = time.perf_counter() - started
+    parts = real_parts(folder, time.time() - real, real)
     shutil.rmtree(folder)
     return {
         "frames": estimate["frames"], "sampled": len(estimate["sampled"]), "real": real, "error": left["error"],
         "predicted": left["start"] + left["frames"] + left["movie"] + left["end"],
-        "parts": {name: left[name] for name in ("start", "frames", "movie", "end")},
+        "parts": {name: left[name] for name in PARTS}, "real_parts": parts,
     }  # fmt: skip
+
+
+def real_parts(folder: Path, began: float, seconds: float) -> dict[str, float]:
+    """Return the seconds of the parts of a run that began at this time and took so many seconds."""
+    run = RunHistory(journal.read(folder / FOLDER)).newest(None)
+    marks = [
+        max((time for one in run.now.sessions.values() for name, time in one.phases if name == phase), default=0.0)
+        - began
+        for phase in ("render", "gather", "encode", "end")
+    ]
+    render, gather, encode, end = (max(mark, 0.0) for mark in marks)
+    movie = end - encode if encode else 0.0
+    return dict(zip(PARTS, (render, gather - render, movie, seconds - gather - movie)))
 
 
 def ratio(run: dict[str, Any]) -> float:

@@ -22,7 +22,8 @@ Seconds = NDArray[np.float64]
 
 LEAST, MOST, SHARE = 6, 20, 0.05  # frames of a sample, if each rank gets two of them; part of all frames
 CONFIDENCE = 2.0  # standard deviations: 95 of 100 runs are within
-DRIFT = 0.04  # standard deviation, relative, between runs of the same scene on the same machine
+FEW = 3.0  # over the degrees of freedom: by how much Student's t exceeds 2 standard deviations
+DRIFT = 0.05  # standard deviation, relative, between runs of the same scene on the same machine
 LEFT_OUT = 1.5  # variance of the error at a point that is interpolated from two neighbors, relative to that of a point
 DRAWS = 5  # of the scatter of frames around the curve
 MOST_DRAWN = 200_000  # frames in all draws together
@@ -195,6 +196,11 @@ def movie_seconds(measured: Measured, ranks: int) -> float:
     return max(busy.values(), default=0.0) + joined
 
 
+def confidence(measured: Measured) -> float:
+    """Return how many standard deviations of the sample hold 95 of 100 runs: Student's t."""
+    return CONFIDENCE + FEW / max(len(measured.sample) - 2, 1)
+
+
 def predict(measured: Measured, nodes: int, ranks: int, done: Collection[int] = (), kind: str = "") -> Prediction:
     """Predict a run on so many ranks, or groups of ranks; ``done`` are the places of frames that it need not render.
 
@@ -208,7 +214,7 @@ def predict(measured: Measured, nodes: int, ranks: int, done: Collection[int] = 
     share = len(left) / measured.frames if measured.frames else 0.0
     sampling = curve.error() * share / max(min(ranks, len(left)), 1)
     drift = DRIFT * (start + frames + movie + measured.end)
-    error = CONFIDENCE * math.hypot(sampling, drift)
+    error = math.hypot(confidence(measured) * sampling, CONFIDENCE * drift)
     return Prediction(nodes, ranks, start, frames, movie, measured.end, error)
 
 

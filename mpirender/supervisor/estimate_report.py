@@ -104,7 +104,7 @@ def of(
             Row(prediction, hours * ranks * sample.threads, None if job.price is None else hours * count * job.price)
         )
     curve = Curve(measured.frames, measured.sample)
-    mean_error = estimate.CONFIDENCE * curve.error() / measured.frames
+    mean_error = estimate.confidence(measured) * curve.error() / measured.frames
     return Estimate(
         measured.frames, sample.frames, curve.spread, mean_error, tuple(rows),
         estimate.predict(measured, sample.nodes, sample.ranks, done),

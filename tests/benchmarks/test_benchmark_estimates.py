@@ -49,4 +49,6 @@ def test_the_benchmark_predicts_a_run_and_renders_it(tmp_path: Path) -> None:
     assert (run["frames"], run["sampled"]) == (40, 6)
     assert run["real"] > 34 * 0.2 / 2, "what the estimate has not rendered takes that long on 2 ranks"
     assert run["predicted"] > 34 * 0.2 / 2
+    assert run["real_parts"]["frames"] > 34 * 0.2 / 2
+    assert sum(run["real_parts"].values()) == pytest.approx(run["real"])
     assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == []
