@@ -24,6 +24,7 @@ class Row(NamedTuple):
     output: Output
     frame: int
     image: str  # its path from the output folder
+    time: float | None = None  # animation time
     measured: Mapping[str, float | None] = {}  # numbers about its data, by name
 
 
@@ -47,8 +48,9 @@ def rows_of(job: RenderJob, result: RenderResult) -> list[Row]:
         values = {name: value for name, _, value in (text.partition("=") for text in output.overrides)}
         for image in result.frames[output.name]:
             frame = framesets.number(image)
-            measured = result.measured.get(Image(frame, output.name), {})
-            rows.append(Row(values, output, frame, str(image.relative_to(job.output)), measured))
+            key = Image(frame, output.name)
+            path, measured = str(image.relative_to(job.output)), result.measured.get(key, {})
+            rows.append(Row(values, output, frame, path, result.times.get(key), measured))
     return rows
 
 
@@ -69,7 +71,7 @@ def about(row: Row) -> dict[str, object]:
     """Return what an image shows, by column."""
     output = row.output
     eye, size = {"eye": output.eye} if output.eye else {}, {"width": output.width, "height": output.height}
-    return {"view": output.view, "layout": output.layout, **eye, **size, "frame": row.frame}
+    return {"view": output.view, "layout": output.layout, **eye, **size, "frame": row.frame, "time": row.time}
 
 
 def write(path: Path, rows: Sequence[Row], targets: Sequence[str], numbers: Sequence[str], made: files.Made) -> None:

@@ -1,4 +1,4 @@
-"""The report of a parameter study: a table of values and images, and a contact sheet with an axis for each property."""
+"""The report of a parameter study: tables of values and images, and a contact sheet with an axis for each property."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from mpirender.job import sweep
 from mpirender.job.render_job import RenderJob
 from mpirender.job.sweep import Axis
-from mpirender.monitor import contact_sheet, image_table
+from mpirender.monitor import cinema, contact_sheet, image_table
 from mpirender.monitor.contact_sheet import FONT, GAP, LABEL, ContactSheet
 from mpirender.monitor.image_table import Row
 from mpirender.run_folder import own_files
@@ -22,7 +22,7 @@ LONGEST_LABEL = 48  # characters
 
 
 def write_down(job: RenderJob, result: RenderResult) -> Path:
-    """Write the table, as CSV and as JSON, and the contact sheet; return the path of the sheet.
+    """Write the table, as CSV, as JSON and as a Cinema database, and the contact sheet; return the path of the sheet.
 
     :raises OSError: they cannot be written.
     :raises UsageError: another run has begun in the folder.
@@ -33,6 +33,7 @@ def write_down(job: RenderJob, result: RenderResult) -> Path:
     with own_files.recording(job) as made:
         image_table.write(table_path(job), rows, [axis.target for axis in axes], numbers, made)
         files.write_text(table_path(job).with_suffix(".json"), text, made=made)
+        cinema.write(job, rows, numbers, made)
         return write_sheet(job, axes, rows, made)
 
 

@@ -43,6 +43,7 @@ class PendingImage:
     memory: int = 0  # peak of this rank with its renderer, or of any rank of its group, in bytes
     measured: Numbers | None = None  # the measurements, None if the job asks for none
     inputs: Sequence[FileState] = ()  # the data files on which it depends
+    scene_time: float | None = None  # animation time of the frame
     seconds: float = 0.0  # time until this rank could continue with the next image
     turn: int = 0  # number of renders of this rank up to this one
     written: Future[Facts] | None = None
@@ -134,13 +135,14 @@ class FrameRenderer:
         part = files.part_path(place)
         try:
             rendered = self.scene.render(pending.image.frame, output, part)
-            pending.errors, picture, pending.memory, pending.measured, beside, pending.inputs, animation_time = rendered
+            pending.errors, picture, pending.memory, pending.measured, beside, pending.inputs, scene_time = rendered
+            pending.scene_time = scene_time
             pending.rendering = time.perf_counter() - pending.started
             if any("out of disk space" in text for text in pending.errors):  # a message of VTK's writers
                 raise NoSpace(self.job.output)
             if not pending.errors or self.job.on_error != "fail":
                 source = self.sources.get(output.name)
-                made_of = source.image(pending.image.frame, animation_time) if source else None
+                made_of = source.image(pending.image.frame, scene_time) if source else None
                 pending.written = self._writer.put(picture, part, place, beside, made_of)
                 pending.seconds = time.perf_counter() - pending.started
                 self._pending.append(pending)
@@ -189,8 +191,7 @@ class FrameRenderer:
                 tuple(output.shows), seconds, pending.rendering or seconds, facts["written"],
                 memory=max(host.peak(), pending.memory), renderer=self.scene.description,
                 attempt=pending.attempt, complaints=tuple(pending.errors), measured=dict(pending.measured or {}),
-                beside=facts["beside"],
-                inputs=self.data.refer(pending.inputs),
+                beside=facts["beside"], inputs=self.data.refer(pending.inputs), scene_time=pending.scene_time,
             )
         )  # fmt: skip
 

@@ -119,6 +119,7 @@ class Done(Event):
     measured: dict[str, Optional[float]] = field(default_factory=dict)  # noqa: UP045
     beside: tuple[OtherFile, ...] = ()  # written with it
     inputs: Optional[Inputs] = None  # noqa: UP045 - the data files on which it depends, if the engine observes them
+    scene_time: Optional[float] = None  # noqa: UP045 - animation time of the frame, if the engine has times
 
 
 @dataclass(frozen=True)

@@ -91,11 +91,16 @@ def table_path(job: RenderJob) -> Path:
     return job.output / ("study.csv" if job.vary else "measured.csv")
 
 
+def cinema_path(job: RenderJob) -> Path:
+    """Return the path of the table of the Cinema database of a study."""
+    return job.output / f"{job.scene.stem}.cdb" / "data.csv"
+
+
 def results(job: RenderJob) -> list[Path]:
     """Return the files that a job writes beside its images: movies, contact sheet, tables and report."""
     movies = [job.movie_path(output) for output in job.outputs] if job.movie != "none" else []
     tables = [table_path(job)] if job.vary or job.measure else []
-    tables += [table_path(job).with_suffix(".json")] if job.vary else []
+    tables += [table_path(job).with_suffix(".json"), cinema_path(job)] if job.vary else []
     return [*movies, job.output / CONTACT_SHEET, *tables, job.output / REPORT]
 
 

@@ -36,7 +36,9 @@ class RenderResult:
     spent: dict[int, Spent]  # where the time of each rank went
     efficiency: float  # share of the time of all ranks, over the whole run, that was spent on rendering; 0 to 1
     ranks_per_frame: int  # ranks that rendered each frame together; the groups are counted as ranks then
-    measured: dict[Image, Numbers]  # in the data of every image, also of earlier runs, where the job asks for some
+    # In the data of every image, also of earlier runs, where the job asks for some; the times also of a study.
+    measured: dict[Image, Numbers]
+    times: dict[Image, float | None]  # animation time of these images
     roster: dict[int, Opened]  # where each rank of the newest launch renders, on which cores and with what
     cost: Cost | None = None  # of this run and the earlier ones in its folder, None without a price
     spot: tuple[str, ...] = ()  # what a cloud announced about nodes, and what was lost with them
@@ -51,6 +53,7 @@ def result_of(job: RenderJob, state: RunState, seconds: float, *, skipped: int =
     done = list(state.done.values())
     seconds_of = by_rank(state.sessions)
     complaints = [text for one in done for text in one.complaints]
+    outcomes = complete(job, plans[0].fingerprint) if job.measure or job.vary else {}
     opened = {rank: session.opened for rank, session in state.now.sessions.items()}
     return RenderResult(
         frames={output.name: [job.image(output, frame) for frame in frames] for output in job.outputs},
@@ -63,7 +66,8 @@ def result_of(job: RenderJob, state: RunState, seconds: float, *, skipped: int =
         spent=seconds_of,
         efficiency=efficiency(seconds_of, seconds),
         ranks_per_frame=job.ranks_per_frame,
-        measured=measured(job, plans[0].fingerprint) if job.measure else {},
+        measured={image: one.measured for image, one in outcomes.items() if one.measured},
+        times={image: one.scene_time for image, one in outcomes.items()},
         roster={rank: one for rank, one in sorted(opened.items()) if one is not None},
         restarts=len(state.deaths),
         losses=len(state.losses),
@@ -85,10 +89,10 @@ def runs_of_job(job: RenderJob, state: RunState) -> list[RunState]:
     return [run for run in runs if (launch.job, launch.cluster) in run.slurm_jobs]
 
 
-def measured(job: RenderJob, fingerprint: str) -> dict[Image, Numbers]:
-    """Return the numbers measured in each image, from all journals: an earlier run may have rendered it."""
+def complete(job: RenderJob, fingerprint: str) -> dict[Image, Done]:
+    """Return the records of all complete images, from all journals: an earlier run may have rendered them."""
     outcomes = journal.newest(journal.read(job.folder), fingerprint, job.outputs)
-    return {image: one.measured for image, one in outcomes.items() if isinstance(one, Done) and one.measured}
+    return {image: one for image, one in outcomes.items() if isinstance(one, Done)}
 
 
 def busy(state: RunState) -> float:

@@ -80,16 +80,18 @@ def test_the_table_has_the_columns_of_all_images_in_the_order_in_which_they_were
     made = SimpleNamespace(
         frames={"HD": [job.image(output, frame) for frame in (0, 1)]},
         measured={Image(0, "HD"): empty, Image(1, "HD"): whole},
+        times={Image(1, "HD"): 0.25},
     )
     rows = image_table.rows_of(job, made)
     assert image_table.numbers(job, rows) == list(whole)
     assert image_table.numbers(job, rows[:1]) == list(empty)
     image_table.write(own_files.table_path(job), rows, (), list(whole), lambda part, place: None)
     first, second = csv.DictReader((tmp_path / "measured.csv").read_text().splitlines())
-    assert list(first) == ["view", "layout", "width", "height", "frame", "image", *whole]
+    assert list(first) == ["view", "layout", "width", "height", "frame", "time", "image", *whole]
     assert [first[name] for name in whole] == [""] * 5
     assert {name: float(second[name]) for name in whole} == whole
-    assert (second["frame"], second["image"]) == ("1", "HD/frame_000001.png")
+    assert (second["frame"], second["time"], second["image"]) == ("1", "0.25", "HD/frame_000001.png")
+    assert first["time"] == "", "an engine without times"
 
 
 def test_numbers_of_earlier_runs_count_where_scene_and_options_are_the_same(tmp_path: Path) -> None:
@@ -98,4 +100,5 @@ def test_numbers_of_earlier_runs_count_where_scene_and_options_are_the_same(tmp_
     with Journal(job.folder, 0, socket.gethostname()) as log:
         for frame, mark, least in ((0, "old", 1.0), (0, "new", 2.0), (1, "new", None), (2, "old", 4.0)):
             log.write(sample_events.done(0, frame, fingerprint=mark, measured={"A.p min": least}))
-    assert result.measured(job, "new") == {Image(0, "HD"): {"A.p min": 2.0}, Image(1, "HD"): {"A.p min": None}}
+    found = {image: one.measured for image, one in result.complete(job, "new").items()}
+    assert found == {Image(0, "HD"): {"A.p min": 2.0}, Image(1, "HD"): {"A.p min": None}}

@@ -54,7 +54,7 @@ class FinishedRun:
         color_range_survey.recorded(past, "x")
         plan = inventory.newest_plan(past)
         if plan is not None:
-            inventory.inventory_of(self.job, self.job.outputs, (0, 1, 2, 3), past, plan.fingerprint)
+            inventory.inventory_of(self.job, self.job.outputs, (0, 1, 2, 3), past, plan)
         for run in RunHistory(past).runs.values():
             RunningRanks(run.now).hanging(1.0)
             if run.planned is not None:

@@ -196,7 +196,7 @@ def measured(reading: Reading) -> tuple[list[Measured], int]:
     found = []
     for name in names[:MOST_CHARTS]:
         along, series = _measured_series(reading, name)
-        if (drawn := charts.chart(series)) is not None:
+        if len({x for one in series for x in one.x}) > 1 and (drawn := charts.chart(series)) is not None:
             found.append(Measured(name, along, drawn))
     return found, max(len(names) - MOST_CHARTS, 0)
 
@@ -204,28 +204,34 @@ def measured(reading: Reading) -> tuple[list[Measured], int]:
 def _measured_series(reading: Reading, name: str) -> tuple[str, list[Series]]:
     """Return what the horizontal axis shows, and the lines of a measured number.
 
-    In a study of one frame that is the property of the last axis, if its values are numbers.
+    In a study of one frame that is the last property whose values are numbers.
     """
     job = reading.job
     frames = {image.frame for image in reading.done}
     if job is not None and job.vary and len(frames) == 1:
         axes = [sweep.parse(text) for text in job.vary]
-        if all(_is_number(value) for value in axes[-1].values):
-            return axes[-1].target, _along_property(reading, job, axes, name)
-    return "frame", [
-        Series(output, [one.image.frame for one in images], [_value(one, name) for one in images])
+        numeric = [axis for axis in axes if all(map(_is_number, axis.values))]
+        return (numeric[-1].target, _along_property(reading, job, axes, numeric[-1], name)) if numeric else ("", [])
+    timed = all(one.scene_time is not None for one in reading.done.values())
+    return "time" if timed else "frame", [
+        Series(
+            output,
+            [one.image.frame if one.scene_time is None or not timed else one.scene_time for one in images],
+            [_value(one, name) for one in images],
+        )
         for output, images in reading.of_output.items()
     ]
 
 
-def _along_property(reading: Reading, job: RenderJob, axes: Sequence[Axis], name: str) -> list[Series]:
+def _along_property(reading: Reading, job: RenderJob, axes: Sequence[Axis], along: Axis, name: str) -> list[Series]:
     """Return a line for each combination of the other properties."""
+    others = [axis for axis in axes if axis != along]
     lines: dict[str, tuple[list[float], list[float]]] = {}
     for output in job.outputs:
         for one in reading.of_output.get(output.name, ()):
             values = _assigned(output)
-            xs, ys = lines.setdefault(_values(axes[:-1], values) or output.size.name, ([], []))
-            xs.append(float(values[axes[-1].target]))
+            xs, ys = lines.setdefault(_values(others, values) or output.size.name, ([], []))
+            xs.append(float(values[along.target]))
             ys.append(_value(one, name))
     return [Series(label, xs, ys) for label, (xs, ys) in lines.items()]
 

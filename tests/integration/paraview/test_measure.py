@@ -149,6 +149,8 @@ def test_images_are_the_same_and_the_numbers_those_of_their_frames(
     assert [row["frame"] for row in rows] == [str(frame) for frame in range(len(expected))]
     for row, numbers in zip(rows, expected):
         assert_numbers(row, numbers)
+    times = [float(row["time"]) for row in rows]
+    assert times == sorted(set(times)), "the animation time of each frame"
 
 
 @pytest.mark.slow

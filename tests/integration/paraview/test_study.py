@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,10 @@ def test_with_frames_each_combination_has_a_movie_of_its_own(run: Run, scenes: S
     assert done.returncode == 0, done.stderr
     for value in (100, 160):
         assert read_back(tmp_path / "out" / f"cut_Isosurfaces={value}_{SIZE}.mp4").frames == 3
+    rows = list(csv.DictReader((tmp_path / "out" / "cut.cdb" / "data.csv").read_text().splitlines()))
+    assert [(row["Isosurfaces"], row["frame"]) for row in rows] == [(v, f) for v in ("100", "160") for f in "012"]
+    assert all((tmp_path / "out" / "cut.cdb" / row["FILE"]).is_file() for row in rows)
+    assert len({row["time"] for row in rows}) == 3
     state = scenes.state("cut")
     words = ("--set", "Contour1.Isosurfaces=160", "--size", SIZE, "--movie", "none", "--ranks", 1)
     alone = run("render", state, *words, "--output", tmp_path / "alone")
