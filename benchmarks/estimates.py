@@ -123,13 +123,11 @@ def measure(words: Sequence[str], folder: Path) -> dict[str, Any]:
 
 def real_parts(folder: Path, began: float, seconds: float) -> dict[str, float]:
     """Return the seconds of the parts of a run that began at this time and took so many seconds."""
-    run = RunHistory(journal.read(folder / FOLDER)).newest(None)
-    marks = [
-        max((time for one in run.now.sessions.values() for name, time in one.phases if name == phase), default=0.0)
-        - began
-        for phase in ("render", "gather", "encode", "end")
-    ]
-    render, gather, encode, end = (max(mark, 0.0) for mark in marks)
+    sessions = RunHistory(journal.read(folder / FOLDER)).newest(None).now.sessions.values()
+    begins: dict[str, float] = {}
+    for name, at in (phase for one in sessions for phase in one.phases):
+        begins[name] = max(at - began, begins.get(name, 0.0))
+    render, gather, encode, end = (begins.get(name, 0.0) for name in ("render", "gather", "encode", "end"))
     movie = end - encode if encode else 0.0
     return dict(zip(PARTS, (render, gather - render, movie, seconds - gather - movie)))
 

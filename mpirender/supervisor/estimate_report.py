@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mpirender import engines
 from mpirender.errors import LaunchFailed
@@ -98,7 +98,7 @@ def of(
     rows = []
     for count in nodes or estimate.node_counts(max(each // sample.group, 1), measured.frames):
         ranks = count * each
-        prediction = estimate.predict(measured, count, max(ranks // sample.group, 1))
+        prediction = replace(estimate.predict(measured, count, max(ranks // sample.group, 1)), ranks=ranks)
         hours = prediction.total / HOUR
         rows.append(
             Row(prediction, hours * ranks * sample.threads, None if job.price is None else hours * count * job.price)
@@ -107,7 +107,9 @@ def of(
     mean_error = estimate.confidence(measured) * curve.error() / measured.frames
     return Estimate(
         measured.frames, sample.frames, curve.spread, mean_error, tuple(rows),
-        estimate.predict(measured, sample.nodes, sample.ranks, done),
+        replace(
+            estimate.predict(measured, sample.nodes, sample.ranks, done), ranks=sample.ranks * sample.group
+        ),
         sample.memory, sample.node_memory, fitting(sample),
         sum(sample.image_bytes.values()) * measured.frames, estimate.movie_bytes(measured, sample.ranks),
         (*_schedule_advice(sample), *measured_advice), tuple(_notes(job, sample, each)),

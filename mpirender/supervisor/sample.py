@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import statistics
 import time
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mpirender.engines.base import Inspection
-from mpirender.errors import UsageError
+from mpirender.errors import MpirenderError, UsageError
 from mpirender.job import frames as framesets
 from mpirender.job.outputs import Image
 from mpirender.job.render_job import RenderJob
@@ -72,8 +73,11 @@ def render_frames(job: RenderJob, inspection: Inspection, chosen: Sequence[int],
     part = dataclasses.replace(job, sample=framesets.text(chosen), movie="none", schedule="contiguous")
     try:
         run.render(part, watch, inspection)
-    finally:
-        folder.write_down(job)  # whoever reads the folder must see the whole job
+    except MpirenderError:
+        with contextlib.suppress(MpirenderError):  # another run may use the folder
+            folder.write_down(job)
+        raise
+    folder.write_down(job)  # whoever reads the folder must see the whole job
     launch = RunHistory(journal.read(job.folder)).newest(None).planned
     assert launch is not None  # the run has ended without an error
     return launch
