@@ -108,10 +108,13 @@ def estimate_in_job(
     exports = [f"export {site.BATCH_COMMAND}=estimate"]
     short = [*own, f"--time={SHORT}", *options, "--nodes=1", "--no-requeue"]
     script = submit.filled(template, short, exports, [*words, *job.arguments()])
-    folder.make(job)
-    (job.folder / estimate_report.NAME).unlink(missing_ok=True)
     place = job.folder / SCRIPT
-    files.write_text(place, script)
+    try:
+        folder.make(job)
+        (job.folder / estimate_report.NAME).unlink(missing_ok=True)
+        files.write_text(place, script)
+    except OSError as error:
+        raise folder.unwritable(job, error) from None
     number = submit.sbatch(place)
     note(f"Slurm job {number} makes the estimate; waiting (Ctrl-C cancels it)")
     try:

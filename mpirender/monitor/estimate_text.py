@@ -9,11 +9,10 @@ from mpirender.job.render_job import RenderJob
 from mpirender.run_folder.cost import dollars
 from mpirender.supervisor.disk_estimate import amount
 from mpirender.supervisor.estimate_report import Estimate, Row
-from mpirender.system.text import duration, plural, rounded
+from mpirender.system.text import duration, plural, rank_or_group, rounded
 
 LABEL_WIDTH = 10  # characters
 HEAD = ("nodes", "ranks", "start-up", "frames", "movie", "whole run", "core-hours")
-MOST_RANKS_SAID = 10_000
 
 
 def text(job: RenderJob, estimate: Estimate) -> str:
@@ -34,7 +33,8 @@ def _rows(job: RenderJob, estimate: Estimate) -> Iterator[tuple[str, Sequence[st
     yield "frames", [f"{estimate.frames} at {sizes}; {done}"]
     mean, least, most = estimate.per_frame
     unsure = f" ± {rounded(estimate.per_frame_error)}" if estimate.per_frame_error else ""
-    yield "a frame", [f"takes {rounded(mean)}{unsure} s on a rank (measured: {rounded(least)} to {rounded(most)} s)"]
+    unit, measured = rank_or_group(job.ranks_per_frame), f"measured: {rounded(least)} to {rounded(most)} s"
+    yield "a frame", [f"takes {rounded(mean)}{unsure} s on a {unit} ({measured})"]
     yield "whole run", table(estimate.rows)
     left = estimate.left
     yield "left", [f"{duration(left.total)} ± {duration(left.error)} here, on {plural(left.ranks, 'rank')}"]

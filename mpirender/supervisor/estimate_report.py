@@ -12,6 +12,7 @@ from mpirender import engines
 from mpirender.errors import LaunchFailed
 from mpirender.job.options import DYNAMIC
 from mpirender.job.render_job import OPTIONS, RenderJob
+from mpirender.run_folder import folder
 from mpirender.run_folder.cost import HOUR
 from mpirender.supervisor import estimate
 from mpirender.supervisor.alternatives import Advice
@@ -55,8 +56,14 @@ class Estimate:
 
 
 def write(job: RenderJob, found: Estimate) -> None:
-    """Write an estimate into the folder of its run."""
-    files.write_text(job.folder / NAME, to_json(found))
+    """Write an estimate into the folder of its run.
+
+    :raises MpirenderError: it cannot be written.
+    """
+    try:
+        files.write_text(job.folder / NAME, to_json(found))
+    except OSError as error:
+        raise folder.unwritable(job, error) from None
 
 
 def to_json(found: Estimate) -> str:
