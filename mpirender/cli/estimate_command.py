@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mpirender.engines.base import Inspection
     from mpirender.job.render_job import RenderJob
     from mpirender.supervisor.run import Watch
+    from mpirender.supervisor.sample import Sample
 
     Progress = Callable[..., AbstractContextManager[Watch]]
 
@@ -60,8 +61,7 @@ def run(options: dict[str, Any], progress: Progress) -> None:
         click.echo(f"renders {chosen} at {', '.join(map(str, job.outputs))} into {job.output}")
         return
     shown = partial(progress, quiet=quiet or as_json)
-    with shown() as watch:
-        sampled = sample.render(job, inspection, wanted, watch)
+    sampled = _sampled(job, inspection, wanted, shown)
     advice = alternatives.measure(job, inspection, sampled, shown) if tried else []
     found = estimate_report.of(job, sampled, nodes, each, advice)
     estimate_report.write(job, found)
@@ -69,6 +69,16 @@ def run(options: dict[str, Any], progress: Progress) -> None:
         click.echo(estimate_report.to_json(found))
     else:
         click.echo(printable(estimate_text.text(job, found)))
+
+
+def _sampled(job: RenderJob, inspection: Inspection, wanted: int | None, progress: Progress) -> Sample:
+    """Render some frames and measure them, with the contact sheet that render makes at the end."""
+    from mpirender.monitor import contact_sheet
+    from mpirender.supervisor import sample
+
+    with progress() as watch:
+        found = sample.render(job, inspection, wanted, watch)
+    return sample.with_end(found, contact_sheet.trial(job, found.frames, found.measured.frames))
 
 
 def _numbers(text: str | None, mistakes: list[str]) -> list[int]:
@@ -94,7 +104,7 @@ def size_of_job(
     :param in_job: batch script and options of sbatch, to make the estimate in a short job; None to make it here.
     """
     from mpirender.batch import job_size
-    from mpirender.supervisor import estimate_report, sample
+    from mpirender.supervisor import estimate_report
 
     nodes = [1] if cores else job_size.counts(of_sbatch)
     per_node = whole_number(of_sbatch.get("ntasks_per_node", "")) or cores
@@ -103,8 +113,7 @@ def size_of_job(
         template, given = in_job
         rows = job_size.estimate_in_job(job, given, template, words, lambda line: click.echo(line, err=True))
     else:
-        with progress() as watch:
-            sampled = sample.render(job, inspection, None, watch)
+        sampled = _sampled(job, inspection, None, progress)
         found = estimate_report.of(job, sampled, nodes, per_node)
         estimate_report.write(job, found)
         rows = list(found.rows)

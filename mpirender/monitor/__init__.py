@@ -7,6 +7,6 @@ describe a run that has ended, ``report`` is a page about a run, ``whence`` desc
 """
 
 __all__ = [
-    "ending", "estimate_text", "image_table", "notice", "phases", "progress", "rank_table", "report", "status",
-    "summary", "sweep_report", "whence",
+    "contact_sheet", "ending", "estimate_text", "image_table", "notice", "phases", "progress", "rank_table", "report",
+    "status", "summary", "sweep_report", "whence",
 ]  # fmt: skip

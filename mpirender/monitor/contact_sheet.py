@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -72,6 +75,18 @@ def of_run(job: RenderJob, result: RenderResult, made: files.Made) -> Path:
     for image, (x, y) in zip(chosen, sheet.corners):
         sheet.label(f"frame {framesets.number(image)}", (x, y + sheet.height + 5))
     return sheet.save(job.output, made)
+
+
+def trial(job: RenderJob, frames: Sequence[int], count: int) -> float:
+    """Return the seconds that the contact sheet of ``count`` frames takes, made of these frames and not kept."""
+    started = time.perf_counter()
+    output = smallest(job)
+    images = [job.image(output, frame) for frame in islice(cycle(frames), min(count, PICTURES))]
+    with tempfile.TemporaryDirectory(prefix="mpirender-") as temporary:
+        ContactSheet(output, images, min(COLUMNS, len(images)), below=LABEL).save(
+            Path(temporary), lambda part, path: None
+        )
+    return time.perf_counter() - started
 
 
 def smallest(job: RenderJob) -> Output:

@@ -43,6 +43,11 @@ class Sample:
     follow: float = 1.0  # seconds of frames that follow another one on a rank, relative to those that jump
 
 
+def with_end(sample: Sample, seconds: float) -> Sample:
+    """Return the sample of a run whose command takes so many seconds more at its end."""
+    return dataclasses.replace(sample, measured=dataclasses.replace(sample.measured, end=sample.measured.end + seconds))
+
+
 def frames_of(job: RenderJob, inspection: Inspection) -> tuple[int, ...]:
     """Return the frames of a job.
 
