@@ -222,9 +222,7 @@ def report(output: str) -> None:
     Every run writes it at its end. It is made from the journals alone, also on another machine; without the frames it
     has no pictures. For a run in progress, use mpirender status OUTPUT --html FILE.
     """
-    from mpirender.monitor.report import writing
-
-    click.echo(printable(str(writing.again(Path(output)))))
+    click.echo(printable(pages.again(Path(output))))
 
 
 @cli.command(context_settings=declared.SETTINGS)

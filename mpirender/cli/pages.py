@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,19 @@ def follower(output: Path, place: Path) -> Follower:
     return PageFollower(output, place)
 
 
+def again(output: Path) -> str:
+    """Write the page of a run again; return its path, size and the time that this took.
+
+    :raises UsageError: the folder is not that of a run, a run uses it, or it cannot be written.
+    """
+    from mpirender.monitor.report import writing
+    from mpirender.supervisor.disk_estimate import amount
+
+    began = time.monotonic()
+    place = writing.again(output)
+    return f"{place} ({amount(place.stat().st_size)}, made in {time.monotonic() - began:.1f} s)"
+
+
 def write(job: RenderJob, began: float) -> Path | None:
     """Write the page of a run that began at this time and has ended, if it has; return its path, None without it.
 
@@ -31,8 +45,9 @@ def write(job: RenderJob, began: float) -> Path | None:
     from mpirender.monitor.status.follow import Follower
 
     try:
-        ended = Follower(job.output).look().ended
-        return writing.of_run(job) if ended is not None and ended >= began else None
+        follower = Follower(job.output)
+        ended = follower.look().ended
+        return writing.of_run(job, follower) if ended is not None and ended >= began else None
     except UsageError:  # nothing was begun here, or another run goes on
         return None
     except Exception as error:  # a mistake in the page must not hide the result

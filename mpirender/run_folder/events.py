@@ -315,6 +315,7 @@ class Note(Event):
 ImageOutcome = Union[Done, Fail]
 KINDS = {kind.__name__.lower(): kind for kind in Event.__subclasses__() if kind is not Note}
 READERS: dict[str, dict[str, Any]] = {}  # what reads each field that a kind of event has beside those of all
+ADDED = ("scene_time",)  # fields that journals of earlier versions lack
 for _name, _kind in KINDS.items():
     _hints = get_type_hints(_kind, include_extras=True)
     READERS[_name] = {one.name: reader(_hints[one.name]) for one in fields(_kind) if one.init}
@@ -334,8 +335,10 @@ def from_json(record: object) -> Event:
     """
     if not isinstance(record, dict) or not isinstance(record.get("event"), str) or record["event"] not in KINDS:
         raise Unsound
+    readers = READERS[record["event"]]
     try:
-        event = KINDS[record["event"]](**{name: read(record[name]) for name, read in READERS[record["event"]].items()})
+        values = {name: read(record[name]) for name, read in readers.items() if name in record or name not in ADDED}
+        event = KINDS[record["event"]](**values)
         rank = reader(Rank)(record["rank"]) if "rank" in record else SUPERVISOR
         vars(event).update(time=reader(Time)(record["time"]), host=reader(str)(record["host"]), rank=rank)
     except KeyError:

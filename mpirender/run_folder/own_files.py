@@ -51,9 +51,9 @@ class OwnFiles:
                 self.pids.add(event.pid)
 
     @classmethod
-    def read(cls, job: RenderJob) -> OwnFiles:
-        """Return what the journals in the folder of a job say."""
-        tail = Tail(job.folder, from_start=True)
+    def read(cls, job: RenderJob, journals: str = "*.jsonl") -> OwnFiles:
+        """Return what the journals in the folder of a job say, or those with such names."""
+        tail = Tail(job.folder, journals, from_start=True)
         recorded = list(tail.each())
         empty = any(is_file(path) and not path.stat().st_size for path in job.folder.glob(tail.pattern))
         return cls(recorded, damaged=bool(tail.skipped) or empty)
@@ -152,9 +152,12 @@ def refused(foreign: Sequence[Path]) -> list[str]:
     return [f"{foreign[0]}: mpirender did not make this file{more}; {INSTEAD}"]
 
 
-def refuse(job: RenderJob, place: Path) -> None:
-    """Raise UsageError if a file is in the way that mpirender did not make, or that was changed since."""
-    if not job.overwrite and os.path.lexists(place) and not OwnFiles.read(job).has_made(job, place):
+def refuse(job: RenderJob, place: Path, journals: str = "*.jsonl") -> None:
+    """Raise UsageError if a file is in the way that mpirender did not make, or that was changed since.
+
+    :param journals: the names of those that record it, since reading all may take long.
+    """
+    if not job.overwrite and os.path.lexists(place) and not OwnFiles.read(job, journals).has_made(job, place):
         raise UsageError(refused([place]))
 
 

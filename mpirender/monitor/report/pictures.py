@@ -14,6 +14,7 @@ from PIL import Image
 from mpirender.launcher.placement import cores
 
 QUALITY = 78
+MOST_KEPT = 600  # pictures, the newest ones: a run in progress has other pictures on each page
 EACH_SHARE = 3  # a picture may take so many times its share of the limit
 
 
@@ -30,6 +31,8 @@ class Album:
         """
         with ThreadPoolExecutor(cores()) as pool:  # decoding and scaling let go of the interpreter lock
             made = list(pool.map(partial(self._small, width=width), places))
+        for key in list(self._kept)[:-MOST_KEPT]:
+            del self._kept[key]
         most, total, urls = EACH_SHARE * limit // max(len(places), 1), 0, []
         for picture in made:
             fits = len(picture) <= most and total + len(picture) <= limit

@@ -15,6 +15,7 @@ from mpirender.monitor.report.reading import Reading
 from mpirender.monitor.status.follow import Follower, job_of
 from mpirender.monitor.status.view import ENDED, Status
 from mpirender.run_folder import own_files
+from mpirender.run_folder.journal import OF_SUPERVISOR
 from mpirender.system import files
 
 REFRESH_SECONDS = 20  # after which a browser loads the page of a run in progress again
@@ -23,16 +24,17 @@ SHARE = 20
 MARK, MARK_WITHIN = b'<meta name="generator" content="mpirender ', 1000  # in the first bytes of a page
 
 
-def of_run(job: RenderJob) -> Path:
+def of_run(job: RenderJob, follower: Follower) -> Path:
     """Write the page of a run that has ended into its folder; return its path.
 
+    :param follower: that of its folder, which may have read the journals already.
     :raises OSError: it cannot be written.
     :raises UsageError: a run uses the folder, or a file is in the way that mpirender did not make.
     """
     place = job.output / own_files.REPORT
-    text = of_folder(Follower(job.output), Album(), job.output)  # before the lock is taken, since it takes seconds
+    text = of_folder(follower, Album(), job.output)  # before the lock is taken, since it takes seconds
     with own_files.recording(job) as made:
-        own_files.refuse(job, place)
+        own_files.refuse(job, place, OF_SUPERVISOR)
         files.write_text(place, text, made=made)
     return place
 
@@ -43,13 +45,13 @@ def again(output: Path) -> Path:
     :raises UsageError: the folder is not that of a run, a run uses it, or it cannot be written.
     """
     elsewhere = f"write the page elsewhere: mpirender status {shlex.quote(str(output))} --html FILE"
-    state = Follower(output).look().state
-    if state == "running":
+    follower = Follower(output)
+    if follower.look().state == "running":
         raise UsageError(f"{output}: a run is in progress, which writes its page at its end; {elsewhere}")
     if (job := job_of(output / FOLDER)) is None:
         raise UsageError(f"{output / FOLDER / 'job.json'}: missing, damaged or of another version; {elsewhere}")
     try:
-        return of_run(job)
+        return of_run(job, follower)
     except OSError as error:
         why = f"cannot be written ({error.strerror or error})"
         raise UsageError(f"{output / own_files.REPORT}: {why}; {elsewhere}") from None
