@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpirender.engines import pattern_file
 from mpirender.engines.base import ALL_BEFORE, Check, DataFile, FileState, Inspection, Rendered, Scene
+from mpirender.engines.supersample import enlarged, reduced
 
 # A part of the engine's interface.
 from mpirender.engines.windowless import BACKENDS, backend_devices, environment, mpiexec, split_into_groups, warm_up  # noqa: F401
@@ -159,6 +160,7 @@ class PatternScene(Scene):
         self.settings, self.leaked = settings, list[bytes]()
         self.in_order = "remembers" not in settings
         self._keeps_order, self._drawn, self._output = False, 0, job.outputs[0]  # images drawn
+        self.supersample = job.supersample
         self.folder, self.transparent = job.folder, job.transparent_background
         self.files_of_frames = [job.scene.parent / name for name in settings.get("data", ())]
         self.observes = bool(self.files_of_frames)
@@ -177,7 +179,8 @@ class PatternScene(Scene):
         picture = self.picture
         number, inputs = self._read(frame)
         if picture is None:
-            picture = draw(number, len(self.frames), output, transparent=self.transparent)
+            large = enlarged(output, self.supersample)
+            picture = reduced(draw(number, len(self.frames), large, transparent=self.transparent), self.supersample)
         elif picture.shape[:2] != (output.height, output.width):
             raise ValueError(f"the picture of the pattern is {picture.shape[1]}x{picture.shape[0]}, not {output}")
         fails = frame in self.failing or (frame in self.flaky and self._is_first_attempt(frame))

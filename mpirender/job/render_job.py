@@ -109,6 +109,8 @@ class RenderJob:
     one_pass: bool = option(
         False, "Give the view the size of the image, so that ParaView renders it in one pass instead of in tiles. "
         "Faster for large geometry, but the image differs: text is smaller.", pixels=True, engines=PARAVIEW)
+    supersample: int = option(1, "Render images at this multiple of their size, 1 to 4, and scale them down, for "
+        "smooth edges and thin lines. Lines and text keep their size.", pixels=True, metavar="FACTOR", least=1, most=4)
     stereo_mode: str = option("No change", "Stereo mode of ParaView.", pixels=True, metavar="MODE",
         choices=options.STEREO_MODES, engines=PARAVIEW)
 
@@ -332,6 +334,10 @@ def _contradictions(job: RenderJob) -> Iterator[str]:
     if job.price_limit is not None and job.price is None:
         yield "--price-limit needs the price of a node per hour: --price DOLLARS"
     yield from job.programs.mistakes()
+    for size in job.sizes:
+        if max(size.width, size.height) * job.supersample > outputs.LARGEST:
+            most = outputs.LARGEST // job.supersample
+            yield f"--supersample {job.supersample} works up to {most} pixels per side, not for {size}; use a lower one"
     yield from options.wrong_movie(job.movie, job.codec, job.pixel_format, transparent=job.transparent_background)
     if job.transparent_background and job.image_format == "jpg":
         yield "--transparent-background needs --image-format png or tiff; jpg has no transparency"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mpirender.errors import FramesChanged, FramesMissing, NoSpace, UsageError, out_of_space
 from mpirender.job import frames as framesets
+from mpirender.job.options import CODECS, USUAL_FORMAT
 from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import FOLDER, RenderJob
 from mpirender.monitor.status import follow
@@ -117,8 +118,11 @@ class Previewer:
     def __init__(self, request: EncodeRequest) -> None:
         """Prepare; raise UsageError if the folder is not that of a run, or with the mistakes of the request."""
         name = NAME if request.name is None else f"{request.name}_{NAME}"
+        kind = request.movie or USUAL_KIND
         self._request = replace(
-            request, output=request.output.absolute(), movie=request.movie or USUAL_KIND, name=name
+            request, output=request.output.absolute(), movie=kind, name=name,
+            codec=request.codec or next(iter(CODECS.get(kind, ())), None),
+            pixel_format=request.pixel_format or USUAL_FORMAT,
         )  # fmt: skip
         self._job = self._read_job()
         self._clear()

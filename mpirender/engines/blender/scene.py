@@ -20,6 +20,7 @@ from mpirender.engines.blender.animation import Animation, opengl_renderer
 from mpirender.engines.blender.devices import EGL, KINDS, devices, has_egl
 from mpirender.engines.blender.file_outputs import FileOutputs
 from mpirender.engines.blender.sequences import BPY
+from mpirender.engines.supersample import enlarged, reduced
 from mpirender.errors import ToolMissing, UsageError, one_line
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
@@ -105,6 +106,7 @@ class BlenderScene(Scene):
         self._outputs = FileOutputs(self._scene)
         self._writes_beside = bool(self._outputs) or job.allow_scripts
         self._plain = self._format()
+        self._refuse_supersampling()
         self.renderer = self._renderer(local_rank)
         self.description = f"Blender {self.version}, {inspect.TITLES[inspect.engine_of(about, job)]}, {self.renderer}"
         self.errors = _take_errors()
@@ -122,8 +124,10 @@ class BlenderScene(Scene):
         if content is None:
             return Rendered(errors)
         picture = decoded(content)
-        if picture.shape[:2] != (output.height, output.width):
-            raise ValueError(f"Blender rendered {picture.shape[1]}x{picture.shape[0]} pixels instead of {output}")
+        large = enlarged(output, self._job.supersample)
+        if picture.shape[:2] != (large.height, large.width):
+            raise ValueError(f"Blender rendered {picture.shape[1]}x{picture.shape[0]} pixels instead of {large}")
+        picture = reduced(picture, self._job.supersample)
         if not self._plain:
             path.write_bytes(content)
         written = files_beside(path)
@@ -149,7 +153,7 @@ class BlenderScene(Scene):
         self._outputs.write_to(folder)
         self._set_size(output)
         content = self._animation.render_all(frames, folder)
-        return Rendered(_take_errors(), decoded(content))
+        return Rendered(_take_errors(), reduced(decoded(content), self._job.supersample))
 
     def play(self, frame: int, output: Output) -> None:
         """Render a frame at small size, so that handlers see it, and drop it."""
@@ -167,6 +171,17 @@ class BlenderScene(Scene):
     def finish(self) -> None:
         """Let the handlers of the file know that the animation is complete."""
         self._animation.complete()
+
+    def _refuse_supersampling(self) -> None:
+        """Refuse what would not have the size that was asked for."""
+        reasons = {
+            "needs --image-format png, and 8 bits of depth in the file": not self._plain,
+            "does not work with a cropped render region": self._region,
+            "does not work with File Output nodes, whose files would be larger": bool(self._outputs),
+        }
+        wrong = [reason for reason, applies in reasons.items() if applies and self._job.supersample > 1]
+        if wrong:
+            raise UsageError([f"{self._job.scene.name}: --supersample {reason}; leave it out" for reason in wrong])
 
     def _apply_options(self) -> None:
         job, scene = self._job, self._scene
@@ -288,6 +303,10 @@ class BlenderScene(Scene):
         render, asked = self._scene.render, (output.width, output.height)
         # Line widths, for example, depend on the percentage, so the resolution of the file stays as it is.
         sides = self._resolution if asked == self._size else (*asked, 100)
+        if (factor := self._job.supersample) > 1:
+            share = sides[2] * factor
+            exact = all(side * share // 100 == wanted * factor for side, wanted in zip(sides, asked))
+            sides = (*sides[:2], share) if exact else (*asked, 100 * factor)
         render.resolution_x, render.resolution_y, render.resolution_percentage = sides
 
     def _play(self, frame: int) -> None:

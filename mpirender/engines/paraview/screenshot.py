@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mpirender.engines.paraview.orientation_axes import OrientationAxes
+from mpirender.engines.paraview.pixel_widths import PixelWidths
 from mpirender.engines.paraview.proxies import PVObject
 from mpirender.engines.paraview.save_animation_order import Target
+from mpirender.engines.supersample import enlarged, reduced
 from mpirender.job.outputs import Output
 from mpirender.job.render_job import RenderJob
 
@@ -37,6 +39,8 @@ class Screenshots:
             (key, eye): options(target, job, eye)
             for key, target in targets.items() for eye in dict.fromkeys(output.eye for output in job.outputs)
         }  # fmt: skip
+        self._factor = job.supersample
+        self._widths = PixelWidths(list(views), job.supersample)
         self._image: PVObject = None  # owns the memory of the last pixels
 
     def views_of(self, output: Output) -> Sequence[PVObject]:
@@ -53,7 +57,8 @@ class Screenshots:
         self._image = None
         key, size = (output.view, output.layout), (output.width, output.height)
         target = self._targets[key]
-        tile = size if self._one_pass else tiles_of(self._sizes[key], size).tile
+        width, height = size if self._one_pass else tiles_of(self._sizes[key], size).tile
+        tile = width * self._factor, height * self._factor
         if size_of(target) != tile:
             set_size(target, tile)
             for view in self._views_of[key]:
@@ -62,17 +67,40 @@ class Screenshots:
 
     def capture(self, frame: int, output: Output, path: Path | None = None) -> NDArray[np.uint8] | None:
         """Capture the current frame; return its pixels for a png, write other files; without a path, discard it."""
-        key, size = (output.view, output.layout), (output.width, output.height)
+        key, large = (output.view, output.layout), enlarged(output, self._factor)
+        size = large.width, large.height
         options = self._options[key, output.eye]
+        self._widths.enlarge(self._views_of[key])
         options.ImageResolution = list(size)
         if self._axes:
             self._axes.restore(output, frame, tiles_of(size_of(self._targets[key]), size).counts)
         self._image = None
-        if path is None or path.suffix == ".png":
+        if path is None or path.suffix == ".png" or self._factor > 1:
             self._image = options.SMProxy.CaptureImage()  # None if ParaView has reported an error
         else:
             options.WriteImage(str(path))
-        return None if path is None or self._image is None else pixels(self._image)
+        if path is None or self._image is None:
+            return None
+        picture = reduced(pixels(self._image), self._factor)
+        if path.suffix == ".png":
+            return picture
+        write(options, picture, path)
+        return None
+
+
+def write(options: PVObject, picture: NDArray[np.uint8], path: Path) -> None:
+    """Write pixels as ParaView would, with its options."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+
+    height, width, channels = picture.shape
+    image = vtkImageData()
+    image.SetDimensions(width, height, 1)
+    image.GetPointData().SetScalars(numpy_to_vtk(picture[::-1].reshape(-1, channels), deep=True))
+    writer = options.Format.SMProxy.GetClientSideObject()
+    writer.SetInputData(image)
+    writer.SetFileName(str(path))
+    writer.Write()
 
 
 class Tiles(NamedTuple):
@@ -124,6 +152,8 @@ def options(target: PVObject, job: RenderJob, eye: str = "") -> PVObject:
     options.TransparentBackground = int(job.transparent_background)
     if job.separator_width is not None:
         options.SeparatorWidth = job.separator_width
+    if is_layout:
+        options.SeparatorWidth = options.SeparatorWidth * job.supersample
     if job.separator_color is not None:
         options.SeparatorColor = [float(part) for part in job.separator_color.split(",")]
     if job.override_color_palette:
