@@ -8,7 +8,7 @@ from mpirender.job import frames as framesets
 from mpirender.job.render_job import RenderJob
 from mpirender.run_folder.cost import dollars
 from mpirender.supervisor.disk_estimate import amount
-from mpirender.supervisor.estimate_report import Estimate, Row
+from mpirender.supervisor.estimate_report import WORTH, Estimate, Row
 from mpirender.system.text import duration, plural, rank_or_group, rounded
 
 LABEL_WIDTH = 10  # characters
@@ -43,8 +43,10 @@ def _rows(job: RenderJob, estimate: Estimate) -> Iterator[tuple[str, Sequence[st
         yield "memory", [f"up to {amount(estimate.memory)} a rank{fit if estimate.fitting else ''}"]
     movies = [f"about {amount(size)} {name}" for name, size in estimate.movie_bytes.items()]
     yield "disk", [f"{amount(estimate.image_bytes)} of images", *(["movie: " + ", ".join(movies)] if movies else [])]
-    yield "advice", [f"{one.option} saves about {one.gain:.0%} ({one.how})" for one in estimate.advice if one.gain > 0]
-    slower = [one for one in estimate.advice if one.gain <= 0]
+    faster = [one for one in estimate.advice if one.gain >= WORTH]
+    yield "advice", [f"{one.option} saves about {one.gain:.0%} ({one.how})" for one in faster]
+    yield "as fast", [f"{one.option} ({one.how})" for one in estimate.advice if abs(one.gain) < WORTH]
+    slower = [one for one in estimate.advice if one.gain <= -WORTH]
     yield "slower", [f"{one.option} takes {-one.gain:.0%} more ({one.how})" for one in slower]
     yield "note", estimate.notes
 

@@ -214,6 +214,6 @@ def _movies(
 
 
 def _follow(seconds: dict[int, float], pairs: Sequence[tuple[int, int]]) -> float:
-    """Return the seconds of the second frames of pairs relative to the first."""
+    """Return the seconds of the second frames of pairs relative to the first: the most of two or more pairs, else 1."""
     shares = [seconds[second] / seconds[first] for first, second in pairs if seconds[first] > 0]
-    return statistics.fmean(shares) if shares else 1.0
+    return max(shares) if len(shares) > 1 else 1.0
