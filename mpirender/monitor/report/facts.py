@@ -210,4 +210,7 @@ def command(reading: Reading) -> str:
 def citations(reading: Reading) -> list[str]:
     """Return how to cite the programs."""
     text = " ".join(one.description for one in reading.opened.values()).lower()
-    return [f"mpirender, version {__version__}.", *(entry for name, entry in CITATIONS.items() if name in text)]
+    return [
+        f"The mpirender developers: mpirender, version {__version__}.",
+        *(entry for name, entry in CITATIONS.items() if name in text),
+    ]
