@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mpirender.errors import FramesChanged, FramesMissing, NoSpace, UsageError, out_of_space
 from mpirender.job import frames as framesets
+from mpirender.job import origin
 from mpirender.job.options import CODECS, USUAL_FORMAT
 from mpirender.job.outputs import Image, Output
 from mpirender.job.render_job import FOLDER, RenderJob
@@ -224,11 +225,15 @@ class Previewer:
             own_files.refuse(job, target)
         images = [job.image(output, frame) for frame in self._shown_frames(done)]
         digests = {job.image(output, frame): one.digest for frame, one in done.items()}
+        assert self._plan is not None
+        sources = origin.sources(job, str(self._plan.parts.get("renderer", "")), self._plan.fingerprint)
+        made_of = sources[output.name].movie(done) if sources else None
         _remove_stale(target)
         with self._recorder() as record:
             info = encode.encode(
                 images, target, rate=job.rate, codec=job.movie_codec, transparent=job.transparent_background,
-                pixel_format=job.pixel_format, threads=THREADS, longest=LONGEST_SIDE, digests=digests, made=record,
+                pixel_format=job.pixel_format, threads=THREADS, longest=LONGEST_SIDE, digests=digests, origin=made_of,
+                made=record,
             )  # fmt: skip
         self._made[target] = files.short_digest(target)
         return Preview(info, sorted(done), len(self._requested()), float(job.rate))

@@ -14,6 +14,7 @@ import pytest
 
 import movies
 from cloud_account import CloudAccount
+from images import pixels
 from processes import Pattern, Run
 from waiting import wait_for
 
@@ -36,8 +37,8 @@ def begin(account: CloudAccount, *arguments: object) -> subprocess.Popen[str]:
 
 
 def images(output: Path) -> dict[str, bytes]:
-    """Return the content of the images by name."""
-    return {path.name: path.read_bytes() for path in sorted((output / PART).glob("*.png"))}
+    """Return the pixels of the images by name."""
+    return {path.name: pixels(path).tobytes() for path in sorted((output / PART).glob("*.png"))}
 
 
 def test_a_hundred_frames_while_nodes_are_taken_away(

@@ -116,8 +116,19 @@ def test_files_of_other_formats_are_byte_for_byte_those_of_paraview(
     script.write_text((SUPPORT / "save_animation.py").read_text().replace("frame.png", f"frame.{kind}"))
     given = [paraview] if paraview else []
     pvbatch(script, scenes.state("orbit"), tmp_path / "reference", SIZE, *given)
-    words = ("--image-format", kind, *option, "--size", SIZE, "--ranks", 1, "--output", tmp_path / "out")
-    done = run("render", scenes.state("orbit"), *words)
+    words = (
+        "--image-format",
+        kind,
+        *option,
+        "--size",
+        SIZE,
+        "--ranks",
+        1,
+        "--no-metadata",
+        "--output",
+        tmp_path / "out",
+    )
+    done = run("render", scenes.state("orbit"), *words, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     found, expected = (sorted(folder.iterdir()) for folder in (tmp_path / "out" / SIZE, tmp_path / "reference"))
     assert len(found) == len(expected) == 7

@@ -43,10 +43,12 @@ def test_a_job_at_its_time_limit_requeues_itself_and_finishes_in_its_next_run(
     cluster: Cluster, sbatch: Submit, tmp_path: Path
 ) -> None:
     output = tmp_path / "slow_renders"
-    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path), *SMALL)
+    notice = ("--on-end", f'echo "$MPIRENDER_OUTCOME" >> {tmp_path}/ends')
+    number = sbatch(TWO_BY_TWO, slow_scene(tmp_path), *SMALL, *notice)
     some_are_done(output)
     cluster.ask("scancel", "--batch", "--signal=USR1", number)
     wait_for(lambda: waits(cluster, number))
+    assert not (tmp_path / "ends").exists(), "the run goes on"
     seen = status(cluster, output)
     assert seen["state"] == "stopped"
     assert f"Slurm job {number} is requeued and will continue with the remaining images" in seen["message"][0]
@@ -64,6 +66,7 @@ def test_a_job_at_its_time_limit_requeues_itself_and_finishes_in_its_next_run(
     places = [log.index(line) for line in story]
     assert places == sorted(places), log
     assert "Traceback" not in log
+    assert (tmp_path / "ends").read_text() == "finished\n"
 
 
 def test_slurms_own_warning_before_the_end_of_the_time_limit_does_the_same(
