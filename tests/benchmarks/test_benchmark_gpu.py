@@ -83,7 +83,7 @@ def test_the_script_runs_to_its_end_on_a_processor(tmp_path: Path) -> None:
     for tool in ("pvbatch", "mpiexec", "Xvfb"):
         need(tool)
     output = tmp_path / "out"
-    words = ["bash", "tests/gpu.sh", "--frames", "3", "--size", "160x90", "--output", output]
+    words = ["bash", "tests/gpu.sh", "--scene", "cone", "--frames", "3", "--size", "160x90", "--output", output]
     environment = {**os.environ, "PYTHON": sys.executable, "MPIRENDER_BLENDER": str(tmp_path / "none")}
     done = subprocess.run(words, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
