@@ -49,6 +49,7 @@ class MovieCost:
     per_frame: float
     key_bytes: float  # of a key frame, and of another frame
     frame_bytes: float
+    doubt: float = 0.0  # seconds by which ``per_frame`` may be wrong: how much the images move is not measured
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,9 @@ def predict(measured: Measured, nodes: int, ranks: int, done: Collection[int] = 
     share = len(left) / measured.frames if measured.frames else 0.0
     sampling = curve.error() * share / max(min(ranks, len(left)), 1)
     drift = DRIFT * (start + frames + movie + measured.end)
-    error = math.hypot(confidence(measured) * sampling, CONFIDENCE * drift)
+    per_frame = sum(one.per_frame for one in measured.movies)
+    doubt = movie * sum(one.doubt for one in measured.movies) / per_frame if per_frame else 0.0
+    error = math.hypot(confidence(measured) * sampling, CONFIDENCE * drift, doubt)
     return Prediction(nodes, ranks, start, frames, movie, measured.end, error)
 
 

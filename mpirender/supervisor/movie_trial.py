@@ -15,6 +15,7 @@ from mpirender.movie.encode import encode
 from mpirender.supervisor.estimate import MovieCost
 
 IMAGES = 16  # that are encoded, some of them several times if there are fewer
+PAIRS = 2  # at most
 
 
 def measure(
@@ -27,20 +28,24 @@ def measure(
     :param threads: of each encoder.
     :raises EncodeFailed, NoSpace, ToolMissing: as :func:`mpirender.movie.encode.encode`.
     """
-    images = [job.image(output, frame) for frame in frames]
+    images, pairs = [job.image(output, frame) for frame in frames], pairs[:PAIRS]
     with TemporaryDirectory(prefix="mpirender-") as temporary:
         trial = Trial(job, Path(temporary), threads)
         one, key = trial.encode(images[:1], encoders)
         many = list(islice(cycle(images), max(IMAGES, len(images))))
         seconds, size = trial.encode(many, encoders)
-        per_frame = max((seconds - one) / max(len(many) - 1, 1), 0.0)
+        slow = fast = max((seconds - one) / max(len(many) - 1, 1), 0.0)
         keys, others = [key], [max(size - key, 0) / max(len(many) - 1, 1)]
-        if pairs:
+        if pairs:  # images that hardly move take less time than those of a sample, whose frames are far apart
+            still = [job.image(output, frame) for pair in pairs for frame in pair * (IMAGES // (2 * len(pairs)))]
+            fast = max((trial.encode(still, encoders)[0] - one) / max(len(still) - 1, 1), 0.0)
             both = [[job.image(output, frame) for frame in pair] for pair in pairs]
             keys = [trial.encode(pair[:1], 1)[1] for pair in both]
             others = [max(trial.encode(pair, 1)[1] - key, 0) for pair, key in zip(both, keys)]
+    per_frame = (slow + fast) / 2
     return MovieCost(
-        output.name, max(one - per_frame, 0.0), per_frame, sum(keys) / len(keys), sum(others) / len(others)
+        output.name, max(one - per_frame, 0.0), per_frame, sum(keys) / len(keys), sum(others) / len(others),
+        doubt=abs(slow - fast) / 2,
     )  # fmt: skip
 
 

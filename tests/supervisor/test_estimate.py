@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -85,6 +86,13 @@ def test_a_movie_is_encoded_in_segments_by_all_ranks() -> None:
     assert estimate.movie_seconds(one, 2) == pytest.approx(10.5 + 0.5)
     assert estimate.movie_seconds(one, 64) == pytest.approx(5.5 + 0.5), "a segment has 50 frames or more"
     assert estimate.movie_bytes(one, 2) == {"HD": 2 * 1000 + 198 * 100}
+
+
+def test_the_movie_makes_a_run_less_certain() -> None:
+    sure = measured(np.full(200, 0.01), movies=1)
+    doubtful = dataclasses.replace(sure, movies=(dataclasses.replace(MOVIE, doubt=0.05),))
+    assert estimate.predict(doubtful, 1, 2).error > 0.4 * estimate.movie_seconds(sure, 2)
+    assert estimate.predict(sure, 1, 2).total == estimate.predict(doubtful, 1, 2).total
 
 
 def test_frames_that_differ_gain_by_the_dynamic_schedule() -> None:
