@@ -28,6 +28,7 @@ LEFT_OUT = 1.5  # variance of the error at a point that is interpolated from two
 DRAWS = 5  # of the scatter of frames around the curve
 MOST_DRAWN = 200_000  # frames in all draws together
 KEY_FRAMES = 250  # a key frame at least every so many frames
+SCATTER = 1.25  # times that it may have taken less than others let expect; only to lower it would bias the sum
 RISE = 2.0  # times that the first frame of a rank may have taken longer than its next ones because it was the first
 
 
@@ -128,7 +129,7 @@ class Curve:
             guess = y1 - (y2 - y1) / (x2 - x1) * (x1 - self._places[0])
         else:
             guess = np.interp(self._places[number], self._places[others], self._seconds[others])
-        return min(own, max(float(guess), own / RISE))
+        return min(max(float(guess), own / RISE), own * SCATTER)
 
     @property
     def costs(self) -> Seconds:
