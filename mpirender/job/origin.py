@@ -100,7 +100,7 @@ class Source:
 
     @cached_property
     def _image_options(self) -> list[str]:
-        images = replace(self.job, movie="none", codec=None, pixel_format=OPTIONS["pixel_format"].default)
+        images = replace(self.job, frames=None, movie="none", codec=None, pixel_format=OPTIONS["pixel_format"].default)
         return options_of(images, self.output, ("movie",))
 
     def _origin(self, frames: str, options: Sequence[str]) -> Origin:
@@ -127,6 +127,7 @@ def options_of(job: RenderJob, output: Output, more: Sequence[str] = ()) -> list
     """Return the options that change the pixels of an output, and ``more``, without folders."""
     one = replace(
         job,
+        frames=None,  # to check a frame set, every rank would import a library with many files
         sizes=(output.asked_size,),
         views=(output.view,) if output.view and job.views else (),
         layouts=(output.layout,) if output.layout and job.layouts else (),

@@ -54,23 +54,17 @@ def make(
     names = [output.name for output in job.outputs]
     segments = plan(names, len(frames), rank_order(cores), codec, transparent=transparent)
     threads = threads_of(cores, segments).get(comm.rank, len(cores[comm.rank].allowed))
-    movies, made, writer = {}, partial(log.record_made, job.output), comm.bcast(os.getpid(), root=0)
+    movies, made = {}, partial(log.record_made, job.output)
+    # By rank 0 alone: to write a frame set, it imports a library with many files.
+    origins = {name: source.movie(frames) for name, source in sources.items()} if comm.rank == 0 else {}
+    writer, origins = comm.bcast((os.getpid(), origins), root=0)
     for output in job.outputs:
         images = [job.image(output, frame) for frame in frames]
         recorded = {job.place(image): one for image, one in digests.items() if image.output == output.name}
         movies[output.name] = SegmentedMovie(
-            images,
-            job.movie_path(output),
-            job.rate,
-            threads,
-            codec,
-            transparent,
-            job.pixel_format,
-            recorded,
-            sources[output.name].movie(frames) if output.name in sources else None,
-            made,
-            writer,
-        )
+            images, job.movie_path(output), job.rate, threads, codec, transparent, job.pixel_format, recorded,
+            origins.get(output.name), made, writer,
+        )  # fmt: skip
     without_palette = make_palettes(comm, movies, segments)
     mine = [segment for segment in segments if segment.rank == comm.rank and segment.output not in without_palette]
     encoded = encode_segments(log, movies, mine)
