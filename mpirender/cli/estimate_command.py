@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -73,12 +74,15 @@ def run(options: dict[str, Any], progress: Progress) -> None:
 
 def _sampled(job: RenderJob, inspection: Inspection, wanted: int | None, progress: Progress) -> Sample:
     """Render some frames and measure them, with the contact sheet that render makes at the end."""
-    from mpirender.monitor import contact_sheet
     from mpirender.supervisor import sample
 
     with progress() as watch:
         found = sample.render(job, inspection, wanted, watch)
-    return sample.with_end(found, contact_sheet.trial(job, found.frames, found.measured.frames))
+    started = time.perf_counter()
+    from mpirender.monitor import contact_sheet  # which render imports, too; that takes a while
+
+    contact_sheet.trial(job, found.frames, found.measured.frames)
+    return sample.with_end(found, time.perf_counter() - started)
 
 
 def _numbers(text: str | None, mistakes: list[str]) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -77,16 +76,14 @@ def of_run(job: RenderJob, result: RenderResult, made: files.Made) -> Path:
     return sheet.save(job.output, made)
 
 
-def trial(job: RenderJob, frames: Sequence[int], count: int) -> float:
-    """Return the seconds that the contact sheet of ``count`` frames takes, made of these frames and not kept."""
-    started = time.perf_counter()
+def trial(job: RenderJob, frames: Sequence[int], count: int) -> None:
+    """Make the contact sheet of ``count`` frames from these frames, and do not keep it."""
     output = smallest(job)
     images = [job.image(output, frame) for frame in islice(cycle(frames), min(count, PICTURES))]
     with tempfile.TemporaryDirectory(prefix="mpirender-") as temporary:
         ContactSheet(output, images, min(COLUMNS, len(images)), below=LABEL).save(
             Path(temporary), lambda part, path: None
         )
-    return time.perf_counter() - started
 
 
 def smallest(job: RenderJob) -> Output:

@@ -27,6 +27,7 @@ DRIFT = 0.05  # standard deviation, relative, between runs of the same scene on 
 LEFT_OUT = 1.5  # variance of the error at a point that is interpolated from two neighbors, relative to that of a point
 DRAWS = 5  # of the scatter of frames around the curve
 MOST_DRAWN = 200_000  # frames in all draws together
+JOIN = 4 / 3  # times a movie of one image, for which ffmpeg starts three times; joining starts it four times
 KEY_FRAMES = 250  # a key frame at least every so many frames
 SCATTER = 1.25  # times that it may have taken less than others let expect; only to lower it would bias the sum
 RISE = 2.0  # times that the first frame of a rank may have taken longer than its next ones because it was the first
@@ -194,7 +195,8 @@ def movie_seconds(measured: Measured, ranks: int) -> float:
     for one in segments:
         cost = costs[one.output]
         busy[one.rank] += cost.fixed + cost.per_frame * (one.stop - one.start)
-    joined = sum(costs[one.output].fixed for one in segments if one.count > 1 and one.number == 0)
+    first = [costs[one.output] for one in segments if one.count > 1 and one.number == 0]
+    joined = sum(JOIN * (cost.fixed + cost.per_frame) for cost in first)
     return max(busy.values(), default=0.0) + joined
 
 

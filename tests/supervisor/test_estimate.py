@@ -83,8 +83,8 @@ def test_frames_that_are_done_and_the_order_trial_are_left_out() -> None:
 def test_a_movie_is_encoded_in_segments_by_all_ranks() -> None:
     one = measured(np.full(200, 0.5), movies=1)
     assert estimate.movie_seconds(one, 1) == pytest.approx(20.5)
-    assert estimate.movie_seconds(one, 2) == pytest.approx(10.5 + 0.5)
-    assert estimate.movie_seconds(one, 64) == pytest.approx(5.5 + 0.5), "a segment has 50 frames or more"
+    assert estimate.movie_seconds(one, 2) == pytest.approx(10.5 + 0.8)
+    assert estimate.movie_seconds(one, 64) == pytest.approx(5.5 + 0.8), "a segment has 50 frames or more"
     assert estimate.movie_bytes(one, 2) == {"HD": 2 * 1000 + 198 * 100}
 
 
