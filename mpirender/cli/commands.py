@@ -296,7 +296,7 @@ def carry_out(
             sheet = write_sheet(job, result)
         except (OSError, UsageError) as error:  # the frames and movies are complete
             why = getattr(error, "strerror", None) or error
-            click.echo(printable(f"warning: the contact sheet could not be written: {why}"), err=True)
+            click.echo(printable(f"mpirender: warning: the contact sheet could not be written: {why}"), err=True)
         page = pages.write(job, began)
         if not quiet:
             click.echo(printable(summary.summary(job, result, sheet, page)))

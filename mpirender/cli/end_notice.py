@@ -88,7 +88,7 @@ class EndNotice:
             click.echo(printable(line))
 
     def _warn(self, line: str) -> None:
-        click.echo(printable(f"warning: {line}"), err=True)
+        click.echo(printable(f"mpirender: warning: {line}"), err=True)
 
 
 @contextlib.contextmanager

@@ -52,5 +52,5 @@ def write(job: RenderJob, began: float) -> Path | None:
         return None
     except Exception as error:  # a mistake in the page must not hide the result
         why = getattr(error, "strerror", None) or error
-        click.echo(printable(f"warning: the report could not be written: {why}"), err=True)
+        click.echo(printable(f"mpirender: warning: the report could not be written: {why}"), err=True)
     return None

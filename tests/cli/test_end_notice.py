@@ -86,7 +86,7 @@ def test_after_a_failure_the_mail_names_the_frames_and_a_command_that_tries_them
     done = run("render", scene, *SIZE, "--on-end", f"{WRITE}; exit 7", "--mail", "me", env=environment)
     assert done.returncode == 4
     errors = [line for line in done.stderr.splitlines() if not line.startswith("mpirender: error: ")]
-    assert errors == ["warning: --on-end: the command ended with exit code 7"]
+    assert errors == ["mpirender: warning: --on-end: the command ended with exit code 7"]
     assert (tmp_path / "arguments").read_text() == "-t -i\n", "all users can read arguments"
     sent = email.message_from_bytes((tmp_path / "mail").read_bytes(), policy=email.policy.default)
     assert sent["Subject"] == "test.pattern FAILED: 4 of 6 images done, 2 failed"
@@ -123,7 +123,7 @@ def test_ranks_that_die_are_no_end_and_a_mail_that_cannot_be_sent_is_a_warning(
     words = (*SIZE, "--on-end", f"echo x >> count; {WRITE}", "--mail", "me")
     done = run("render", scene, *words, env=environment)
     assert done.returncode == 0
-    assert f"warning: --mail: no mail was sent to me: {tmp_path}/bin/sendmail: no such user\n" in done.stderr
+    assert f"mpirender: warning: --mail: no mail was sent to me: {tmp_path}/bin/sendmail: no such user\n" in done.stderr
     assert (tmp_path / "count").read_text() == "x\n"
     assert result()["outcome"] == "finished"
 

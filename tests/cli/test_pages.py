@@ -47,4 +47,4 @@ def test_a_page_that_cannot_be_made_is_a_warning(
 
     monkeypatch.setattr(page, "html", fail)
     assert pages.write(job, scribe.start) is None
-    assert capsys.readouterr().err == "warning: the report could not be written: a mistake in the page\n"
+    assert capsys.readouterr().err == "mpirender: warning: the report could not be written: a mistake in the page\n"
