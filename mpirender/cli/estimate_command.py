@@ -73,15 +73,17 @@ def run(options: dict[str, Any], progress: Progress) -> None:
 
 
 def _sampled(job: RenderJob, inspection: Inspection, wanted: int | None, progress: Progress) -> Sample:
-    """Render some frames and measure them, with the contact sheet that render makes at the end."""
+    """Render some frames and measure them, with the contact sheet and the page that render makes at the end."""
     from mpirender.supervisor import sample
 
     with progress() as watch:
         found = sample.render(job, inspection, wanted, watch)
     started = time.perf_counter()
     from mpirender.monitor import contact_sheet  # which render imports, too; that takes a while
+    from mpirender.monitor.report import writing
 
     contact_sheet.trial(job, found.frames, found.measured.frames)
+    writing.trial(job.output)
     return sample.with_end(found, time.perf_counter() - started)
 
 

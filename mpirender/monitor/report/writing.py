@@ -57,6 +57,11 @@ def again(output: Path) -> Path:
         raise UsageError(f"{output / own_files.REPORT}: {why}; {elsewhere}") from None
 
 
+def trial(output: Path) -> None:
+    """Make the page of the run in an output folder, and do not keep it."""
+    of_folder(Follower(output), Album(), output)
+
+
 def of_folder(follower: Follower, album: Album, place: Path, *, status: Status | None = None, refresh: int = 0) -> str:
     """Return the page of the run in a folder as it is now, for a file in the folder ``place``.
 
