@@ -12,7 +12,7 @@ from processes import Pattern, Run
     [
         ("render test.pattern --fps 30", "--fps is no option of render; use --frame-rate"),
         ("render test.pattern --resolution 8x8", "--resolution is no option of render; use --size"),
-        ("render test.pattern --codec av1", "--codec is no option of render but of encode: mpirender encode … --codec"),
+        ("render test.pattern --allow-missing skip", "--allow-missing is no option of render but of encode: mpirender"),
         ("render test.pattern --nodes 4", "--nodes is no option of render but of submit, serve: mpirender"),
         ("render test.pattern --sizes 8x8", "--sizes is no option of render, did you mean '--size'?"),
         ("render test.pattern -z", "-z is no option of render; see mpirender render --help"),

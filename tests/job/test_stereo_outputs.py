@@ -56,7 +56,8 @@ def test_an_image_of_an_eye_is_tried_exclusive_access_the_folder_that_it_has(tmp
 def test_the_table_of_a_study_tells_the_eyes_apart_only_where_there_are_two(tmp_path: Path) -> None:
     for mode, expected in ((BOTH, ["left", "right"]), ("No change", [None])):
         job = RenderJob("x.pvsm", tmp_path, vary=("C.R=3",), sizes="HD", frames="0", stereo_mode=mode)
-        result = SimpleNamespace(frames={output.name: [job.image(output, 0)] for output in job.outputs}, measured={})
+        frames = {output.name: [job.image(output, 0)] for output in job.outputs}
+        result = SimpleNamespace(frames=frames, measured={}, times={})
         assert [image_table.about(row).get("eye") for row in image_table.rows_of(job, result)] == expected
 
 
