@@ -36,7 +36,8 @@ tests "${FAST[@]}" || code=$?
 clusters=(tests/integration/{slurm,blender} tests/supervisor tests/ranks)
 long=(tests/integration/paraview/test_{stereo,by_hand,paraview6,second_root,serve,serve_versions,color_maps}.py
     tests/pool tests/system tests/documents tests/benchmarks)
-cloud=(tests/integration/{cloud,container} tests/{cloud,faults,reencode,run_folder})
+mixed=(tests/integration/{cloud,container} tests/{cloud,faults,reencode,run_folder}
+    tests/integration/paraview/test_{random,refused,remembering}_scenes.py)
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
 chmod 755 "$beside" # some of their jobs run as another user
@@ -50,8 +51,8 @@ start() { # NAME PATH…
 
 start clusters "${clusters[@]}"
 start long "${long[@]}"
-start cloud "${cloud[@]}"
-tests -m slow "${clusters[@]/#/--ignore=}" "${long[@]/#/--ignore=}" "${cloud[@]/#/--ignore=}" || code=$?
+start mixed "${mixed[@]}"
+tests -m slow "${clusters[@]/#/--ignore=}" "${long[@]/#/--ignore=}" "${mixed[@]/#/--ignore=}" || code=$?
 for pid in "${pids[@]}"; do
     wait "$pid" || code=$?
 done

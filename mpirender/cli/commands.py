@@ -289,7 +289,7 @@ def carry_out(
                 result = requeue.render(job, notice.following(job, watch), inspection, plan)
         except MpirenderError as error:
             code = report_error(error.message, error.exit_code)  # at once: Slurm may soon end this process
-            notice.ended(error, pages.write(job, began))
+            notice.ended(error, pages.write(job, began, error))
             sys.exit(code)
         sheet = None
         try:

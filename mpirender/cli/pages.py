@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mpirender.errors import UsageError
+from mpirender.errors import MpirenderError, NoSpace, UsageError, out_of_space
 from mpirender.system.text import printable
 
 if TYPE_CHECKING:
@@ -36,10 +36,11 @@ def again(output: Path) -> str:
     return f"{place} ({amount(place.stat().st_size)}, made in {time.monotonic() - began:.1f} s)"
 
 
-def write(job: RenderJob, began: float) -> Path | None:
+def write(job: RenderJob, began: float, error: MpirenderError | None = None) -> Path | None:
     """Write the page of a run that began at this time and has ended, if it has; return its path, None without it.
 
-    A problem is a warning: all results of the run are complete, or its error is already printed.
+    A problem is a warning: all results of the run are complete, or its ``error`` is already printed. A full disk is
+    named only once.
     """
     from mpirender.monitor.report import writing
     from mpirender.monitor.status.follow import Follower
@@ -50,7 +51,9 @@ def write(job: RenderJob, began: float) -> Path | None:
         return writing.of_run(job, follower) if ended is not None and ended >= began else None
     except UsageError:  # nothing was begun here, or another run goes on
         return None
-    except Exception as error:  # a mistake in the page must not hide the result
-        why = getattr(error, "strerror", None) or error
+    except Exception as problem:  # a mistake in the page must not hide the result
+        if isinstance(error, NoSpace) and out_of_space(problem):
+            return None
+        why = getattr(problem, "strerror", None) or problem
         click.echo(printable(f"mpirender: warning: the report could not be written: {why}"), err=True)
     return None

@@ -193,7 +193,7 @@ def test_ranks_that_share_a_frame_measure_the_whole_and_of_nothing_there_is_no_n
         done = run("render", "surface.py", *words, *measuring(*texts))
         assert done.returncode == 0, done.stderr
         rows = rows_in(output / "measured.csv")
-        found.append([[float(text or "nan") for text in list(row.values())[6:]] for row in rows])
+        found.append([[float(text or "nan") for text in list(row.values())[7:]] for row in rows])
     one, two = found
     assert one[0][:7] == pytest.approx([0, 1, 12**3, 0.25, 0.25, 12**2, 0], abs=1e-6)
     assert (one[1][3], one[1][5]) == pytest.approx((0.75, 12**2))

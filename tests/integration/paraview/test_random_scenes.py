@@ -11,7 +11,7 @@ from random_scenes import on_this_machine, results
 
 pytestmark = pytest.mark.slow
 # 25 and 85 have a Glyph whose Source ParaView loads, but applies only when something touches the proxy.
-SEEDS = (*range(1, 9), 25, 85)
+SEEDS = (*range(1, 6), 25, 85)
 
 
 def test_no_random_scene_comes_out_wrong(x_server: dict[str, str], tmp_path: Path) -> None:
@@ -19,4 +19,4 @@ def test_no_random_scene_comes_out_wrong(x_server: dict[str, str], tmp_path: Pat
     found = list(results(tmp_path, SEEDS, on_this_machine(x_server)))
     assert [result for result in found if result.outcome == "wrong"] == []
     counts = Counter(result.outcome for result in found)
-    assert counts["equal"] + counts["in order"] >= 6, counts
+    assert counts["equal"] + counts["in order"] >= 4, counts
