@@ -65,7 +65,7 @@ def render(
 def requeue(job: RenderJob, allocation: Allocation, fruitless: bool) -> tuple[str, bool]:
     """Requeue the Slurm job if the next allocation can continue it.
 
-    Return the end of a message that says so, and whether it is requeued.
+    Return the end of a message about it, and whether the job is requeued.
     """
     if allocation.run > job.max_requeues:
         times = plural(job.max_requeues, "time")

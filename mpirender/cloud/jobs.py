@@ -22,7 +22,8 @@ def submit(
 ) -> str:
     """Submit the job of a scene that was uploaded, unless it is in the queue, or has finished; return its number.
 
-    It starts on the nodes that are available, continues without those that are lost, and is queued again without any.
+    It starts on the nodes that are available, and continues without those that are lost. If none is left, it is queued
+    again.
 
     :param digest: of everything that the result depends on.
     :param nodes: how many, ``MIN-MAX``.

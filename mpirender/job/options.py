@@ -82,12 +82,12 @@ MAIL_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]-][^\s@<>,;:\"()\[\]]*(@[\w.-]+)?"
 
 
 def mail_address(text: str) -> str:
-    """Return an address of mail, or the name of a user of this site.
+    """Return a mail address, or the name of a user of this site.
 
     :raises ValueError: it is none.
     """
     if not MAIL_ADDRESS.fullmatch(text):
-        raise ValueError(f"{text!r} is not an address of mail")
+        raise ValueError(f"{text!r} is not a mail address")
     return text
 
 

@@ -101,7 +101,7 @@ def origin_of(place: Path) -> Origin | None:
         if place.suffix.lower() in MOVIES:
             return movie_metadata.read(place)
     except OSError as error:
-        raise UsageError(f"{place}: {error.strerror or error}") from None
+        raise UsageError(f"{place}: cannot be read ({error.strerror or error})") from None
     except EncodeFailed as error:
         raise UsageError(f"{place}: is no movie that can be read ({error})") from None
     raise UsageError(f"{place}: is neither a png, jpg or tiff image nor a movie ({', '.join(MOVIES)})")

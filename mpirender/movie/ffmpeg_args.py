@@ -19,8 +19,8 @@ DECODERS = {**COPIED, ".tif": "tiff", ".tiff": "tiff"}
 
 PALETTE, LISTED, PACKETS = "palette.png", "segments.txt", "packets.txt"  # in ffmpeg's working folder
 QUIET = ["-hide_banner", "-nostdin", "-nostats", "-xerror", "-loglevel", "level+info"]
-# The images are sRGB, and the movies say so: primaries and matrix of BT.709, transfer function of IEC 61966-2-1.
-# Since version 7.1 ffmpeg takes these from the frames, before from the options.
+# The images are sRGB, and so are the tags of the movies: primaries and matrix of BT.709, transfer function of IEC
+# 61966-2-1. Since version 7.1 ffmpeg takes these from the frames, before from the options.
 COLORS = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1", "-color_range", "tv"]
 TAGGED = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=iec61966-2-1:range=tv"
 TO_BT709 = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"

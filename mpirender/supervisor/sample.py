@@ -32,7 +32,7 @@ class Sample:
     """What was measured of the frames that were rendered for an estimate."""
 
     measured: Measured
-    frames: tuple[int, ...]  # those that are done, by their numbers
+    frames: tuple[int, ...]  # the numbers of the frames that are done
     ranks: int  # groups of ranks that rendered them
     group: int  # ranks in each group
     nodes: int

@@ -131,7 +131,7 @@ def test_ranks_that_die_are_no_end_and_a_mail_that_cannot_be_sent_is_a_warning(
 def test_wrong_values_are_mistakes(run: Run, pattern) -> None:
     done = run("render", pattern(), *SIZE, "--mail", "a b", "--on-end", "")
     assert done.returncode == 2
-    assert "--mail 'a b' is not an address of mail" in done.stderr
+    assert "--mail 'a b' is not a mail address" in done.stderr
     assert "--on-end '': write a command for the shell" in done.stderr
 
 

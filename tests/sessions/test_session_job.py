@@ -96,7 +96,7 @@ def test_what_is_no_address_of_a_client_is_refused(run: Run, where: str) -> None
 def test_what_is_no_address_of_mail_is_refused(run: Run, address: str) -> None:
     done = run("serve", "--mail-user", address, "--print")
     assert done.returncode == 2
-    assert "is not an address of mail" in done.stderr
+    assert "is not a mail address" in done.stderr
 
 
 def test_without_slurm_the_other_way_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 class Series(NamedTuple):
-    """Numbers along an axis; not a number where there is none."""
+    """Numbers along an axis; NaN where there is none."""
 
     name: str
     x: Sequence[float]
